@@ -1,0 +1,1 @@
+"""Pure rules: no files, no database, no Discord, no clock of their own."""

@@ -1,0 +1,32 @@
+"""Typed ids. Discord's are snowflakes; ours are short strings that fit a custom_id and a nonce."""
+
+from __future__ import annotations
+
+import secrets
+from typing import NewType
+
+__all__ = ["ChannelId", "GuildId", "ImageId", "JobId", "MessageId", "StyleId", "UserId", "new_image_id", "new_job_id"]
+
+UserId = NewType("UserId", int)
+GuildId = NewType("GuildId", int)
+ChannelId = NewType("ChannelId", int)
+MessageId = NewType("MessageId", int)
+JobId = NewType("JobId", str)
+ImageId = NewType("ImageId", str)
+StyleId = NewType("StyleId", int)
+
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+"""Lower case without look-alikes, so a reference can be read aloud."""
+
+
+def _token(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def new_job_id() -> JobId:
+    """16 characters, 80 bits: fits Discord's nonce (25) with room for a suffix."""
+    return JobId(_token(16))
+
+
+def new_image_id() -> ImageId:
+    return ImageId(_token(16))

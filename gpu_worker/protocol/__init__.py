@@ -1,0 +1,1 @@
+"""The contract between bot and worker. Both processes import it; it needs pydantic and msgpack only."""

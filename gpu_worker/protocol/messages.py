@@ -1,0 +1,224 @@
+"""The frames between bot and worker: msgpack maps, each with `v`, `t`, `worker`; job frames add `job` and `attempt`.
+
+Unknown fields are ignored, an unknown `t` is logged and ignored, and no wall-clock time is ever compared between
+machines: durations only.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from gpu_worker.protocol.specs import JobSpec, Wire
+
+__all__ = [
+    "PROTO_MAX", "PROTO_MIN", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind",
+    "Heartbeat", "Hello", "JobFrame", "ModelFact", "Output", "Prepare", "PreviewWish", "Progress", "Resync", "Running",
+    "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot", "parse_to_worker",
+]  # fmt: skip
+
+PROTO_MIN = 1
+PROTO_MAX = 1
+
+FailureKind = Literal["oom", "bad_input", "missing_model", "bad_model", "disk_full", "crash", "timeout", "other"]
+
+
+class Frame(Wire):
+    v: int = PROTO_MAX
+    worker: str = ""
+
+
+class JobFrame(Frame):
+    job: str
+    attempt: int
+
+
+class ModelFact(Wire):
+    """One checkpoint or LoRA the worker can use, or cannot and why."""
+
+    kind: Literal["checkpoint", "lora"]
+    name: str
+    sha256: str | None = None
+    """None until hashed; hashing a 2 GB file must not delay the start."""
+    family: str | None = None
+    native_px: int | None = None
+    problem: str | None = None
+    """A reason key (`pickled`, `corrupt`, `unknown_layout`, `unsupported`); such a model is listed, never loaded."""
+
+
+class Running(Wire):
+    job: str
+    attempt: int
+    phase: str = "queued"
+    step: int = 0
+    of: int = 0
+
+
+# --- worker → bot -----------------------------------------------------------------------------------------------------
+
+
+class Hello(Frame):
+    t: Literal["hello"] = "hello"
+    proto_min: int = PROTO_MIN
+    proto_max: int = PROTO_MAX
+    app_version: str
+    boot: str
+    """Random per start: tells a reconnect from a restart."""
+    name: str
+    gpu: str = "cpu"
+    vram_mb: int = 0
+    tasks: tuple[str, ...] = ("txt2img",)
+    models: tuple[ModelFact, ...] = ()
+    loaded: str | None = None
+    slots: int = 1
+    prefetch: int = 1
+    lanes: tuple[str, ...] = ()
+    running: tuple[Running, ...] = ()
+
+
+class Heartbeat(Frame):
+    t: Literal["hb"] = "hb"
+    boot: str
+    running: tuple[Running, ...] = ()
+    loaded: str | None = None
+    vram_free_mb: int | None = None
+    draining: bool = False
+
+
+class AssignReply(JobFrame):
+    t: Literal["assign_reply"] = "assign_reply"
+    accepted: bool
+    reason: str = ""
+
+
+class Progress(JobFrame):
+    """Lossy; the newest of a job replaces an older one that was not sent yet."""
+
+    t: Literal["progress"] = "progress"
+    n: int
+    """Counts up per attempt."""
+    phase: str
+    """`loading`, `encoding`, `sampling`, `hires`, `decoding`, `saving`."""
+    step: int
+    of: int
+    eta_s: float | None = None
+    preview: bytes | None = None
+    """A JPEG or WebP of at most 32 kB."""
+
+
+class Output(Wire):
+    blob: str
+    """Address of the bytes in the transport; on the pipe a file name in the outbox."""
+    size_bytes: int
+    sha256: str
+    mime: str
+    width: int
+    height: int
+    seed: int
+    variation_seed: int | None = None
+    infotext: str
+
+
+class Done(JobFrame):
+    """Durable: kept in the outbox until `settled`."""
+
+    t: Literal["done"] = "done"
+    outputs: tuple[Output, ...]
+    load_s: float = 0.0
+    run_s: float = 0.0
+
+
+class Failed(JobFrame):
+    t: Literal["failed"] = "failed"
+    kind: FailureKind
+    retryable: bool = False
+    message: str = ""
+    """For the log, never for a user."""
+    detail: dict[str, Any] = Field(default_factory=dict)
+    """Values that the user's sentence for `kind` may show (a model's name, a size)."""
+
+
+class Cancelled(JobFrame):
+    t: Literal["cancelled"] = "cancelled"
+
+
+# --- bot → worker -----------------------------------------------------------------------------------------------------
+
+
+class Welcome(Frame):
+    t: Literal["welcome"] = "welcome"
+    proto: int = PROTO_MAX
+    hb_s: float = 2.0
+    lease_s: float = 15.0
+
+
+class PreviewWish(Wire):
+    hz: float = 2.0
+    px: int = 256
+    max_kb: int = 32
+
+
+class Assign(JobFrame):
+    t: Literal["assign"] = "assign"
+    lane: str = "interactive"
+    model: str = ""
+    spec: JobSpec
+    resume: bytes | None = None
+    """Resumable state that an earlier attempt left (`Checkpointed` work such as training); None starts afresh."""
+    max_run_s: float = 3600.0
+    preview: PreviewWish = PreviewWish()
+
+
+class Cancel(JobFrame):
+    t: Literal["cancel"] = "cancel"
+    reason: str = ""
+
+
+class Prepare(Frame):
+    t: Literal["prepare"] = "prepare"
+    model: str
+
+
+class Drain(Frame):
+    t: Literal["drain"] = "drain"
+
+
+class Resync(Frame):
+    t: Literal["resync"] = "resync"
+
+
+class Settled(JobFrame):
+    """The bot has stored what this attempt's `done`, `failed` or `cancelled` said: the outbox entry may go."""
+
+    t: Literal["settled"] = "settled"
+
+
+class Partial(JobFrame):
+    """Durable partial result (a finished tile, one cell of a plot, a training snapshot) and the state to go on from."""
+
+    t: Literal["partial"] = "partial"
+    n: int
+    outputs: tuple[Output, ...] = ()
+    state: bytes | None = None
+
+
+ToBot = Annotated[
+    Hello | Heartbeat | AssignReply | Progress | Partial | Done | Failed | Cancelled, Field(discriminator="t")
+]
+ToWorker = Annotated[
+    Welcome | Assign | Cancel | Prepare | Drain | Resync | Settled, Field(discriminator="t")
+]
+
+_TO_BOT: TypeAdapter[ToBot] = TypeAdapter(ToBot)
+_TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker)
+
+
+def parse_to_bot(raw: dict[str, Any]) -> ToBot:
+    """Raises pydantic.ValidationError for an unknown `t` or a field out of range."""
+    return _TO_BOT.validate_python(raw)
+
+
+def parse_to_worker(raw: dict[str, Any]) -> ToWorker:
+    """Raises pydantic.ValidationError for an unknown `t` or a field out of range."""
+    return _TO_WORKER.validate_python(raw)
