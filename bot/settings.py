@@ -1,0 +1,165 @@
+"""The operator's settings: `.env` in the checkout, overridden by environment variables.
+
+`load_settings()` is called once by the composition root; importing this module reads nothing. Each field's docstring is
+the comment that .env.example carries, and a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from dotenv.parser import parse_stream
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from rapidfuzz import process
+
+from bot import exit_codes
+from bot.errors import StartupError
+from bot.operator_language import operator_texts
+from gpu_worker.protocol.specs import SIZE_MAX_PX, SIZE_MIN_PX
+
+__all__ = ["CHECKOUT", "PASSWORD_MIN_CHARS", "Settings", "load_settings", "setting_keys"]
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+"""The folder that holds launch.py; the demo model is always read from here."""
+
+PASSWORD_MIN_CHARS = 8
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _absolute(path: Path) -> Path:
+    return (CHECKOUT / path.expanduser()).resolve()
+
+
+class Settings(BaseSettings):
+    """Frozen; paths are absolute. A key's environment name is its upper-case name with the prefix `PINCEL_`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        env_prefix="PINCEL_",
+        env_ignore_empty=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+        str_strip_whitespace=True,
+    )
+
+    token: SecretStr = Field(default=SecretStr(""), validation_alias="DISCORD_TOKEN")
+    """The bot's token from Discord's developer portal. Empty: the playground, a local Discord in your browser."""
+    data: Annotated[Path, AfterValidator(_absolute)] = Path("data")
+    """Folder for the database, models and pictures; a relative path counts from the folder of launch.py."""
+    playground_port: int = Field(default=8930, ge=0, le=65535)
+    """Port of the playground's page; 0 takes any free one."""
+    listen: str = ""
+    """Address that opens the playground to the local network, usually 0.0.0.0; needs PINCEL_PASSWORD."""
+    password: SecretStr = SecretStr("")
+    """Password that the playground's page asks for, at least 8 characters; needed with PINCEL_LISTEN."""
+    device: Annotated[str, BeforeValidator(_lower), Field(pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")] = "auto"
+    """What draws: auto, cpu, cuda, or one card of several such as cuda:1."""
+    workers: int = Field(default=1, ge=0, le=16)
+    """Workers this bot starts on this machine; 0 starts none, and then torch is not installed either."""
+    max_side: int = Field(default=1024, ge=SIZE_MIN_PX, le=SIZE_MAX_PX, multiple_of=8)
+    """Largest width or height that a member may ask for, in pixels, a multiple of 8."""
+    max_queued_per_user: int = Field(default=10, ge=1, le=1000)
+    """How many of one member's jobs may wait at a time."""
+    previews: bool = True
+    """on or off: small previews while a picture is drawn."""
+    test_guild: int | None = Field(default=None, ge=1)
+    """For development: id of the one server that gets the commands, where changes show at once."""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
+    """How much is logged: debug, info, warning or error."""
+
+    @model_validator(mode="after")
+    def _listening_needs_a_password(self) -> Settings:
+        password = self.password.get_secret_value()
+        if self.listen and not password:
+            raise ValueError("listen_without_password")
+        if password and len(password) < PASSWORD_MIN_CHARS:
+            raise ValueError("password_short")
+        return self
+
+    @property
+    def database_path(self) -> Path:
+        return self.data / "pincel.sqlite"
+
+    @property
+    def outputs_dir(self) -> Path:
+        return self.data / "outputs"
+
+    @property
+    def models_dir(self) -> Path:
+        return self.data / "models"
+
+    @property
+    def outbox_dir(self) -> Path:
+        return self.data / "outbox"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.data / "logs"
+
+    @property
+    def demo_dir(self) -> Path:
+        return CHECKOUT / "data" / "demo"
+
+
+def setting_keys() -> dict[str, str]:
+    """Environment key → field name, in the order of .env.example."""
+    return {
+        str(field.validation_alias or f"PINCEL_{name.upper()}"): name for name, field in Settings.model_fields.items()
+    }
+
+
+def load_settings(env_file: Path | None) -> Settings:
+    """Read `env_file` (None or a missing file: the environment only); raises StartupError with exit code SETTINGS."""
+    if env_file is not None and env_file.is_file():
+        _check_file(env_file)
+    try:
+        return Settings(_env_file=env_file, _env_file_encoding="utf-8-sig")  # pyright: ignore[reportCallIssue]
+    except ValidationError as failed:
+        raise _refusal(failed) from None
+
+
+def _fail(reason: str, **values: object) -> StartupError:
+    say = operator_texts()
+    return StartupError(
+        say(f"startup.{reason}.sentence", **values), say(f"startup.{reason}.fix", **values), exit_codes.SETTINGS
+    )
+
+
+def _check_file(env_file: Path) -> None:
+    """Refuse what python-dotenv would skip in silence: a broken line, a misspelt key."""
+    try:
+        text = env_file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise _fail("env_encoding", file=env_file) from None
+    except OSError:
+        raise _fail("env_unreadable", file=env_file) from None
+    known = setting_keys()
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
+            raise _fail("env_line", file=env_file, line=binding.original.line)
+        key = binding.key or ""
+        if key.upper().startswith(("PINCEL_", "DISCORD_")) and key.upper() not in known:
+            # The common prefix would make every key look alike.
+            closest = process.extractOne(key.upper(), list(known), processor=lambda name: name.removeprefix("PINCEL_"))[
+                0
+            ]
+            raise _fail("env_unknown_key", file=env_file, found=key, closest=closest)
+
+
+def _refusal(failed: ValidationError) -> StartupError:
+    """One sentence about the first problem; never the value, which may be a secret."""
+    problem = failed.errors(include_url=False, include_input=False)[0]
+    if not problem["loc"]:
+        return _fail(re.sub(r"^Value error, ", "", problem["msg"]), chars=PASSWORD_MIN_CHARS)
+    location = str(problem["loc"][0])
+    name = setting_keys().get(location.upper(), location.lower().removeprefix("pincel_"))
+    key = next(key for key, field in setting_keys().items() if field == name)
+    return _fail("bad_value", key=key, meaning=operator_texts()(f"startup.settings.{name}"))
