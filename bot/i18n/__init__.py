@@ -1,7 +1,7 @@
 """Every sentence a user reads, by key, in English and Spanish.
 
-Texts live in `<language>/<topic>.toml`; a key is the dotted path inside the file, without the topic. A key that counts
-something has the forms `.one` and `.other`, chosen by the value `n`. A test keeps the languages equal in keys and values.
+Texts live in `<language>/<topic>.toml`; a key is the dotted path inside the file, without the topic. A key that
+counts has the forms `.one` and `.other`, chosen by the value `n`. A test keeps the languages equal in keys and values.
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@ import struct
 from collections.abc import Iterator
 from typing import Any, cast
 
-import msgpack
+import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
 from gpu_worker.protocol.specs import Wire
 
-__all__ = ["FRAME_LIMIT_BYTES", "FrameError", "Unframer", "frame"]
+__all__ = ["FRAME_LIMIT_BYTES", "FrameError", "Unframer", "frame", "pack", "unpack"]
 
 FRAME_LIMIT_BYTES = 4 * 1024 * 1024
 """Pictures travel as files or chunks, so no honest frame comes near this."""
@@ -22,8 +22,24 @@ class FrameError(Exception):
     """The stream is not ours or is damaged; the connection cannot be used further."""
 
 
+def pack(message: Wire) -> bytes:
+    body = message.model_dump(mode="python")
+    return cast("bytes", msgpack.packb(body, use_bin_type=True))  # pyright: ignore[reportUnknownMemberType]
+
+
+def unpack(data: bytes) -> dict[str, Any]:
+    """Raises FrameError for anything but one map."""
+    try:
+        value: Any = msgpack.unpackb(data, raw=False, strict_map_key=True)  # pyright: ignore[reportUnknownMemberType]
+    except Exception as error:
+        raise FrameError("not msgpack") from error
+    if not isinstance(value, dict):
+        raise FrameError("not a map")
+    return cast("dict[str, Any]", value)
+
+
 def frame(message: Wire) -> bytes:
-    body = cast(bytes, msgpack.packb(message.model_dump(mode="python"), use_bin_type=True))
+    body = pack(message)
     if len(body) > FRAME_LIMIT_BYTES:
         raise FrameError(f"frame of {len(body)} bytes is over the limit of {FRAME_LIMIT_BYTES}")
     return _LENGTH.pack(len(body)) + body
@@ -46,10 +62,4 @@ class Unframer:
                 return
             body = bytes(self._buffer[_LENGTH.size : end])
             del self._buffer[:end]
-            try:
-                value: Any = msgpack.unpackb(body, raw=False, strict_map_key=True)
-            except Exception as error:
-                raise FrameError("a frame is no msgpack") from error
-            if not isinstance(value, dict):
-                raise FrameError("a frame is no map")
-            yield cast("dict[str, Any]", value)
+            yield unpack(body)

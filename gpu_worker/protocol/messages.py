@@ -45,6 +45,8 @@ class ModelFact(Wire):
     native_px: int | None = None
     problem: str | None = None
     """A reason key (`pickled`, `corrupt`, `unknown_layout`, `unsupported`); such a model is listed, never loaded."""
+    defaults: dict[str, Any] | None = None
+    """Parameters this model draws best with, by the names of Txt2Img; None where nothing is known."""
 
 
 class Running(Wire):
@@ -206,9 +208,7 @@ class Partial(JobFrame):
 ToBot = Annotated[
     Hello | Heartbeat | AssignReply | Progress | Partial | Done | Failed | Cancelled, Field(discriminator="t")
 ]
-ToWorker = Annotated[
-    Welcome | Assign | Cancel | Prepare | Drain | Resync | Settled, Field(discriminator="t")
-]
+ToWorker = Annotated[Welcome | Assign | Cancel | Prepare | Drain | Resync | Settled, Field(discriminator="t")]
 
 _TO_BOT: TypeAdapter[ToBot] = TypeAdapter(ToBot)
 _TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker)

@@ -57,7 +57,7 @@ Source = Annotated[StoredSource | RenderedSource, Field(discriminator="type")]
 class Hires(Wire):
     """A second denoising pass at a larger size (behaviours §8).
 
-    Without `source` the first pass is drawn first. With it the first pass is skipped: because the first pass's picture is
+    Without `source` the first pass is drawn first. With it the first pass is skipped: because that pass's picture is
     lossless, the result equals A1111's hires fix with an image upscaler at the same seed.
     """
 
@@ -89,7 +89,7 @@ class Txt2Img(Wire):
     count: int = Field(default=1, ge=1, le=4)
     """Pictures to draw. Image i has seed+i; with variations the seed stays and the last variation's seed counts up."""
     variations: tuple[Variation, ...] = Field(default=(), max_length=16)
-    """A path of slerps from the seed's noise; one entry is A1111's variation seed, more are variations of variations."""
+    """A path of slerps from the seed's noise; one entry is A1111's variation seed, more vary a variation."""
     hires: Hires | None = None
 
 

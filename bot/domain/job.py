@@ -1,0 +1,153 @@
+"""What a job is: its states, its record, and what the user may know of its end."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
+from gpu_worker.protocol.specs import JobSpec
+
+__all__ = ["Action", "Image", "Job", "JobStatus", "Lane", "NewJob", "TokenGrant", "work_units"]
+
+
+class JobStatus(enum.StrEnum):
+    """queued → assigned → done → delivering → delivered, or failed, or cancelled."""
+
+    QUEUED = "queued"
+    ASSIGNED = "assigned"
+    DONE = "done"
+    DELIVERING = "delivering"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        return self in _TERMINAL
+
+    @property
+    def waiting(self) -> bool:
+        """Not drawn yet: can still be cancelled."""
+        return self in (JobStatus.QUEUED, JobStatus.ASSIGNED)
+
+
+_TERMINAL = frozenset({JobStatus.DELIVERED, JobStatus.FAILED, JobStatus.CANCELLED})
+
+
+class Lane(enum.StrEnum):
+    """Strict order, but batch gets at least one start in eight."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+
+class Action(enum.StrEnum):
+    """How a job came to be; with its source picture this is the lineage."""
+
+    IMAGINE = "imagine"
+    UPSCALE = "upscale"
+    VARY_SUBTLE = "vary_subtle"
+    VARY_STRONG = "vary_strong"
+    REROLL = "reroll"
+    EDIT = "edit"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGrant:
+    """An interaction token lets us edit the answer for 15 minutes without any channel permission."""
+
+    token: str
+    expires_at: float
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """All that is needed to commit a job."""
+
+    id: JobId
+    action: Action
+    user_id: UserId
+    channel_id: ChannelId
+    spec: JobSpec
+    guild_id: GuildId | None = None
+    locale: str = "en-US"
+    lane: Lane = Lane.INTERACTIVE
+    interaction_id: int | None = None
+    grant: TokenGrant | None = None
+    parent_id: JobId | None = None
+    source_image_id: ImageId | None = None
+    reply_to_id: MessageId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A row of `jobs`."""
+
+    id: JobId
+    action: Action
+    user_id: UserId
+    guild_id: GuildId | None
+    channel_id: ChannelId
+    locale: str
+    lane: Lane
+    spec: JobSpec
+    status: JobStatus
+    work_units: float
+    attempt: int
+    crashes: int
+    worker: str | None
+    created_at: float
+    message_id: MessageId | None = None
+    reply_to_id: MessageId | None = None
+    grant: TokenGrant | None = None
+    parent_id: JobId | None = None
+    source_image_id: ImageId | None = None
+    cancel_by: UserId | None = None
+    failure_kind: str | None = None
+    failure_detail: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    reference: str | None = None
+    state: bytes | None = None
+    run_s: float | None = None
+    told_at: float | None = None
+
+    @property
+    def model(self) -> str:
+        return self.spec.checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A row of `images`: one finished picture."""
+
+    id: ImageId
+    job_id: JobId
+    index: int
+    path: str
+    """Relative to the outputs folder."""
+    sha256: str
+    mime: str
+    width: int
+    height: int
+    size_bytes: int
+    seed: int
+    infotext: str
+    action: Action
+    parent_image_id: ImageId | None = None
+    deleted: bool = False
+
+
+def work_units(spec: JobSpec) -> float:
+    """Denoising work in steps x megapixels over all pictures; learnt seconds per unit turn it into a cost."""
+    base_mp = spec.width * spec.height / 1e6
+    units = 0.0
+    if spec.hires is None or spec.hires.source is None:
+        units += spec.steps * base_mp
+    if spec.hires is not None:
+        units += (spec.hires.steps or spec.steps) * base_mp * spec.hires.scale**2
+        if spec.hires.source is not None and spec.hires.source.type == "rendered":
+            units += work_units(spec.hires.source.spec) / spec.count
+    return units * spec.count

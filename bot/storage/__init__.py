@@ -1,0 +1,1 @@
+"""One SQLite database in WAL mode, one writer; one repository module per table group."""

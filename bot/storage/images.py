@@ -1,0 +1,143 @@
+"""Finished pictures: files in the outputs folder, their path, hash and lineage in the database."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import aiosqlite
+
+from bot.domain.ids import ImageId, JobId, UserId
+from bot.domain.job import Action, Image, Job
+from bot.storage.database import Database, Row
+
+__all__ = ["Images", "MissingPictureError"]
+
+
+class MissingPictureError(Exception):
+    """The file is gone or no longer what was stored; render it again from its recorded seed."""
+
+
+class Images:
+    def __init__(self, database: Database, outputs_dir: Path) -> None:
+        self._db = database
+        self._root = outputs_dir
+
+    def place(self, job: Job, index: int, suffix: str) -> str:
+        """Where a new picture goes, relative to the outputs folder: a folder a day. The same for every attempt."""
+        return f"{time.strftime('%Y-%m-%d', time.gmtime(job.created_at))}/{job.id}-{index + 1}{suffix}"
+
+    async def take(self, source: Path, place: str, sha256: str) -> None:
+        """Moves a finished file into the outputs folder, durably, off the loop; repeating it after a crash is harmless.
+
+        Raises MissingPictureError where it is gone or damaged, OSError where the disk is full.
+        """
+        await asyncio.to_thread(_take, source, self._root / place, sha256)
+
+    async def add_in(self, tx: aiosqlite.Connection, images: Sequence[Image]) -> None:
+        await tx.executemany(
+            "INSERT INTO images (id, job_id, idx, path, sha256, mime, width, height, size_bytes, seed, infotext, "
+            "parent_image_id, action, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    i.id, i.job_id, i.index, i.path, i.sha256, i.mime, i.width, i.height, i.size_bytes, str(i.seed),
+                    i.infotext, i.parent_image_id, i.action, time.time(),
+                )
+                for i in images
+            ],
+        )  # fmt: skip
+
+    async def get(self, image_id: ImageId) -> Image | None:
+        row = await self._db.one("SELECT * FROM images WHERE id = ?", (image_id,))
+        return _image(row) if row else None
+
+    async def of_job(self, job_id: JobId) -> list[Image]:
+        rows = await self._db.all("SELECT * FROM images WHERE job_id = ? ORDER BY idx", (job_id,))
+        return [_image(row) for row in rows]
+
+    async def read(self, image: Image) -> bytes:
+        """Raises MissingPictureError where the file is gone or does not match its hash."""
+        return await asyncio.to_thread(_read_checked, self._root / image.path, image.sha256)
+
+    def file(self, image: Image) -> Path:
+        return self._root / image.path
+
+    async def delete_of_job(self, job_id: JobId) -> None:
+        """Deletes the files; the rows stay, so results made from them keep their lineage and can be re-rendered."""
+        images = await self.of_job(job_id)
+        async with self._db.write() as tx:
+            await tx.execute("UPDATE images SET deleted_at = ? WHERE job_id = ?", (time.time(), job_id))
+        for image in images:
+            await asyncio.to_thread((self._root / image.path).unlink, missing_ok=True)
+
+    async def keep(self, user_id: UserId, images: Sequence[Image]) -> None:
+        async with self._db.write() as tx:
+            await tx.execute("INSERT OR IGNORE INTO users (id, first_seen_at) VALUES (?, ?)", (user_id, time.time()))
+            await tx.executemany(
+                "INSERT OR IGNORE INTO favourites (user_id, image_id, kept_at) VALUES (?, ?, ?)",
+                [(user_id, i.id, time.time()) for i in images],
+            )
+
+    async def unkeep(self, user_id: UserId, images: Sequence[Image]) -> None:
+        async with self._db.write() as tx:
+            await tx.executemany(
+                "DELETE FROM favourites WHERE user_id = ? AND image_id = ?", [(user_id, i.id) for i in images]
+            )
+
+    async def count_kept(self, user_id: UserId) -> int:
+        row = await self._db.one("SELECT count(*) FROM favourites WHERE user_id = ?", (user_id,))
+        return int(row[0]) if row else 0
+
+
+def _take(source: Path, target: Path, sha256: str) -> None:
+    if source.exists():
+        _move_durably(source, target)
+    # Missing here, but already there: the bot died between this move and its commit.
+    _read_checked(target, sha256)
+
+
+def _move_durably(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.replace(source, target)  # noqa: PTH105 - Path.replace is the same call, this one says what happens
+    except OSError:
+        # Another file system (outbox on a RAM disk): copy beside the target, then rename, so no half file is ever seen.
+        beside = target.with_name(target.name + ".part")
+        beside.write_bytes(source.read_bytes())
+        beside.replace(target)
+        source.unlink(missing_ok=True)
+    with target.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _read_checked(path: Path, sha256: str) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise MissingPictureError(path.name) from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise MissingPictureError(path.name)
+    return data
+
+
+def _image(row: Row) -> Image:
+    return Image(
+        id=ImageId(row["id"]),
+        job_id=JobId(row["job_id"]),
+        index=row["idx"],
+        path=row["path"],
+        sha256=row["sha256"],
+        mime=row["mime"],
+        width=row["width"],
+        height=row["height"],
+        size_bytes=row["size_bytes"],
+        seed=int(row["seed"]),
+        infotext=row["infotext"],
+        action=Action(row["action"]),
+        parent_image_id=ImageId(row["parent_image_id"]) if row["parent_image_id"] else None,
+        deleted=row["deleted_at"] is not None,
+    )

@@ -1,0 +1,289 @@
+"""The durable job table. Status changes go through `transition`, which says whether this very call acted."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiosqlite
+
+from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
+from bot.domain.job import Action, Job, JobStatus, Lane, NewJob, TokenGrant, work_units
+from bot.storage.database import Database, Row
+from gpu_worker.protocol.specs import JobSpec
+
+__all__ = ["Jobs", "QueueRow"]
+
+WAITING = (JobStatus.QUEUED, JobStatus.ASSIGNED)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """The few columns that policy needs of a waiting job."""
+
+    id: JobId
+    user_id: UserId
+    lane: Lane
+    model: str
+    work_units: float
+    status: JobStatus
+    created_at: float
+    skipped: int
+    worker: str | None
+
+
+class Jobs:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    # --- coming in ----------------------------------------------------------------------------------------------------
+
+    async def add(self, new: NewJob) -> tuple[JobId, bool]:
+        """Commits the job as queued. Returns its id and True; for a repeated interaction the first one's and False."""
+        now = time.time()
+        async with self._db.write() as tx:
+            if new.interaction_id is not None:
+                earlier = await _value(tx, "SELECT id FROM jobs WHERE interaction_id = ?", (new.interaction_id,))
+                if earlier is not None:
+                    return JobId(earlier), False
+            await tx.execute(
+                "INSERT INTO users (id, locale, first_seen_at) VALUES (?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET locale = excluded.locale",
+                (new.user_id, new.locale, now),
+            )
+            await tx.execute(
+                "INSERT INTO jobs (id, interaction_id, parent_id, action, source_image_id, lane, user_id, guild_id, "
+                "channel_id, locale, reply_to_id, token, token_expires_at, spec, model, work_units, status, "
+                "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    new.id, new.interaction_id, new.parent_id, new.action, new.source_image_id, new.lane, new.user_id,
+                    new.guild_id, new.channel_id, new.locale, new.reply_to_id,
+                    new.grant.token if new.grant else None, new.grant.expires_at if new.grant else None,
+                    new.spec.model_dump_json(), new.spec.checkpoint, work_units(new.spec), JobStatus.QUEUED, now,
+                ),
+            )  # fmt: skip
+        return new.id, True
+
+    async def set_message(self, job_id: JobId, message_id: MessageId) -> None:
+        async with self._db.write() as tx:
+            await tx.execute("UPDATE jobs SET message_id = ? WHERE id = ?", (message_id, job_id))
+
+    async def set_grant(self, job_id: JobId, grant: TokenGrant | None) -> None:
+        async with self._db.write() as tx:
+            await tx.execute(
+                "UPDATE jobs SET token = ?, token_expires_at = ? WHERE id = ?",
+                (grant.token if grant else None, grant.expires_at if grant else None, job_id),
+            )
+
+    # --- changing state -----------------------------------------------------------------------------------------------
+
+    async def transition(
+        self, job_id: JobId, wanted: Collection[JobStatus], to: JobStatus, *, attempt: int | None = None, **columns: Any
+    ) -> bool:
+        """The one guarded status change. True only where this call made it.
+
+        `wanted` are the states it may come from; `attempt`, where given, must be the row's own (fencing).
+        """
+        async with self._db.write() as tx:
+            return await self.transition_in(tx, job_id, wanted, to, attempt=attempt, **columns)
+
+    async def transition_in(
+        self,
+        tx: aiosqlite.Connection,
+        job_id: JobId,
+        wanted: Collection[JobStatus],
+        to: JobStatus,
+        *,
+        attempt: int | None = None,
+        **columns: Any,
+    ) -> bool:
+        """`transition` inside a caller's transaction."""
+        sets = "".join(f", {name} = ?" for name in columns)
+        sql = f"UPDATE jobs SET status = ?{sets} WHERE id = ? AND status IN ({_marks(wanted)})"  # noqa: S608
+        values: list[Any] = [to, *columns.values(), job_id, *wanted]
+        if attempt is not None:
+            sql += " AND attempt = ?"
+            values.append(attempt)
+        cursor = await tx.execute(sql, values)
+        return cursor.rowcount == 1
+
+    async def claim(self, job_id: JobId, worker: str, boot: str) -> Job | None:
+        """Queued → assigned with the next attempt number, or None where somebody was faster (a cancel)."""
+        now = time.time()
+        async with self._db.write() as tx:
+            cursor = await tx.execute(
+                "UPDATE jobs SET status = 'assigned', attempt = attempt + 1, worker = ?, assigned_at = ? "
+                "WHERE id = ? AND status = 'queued' RETURNING *",
+                (worker, now, job_id),
+            )
+            row = await cursor.fetchone()
+            await cursor.close()
+            if row is None:
+                return None
+            job = _job(row)
+            await tx.execute(
+                "INSERT INTO attempts (job_id, attempt, worker, boot, started_at) VALUES (?, ?, ?, ?, ?)",
+                (job.id, job.attempt, worker, boot, now),
+            )
+            return job
+
+    async def requeue(self, job_id: JobId, attempt: int, *, blamed: bool, outcome: str) -> bool:
+        """Assigned → queued after a lost attempt; `blamed` counts a start that killed its worker."""
+        async with self._db.write() as tx:
+            acted = await self.transition_in(
+                tx, job_id, (JobStatus.ASSIGNED,), JobStatus.QUEUED, attempt=attempt, worker=None
+            )
+            if acted:
+                if blamed:
+                    await tx.execute("UPDATE jobs SET crashes = crashes + 1 WHERE id = ?", (job_id,))
+                await self.end_attempt(tx, job_id, attempt, outcome)
+            return acted
+
+    async def end_attempt(self, tx: aiosqlite.Connection, job_id: JobId, attempt: int, outcome: str) -> None:
+        await tx.execute(
+            "UPDATE attempts SET ended_at = ?, outcome = ? WHERE job_id = ? AND attempt = ? AND outcome IS NULL",
+            (time.time(), outcome, job_id, attempt),
+        )
+
+    async def note_skipped(self, job_ids: Iterable[JobId]) -> None:
+        async with self._db.write() as tx:
+            await tx.executemany("UPDATE jobs SET skipped = skipped + 1 WHERE id = ?", [(j,) for j in job_ids])
+
+    async def ask_cancel(self, job_id: JobId, by: UserId) -> JobStatus | None:
+        """Cancels at once what still waits; notes the wish for what runs.
+
+        Returns the status after the call, or None where there is no such job.
+        """
+        async with self._db.write() as tx:
+            if await self.transition_in(
+                tx, job_id, (JobStatus.QUEUED,), JobStatus.CANCELLED, cancel_by=by, finished_at=time.time()
+            ):
+                return JobStatus.CANCELLED
+            await tx.execute(
+                "UPDATE jobs SET cancel_by = ? WHERE id = ? AND status = 'assigned' AND cancel_by IS NULL", (by, job_id)
+            )
+            status = await _value(tx, "SELECT status FROM jobs WHERE id = ?", (job_id,))
+            return JobStatus(status) if status is not None else None
+
+    async def told(self, job_id: JobId) -> None:
+        async with self._db.write() as tx:
+            await tx.execute("UPDATE jobs SET told_at = ? WHERE id = ?", (time.time(), job_id))
+
+    async def save_partial(
+        self, job_id: JobId, n: int, attempt: int, outputs: Sequence[Mapping[str, Any]], state: bytes | None
+    ) -> None:
+        """Idempotent: a partial result that is repeated after a reconnect is kept once."""
+        async with self._db.write() as tx:
+            await tx.execute(
+                "INSERT OR IGNORE INTO partials (job_id, n, attempt, outputs, created_at) VALUES (?, ?, ?, ?, ?)",
+                (job_id, n, attempt, json.dumps(list(outputs)), time.time()),
+            )
+            if state is not None:
+                await tx.execute("UPDATE jobs SET state = ? WHERE id = ?", (state, job_id))
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    async def get(self, job_id: JobId) -> Job | None:
+        row = await self._db.one("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        return _job(row) if row else None
+
+    async def by_message(self, message_id: int) -> Job | None:
+        row = await self._db.one("SELECT * FROM jobs WHERE message_id = ? ORDER BY created_at DESC", (message_id,))
+        return _job(row) if row else None
+
+    async def in_status(self, *statuses: JobStatus) -> list[Job]:
+        rows = await self._db.all(
+            f"SELECT * FROM jobs WHERE status IN ({_marks(statuses)}) ORDER BY created_at, rowid",  # noqa: S608
+            statuses,
+        )
+        return [_job(row) for row in rows]
+
+    async def untold(self) -> list[Job]:
+        """Ended jobs whose user has not been told: failed, cancelled, or done and not delivered."""
+        rows = await self._db.all(
+            "SELECT * FROM jobs WHERE status IN ('done', 'delivering') "
+            "OR (status IN ('failed', 'cancelled') AND told_at IS NULL) ORDER BY created_at, rowid"
+        )
+        return [_job(row) for row in rows]
+
+    async def queue(self) -> list[QueueRow]:
+        """All waiting jobs, oldest first."""
+        rows = await self._db.all(
+            "SELECT id, user_id, lane, model, work_units, status, created_at, skipped, worker FROM jobs "
+            "WHERE status IN ('queued', 'assigned') ORDER BY created_at, rowid"
+        )
+        return [
+            QueueRow(
+                JobId(r["id"]), UserId(r["user_id"]), Lane(r["lane"]), r["model"], r["work_units"],
+                JobStatus(r["status"]), r["created_at"], r["skipped"], r["worker"],
+            )
+            for r in rows
+        ]  # fmt: skip
+
+    async def waiting_of(self, user_id: UserId) -> list[Job]:
+        rows = await self._db.all(
+            "SELECT * FROM jobs WHERE user_id = ? AND status IN ('queued', 'assigned') ORDER BY created_at, rowid",
+            (user_id,),
+        )
+        return [_job(row) for row in rows]
+
+    async def count_waiting_of(self, user_id: UserId) -> int:
+        row = await self._db.one(
+            "SELECT count(*) FROM jobs WHERE user_id = ? AND status IN ('queued', 'assigned')", (user_id,)
+        )
+        return int(row[0]) if row else 0
+
+    async def recent_use(self, since: float) -> dict[UserId, float]:
+        """GPU seconds per user since a time: where the fair order starts from after a restart."""
+        rows = await self._db.all(
+            "SELECT user_id, sum(coalesce(run_s, 0)) AS used FROM jobs WHERE finished_at > ? GROUP BY user_id", (since,)
+        )
+        return {UserId(r["user_id"]): float(r["used"]) for r in rows}
+
+
+def _marks(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+async def _value(tx: aiosqlite.Connection, sql: str, values: Sequence[Any]) -> Any:
+    async with tx.execute(sql, values) as cursor:
+        row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+def _job(row: Row | sqlite3.Row) -> Job:
+    def optional(name: str, kind: Any) -> Any:
+        return None if row[name] is None else kind(row[name])
+
+    return Job(
+        id=JobId(row["id"]),
+        action=Action(row["action"]),
+        user_id=UserId(row["user_id"]),
+        guild_id=optional("guild_id", GuildId),
+        channel_id=ChannelId(row["channel_id"]),
+        locale=row["locale"],
+        lane=Lane(row["lane"]),
+        spec=JobSpec.model_validate_json(row["spec"]),
+        status=JobStatus(row["status"]),
+        work_units=row["work_units"],
+        attempt=row["attempt"],
+        crashes=row["crashes"],
+        worker=row["worker"],
+        created_at=row["created_at"],
+        message_id=optional("message_id", MessageId),
+        reply_to_id=optional("reply_to_id", MessageId),
+        grant=TokenGrant(row["token"], row["token_expires_at"]) if row["token"] else None,
+        parent_id=optional("parent_id", JobId),
+        source_image_id=optional("source_image_id", ImageId),
+        cancel_by=optional("cancel_by", UserId),
+        failure_kind=row["failure_kind"],
+        failure_detail=json.loads(row["failure_detail"]) if row["failure_detail"] else {},
+        reference=row["reference"],
+        state=row["state"],
+        run_s=row["run_s"],
+        told_at=row["told_at"],
+    )

@@ -1,0 +1,43 @@
+"""`python -m gpu_worker`: joins the embedded bot over stdin and stdout.
+
+Exit codes: 0 the bot closed the pipe, 1 a bug, 2 bad usage, 75 the engine cannot start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+__all__ = ["main"]
+
+
+def _claim_stdout() -> int:
+    """Keeps the frame pipe to ourselves: whatever a library prints goes to stderr. Before any other import."""
+    sys.stdout.flush()
+    frames = os.dup(1)
+    os.dup2(2, 1)
+    return frames
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m gpu_worker", description="Draws pictures for a Pincel bot.")
+    parser.add_argument("--name", default="w1", help="this worker's name in the bot's list")
+    parser.add_argument("--data", type=Path, required=True, help="the operator's data folder")
+    parser.add_argument("--demo", type=Path, required=True, help="the shipped demo model's folder")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+    parser.add_argument("--check", action="store_true", help="load the default model, say what was found, and end")
+    arguments = parser.parse_args()
+    frames = _claim_stdout()
+
+    from gpu_worker.embedded import run_check, run_embedded
+
+    device = None if arguments.device == "auto" else arguments.device
+    if arguments.check:
+        return run_check(arguments.data, arguments.demo, device)
+    return run_embedded(arguments.name, arguments.data, arguments.demo, device, frames)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,17 @@
+"""Names in a worker's outbox folder, which the pipe transport and the worker share."""
+
+from __future__ import annotations
+
+__all__ = ["INPUTS", "OUTBOX_SUFFIX", "fin_name", "output_name"]
+
+OUTBOX_SUFFIX = ".fin"
+INPUTS = "inputs"
+"""Folder beside the workers' boxes; an `ImageRef.ref` is a file name in it."""
+
+
+def fin_name(job: str, attempt: int) -> str:
+    return f"{job}.{attempt}{OUTBOX_SUFFIX}"
+
+
+def output_name(job: str, attempt: int, index: int, suffix: str) -> str:
+    return f"{job}.{attempt}.{index}{suffix}"

@@ -1,0 +1,153 @@
+"""The worker's end of a transport, and the embedded one over a pair of pipes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.frames import Unframer, frame, pack
+from gpu_worker.protocol.outbox import INPUTS, fin_name, output_name
+from gpu_worker.protocol.specs import ImageRef, Wire
+
+__all__ = ["OutFile", "PipeWorkerTransport", "WorkerTransport"]
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 2.0
+_SUFFIXES = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg"}
+
+
+@dataclass(frozen=True, slots=True)
+class OutFile:
+    """One output's bytes beside what the message says of it (whose `blob` the transport fills in)."""
+
+    data: bytes
+    output: m.Output
+
+
+class WorkerTransport(Protocol):
+    def run(self, on_command: Callable[[m.ToWorker], None]) -> None:
+        """Feeds commands until the bot closes the connection."""
+        ...
+
+    def event(self, message: Wire) -> None:
+        """Lossy and never blocks; a newer progress of a job replaces an older one that was not sent."""
+        ...
+
+    def finish(self, message: m.Done | m.Failed | m.Cancelled, files: Sequence[OutFile] = ()) -> None:
+        """Returns only when it is stored durably; retries for ever; idempotent."""
+        ...
+
+    def open_input(self, ref: ImageRef) -> bytes:
+        """Raises OSError where it is gone."""
+        ...
+
+
+class PipeWorkerTransport:
+    """Frames on two pipes, results as files in an outbox. `finish` needs no live bot."""
+
+    def __init__(self, name: str, outbox_dir: Path, reader: BinaryIO, writer_fd: int) -> None:
+        self._box = outbox_dir / name
+        self._inputs = outbox_dir / INPUTS
+        self._box.mkdir(parents=True, exist_ok=True)
+        self._reader = reader
+        self._writer_fd = writer_fd
+        self._ready = threading.Condition()
+        self._urgent: list[Wire] = []
+        self._latest: dict[str, Wire] = {}
+        threading.Thread(target=self._write_forever, name="frames-out", daemon=True).start()
+
+    def run(self, on_command: Callable[[m.ToWorker], None]) -> None:
+        unframer = Unframer()
+        while data := os.read(self._reader.fileno(), 65536):
+            for raw in unframer.feed(data):
+                try:
+                    message = m.parse_to_worker(raw)
+                except ValueError:
+                    log.warning("command %r is unknown or malformed, ignored", raw.get("t"))
+                    self._refuse(raw)
+                    continue
+                if isinstance(message, m.Settled):
+                    self._forget(message)
+                on_command(message)
+
+    def event(self, message: Wire) -> None:
+        with self._ready:
+            if isinstance(message, m.Progress):
+                self._latest[message.job] = message
+            elif isinstance(message, m.Heartbeat):
+                self._latest["hb"] = message
+            else:
+                self._urgent.append(message)
+            self._ready.notify()
+
+    def finish(self, message: m.Done | m.Failed | m.Cancelled, files: Sequence[OutFile] = ()) -> None:
+        while True:
+            try:
+                stored = self._store(message, files)
+                break
+            except OSError as error:
+                # A full disk: the picture is paid for, so it waits here in memory until there is room.
+                log.warning("result of job %s cannot be written yet: %s", message.job, error)
+                time.sleep(RETRY_S)
+        with self._ready:
+            self._latest.pop(message.job, None)
+        self.event(stored)
+
+    def open_input(self, ref: ImageRef) -> bytes:
+        return (self._inputs / Path(ref.ref).name).read_bytes()
+
+    def _store(self, message: m.Done | m.Failed | m.Cancelled, files: Sequence[OutFile]) -> Wire:
+        if isinstance(message, m.Done):
+            outputs: list[m.Output] = []
+            for index, file in enumerate(files):
+                name = output_name(message.job, message.attempt, index, _SUFFIXES.get(file.output.mime, ".png"))
+                _write_durably(self._box / name, file.data)
+                outputs.append(file.output.model_copy(update={"blob": name}))
+            message = message.model_copy(update={"outputs": tuple(outputs)})
+        _write_durably(self._box / fin_name(message.job, message.attempt), pack(message))
+        return message
+
+    def _forget(self, settled: m.Settled) -> None:
+        with contextlib.suppress(OSError):
+            (self._box / fin_name(settled.job, settled.attempt)).unlink(missing_ok=True)
+
+    def _refuse(self, raw: dict[str, object]) -> None:
+        if raw.get("t") == "assign":
+            job, attempt = str(raw.get("job", "")), raw.get("attempt")
+            if isinstance(attempt, int):
+                self.event(m.AssignReply(job=job, attempt=attempt, accepted=False, reason="malformed"))
+
+    def _write_forever(self) -> None:
+        with contextlib.suppress(OSError):  # the bot is gone; `run` ends by itself
+            while True:
+                with self._ready:
+                    self._ready.wait_for(lambda: self._urgent or self._latest)
+                    batch = [*self._urgent, *self._latest.values()]
+                    self._urgent.clear()
+                    self._latest.clear()
+                for message in batch:
+                    _write_all(self._writer_fd, frame(message))
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
