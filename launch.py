@@ -216,7 +216,7 @@ def installer_environment() -> dict[str, str]:
 
 
 def torch_backend(extras: set[str]) -> list[str]:
-    """On Linux the registry's torch is NVIDIA's build, which serves a bare processor too; else uv chooses by the card."""
+    """On Linux the registry has NVIDIA's build, which serves a bare processor too; else uv chooses by the card."""
     if "gpu" not in extras or os.environ.get("UV_TORCH_BACKEND"):
         return []
     if WINDOWS:
