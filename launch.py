@@ -378,6 +378,11 @@ def pass_on(command: str, arguments: list[str]) -> int:
     extras = {"gpu"}
     if command == "doctor" and setting("PINCEL_WORKERS", "1") == "0":
         extras = set()
+    if command == "worker":
+        # The options that the bot would give it; later ones win.
+        data = str(ROOT / setting("PINCEL_DATA", "data"))
+        given = ["--data", data, "--demo", str(ROOT / "data" / "demo"), "--device", setting("PINCEL_DEVICE", "auto")]
+        arguments = given + arguments
     return run_module(prepare(extras), PASSED_ON[command][0], arguments, where_called=command == "imagine")
 
 
