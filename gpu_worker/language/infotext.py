@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Infotext", "build_infotext", "parse_infotext", "quote", "unquote"]
+__all__ = ["Infotext", "build_infotext", "parse_fields", "parse_infotext", "quote", "unquote"]
 
 _ITEM = re.compile(r'\s*(\w[\w \-/]{1,99}):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _SIZE = re.compile(r"(\d+)x(\d+)")
@@ -65,6 +65,15 @@ def parse_infotext(text: str) -> Infotext:
             into = negative
             line = line.removeprefix(_NEGATIVE).strip()
         into.append(line)
+    return Infotext("\n".join(prompt), "\n".join(negative), _fields(items))
+
+
+def parse_fields(line: str) -> dict[str, str]:
+    """The `key: value` items of a parameter line alone, however few. Never raises."""
+    return _fields(_ITEM.findall(line))
+
+
+def _fields(items: list[tuple[str, str]]) -> dict[str, str]:
     fields: dict[str, str] = {}
     for key, value in items:
         size = _SIZE.fullmatch(value)
@@ -72,4 +81,4 @@ def parse_infotext(text: str) -> Infotext:
             fields[f"{key}-1"], fields[f"{key}-2"] = size[1], size[2]
         else:
             fields[key] = unquote(value)
-    return Infotext("\n".join(prompt), "\n".join(negative), fields)
+    return fields
