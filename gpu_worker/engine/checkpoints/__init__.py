@@ -1,0 +1,1 @@
+"""Loading checkpoints with no hub access, keeping them loaded, and hashing their files."""

@@ -1,0 +1,102 @@
+"""Hashes of model files, computed beside the work and remembered by path, size and modification time."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+__all__ = ["HashBook"]
+
+_PIECE_BYTES = 4 * 1024 * 1024
+
+
+class HashBook:
+    """sha256 of model files. A multi-gigabyte file takes seconds, so it is started early and asked for late.
+
+    The JSON file is replaced as a whole; a damaged, missing or unwritable one only costs hashing again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._known = _read(path)
+        self._pending: dict[str, Future[str | None]] = {}
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="hash")
+
+    def known(self, file: Path, *, data_only: bool = False) -> str | None:
+        """The hash if it is known already; never reads the file."""
+        key = _key(file, data_only)
+        with self._lock:
+            return self._known.get(key) if key else None
+
+    def start(self, file: Path, *, data_only: bool = False) -> Future[str | None]:
+        """The hash of the whole file, or of a safetensors file's data without its header (A1111's LoRA hash, which
+        editing metadata does not change). The result is None where the file cannot be read."""
+        key = _key(file, data_only)
+        done: Future[str | None] = Future()
+        with self._lock:
+            if key is None or key in self._known:
+                done.set_result(self._known.get(key or ""))
+                return done
+            if key not in self._pending:
+                self._pending[key] = self._pool.submit(self._hash, key, file, data_only)
+            return self._pending[key]
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _hash(self, key: str, file: Path, data_only: bool) -> str | None:
+        digest = hashlib.sha256()
+        try:
+            with file.open("rb") as source:
+                if data_only:
+                    source.seek(int.from_bytes(source.read(8), "little") + 8)
+                while piece := source.read(_PIECE_BYTES):
+                    digest.update(piece)
+        except (OSError, OverflowError, ValueError):
+            with self._lock:
+                self._pending.pop(key, None)
+            return None
+        with self._lock:
+            self._known[key] = digest.hexdigest()
+            self._pending.pop(key, None)
+            snapshot = dict(self._known)
+        _write(self._path, snapshot)
+        return snapshot[key]
+
+
+def _key(file: Path, data_only: bool) -> str | None:
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    return f"{'data' if data_only else 'file'}:{stat.st_size}:{stat.st_mtime_ns}:{file.resolve()}"
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        book: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(book, dict):
+        return {}
+    return {key: value for key, value in book.items() if isinstance(value, str) and len(value) == 64}
+
+
+def _write(path: Path, book: dict[str, str]) -> None:
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(book, file, indent=0)
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)

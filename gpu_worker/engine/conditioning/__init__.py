@@ -1,0 +1,1 @@
+"""From prompt text to the vectors that the UNet attends to."""

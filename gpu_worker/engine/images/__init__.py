@@ -1,0 +1,1 @@
+"""Picture files: reading what strangers sent, writing what was drawn, infotext inside."""

@@ -1,0 +1,1 @@
+"""Noise sources, sigma schedules and samplers."""

@@ -1,0 +1,1 @@
+"""What can be drawn: generators over samplers, encodes and decodes."""
