@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.errors import StartupError
+from bot import exit_codes
+from bot.playground.startup import startup_error
 
-__all__ = ["EXIT_DAMAGED", "Record", "Records"]
+__all__ = ["Record", "Records"]
 
-EXIT_DAMAGED = 65
 _VERSION = 1
 
 
@@ -39,13 +39,8 @@ class Records:
             self._connection = self._thread.submit(self._open).result()
         except sqlite3.DatabaseError as error:
             in_use = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
-            raise StartupError(
-                f"Another playground is using {file.parent}." if in_use else f"{file} is not a playground's database.",
-                "Stop it, or choose another folder."
-                if in_use
-                else "Move that file away; the playground then starts empty, the bot's own data is not touched.",
-                EXIT_DAMAGED,
-            ) from error
+            reason = "in_use" if in_use else "damaged"
+            raise startup_error(reason, exit_codes.DATABASE, folder=file.parent, file=file) from error
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._file, isolation_level=None, timeout=1.0)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
+from urllib.parse import unquote
 
 from aiohttp import web
 from simcord.backend import errors, serializers
@@ -24,7 +25,7 @@ from simcord.http.router import RouteNotImplemented, UnsupportedField, dispatch
 from bot.playground import refusals
 from bot.playground.cdn import DiskCdn, Upload
 from bot.playground.command_rules import check_commands
-from bot.playground.storing import Storing
+from bot.playground.storing import Storing, StoringError
 from bot.playground.world import World
 
 __all__ = ["Rest"]
@@ -92,6 +93,9 @@ class Rest:
         except BackendError as refusal:
             _LOG.info("%s %s refused: %s", call.method, call.path, refusal)
             return _reply(refusal.status, refusal.to_json())
+        except StoringError as error:
+            _LOG.error("The playground cannot write to its folder: %s", error)
+            return _reply(503, {"code": 0, "message": "The playground cannot write to its folder"})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             _LOG.warning("%s %s: malformed request", call.method, call.path, exc_info=True)
             return _reply(400, errors.invalid_form_body(str(error)).to_json())
@@ -161,8 +165,6 @@ class Rest:
         if found := _MESSAGES.fullmatch(call.path):
             return self._message(call, int(found[1]), found[2])
         if (found := _REACTION.fullmatch(call.path)) and call.method == "PUT":
-            from urllib.parse import unquote
-
             refusals.check_emoji(self._state, int(found[1]), int(found[2]), unquote(found[3]))
         return self._dispatch(call)
 

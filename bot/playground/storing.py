@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 
 from bot.playground.cdn import DiskCdn
-from bot.playground.records import Records
+from bot.playground.records import Record, Records
 from bot.playground.world import World
 
-__all__ = ["Storing"]
+__all__ = ["Storing", "StoringError"]
+
+
+class StoringError(Exception):
+    """The disk refused; the change stays in memory and is written with the next one that succeeds."""
 
 
 class Storing:
@@ -16,11 +21,16 @@ class Storing:
         self._world = world
         self._records = records
         self._cdn = cdn
+        self._unsaved: list[Record] = []
 
     async def save(self) -> None:
-        """Returns when every change made so far, by anybody, is safe from a killed process."""
+        """Returns when everything changed so far by this caller is safe from a killed process; raises StoringError."""
         records, released = self._world.take_changes()
-        # Even with nothing of its own to write a request waits for writes in flight: they may be what it has seen.
-        await self._records.write(records)
+        batch, self._unsaved = [*self._unsaved, *records], []
+        try:
+            await self._records.write(batch)
+        except sqlite3.Error as error:
+            self._unsaved = [*batch, *self._unsaved]
+            raise StoringError(str(error)) from error
         if released:
             await asyncio.to_thread(self._cdn.remove, released)
