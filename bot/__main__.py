@@ -1,0 +1,168 @@
+"""Composition root: settings → database → worker → playground or Discord → client. Exit codes: bot/exit_codes.py."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import logging.handlers
+import signal
+import sys
+from pathlib import Path
+
+import aiohttp
+import discord
+
+from bot import exit_codes
+from bot.app import PincelBot, create_bot
+from bot.dispatch.child import ChildCommand
+from bot.dispatch.pipe import PipeTransport
+from bot.errors import StartupError
+from bot.playground.child import PlaygroundProcess
+from bot.playground.redirect import point_discord_at
+from bot.settings import CHECKOUT, Settings, load_settings
+from bot.storage.database import open_database
+from bot.studio import StudioParts
+
+__all__ = ["main"]
+
+log = logging.getLogger("bot")
+
+LOG_BYTES = 5 * 1024 * 1024
+
+
+def main() -> int:
+    try:
+        settings = load_settings(CHECKOUT / ".env")
+        _set_up_logging(settings)
+        return asyncio.run(_run(settings))
+    except StartupError as error:
+        log.debug("start failed", exc_info=error)
+        print(f"\n{error.sentence}\n{error.fix}".rstrip(), file=sys.stderr)  # noqa: T201 - the one human sentence
+        return error.exit_code
+    except KeyboardInterrupt:
+        return exit_codes.INTERRUPTED
+    except Exception:
+        log.exception("unexpected end")
+        print(  # noqa: T201
+            "\nPincel ended by a fault of its own; nothing is lost. Start it again; the logs say what happened.",
+            file=sys.stderr,
+        )
+        return exit_codes.UNEXPECTED
+
+
+async def _run(settings: Settings) -> int:
+    database = await open_database(settings.database_path)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        token = settings.token.get_secret_value()
+        playground: PlaygroundProcess | None = None
+        if not token:
+            playground = await stack.enter_async_context(_playground(settings))
+            point_discord_at(playground.endpoints)
+            token = playground.endpoints.token
+        parts = StudioParts(settings, database, _transport(settings))
+        bot = create_bot(parts, test_guild=settings.test_guild)
+        await stack.enter_async_context(bot)
+        _stop_on_signals(bot)
+        if playground is not None:
+            _greet(playground.endpoints.page)
+        return await _connect(bot, token)
+
+
+async def _connect(bot: PincelBot, token: str) -> int:
+    try:
+        await bot.start(token)
+    except discord.LoginFailure as error:
+        raise StartupError(
+            "Discord does not accept the token in DISCORD_TOKEN.",
+            "Copy a fresh one from your application's page (Bot → Reset Token) into .env, or leave it empty for the "
+            "playground.",
+            exit_codes.TOKEN,
+        ) from error
+    except (aiohttp.ClientConnectorError, discord.GatewayNotFound) as error:
+        raise StartupError(
+            "Discord cannot be reached from this machine.",
+            "Check the internet connection (and discordstatus.com), then start again; the queue is kept.",
+            exit_codes.UNEXPECTED,
+        ) from error
+    return exit_codes.OK
+
+
+def _transport(settings: Settings) -> PipeTransport:
+    command = ChildCommand(
+        argv=(
+            sys.executable, "-m", "gpu_worker",
+            "--data", str(settings.data), "--demo", str(settings.demo_dir), "--device", settings.device,
+        ),
+        log_file=settings.logs_dir / "worker.log",
+        environment={"PYTHONPATH": str(CHECKOUT)},
+    )  # fmt: skip
+    names = tuple(f"w{number}" for number in range(1, settings.workers + 1))
+    return PipeTransport(
+        command=command, names=names, outbox_dir=settings.outbox_dir, on_start_failure=_say_worker_failed
+    )
+
+
+def _say_worker_failed(name: str, last_words: str) -> None:
+    log.error(
+        "Worker %s could not start (%s). Run `python3 launch.py doctor`; jobs wait meanwhile, and it is tried again.",
+        name,
+        last_words or "it said nothing",
+    )
+
+
+def _playground(settings: Settings) -> PlaygroundProcess:
+    return PlaygroundProcess(
+        settings.data / "playground",
+        settings.playground_port,
+        listen=settings.listen or None,
+        password=settings.password.get_secret_value() or None,
+    )
+
+
+def _greet(page: str) -> None:
+    print(  # noqa: T201
+        "\n  Pincel is ready. Open this page and type  /imagine prompt: a red apple on a blue background\n\n"
+        f"      {page}\n\n"
+        "  (No DISCORD_TOKEN in .env, so this is the playground. Ctrl-C stops it.)\n",
+        flush=True,
+    )
+
+
+def _stop_on_signals(bot: PincelBot) -> None:
+    loop = asyncio.get_running_loop()
+    stopping: set[asyncio.Task[None]] = set()
+
+    def stop() -> None:
+        if not stopping:
+            log.info("stopping; unfinished jobs are kept")
+            stopping.add(asyncio.create_task(bot.close(), name="close"))
+
+    for name in ("SIGINT", "SIGTERM"):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
+            loop.add_signal_handler(getattr(signal, name), stop)
+
+
+def _set_up_logging(settings: Settings) -> None:
+    level = getattr(logging, settings.log_level.upper())
+    logging.captureWarnings(True)
+    root = logging.getLogger()
+    root.setLevel(level)
+    shape = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+    console = logging.StreamHandler()
+    console.setFormatter(shape)
+    handlers: list[logging.Handler] = [console]
+    with contextlib.suppress(OSError):  # an unwritable folder is the database's sentence to say
+        settings.logs_dir.mkdir(parents=True, exist_ok=True)
+        path: Path = settings.logs_dir / "bot.log"
+        file = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
+        file.setFormatter(shape)
+        handlers.append(file)
+    root.handlers = handlers
+    # discord.py logs every reconnect; its warnings are enough unless somebody debugs.
+    logging.getLogger("discord").setLevel(max(level, logging.WARNING) if level > logging.DEBUG else level)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

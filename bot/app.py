@@ -1,0 +1,135 @@
+"""The Discord client: extensions, command tree with its error door, and command sync only where commands changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import Any, cast
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.i18n import LANGUAGES, load_language
+from bot.storage.facts import Facts
+from bot.studio import Studio, StudioParts
+from bot.ui.buttons import AddressButton
+from bot.ui.client import Interaction, Presses
+from bot.ui.codec import TEMPLATE, parse
+from bot.ui.door import tell_error
+
+__all__ = ["EXTENSIONS", "CatalogueTranslator", "PincelBot", "create_bot"]
+
+log = logging.getLogger(__name__)
+
+EXTENSIONS = ("cogs.imagine", "cogs.style", "cogs.queue", "cogs.help")
+
+
+class CatalogueTranslator(app_commands.Translator):
+    """Names and descriptions of commands from bot/i18n; a text without its key stays as it is."""
+
+    async def translate(
+        self, string: app_commands.locale_str, locale: discord.Locale, context: app_commands.TranslationContextTypes
+    ) -> str | None:
+        language = locale.value.split("-")[0]
+        key = string.extras.get("key")
+        if language not in LANGUAGES or language == "en" or key is None:
+            return None
+        return load_language(language).get(key)
+
+
+class Tree(app_commands.CommandTree["PincelBot"]):
+    async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
+        await tell_error(interaction, error)
+
+
+class PincelBot(commands.AutoShardedBot):
+    """Asks for no privileged intent, starts without torch, and mentions nobody unless it is told to."""
+
+    def __init__(self, parts: StudioParts, *, test_guild: int | None = None, sync_commands: bool = True) -> None:
+        intents = discord.Intents.none()
+        intents.guilds = True
+        intents.guild_reactions = True
+        intents.dm_reactions = True
+        super().__init__(
+            command_prefix=commands.when_mentioned,
+            help_command=None,
+            intents=intents,
+            tree_cls=Tree,
+            allowed_mentions=discord.AllowedMentions.none(),
+            allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
+            max_messages=None,
+        )
+        self._test_guild = discord.Object(test_guild) if test_guild is not None else None
+        self._sync = sync_commands
+        self.studio = Studio(self, parts)
+
+    @property
+    def presses(self) -> Presses:
+        return self.studio.pressed
+
+    async def setup_hook(self) -> None:
+        await self.tree.set_translator(CatalogueTranslator())
+        for extension in EXTENSIONS:
+            await self.load_extension(extension)
+        self.add_dynamic_items(AddressButton)
+        if self._sync:
+            await self.sync_if_changed(self.studio.facts)
+        await self.studio.start()
+
+    async def close(self) -> None:
+        if not self.is_closed():
+            await self.studio.stop()
+        await super().close()
+
+    async def sync_if_changed(self, facts: Facts) -> bool:
+        """Discord allows few command writes a day, so the tree is sent only when it is another one than last time."""
+        if self._test_guild is not None:
+            self.tree.copy_global_to(guild=self._test_guild)
+        found = self.tree.get_commands(guild=self._test_guild)
+        translator = self.tree.translator
+        payload: list[Any] = [
+            await command.get_translated_payload(self.tree, translator) if translator else command.to_dict(self.tree)
+            for command in found
+        ]
+        digest = hashlib.sha256(json.dumps(payload, sort_keys=True, default=str).encode()).hexdigest()
+        key = f"commands:{self.application_id}:{self._test_guild.id if self._test_guild else 'global'}"
+        if await facts.get(key) == digest:
+            return False
+        await self.tree.sync(guild=self._test_guild)
+        await facts.put(key, digest)
+        log.info("%s commands were sent to Discord", len(found))
+        return True
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    async def on_ready(self) -> None:
+        log.info("connected as %s, in %s servers", self.user, len(self.guilds))
+
+    async def on_interaction(self, interaction: Interaction) -> None:
+        """What discord.py's stores do not know: sent forms, and buttons of another version."""
+        data = cast("dict[str, Any]", interaction.data or {})
+        custom_id = str(data.get("custom_id", ""))
+        try:
+            if interaction.type is discord.InteractionType.modal_submit:
+                await self.studio.submitted.submitted(interaction, parse(custom_id))
+            elif interaction.type is discord.InteractionType.component and not TEMPLATE.fullmatch(custom_id):
+                await self.studio.submitted.unknown_component(interaction)
+        except Exception as error:
+            await tell_error(interaction, error)
+
+    async def on_raw_reaction_add(self, event: discord.RawReactionActionEvent) -> None:
+        await self.studio.reactions.added(event)
+
+    async def on_raw_reaction_remove(self, event: discord.RawReactionActionEvent) -> None:
+        await self.studio.reactions.removed(event)
+
+    async def on_error(self, event_method: str, /, *args: object, **kwargs: object) -> None:
+        log.exception("event %s failed", event_method)
+
+
+def create_bot(parts: StudioParts, *, test_guild: int | None = None, sync_commands: bool = True) -> PincelBot:
+    """The factory for the composition root and for tests."""
+    return PincelBot(parts, test_guild=test_guild, sync_commands=sync_commands)

@@ -1,0 +1,239 @@
+"""One card a job: a Components V2 message that is queued, then progress, then the result, by edits of itself.
+
+Limits (PLATFORM.md): 40 components, 10 gallery items, 4000 characters of text in all, alt text 1024, and at most four
+buttons in a row because narrow phones wrap the fifth.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import discord
+
+from bot.delivery.progress_state import ProgressState
+from bot.dispatch.dispatcher import Standing
+from bot.domain.job import Action, Image, Job
+from bot.domain.mentions import neutral
+from bot.i18n import Texts, texts_for
+from bot.ui.buttons import AddressButton, button
+from bot.ui.codec import Verb
+from gpu_worker.language.names import AUTOMATIC, effective_schedule
+from gpu_worker.protocol.specs import JobSpec
+
+__all__ = ["Picture", "cancelled_card", "failed_card", "filename", "progress_card", "queued_card", "result_card"]
+
+PROMPT_CHARS = 700
+"""Of the prompt on the card; the whole of it is in the picture's infotext."""
+ALT_CHARS = 1000
+BAR = 12
+PREVIEW_NAME = "preview.webp"
+
+GREY, BLUE, GREEN, RED = 0x80848E, 0x5865F2, 0x23A55A, 0xDA373C
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as it goes on a card."""
+
+    image: Image
+    filename: str | None
+    """None where it is too large to be sent; its buttons work all the same."""
+
+
+def filename(job: Job, index: int, suffix: str) -> str:
+    return f"{job.id}-{index + 1}{suffix}"
+
+
+def queued_card(job: Job, standing: Standing | None, *, worker_alive: bool) -> discord.ui.LayoutView:
+    texts = texts_for(job.locale)
+    if not worker_alive:
+        state = texts("card.no_worker")
+    elif standing is None or standing.position <= 1:
+        state = texts("card.queued_next")
+    else:
+        state = texts("card.queued", position=standing.position, waiting=standing.waiting)
+    if worker_alive and standing is not None and standing.eta_s is not None:
+        state += " · " + texts("card.eta", when=_when(standing.eta_s))
+    return _card(job, texts, GREY, state, buttons=[[_cancel(job, texts)]])
+
+
+def progress_card(job: Job, progress: ProgressState, *, has_preview: bool) -> discord.ui.LayoutView:
+    texts = texts_for(job.locale)
+    gallery: list[discord.MediaGalleryItem] = []
+    if has_preview:
+        alt = _clip(texts("card.alt_preview", prompt=job.spec.prompt), ALT_CHARS)
+        gallery.append(discord.MediaGalleryItem(f"attachment://{PREVIEW_NAME}", description=alt))
+    return _card(job, texts, BLUE, _progress_line(job, progress, texts), gallery, [[_cancel(job, texts)]])
+
+
+def _progress_line(job: Job, progress: ProgressState, texts: Texts) -> str:
+    if progress.cancelling:
+        return texts("card.cancelling")
+    match progress.phase:
+        case "loading":
+            return texts("card.loading", model=neutral(job.model))
+        case "encoding":
+            return texts("card.encoding")
+        case "sampling" | "hires" if progress.of:
+            key = "card.running" if progress.phase == "sampling" else "card.hires"
+            share = min(1.0, progress.step / progress.of)
+            full = round(share * BAR)
+            line = texts(key, bar="▰" * full + "▱" * (BAR - full), percent=math.floor(share * 100))
+            if progress.eta_s is not None and progress.eta_s > 3:
+                line += " · " + texts("card.eta", when=_when(progress.eta_s))
+            return line
+        case "decoding" | "saving":
+            return texts("card.finishing")
+        case _:
+            return texts("card.starting")
+
+
+def result_card(
+    job: Job, pictures: Sequence[Picture], *, note: str = "", origin: str = "", with_buttons: bool = True
+) -> discord.ui.LayoutView:
+    """The finished pictures. `note` is one more line (a clamp, a smaller upload); `origin` says what it came from."""
+    texts = texts_for(job.locale)
+    prompt = job.spec.prompt
+    gallery = [
+        discord.MediaGalleryItem(
+            f"attachment://{p.filename}",
+            description=_clip(texts("card.alt", n=i + 1, of=len(pictures), prompt=prompt), ALT_CHARS),
+        )
+        for i, p in enumerate(pictures)
+        if p.filename is not None
+    ]
+    lines = [_parameters(job.spec, [p.image for p in pictures], texts)]
+    lines += [line for line in (origin, note) if line]
+    rows: list[list[AddressButton]] = []
+    if with_buttons:
+        rows = _result_rows(job, [p.image for p in pictures], texts)
+        if len(pictures) > 1:
+            lines.append(texts("card.hint"))
+    return _card(job, texts, GREEN, "", gallery, rows, small=lines)
+
+
+def _result_rows(job: Job, images: Sequence[Image], texts: Texts) -> list[list[AddressButton]]:
+    primary = discord.ButtonStyle.primary
+    if len(images) == 1:
+        only = images[0]
+        first = [
+            button(Verb.UPSCALE, only.id, texts("button.upscale_one"), style=primary, emoji="🔍"),
+            button(Verb.VARY, only.id, texts("button.vary_one"), n=1),
+            button(Verb.VARY, only.id, texts("button.vary_one_strong"), n=2),
+        ]
+        rows = [first]
+    elif not images:
+        rows = []
+    else:
+        rows = [
+            [button(Verb.UPSCALE, i.id, f"U{i.index + 1}", style=primary) for i in images],
+            [button(Verb.VARY, i.id, f"V{i.index + 1}", n=1) for i in images],
+            [button(Verb.VARY, i.id, f"V{i.index + 1}+", n=2) for i in images],
+        ]
+    rows.append(
+        [
+            button(Verb.REROLL, job.id, texts("button.reroll"), emoji="🔁"),
+            button(Verb.EDIT, job.id, texts("button.edit"), emoji="✏️"),
+            button(Verb.STYLE, job.id, texts("button.style"), emoji="🎨"),
+            button(Verb.DELETE, job.id, texts("button.delete"), style=discord.ButtonStyle.danger, emoji="🗑️"),
+        ]
+    )
+    return rows
+
+
+def failed_card(job: Job) -> discord.ui.LayoutView:
+    texts = texts_for(job.locale)
+    state = texts("card.failed", reason=failure_sentence(job, texts))
+    small = [texts("card.reference", reference=job.reference)] if job.reference else []
+    return _card(job, texts, RED, state, buttons=[_again(job, texts)], small=small)
+
+
+def failure_sentence(job: Job, texts: Texts) -> str:
+    kind = job.failure_kind or "other"
+    detail = {key: neutral(str(value)) for key, value in job.failure_detail.items()}
+    detail.setdefault("model", neutral(job.model))
+    if "lora" in detail and texts.has(f"failure.{kind}_lora"):
+        kind += "_lora"
+    key = f"failure.{kind}"
+    return texts(key if texts.has(key) else "failure.other", **detail)
+
+
+def cancelled_card(job: Job) -> discord.ui.LayoutView:
+    texts = texts_for(job.locale)
+    return _card(job, texts, GREY, texts("card.cancelled"), buttons=[_again(job, texts)])
+
+
+def _again(job: Job, texts: Texts) -> list[AddressButton]:
+    return [
+        button(Verb.RETRY, job.id, texts("button.retry"), style=discord.ButtonStyle.primary, emoji="🔁"),
+        button(Verb.EDIT, job.id, texts("button.edit"), emoji="✏️"),
+        button(Verb.DELETE, job.id, texts("button.delete"), emoji="🗑️"),
+    ]
+
+
+def _cancel(job: Job, texts: Texts) -> AddressButton:
+    return button(Verb.CANCEL, job.id, texts("button.cancel"), style=discord.ButtonStyle.danger)
+
+
+def _card(
+    job: Job,
+    texts: Texts,
+    colour: int,
+    state: str,
+    gallery: Sequence[discord.MediaGalleryItem] = (),
+    buttons: Sequence[Sequence[AddressButton]] = (),
+    *,
+    small: Sequence[str] = (),
+) -> discord.ui.LayoutView:
+    view = discord.ui.LayoutView(timeout=None)
+    box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=colour)
+    who = texts("card.by", user=f"<@{job.user_id}>")
+    action = "" if job.action is Action.IMAGINE else f"{texts(f'card.action.{job.action}')} · "
+    head = f"**{neutral(_clip(job.spec.prompt, PROMPT_CHARS))}**\n-# {action}{who}"
+    box.add_item(discord.ui.TextDisplay(head + (f"\n{state}" if state else "")))
+    if gallery:
+        box.add_item(discord.ui.MediaGallery(*gallery))
+    if small:
+        box.add_item(discord.ui.TextDisplay("\n".join(f"-# {line}" for line in small)))
+    for row in buttons:
+        box.add_item(discord.ui.ActionRow(*row))
+    view.add_item(box)
+    return view
+
+
+def _parameters(spec: JobSpec, images: Sequence[Image], texts: Texts) -> str:
+    width, height = (images[0].width, images[0].height) if images else (spec.width, spec.height)
+    seeds = [image.seed for image in images] or [spec.seed]
+    seed = (
+        texts("card.seed", seed=seeds[0])
+        if seeds[0] == seeds[-1]
+        else texts("card.seeds", first=seeds[0], last=seeds[-1])
+    )
+    parts = [
+        f"{width}×{height}",
+        _sampler_label(spec),
+        f"{spec.steps} steps",
+        f"CFG {spec.cfg_scale:g}",
+        seed,
+        neutral(spec.checkpoint),
+    ]
+    return " · ".join(parts)
+
+
+def _sampler_label(spec: JobSpec) -> str:
+    """As people name it: `DPM++ 2M Karras`, but `Euler a`."""
+    schedule = effective_schedule(spec.sampler, spec.schedule)
+    return spec.sampler if schedule in (AUTOMATIC, "Uniform") else f"{spec.sampler} {schedule}"
+
+
+def _when(seconds: float) -> str:
+    """Discord renders it in the reader's own time and counts down by itself."""
+    return f"<t:{math.ceil(time.time() + seconds)}:R>"
+
+
+def _clip(text: str, limit: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,199 @@
+"""Brings every ended job to its user exactly once, however often the bot dies in between.
+
+done → delivering → delivered. A row found in `delivering` at a start is posted again: an edit changes nothing, and a
+send repeats its nonce, to which Discord answers with the message it already has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import time
+from dataclasses import dataclass
+
+import discord
+
+from bot.delivery.cards import Picture, cancelled_card, failed_card, filename, result_card
+from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, Rung, Upload, climb_down
+from bot.delivery.post import Card, Poster, TooLargeError, Way
+from bot.delivery.progress import CardEditor
+from bot.domain.ids import JobId
+from bot.domain.job import Image, Job, JobStatus
+from bot.i18n import texts_for
+from bot.storage.images import Images, MissingPictureError
+from bot.storage.jobs import Jobs
+
+__all__ = ["Deliverer"]
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 3
+RETRY_S = (2.0, 10.0, 60.0, 300.0)
+ANSWER_WAIT_S = 6.0
+"""How long a result waits for the first answer to its interaction, which the same moment may be under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    rung: Rung
+    uploads: list[Upload]
+
+
+class Deliverer:
+    def __init__(
+        self, *, client: discord.Client, jobs: Jobs, images: Images, poster: Poster, editor: CardEditor
+    ) -> None:
+        self._client = client
+        self._jobs = jobs
+        self._images = images
+        self._poster = poster
+        self._editor = editor
+        self._queue: asyncio.Queue[tuple[JobId, int]] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._answering: dict[JobId, asyncio.Event] = {}
+        self._limits: dict[JobId, int] = {}
+
+    async def start(self) -> None:
+        """Begins with what an earlier life of the bot did not deliver."""
+        for number in range(AT_ONCE):
+            self._spawn(self._work(), f"deliver-{number}")
+        for job in await self._jobs.untold():
+            self.ended(job.id)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def ended(self, job_id: JobId) -> None:
+        self._queue.put_nowait((job_id, 0))
+
+    def answering(self, job_id: JobId, limit_bytes: int | None) -> None:
+        """The first answer is under way: a quick result waits for its message instead of overtaking it."""
+        self._answering[job_id] = asyncio.Event()
+        if limit_bytes is not None:
+            self._limits[job_id] = limit_bytes
+
+    def answered(self, job_id: JobId) -> None:
+        event = self._answering.pop(job_id, None)
+        if event is not None:
+            event.set()
+
+    # --- work ---------------------------------------------------------------------------------------------------------
+
+    def _spawn(self, coroutine: object, name: str) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(coroutine, name=name)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work(self) -> None:
+        while True:
+            job_id, tries = await self._queue.get()
+            try:
+                delivered = await self._deliver(job_id)
+            except Exception:
+                log.exception("job %s could not be delivered yet", job_id)
+                delivered = False
+            if not delivered and tries < len(RETRY_S):
+                self._spawn(self._later(job_id, tries + 1, RETRY_S[tries]), f"deliver-later-{job_id}")
+
+    async def _later(self, job_id: JobId, tries: int, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        self._queue.put_nowait((job_id, tries))
+
+    async def _deliver(self, job_id: JobId) -> bool:
+        """True where nothing is left to do."""
+        event = self._answering.get(job_id)
+        if event is not None:
+            try:
+                await asyncio.wait_for(event.wait(), ANSWER_WAIT_S)
+            except TimeoutError:
+                log.warning("job %s: its first answer hangs; the result goes its own way", job_id)
+        await self._editor.close(job_id)
+        job = await self._jobs.get(job_id)
+        if job is None:
+            return True
+        match job.status:
+            case JobStatus.DONE | JobStatus.DELIVERING:
+                return await self._deliver_result(job)
+            case JobStatus.FAILED | JobStatus.CANCELLED if job.told_at is None:
+                card = failed_card(job) if job.status is JobStatus.FAILED else cancelled_card(job)
+                posted = await self._poster.post(job, Card(card))
+                if posted is not None:
+                    await self._jobs.set_message(job_id, posted.message_id)
+                await self._jobs.told(job_id)
+                return True
+            case _:
+                return True
+
+    async def _deliver_result(self, job: Job) -> bool:
+        if job.status is JobStatus.DONE and not await self._jobs.transition(
+            job.id, (JobStatus.DONE,), JobStatus.DELIVERING
+        ):
+            return True  # another task has it
+        if all(image.deleted for image in await self._images.of_job(job.id)):
+            # Its author deleted it in the very moment it was finished.
+            await self._jobs.transition(job.id, (JobStatus.DELIVERING,), JobStatus.DELIVERED, told_at=time.time())
+            return True
+        limit = self.limit_bytes(job)
+        images, originals = await self._originals(job)
+        while True:
+            prepared = await self._prepare(originals, images, limit)
+            try:
+                posted = await self._poster.post(job, await self._result(job, images, prepared))
+                break
+            except TooLargeError:
+                # Discord's word counts, whatever the limit was said to be.
+                largest = max((len(u.data) for u in prepared.uploads), default=0)
+                limit = min(limit, int(largest * 0.8))
+        if posted is None:
+            log.error("job %s: every way to its user is closed; it waits for the next start", job.id)
+            return False
+        self._limits.pop(job.id, None)
+        if posted.way is Way.DIRECT:
+            log.info("job %s went by direct message", job.id)
+        await self._jobs.transition(
+            job.id, (JobStatus.DELIVERING,), JobStatus.DELIVERED, message_id=posted.message_id, told_at=time.time()
+        )
+        return True
+
+    async def _originals(self, job: Job) -> tuple[list[Image], list[bytes]]:
+        images: list[Image] = []
+        originals: list[bytes] = []
+        for image in await self._images.of_job(job.id):
+            try:
+                originals.append(await self._images.read(image))
+                images.append(image)
+            except MissingPictureError:
+                log.exception("picture %s vanished before it was delivered", image.id)
+        return images, originals
+
+    async def _prepare(self, originals: list[bytes], images: list[Image], limit: int) -> _Prepared:
+        infotexts = [image.infotext for image in images]
+        rung, uploads = await asyncio.to_thread(climb_down, originals, infotexts, limit)
+        return _Prepared(rung, uploads)
+
+    async def _result(self, job: Job, images: list[Image], prepared: _Prepared) -> Card:
+        texts = texts_for(job.locale)
+        notes = {
+            Rung.WEBP: texts("card.shrunk_webp"),
+            Rung.JPEG: texts("card.shrunk_jpeg"),
+            Rung.NOTHING: texts("card.too_large"),
+        }
+        named = [
+            (image, upload, filename(job, image.index, upload.suffix))
+            for image, upload in zip(images, prepared.uploads, strict=False)
+        ]
+        pictures = [Picture(image, name) for image, _, name in named] or [Picture(image, None) for image in images]
+
+        def files() -> list[discord.File]:
+            return [discord.File(io.BytesIO(upload.data), name) for _, upload, name in named]
+
+        return Card(result_card(job, pictures, note=notes.get(prepared.rung, "")), files)
+
+    def limit_bytes(self, job: Job) -> int:
+        """The smaller of what the interaction and the guild allow: the way may change while we post."""
+        guild = self._client.get_guild(job.guild_id) if job.guild_id is not None else None
+        known = [limit for limit in (self._limits.get(job.id), guild.filesize_limit if guild else None) if limit]
+        return min(known, default=DEFAULT_LIMIT_BYTES)

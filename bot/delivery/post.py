@@ -1,0 +1,128 @@
+"""The ways to a user, tried in order: token edit, edit by bot token, new message in the channel, direct message.
+
+Every way is idempotent: edits by nature, sends by an enforced nonce (the job id), so a result is never posted twice.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import discord
+
+from bot.domain.ids import MessageId
+from bot.domain.job import Job
+
+__all__ = ["Card", "Posted", "Poster", "TooLargeError", "Way"]
+
+log = logging.getLogger(__name__)
+
+TOKEN_MARGIN_S = 20.0
+"""A request that starts now must still arrive before the token's end."""
+
+
+class TooLargeError(Exception):
+    """Discord refused the size (413 or 40005): the next smaller form has to be tried."""
+
+
+class Way(enum.StrEnum):
+    TOKEN = "token"  # noqa: S105 - a way's name
+    EDIT = "edit"
+    CHANNEL = "channel"
+    DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A view and its files. Files are made anew for each try because discord.py reads and closes them."""
+
+    view: discord.ui.LayoutView
+    files: Callable[[], Sequence[discord.File]] = list
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    way: Way
+    message_id: MessageId
+
+
+class Poster:
+    def __init__(self, client: discord.Client) -> None:
+        self._client = client
+
+    async def post(self, job: Job, card: Card, *, only_edit: bool = False, nonce: str | None = None) -> Posted | None:
+        """Brings the card to its user; None where every way is closed.
+
+        `only_edit` is for progress: it is not worth a new message. A `nonce` other than the job id is for a card that
+        is no result yet: Discord answers a repeated one with the first message, unchanged. Raises TooLargeError, and
+        discord.HTTPException for trouble that may pass (5xx), so that the caller tries again later.
+        """
+        for way, attempt in self._ways(job, card, nonce or job.id, only_edit=only_edit):
+            try:
+                message_id = await attempt()
+                return Posted(way, message_id)
+            except (discord.NotFound, discord.Forbidden) as error:
+                # 10008 message deleted, 10015/50027 token over, 50001/50013 no access any more: the next way.
+                log.info("job %s: way %s is closed (%s)", job.id, way, error.code)
+            except discord.HTTPException as error:
+                if error.status == 413 or error.code == 40005:
+                    raise TooLargeError from error
+                if error.code != 50027:
+                    raise
+                log.info("job %s: its token is over", job.id)
+        return None
+
+    def _ways(
+        self, job: Job, card: Card, nonce: str, *, only_edit: bool
+    ) -> list[tuple[Way, Callable[[], Awaitable[MessageId]]]]:
+        ways: list[tuple[Way, Callable[[], Awaitable[MessageId]]]] = []
+        if self.token_lives(job):
+            ways.append((Way.TOKEN, lambda: self._edit_by_token(job, card)))
+        if job.message_id is not None:
+            ways.append((Way.EDIT, lambda: self._edit(job, card)))
+        if not only_edit:
+            ways.append((Way.CHANNEL, lambda: self._send(job, card, nonce)))
+            ways.append((Way.DIRECT, lambda: self._send_direct(job, card, nonce)))
+        return ways
+
+    @staticmethod
+    def token_lives(job: Job) -> bool:
+        return job.grant is not None and job.grant.expires_at - TOKEN_MARGIN_S > time.time()
+
+    async def _edit_by_token(self, job: Job, card: Card) -> MessageId:
+        assert job.grant is not None
+        assert self._client.application_id is not None
+        webhook = discord.Webhook.partial(self._client.application_id, job.grant.token, client=self._client)
+        # "@original" is no snowflake, but the endpoint takes it, and a job whose answer was cut off knows no other id.
+        original: int = job.message_id or "@original"  # type: ignore[assignment]
+        message = await webhook.edit_message(original, view=card.view, attachments=list(card.files()))
+        return MessageId(message.id)
+
+    async def _edit(self, job: Job, card: Card) -> MessageId:
+        assert job.message_id is not None
+        channel = self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+        message = channel.get_partial_message(job.message_id)
+        edited = await message.edit(view=card.view, attachments=list(card.files()))
+        return MessageId(edited.id)
+
+    async def _send(self, job: Job, card: Card, nonce: str) -> MessageId:
+        channel = self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+        reference = None
+        if job.reply_to_id is not None:
+            reference = discord.MessageReference(
+                message_id=job.reply_to_id, channel_id=job.channel_id, guild_id=job.guild_id, fail_if_not_exists=False
+            )
+        files = list(card.files())
+        if reference is None:
+            message = await channel.send(view=card.view, files=files, nonce=nonce)
+        else:
+            message = await channel.send(view=card.view, files=files, nonce=nonce, reference=reference)
+        return MessageId(message.id)
+
+    async def _send_direct(self, job: Job, card: Card, nonce: str) -> MessageId:
+        user = await self._client.fetch_user(job.user_id)
+        message = await user.send(view=card.view, files=list(card.files()), nonce=nonce)
+        return MessageId(message.id)

@@ -1,0 +1,166 @@
+"""Turns progress and queue changes into throttled edits of the cards; a late one never overwrites a result."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import time
+from dataclasses import dataclass, field
+
+import discord
+
+from bot.delivery.cards import PREVIEW_NAME, progress_card, queued_card
+from bot.delivery.post import Card, Poster, TooLargeError
+from bot.delivery.progress_state import ProgressState
+from bot.dispatch.dispatcher import Dispatcher, Standing
+from bot.domain.ids import JobId, MessageId
+from bot.domain.job import Job, JobStatus
+from bot.storage.jobs import Jobs
+from gpu_worker.protocol.messages import Progress
+
+__all__ = ["CardEditor"]
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.2
+RUNNING_EVERY_S = 1.1
+"""Discord lets about five edits per five seconds through for one message."""
+QUEUED_EVERY_S = 4.0
+EDITS_AT_ONCE = 6
+
+
+@dataclass
+class _Watched:
+    """A card that still changes."""
+
+    state: ProgressState | None = None
+    """None while it waits in the queue."""
+    shown: object = None
+    dirty: bool = False
+    last_edit: float = 0.0
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+class CardEditor:
+    def __init__(self, *, jobs: Jobs, poster: Poster, previews: bool = True) -> None:
+        self._jobs = jobs
+        self._poster = poster
+        self._previews = previews
+        self._watched: dict[JobId, _Watched] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._task = asyncio.create_task(self._run(), name="card-editor")
+
+    async def stop(self) -> None:
+        tasks = [self._task, *(w.task for w in self._watched.values())]
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+
+    # --- what changes -------------------------------------------------------------------------------------------------
+
+    def watch(self, job_id: JobId) -> None:
+        """From now on this card is kept up to date. Its message is known, or its token can find it."""
+        self._watched.setdefault(job_id, _Watched(last_edit=time.monotonic()))
+
+    def progressed(self, progress: Progress) -> None:
+        watched = self._watched.get(JobId(progress.job))
+        if watched is None:
+            return
+        state = watched.state or ProgressState()
+        state.phase, state.step, state.of, state.eta_s = progress.phase, progress.step, progress.of, progress.eta_s
+        if self._previews and progress.preview:
+            state.preview = progress.preview
+        watched.state = state
+        watched.dirty = True
+
+    def queue_changed(self) -> None:
+        for watched in self._watched.values():
+            if watched.state is None:
+                watched.dirty = True
+
+    def cancelling(self, job_id: JobId) -> None:
+        watched = self._watched.get(job_id)
+        if watched is not None:
+            watched.state = watched.state or ProgressState()
+            watched.state.cancelling = True
+            watched.dirty = True
+
+    async def close(self, job_id: JobId) -> None:
+        """No edit of this card starts any more, and none is under way: the result may be posted."""
+        watched = self._watched.pop(job_id, None)
+        if watched is not None and watched.task is not None:
+            await asyncio.wait([watched.task])
+
+    # --- edits --------------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                await self._tick()
+            except Exception:
+                log.exception("card editor stumbled; it goes on")
+
+    async def _tick(self) -> None:
+        now = time.monotonic()
+        busy = sum(1 for w in self._watched.values() if w.task is not None and not w.task.done())
+        due = [
+            (job_id, watched)
+            for job_id, watched in self._watched.items()
+            if watched.dirty
+            and (watched.task is None or watched.task.done())
+            and now - watched.last_edit >= (QUEUED_EVERY_S if watched.state is None else RUNNING_EVERY_S)
+        ]
+        # Running cards first: somebody is watching them.
+        due.sort(key=lambda item: (item[1].state is None, item[1].last_edit))
+        for job_id, watched in due[: max(0, EDITS_AT_ONCE - busy)]:
+            watched.dirty = False
+            watched.last_edit = now
+            watched.task = asyncio.create_task(self._edit(job_id, watched), name=f"edit-{job_id}")
+
+    async def _edit(self, job_id: JobId, watched: _Watched) -> None:
+        job = await self._jobs.get(job_id)
+        if job is None or not job.status.waiting:
+            return
+        # A queue position is not worth an edit that counts against the channel's limit; a token edit does not.
+        if watched.state is None and not self._poster.token_lives(job):
+            return
+        card = await self._card(job, watched)
+        if card is None:
+            return
+        try:
+            posted = await self._poster.post(job, card, only_edit=True)
+        except (discord.HTTPException, TooLargeError, OSError) as error:
+            log.info("an edit of job %s's card was lost: %s", job_id, error)
+            return
+        if posted is not None and job.message_id is None:
+            await self._jobs.set_message(job_id, MessageId(posted.message_id))
+
+    async def _card(self, job: Job, watched: _Watched) -> Card | None:
+        state = watched.state
+        if state is None or job.status is JobStatus.QUEUED:
+            standing = (await self._dispatcher.standings()).get(job.id)
+            alive = bool(self._dispatcher.workers)
+            shown: object = (_rounded(standing), alive)
+            if shown == watched.shown:
+                return None
+            watched.shown = shown
+            return Card(queued_card(job, standing, worker_alive=alive))
+        preview = state.preview
+
+        def files() -> list[discord.File]:
+            return [] if preview is None else [discord.File(io.BytesIO(preview), PREVIEW_NAME)]
+
+        return Card(progress_card(job, state, has_preview=preview is not None), files)
+
+
+def _rounded(standing: Standing | None) -> object:
+    """An ETA that wavers by a second or two is no news."""
+    if standing is None:
+        return None
+    return standing.position, standing.waiting, None if standing.eta_s is None else round(standing.eta_s / 10)

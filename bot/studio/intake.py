@@ -1,0 +1,153 @@
+"""One door for every new job: limits and content rules, commit, then the answer with its card."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import discord
+
+from bot.delivery.cards import queued_card
+from bot.delivery.deliver import Deliverer
+from bot.delivery.post import Card, Poster
+from bot.delivery.progress import CardEditor
+from bot.dispatch.dispatcher import Dispatcher
+from bot.domain.content import require_allowed
+from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId, new_job_id
+from bot.domain.job import Action, NewJob, TokenGrant
+from bot.domain.limits import Limits
+from bot.errors import UserFacingError
+from bot.i18n import texts_for
+from bot.storage.jobs import Jobs
+from bot.ui.client import Interaction
+from bot.ui.door import say
+from gpu_worker.protocol.specs import JobSpec
+
+__all__ = ["TOKEN_LIFE_S", "Intake"]
+
+log = logging.getLogger(__name__)
+
+TOKEN_LIFE_S = 15 * 60.0
+"""An interaction token's life (receiving-and-responding, PLATFORM.md)."""
+
+
+class Intake:
+    def __init__(
+        self,
+        *,
+        jobs: Jobs,
+        dispatcher: Dispatcher,
+        deliverer: Deliverer,
+        editor: CardEditor,
+        poster: Poster,
+        limits: Limits,
+    ) -> None:
+        self._jobs = jobs
+        self._dispatcher = dispatcher
+        self._deliverer = deliverer
+        self._editor = editor
+        self._poster = poster
+        self._limits = limits
+
+    async def begin(
+        self,
+        interaction: Interaction,
+        spec: JobSpec,
+        action: Action,
+        *,
+        source_image_id: ImageId | None = None,
+        parent_id: JobId | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Commits the job, then answers with its card. The presser owns the job.
+
+        `notes` are sentences only the user sees (what was rounded or left out). Raises UserFacingError.
+        """
+        user_id = UserId(interaction.user.id)
+        await self._check(user_id, spec)
+        if interaction.channel_id is None:
+            raise UserFacingError("no_channel")
+        new = NewJob(
+            id=new_job_id(),
+            action=action,
+            user_id=user_id,
+            channel_id=ChannelId(interaction.channel_id),
+            guild_id=GuildId(interaction.guild_id) if interaction.guild_id is not None else None,
+            locale=str(interaction.locale),
+            spec=spec,
+            interaction_id=interaction.id,
+            grant=TokenGrant(interaction.token, interaction.created_at.timestamp() + TOKEN_LIFE_S),
+            parent_id=parent_id,
+            source_image_id=source_image_id,
+        )
+        self._deliverer.answering(new.id, interaction.filesize_limit)
+        try:
+            job_id, added = await self._dispatcher.submit(new)
+            if not added:
+                await say(interaction, texts_for(str(interaction.locale))("reply.already_queued"))
+                return
+            await self._answer(interaction, job_id)
+        finally:
+            self._deliverer.answered(new.id)
+        if notes:
+            await interaction.followup.send("\n".join(notes), ephemeral=True)
+
+    async def begin_by_reaction(
+        self,
+        *,
+        user_id: UserId,
+        channel_id: ChannelId,
+        guild_id: GuildId | None,
+        message_id: MessageId,
+        locale: str,
+        spec: JobSpec,
+        action: Action,
+        source_image_id: ImageId | None,
+    ) -> None:
+        """The same without an interaction: the card is a reply to the message that was reacted to."""
+        await self._check(user_id, spec)
+        new = NewJob(
+            id=new_job_id(),
+            action=action,
+            user_id=user_id,
+            channel_id=channel_id,
+            guild_id=guild_id,
+            locale=locale,
+            spec=spec,
+            source_image_id=source_image_id,
+            reply_to_id=message_id,
+        )
+        self._deliverer.answering(new.id, None)
+        try:
+            await self._dispatcher.submit(new)
+            job = await self._jobs.get(new.id)
+            if job is not None:
+                card = queued_card(job, None, worker_alive=bool(self._dispatcher.workers))
+                posted = await self._poster.post(job, Card(card), nonce=f"{job.id}q")
+                if posted is not None:
+                    await self._jobs.set_message(new.id, posted.message_id)
+            self._editor.watch(new.id)
+        finally:
+            self._deliverer.answered(new.id)
+
+    async def _check(self, user_id: UserId, spec: JobSpec) -> None:
+        require_allowed(spec.prompt)
+        waiting = await self._jobs.count_waiting_of(user_id)
+        if waiting >= self._limits.max_queued_per_user:
+            raise UserFacingError("queue_full", n=waiting)
+
+    async def _answer(self, interaction: Interaction, job_id: JobId) -> None:
+        job = await self._jobs.get(job_id)
+        assert job is not None
+        standing = (await self._dispatcher.standings()).get(job_id)
+        card = queued_card(job, standing, worker_alive=bool(self._dispatcher.workers))
+        try:
+            response = await interaction.response.send_message(view=card)
+        except discord.HTTPException as error:
+            # The job is committed: whatever became of this answer, its result finds another way.
+            log.warning("job %s: its first answer failed (%s); the result is posted as a new message", job_id, error)
+            await self._jobs.set_grant(job_id, None)
+            return
+        if response.message_id is not None:
+            await self._jobs.set_message(job_id, MessageId(response.message_id))
+        self._editor.watch(job_id)

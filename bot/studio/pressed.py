@@ -1,0 +1,140 @@
+"""What each button does. Everything is looked up by the address, so it works however old the message is."""
+
+from __future__ import annotations
+
+import random
+from typing import Literal
+
+from bot.delivery.progress import CardEditor
+from bot.dispatch.dispatcher import Dispatcher
+from bot.dispatch.sources import IMAGE_SCHEME
+from bot.domain import actions
+from bot.domain.ids import ImageId, JobId, UserId
+from bot.domain.job import Action, Image, Job, JobStatus
+from bot.errors import UserFacingError
+from bot.i18n import texts_for
+from bot.storage.images import Images
+from bot.storage.jobs import Jobs
+from bot.studio.forms import edit_form, style_form
+from bot.studio.intake import Intake
+from bot.ui.client import Interaction
+from bot.ui.codec import Address, Verb
+from bot.ui.door import say
+from gpu_worker.protocol.specs import ImageRef, JobSpec, StoredSource
+
+__all__ = ["Pressed", "stored_source"]
+
+
+def stored_source(image: Image) -> StoredSource:
+    """By id: the transport's own address is made when the job is handed out."""
+    ref = ImageRef(ref=f"{IMAGE_SCHEME}{image.id}", sha256=image.sha256, mime=image.mime, size_bytes=image.size_bytes)
+    return StoredSource(image=ref)
+
+
+class Pressed:
+    def __init__(
+        self, *, jobs: Jobs, images: Images, dispatcher: Dispatcher, editor: CardEditor, intake: Intake
+    ) -> None:
+        self._jobs = jobs
+        self._images = images
+        self._dispatcher = dispatcher
+        self._editor = editor
+        self._intake = intake
+        self._rng = random.SystemRandom()
+
+    async def pressed(self, interaction: Interaction, address: Address) -> None:
+        """Raises UserFacingError; the button's door tells it."""
+        match address.verb:
+            case Verb.UPSCALE:
+                image, job = await self.picture(ImageId(address.id))
+                await self._intake.begin(
+                    interaction, self.upscaled(job, image), Action.UPSCALE, source_image_id=image.id
+                )
+            case Verb.VARY:
+                image, job = await self.picture(ImageId(address.id))
+                strength: Literal["subtle", "strong"] = "strong" if address.n == 2 else "subtle"
+                action = Action.VARY_STRONG if address.n == 2 else Action.VARY_SUBTLE
+                spec = actions.vary(job.spec, image.index, strength, self._rng)
+                await self._intake.begin(interaction, spec, action, source_image_id=image.id)
+            case Verb.REROLL:
+                job = await self.job(JobId(address.id))
+                source = job.source_image_id
+                await self._intake.begin(interaction, self.rerolled(job), Action.REROLL, source_image_id=source)
+            case Verb.RETRY:
+                job = await self.job(JobId(address.id))
+                await self._intake.begin(interaction, job.spec, job.action, source_image_id=job.source_image_id)
+            case Verb.EDIT:
+                job = await self.job(JobId(address.id))
+                await interaction.response.send_modal(edit_form(job, texts_for(str(interaction.locale))))
+            case Verb.STYLE:
+                job = await self.job(JobId(address.id))
+                await interaction.response.send_modal(style_form(job, texts_for(str(interaction.locale))))
+            case Verb.CANCEL:
+                await self._cancel(interaction, JobId(address.id))
+            case Verb.DELETE:
+                await self._delete(interaction, JobId(address.id))
+            case _:
+                raise UserFacingError("button_unknown")
+
+    # --- what reactions and commands share ----------------------------------------------------------------------------
+
+    async def picture(self, image_id: ImageId) -> tuple[Image, Job]:
+        image = await self._images.get(image_id)
+        if image is None:
+            raise UserFacingError("picture_unknown")
+        return image, await self.job(image.job_id)
+
+    async def job(self, job_id: JobId) -> Job:
+        job = await self._jobs.get(job_id)
+        if job is None:
+            raise UserFacingError("job_unknown")
+        return job
+
+    def upscaled(self, job: Job, image: Image) -> JobSpec:
+        return actions.upscale(job.spec, image.index, stored_source(image))
+
+    def rerolled(self, job: Job) -> JobSpec:
+        return actions.reroll(job.spec, self._rng)
+
+    async def cancel(self, job: Job, by: UserId, *, moderator: bool) -> JobStatus | None:
+        """Raises UserFacingError where it is somebody else's."""
+        if job.user_id != by and not moderator:
+            raise UserFacingError("not_your_job")
+        status = await self._dispatcher.cancel(job.id, by)
+        if status is JobStatus.ASSIGNED:
+            self._editor.cancelling(job.id)
+        return status
+
+    async def delete(self, job: Job, by: UserId, *, moderator: bool) -> None:
+        """The pictures go; what was made from them keeps its lineage. Raises UserFacingError for somebody else's."""
+        if job.user_id != by and not moderator:
+            raise UserFacingError("not_your_picture")
+        if job.status.waiting:
+            await self._dispatcher.cancel(job.id, by)
+        await self._images.delete_of_job(job.id)
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    async def _cancel(self, interaction: Interaction, job_id: JobId) -> None:
+        job = await self.job(job_id)
+        status = await self.cancel(job, UserId(interaction.user.id), moderator=is_moderator(interaction))
+        texts = texts_for(str(interaction.locale))
+        match status:
+            case JobStatus.CANCELLED:
+                await say(interaction, texts("reply.cancelled"))
+            case JobStatus.ASSIGNED:
+                await say(interaction, texts("reply.cancel_sent"))
+            case _:
+                await say(interaction, texts("reply.too_late_to_cancel"))
+
+    async def _delete(self, interaction: Interaction, job_id: JobId) -> None:
+        job = await self.job(job_id)
+        await self.delete(job, UserId(interaction.user.id), moderator=is_moderator(interaction))
+        # The answer to a press is the message itself; deleting it needs no permission in the channel.
+        await interaction.response.defer()
+        await interaction.delete_original_response()
+
+
+def is_moderator(interaction: Interaction) -> bool:
+    """May manage messages here; in a direct message nobody is a moderator."""
+    return interaction.guild_id is not None and interaction.permissions.manage_messages

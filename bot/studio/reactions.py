@@ -1,0 +1,141 @@
+"""Reactions on a card do what its buttons do: 🔁 reroll, ⬆️ upscale, ❌ delete, ⭐ keep, ✉️ send me the original."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+
+import discord
+
+from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, climb_down
+from bot.domain.ids import ChannelId, GuildId, ImageId, MessageId, UserId
+from bot.domain.job import Action, Image, Job
+from bot.domain.mentions import neutral
+from bot.errors import UserFacingError
+from bot.i18n import Texts, texts_for
+from bot.storage.images import Images, MissingPictureError
+from bot.storage.jobs import Jobs
+from bot.storage.users import Users
+from bot.studio.intake import Intake
+from bot.studio.pressed import Pressed
+from gpu_worker.protocol.specs import JobSpec
+
+__all__ = ["Reactions"]
+
+log = logging.getLogger(__name__)
+
+REROLL, UPSCALE, DELETE, KEEP, ORIGINAL = "🔁", "⬆", "❌", "⭐", "✉"
+
+
+class Reactions:
+    def __init__(
+        self,
+        *,
+        client: discord.Client,
+        jobs: Jobs,
+        images: Images,
+        users: Users,
+        intake: Intake,
+        pressed: Pressed,
+    ) -> None:
+        self._client = client
+        self._jobs = jobs
+        self._images = images
+        self._users = users
+        self._intake = intake
+        self._pressed = pressed
+
+    async def added(self, event: discord.RawReactionActionEvent) -> None:
+        """Whatever goes wrong is told to the one who reacted, by direct message: a reaction has no other answer."""
+        emoji = event.emoji.name.replace("\ufe0f", "")
+        if emoji not in (REROLL, UPSCALE, DELETE, KEEP, ORIGINAL):
+            return
+        if self._client.user is not None and event.user_id == self._client.user.id:
+            return
+        job = await self._jobs.by_message(event.message_id)
+        if job is None or (event.member is not None and event.member.bot):
+            return
+        texts = texts_for(await self._users.locale(UserId(event.user_id)) or job.locale)
+        try:
+            await self._act(emoji, event, job, texts)
+        except UserFacingError as error:
+            await self._tell(event.user_id, texts(f"error.{error.key}", **error.values))
+        except discord.HTTPException as error:
+            log.info("reaction %s on job %s: %s", emoji, job.id, error)
+
+    async def removed(self, event: discord.RawReactionActionEvent) -> None:
+        if event.emoji.name.replace("\ufe0f", "") == KEEP:
+            job = await self._jobs.by_message(event.message_id)
+            if job is not None:
+                await self._images.unkeep(UserId(event.user_id), await self._images.of_job(job.id))
+
+    async def _act(self, emoji: str, event: discord.RawReactionActionEvent, job: Job, texts: Texts) -> None:
+        user_id = UserId(event.user_id)
+        images = await self._images.of_job(job.id)
+        match emoji:
+            case "🔁":
+                await self._begin(event, texts, self._pressed.rerolled(job), Action.REROLL, job.source_image_id)
+            case "⬆" if images:
+                # A card of several pictures: the first. The others have their own buttons.
+                spec = self._pressed.upscaled(job, images[0])
+                await self._begin(event, texts, spec, Action.UPSCALE, images[0].id)
+            case "❌":
+                await self._pressed.delete(job, user_id, moderator=self._is_moderator(event))
+                await self._message(event).delete()
+            case "⭐" if images:
+                await self._images.keep(user_id, images)
+            case "✉" if images:
+                await self._send_original(user_id, job, images, texts)
+            case _:
+                pass  # nothing is drawn yet
+
+    async def _begin(
+        self,
+        event: discord.RawReactionActionEvent,
+        texts: Texts,
+        spec: JobSpec,
+        action: Action,
+        source: ImageId | None,
+    ) -> None:
+        await self._intake.begin_by_reaction(
+            user_id=UserId(event.user_id),
+            channel_id=ChannelId(event.channel_id),
+            guild_id=GuildId(event.guild_id) if event.guild_id is not None else None,
+            message_id=MessageId(event.message_id),
+            locale=texts.language,
+            spec=spec,
+            action=action,
+            source_image_id=source,
+        )
+
+    async def _send_original(self, user_id: UserId, job: Job, images: list[Image], texts: Texts) -> None:
+        user = await self._client.fetch_user(user_id)
+        for image in images:
+            try:
+                data = await self._images.read(image)
+            except MissingPictureError as error:
+                raise UserFacingError("original_gone") from error
+            # One message a picture, so that each has the whole limit to itself.
+            _, uploads = await asyncio.to_thread(climb_down, [data], [image.infotext], DEFAULT_LIMIT_BYTES)
+            for upload in uploads:
+                name = f"{job.id}-{image.index + 1}{upload.suffix}"
+                text = neutral(image.infotext)[:1900]
+                await user.send(text, file=discord.File(io.BytesIO(upload.data), name))
+
+    async def _tell(self, user_id: int, text: str) -> None:
+        try:
+            user = await self._client.fetch_user(user_id)
+            await user.send(text)
+        except discord.HTTPException:
+            log.info("user %s takes no direct messages", user_id)
+
+    def _message(self, event: discord.RawReactionActionEvent) -> discord.PartialMessage:
+        channel = self._client.get_partial_messageable(event.channel_id, guild_id=event.guild_id)
+        return channel.get_partial_message(event.message_id)
+
+    def _is_moderator(self, event: discord.RawReactionActionEvent) -> bool:
+        channel = self._client.get_channel(event.channel_id)
+        if event.member is None or not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
+            return False
+        return channel.permissions_for(event.member).manage_messages

@@ -1,0 +1,122 @@
+"""Wires the parts of one bot. Everything is injected here; nothing reaches for anything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import discord
+
+from bot.delivery.deliver import Deliverer
+from bot.delivery.post import Poster
+from bot.delivery.progress import CardEditor
+from bot.dispatch.dispatcher import Dispatcher, Leases
+from bot.dispatch.settle import Settler
+from bot.dispatch.sources import SpecResolver
+from bot.dispatch.transport import BotTransport
+from bot.domain.ids import JobId
+from bot.domain.limits import Limits
+from bot.settings import Settings
+from bot.storage.database import Database
+from bot.storage.facts import Facts, Timings
+from bot.storage.images import Images
+from bot.storage.jobs import Jobs
+from bot.storage.styles import Styles
+from bot.storage.users import Users
+from bot.studio.intake import Intake
+from bot.studio.models import Models
+from bot.studio.pressed import Pressed
+from bot.studio.reactions import Reactions
+from bot.studio.submitted import Submitted
+from gpu_worker.protocol.messages import Progress
+
+__all__ = ["Studio", "StudioParts"]
+
+
+@dataclass(frozen=True, slots=True)
+class StudioParts:
+    """What the composition root opened."""
+
+    settings: Settings
+    database: Database
+    transport: BotTransport
+    leases: Leases = field(default_factory=Leases)
+
+
+class _Relay:
+    """The dispatcher's listener: results to the deliverer, progress to the cards."""
+
+    def __init__(self, editor: CardEditor, deliverer: Deliverer) -> None:
+        self._editor = editor
+        self._deliverer = deliverer
+
+    def progressed(self, progress: Progress) -> None:
+        self._editor.progressed(progress)
+
+    def queue_changed(self) -> None:
+        self._editor.queue_changed()
+
+    def ended(self, job_id: JobId) -> None:
+        self._deliverer.ended(job_id)
+
+
+class Studio:
+    def __init__(self, client: discord.Client, parts: StudioParts) -> None:
+        settings, database, transport = parts.settings, parts.database, parts.transport
+        self.limits = Limits(max_side_px=settings.max_side, max_queued_per_user=settings.max_queued_per_user)
+        self.facts = Facts(database)
+        self.timings = Timings(database)
+        self.jobs = Jobs(database)
+        self.images = Images(database, settings.outputs_dir)
+        self.styles = Styles(database)
+        self.users = Users(database)
+        poster = Poster(client)
+        self.editor = CardEditor(jobs=self.jobs, poster=poster, previews=settings.previews)
+        self.deliverer = Deliverer(client=client, jobs=self.jobs, images=self.images, poster=poster, editor=self.editor)
+        self.dispatcher = Dispatcher(
+            jobs=self.jobs,
+            timings=self.timings,
+            settler=Settler(database=database, jobs=self.jobs, images=self.images, transport=transport),
+            resolver=SpecResolver(jobs=self.jobs, images=self.images, transport=transport),
+            transport=transport,
+            listener=_Relay(self.editor, self.deliverer),
+            leases=parts.leases,
+        )
+        self.models = Models(self.dispatcher, models_dir=settings.models_dir, demo_dir=settings.demo_dir)
+        self.intake = Intake(
+            jobs=self.jobs,
+            dispatcher=self.dispatcher,
+            deliverer=self.deliverer,
+            editor=self.editor,
+            poster=poster,
+            limits=self.limits,
+        )
+        self.pressed = Pressed(
+            jobs=self.jobs, images=self.images, dispatcher=self.dispatcher, editor=self.editor, intake=self.intake
+        )
+        self.submitted = Submitted(
+            pressed=self.pressed, intake=self.intake, styles=self.styles, models=self.models, limits=self.limits
+        )
+        self.reactions = Reactions(
+            client=client,
+            jobs=self.jobs,
+            images=self.images,
+            users=self.users,
+            intake=self.intake,
+            pressed=self.pressed,
+        )
+
+    async def start(self) -> None:
+        """Called once the client knows its application id, before it is connected."""
+        await self.timings.load()
+        await self.models.load()
+        for job in await self.jobs.queue():
+            self.editor.watch(job.id)
+        self.editor.start(self.dispatcher)
+        await self.dispatcher.start()
+        await self.deliverer.start()
+
+    async def stop(self) -> None:
+        """Bounded by the parts' own bounds."""
+        await self.dispatcher.stop()
+        await self.deliverer.stop()
+        await self.editor.stop()

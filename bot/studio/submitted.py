@@ -1,0 +1,122 @@
+"""What a sent form does: draw again with changes, or keep a style."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+from bot.domain.ids import JobId, UserId
+from bot.domain.imagine import ImagineOptions, build_imagine
+from bot.domain.job import Action, Job
+from bot.domain.limits import Limits
+from bot.domain.parameters import Parameters
+from bot.domain.styles import make_style, style_from_spec
+from bot.errors import UserFacingError
+from bot.i18n import texts_for
+from bot.storage.styles import Styles
+from bot.studio.forms import TEXT_LIMIT, fields_of, parameters_of, sampler_name
+from bot.studio.intake import Intake
+from bot.studio.models import Models
+from bot.studio.pressed import Pressed
+from bot.ui.client import Interaction
+from bot.ui.codec import Address, Verb
+from bot.ui.door import say
+
+__all__ = ["Submitted"]
+
+
+class Submitted:
+    def __init__(self, *, pressed: Pressed, intake: Intake, styles: Styles, models: Models, limits: Limits) -> None:
+        self._pressed = pressed
+        self._intake = intake
+        self._styles = styles
+        self._models = models
+        self._limits = limits
+        self._rng = random.SystemRandom()
+
+    async def submitted(self, interaction: Interaction, address: Address | None) -> None:
+        """Raises UserFacingError; on_interaction tells it."""
+        if address is None or address.verb not in (Verb.EDIT_FORM, Verb.STYLE_FORM):
+            raise UserFacingError("form_unknown")
+        job = await self._pressed.job(JobId(address.id))
+        fields = fields_of(interaction)
+        if address.verb == Verb.EDIT_FORM:
+            await self._edit(interaction, job, fields)
+        else:
+            await self._save_style(interaction, job, fields)
+
+    async def unknown_component(self, interaction: Interaction) -> None:
+        raise UserFacingError("button_unknown")
+
+    async def _edit(self, interaction: Interaction, job: Job, fields: Mapping[str, str]) -> None:
+        spec = job.spec
+        wishes = _wishes(parameters_of(fields.get("parameters", "")))
+        options = ImagineOptions(
+            prompt=fields.get("prompt", "") + spec.prompt[TEXT_LIMIT:],
+            negative=fields.get("negative", "") + spec.negative_prompt[TEXT_LIMIT:],
+            checkpoint=wishes.checkpoint or spec.checkpoint,
+            width=wishes.width or spec.width,
+            height=wishes.height or spec.height,
+            steps=wishes.steps or spec.steps,
+            cfg_scale=wishes.cfg_scale or spec.cfg_scale,
+            sampler=fields.get("sampler") or sampler_name(spec),
+            clip_skip=wishes.clip_skip or spec.clip_skip,
+            # A seed that was taken out of the field asks for a new one.
+            seed=wishes.seed,
+            count=wishes.count or spec.count,
+        )
+        built = build_imagine(options, facts=self._models.facts(), limits=self._limits, rng=self._rng)
+        edited = built.spec
+        if edited.seed == spec.seed and (edited.width, edited.height) == (spec.width, spec.height):
+            # Same noise: what was varied or upscaled stays what it was, with the changes on top.
+            edited = edited.model_copy(update={"variations": spec.variations, "hires": spec.hires})
+        texts = texts_for(str(interaction.locale))
+        notes = [texts(f"note.{note.key}", **note.values) for note in built.notes]
+        await self._intake.begin(interaction, edited, Action.EDIT, source_image_id=job.source_image_id, notes=notes)
+
+    async def _save_style(self, interaction: Interaction, job: Job, fields: Mapping[str, str]) -> None:
+        look = style_from_spec(fields.get("name", ""), job.spec).parameters.layer()
+        style = make_style(
+            fields.get("name", ""),
+            fields.get("prompt", "") + job.spec.prompt[TEXT_LIMIT:],
+            fields.get("negative", "") + job.spec.negative_prompt[TEXT_LIMIT:],
+            look if fields.get("keep") != "no" else None,
+        )
+        await self._styles.save(UserId(interaction.user.id), style)
+        texts = texts_for(str(interaction.locale))
+        await say(interaction, texts("reply.style_saved", name=style.name))
+
+
+def _wishes(given: Mapping[str, str]) -> Parameters:
+    """A1111's keys, upper and lower case alike. Raises UserFacingError for what is no number or no known key."""
+    known = {key.casefold(): value.strip() for key, value in given.items()}
+    return Parameters(
+        checkpoint=known.get("model") or None,
+        width=_number(known, "size-1"),
+        height=_number(known, "size-2"),
+        steps=_number(known, "steps"),
+        cfg_scale=_decimal(known, "cfg scale"),
+        clip_skip=_number(known, "clip skip"),
+        seed=_number(known, "seed"),
+        count=_number(known, "count"),
+    )
+
+
+def _number(known: Mapping[str, str], key: str) -> int | None:
+    value = known.get(key)
+    if not value:
+        return None
+    try:
+        return int(value)
+    except ValueError as error:
+        raise UserFacingError("parameter_not_number", key=key, value=value[:40]) from error
+
+
+def _decimal(known: Mapping[str, str], key: str) -> float | None:
+    value = known.get(key)
+    if not value:
+        return None
+    try:
+        return float(value.replace(",", "."))
+    except ValueError as error:
+        raise UserFacingError("parameter_not_number", key=key, value=value[:40]) from error

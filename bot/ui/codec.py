@@ -1,0 +1,76 @@
+"""custom_id is an address, never state: `v1:<verb>:<id>[:<n>]`. One codec, disjoint full-match templates.
+
+An id we gave out once must work for ever, so a verb's meaning never changes; a new meaning gets a new verb.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["TEMPLATE", "VERBS", "Address", "Verb", "encode", "parse"]
+
+VERSION = "v1"
+LIMIT = 100
+_ID = "[a-z0-9]{1,25}"
+
+
+class Verb:
+    """Every verb, by what its id addresses."""
+
+    UPSCALE = "upscale"
+    """image"""
+    VARY = "vary"
+    """image; n 1 subtle, 2 strong"""
+    REROLL = "reroll"
+    """job"""
+    EDIT = "edit"
+    """job; opens the form"""
+    EDIT_FORM = "editform"
+    """job; the form's own id"""
+    STYLE = "style"
+    """job; opens the form"""
+    STYLE_FORM = "styleform"
+    """job; the form's own id"""
+    DELETE = "delete"
+    """job"""
+    CANCEL = "cancel"
+    """job"""
+    RETRY = "retry"
+    """job; the same spec once more"""
+
+
+VERBS: frozenset[str] = frozenset(v for k, v in vars(Verb).items() if k.isupper())
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    verb: str
+    id: str
+    n: int | None = None
+
+
+def encode(verb: str, id_: str, n: int | None = None) -> str:
+    """Raises ValueError for what `parse` would not give back."""
+    text = f"{VERSION}:{verb}:{id_}" + ("" if n is None else f":{n}")
+    if parse(text) != Address(verb, id_, n) or len(text) > LIMIT:
+        raise ValueError(f"{text!r} is no address")
+    return text
+
+
+_PATTERN = re.compile(rf"{VERSION}:([a-z]+):({_ID})(?::(\d{{1,3}}))?")
+
+
+def parse(text: str) -> Address | None:
+    """None for whatever we never gave out: a custom_id comes from outside."""
+    match = _PATTERN.fullmatch(text)
+    if match is None or match[1] not in VERBS:
+        return None
+    n = match[3]
+    if n is not None and str(int(n)) != n:
+        return None
+    return Address(match[1], match[2], None if n is None else int(n))
+
+
+TEMPLATE = re.compile(_PATTERN.pattern + r"\Z")
+"""For the one DynamicItem. `\\Z` because discord.py builds an item on a mere prefix match (ui/dynamic.py)."""

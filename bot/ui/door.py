@@ -1,0 +1,73 @@
+"""The error door: whatever goes wrong in an interaction, its user is told, in their language, and never in silence.
+
+Two texts per failure: a friendly sentence with the next step and a short reference for the user, the full trace under
+that reference in the log. Slash commands come here from the tree, components and forms from their own guard, because
+discord.py drops their exceptions (ui/view.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+
+import discord
+from discord import app_commands
+
+from bot.errors import UserFacingError
+from bot.i18n import Texts, texts_for
+from bot.storage.database import StorageFullError
+from bot.ui.client import Interaction
+
+__all__ = ["say", "tell_error"]
+
+log = logging.getLogger(__name__)
+
+GONE = frozenset({10008, 10015, 10062, 40060, 50027})
+"""Unknown message, webhook or interaction, already answered, token over: nobody is left to tell through this one."""
+
+
+async def say(interaction: Interaction, text: str) -> None:
+    """One sentence that only the user sees, whatever state the interaction is in."""
+    if interaction.response.is_done():
+        await interaction.followup.send(text, ephemeral=True)
+    else:
+        await interaction.response.send_message(text, ephemeral=True)
+
+
+async def tell_error(interaction: Interaction, error: BaseException) -> None:
+    """Never raises for an Exception; CancelledError and the like go on."""
+    if isinstance(error, app_commands.CommandInvokeError | app_commands.TransformerError):
+        error = error.__cause__ or error
+    if not isinstance(error, Exception):
+        raise error
+    texts = texts_for(str(interaction.locale))
+    with contextlib.suppress(discord.HTTPException):
+        if interaction.type is discord.InteractionType.autocomplete:
+            log.error("autocomplete failed", exc_info=error)
+            if not interaction.response.is_done():
+                await interaction.response.autocomplete([])
+            return
+        await say(interaction, _sentence(texts, interaction, error))
+
+
+def _sentence(texts: Texts, interaction: Interaction, error: Exception) -> str:
+    match error:
+        case UserFacingError():
+            return texts(f"error.{error.key}", **error.values)
+        case app_commands.CommandOnCooldown():
+            return texts("error.cooldown", n=round(error.retry_after) or 1)
+        case app_commands.MissingPermissions() | app_commands.CheckFailure():
+            return texts("error.not_allowed")
+        case app_commands.CommandSignatureMismatch() | app_commands.CommandNotFound():
+            return texts("error.command_outdated")
+        case StorageFullError():
+            log.error("the disk is full")
+            return texts("failure.disk_full")
+        case discord.HTTPException() if error.code in GONE:
+            log.info("interaction %s ended before its answer: %s", interaction.id, error)
+            return texts("error.too_slow")
+        case _:
+            reference = secrets.token_hex(4)
+            log.error("interaction %s failed, reference %s", interaction.id, reference, exc_info=error)
+            return texts("error.bug", reference=reference)

@@ -1,0 +1,123 @@
+"""/queue and /cancel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.domain.ids import JobId, UserId
+from bot.domain.job import Job, JobStatus
+from bot.domain.mentions import neutral
+from bot.errors import UserFacingError
+from bot.i18n import Texts, texts_for
+from bot.studio import Studio
+from bot.studio.pressed import is_moderator
+from bot.ui.buttons import button
+from bot.ui.client import Interaction
+from bot.ui.codec import Verb
+from bot.ui.commands import keyed, localised_options
+from bot.ui.door import say
+
+if TYPE_CHECKING:
+    from bot.app import PincelBot
+
+SHOWN = 8
+PROMPT_CHARS = 60
+
+
+class Queue(commands.Cog):
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    @app_commands.command(name=keyed("command.queue.name"), description=keyed("command.queue.description"))
+    async def queue(self, interaction: Interaction) -> None:
+        """Only the asker sees it: their own jobs with a cancel button each, and how long the line is."""
+        texts = texts_for(str(interaction.locale))
+        rows = await self._studio.jobs.queue()
+        mine = await self._studio.jobs.waiting_of(UserId(interaction.user.id))
+        standings = await self._studio.dispatcher.standings()
+        running = sum(1 for row in rows if row.status is JobStatus.ASSIGNED)
+        head = [texts("queue.title"), texts("queue.total", n=len(rows) - running, running=running)]
+        if not self._studio.dispatcher.workers:
+            head.append(texts("queue.no_worker"))
+        view = discord.ui.LayoutView(timeout=None)
+        box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=0x5865F2)
+        box.add_item(discord.ui.TextDisplay("\n".join(head)))
+        if not mine:
+            box.add_item(discord.ui.TextDisplay(texts("queue.none_of_yours")))
+        for job in mine[:SHOWN]:
+            standing = standings.get(job.id)
+            position = standing.position if standing else None
+            box.add_item(
+                discord.ui.Section(
+                    discord.ui.TextDisplay(_line(job, position, texts)),
+                    accessory=button(Verb.CANCEL, job.id, texts("button.cancel"), style=discord.ButtonStyle.danger),
+                )
+            )
+        if len(mine) > SHOWN:
+            box.add_item(discord.ui.TextDisplay(texts("queue.more", n=len(mine) - SHOWN)))
+        view.add_item(box)
+        await interaction.response.send_message(view=view, ephemeral=True)
+
+    @app_commands.command(name=keyed("command.cancel.name"), description=keyed("command.cancel.description"))
+    @localised_options("cancel", "job")
+    async def cancel(self, interaction: Interaction, job: str | None = None) -> None:
+        texts = texts_for(str(interaction.locale))
+        found = await self._named(interaction, job)
+        status = await self._studio.pressed.cancel(
+            found, UserId(interaction.user.id), moderator=is_moderator(interaction) and _here(found, interaction)
+        )
+        match status:
+            case JobStatus.CANCELLED:
+                await say(interaction, texts("queue.cancelled", prompt=_short(found)))
+            case JobStatus.ASSIGNED:
+                await say(interaction, texts("queue.cancelling", prompt=_short(found)))
+            case _:
+                await say(interaction, texts("reply.too_late_to_cancel"))
+
+    async def _named(self, interaction: Interaction, job_id: str | None) -> Job:
+        if job_id is not None:
+            found = await self._studio.jobs.get(JobId(job_id.strip()))
+            if found is None:
+                raise UserFacingError("job_unknown")
+            return found
+        mine = await self._studio.jobs.waiting_of(UserId(interaction.user.id))
+        if not mine:
+            raise UserFacingError("nothing_to_cancel")
+        return mine[-1]
+
+    @cancel.autocomplete("job")
+    async def _jobs(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        typed = current.casefold()
+        jobs = await self._studio.jobs.waiting_of(UserId(interaction.user.id))
+        if is_moderator(interaction) and interaction.guild_id is not None:
+            others = await self._studio.jobs.waiting_in(interaction.guild_id)
+            jobs += [job for job in others if job.user_id != interaction.user.id]
+        return [
+            app_commands.Choice(name=f"{_short(job)} · {job.id[:6]}"[:100], value=job.id)
+            for job in jobs
+            if typed in job.spec.prompt.casefold() or job.id.startswith(typed)
+        ][:25]
+
+
+def _here(job: Job, interaction: Interaction) -> bool:
+    """A moderator of one server has no say over another's jobs."""
+    return job.guild_id is not None and job.guild_id == interaction.guild_id
+
+
+def _line(job: Job, position: int | None, texts: Texts) -> str:
+    running = job.status is JobStatus.ASSIGNED
+    state = texts("queue.running") if running else texts("queue.position", position=position or 1)
+    return f"{state} · {neutral(_short(job))}"
+
+
+def _short(job: Job) -> str:
+    text = " ".join(job.spec.prompt.split())
+    return text if len(text) <= PROMPT_CHARS else text[: PROMPT_CHARS - 1] + "…"
+
+
+async def setup(bot: PincelBot) -> None:
+    await bot.add_cog(Queue(bot.studio))
