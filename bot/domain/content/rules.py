@@ -1,0 +1,90 @@
+"""The content rules: what a picture may not be steered toward.
+
+Two categories, and their names are all that ever leaves this package; a user is not told which word it was.
+
+* `minors`: anything that names a minor, a childlike body or an age under 18 together with anything sexual, nude or
+  suggestive, anywhere in the same text; and words that mean nothing else. Refused always, everywhere, by no setting.
+* `adult`: sexual or nude content. Refused unless the caller says `adult_allowed`.
+
+The whole text is judged at once, all alternatives of `[a|b]` and both sides of `[a:b:0.5]` together. The rules are
+strict where they can be fooled by being clever: a negated word ("not nude") counts like the word itself, because image
+models ignore negation; what is to be avoided belongs in the negative prompt, which is not judged. A child, a teenager or
+a schoolgirl in an innocent picture is allowed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.domain.content.fold import fold, unleet
+from bot.domain.content.lexicon import (
+    ALWAYS,
+    EXPLICIT,
+    MINOR,
+    SUGGESTIVE,
+    UNLESS_MINOR,
+    Lexicon,
+    lexicon,
+)
+from bot.domain.content.syntax import alternatives, parse_blocks, spelt, without_syntax
+from bot.domain.content.words import Finder
+from bot.errors import ContentRefusedError
+
+__all__ = ["ALLOWED", "Category", "Verdict", "judge", "require_allowed"]
+
+Category = Literal["minors", "adult"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`category` is None where the text is allowed."""
+
+    category: Category | None = None
+
+    @property
+    def allowed(self) -> bool:
+        return self.category is None
+
+
+ALLOWED = Verdict()
+_SEXUAL = EXPLICIT | SUGGESTIVE | UNLESS_MINOR
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def judge(text: str, *, adult_allowed: bool = False) -> Verdict:
+    """The verdict on one fully expanded text (style applied, LoRA tags still in it). Never raises."""
+    marks = _marks(text, lexicon())
+    if marks & ALWAYS or (marks & MINOR and marks & _SEXUAL):
+        return Verdict("minors")
+    if marks & EXPLICIT and not adult_allowed:
+        return Verdict("adult")
+    return ALLOWED
+
+
+def require_allowed(text: str, *, adult_allowed: bool = False) -> None:
+    """Raises ContentRefusedError (`content_minors` or `content_adult`) where `judge` does not allow `text`."""
+    verdict = judge(text, adult_allowed=adult_allowed)
+    if verdict.category is not None:
+        raise ContentRefusedError(f"content_{verdict.category}")
+
+
+def _marks(text: str, words: Lexicon) -> int:
+    plain = fold(text)
+    bare = fold(without_syntax(text))
+    readings = {plain: None, bare: None, **dict.fromkeys(unleet(bare))}
+    if (parted := _CAMEL.sub(" ", text)) != text:
+        readings[fold(parted)] = None
+    finder, marks = Finder(words), 0
+    for reading in list(readings):
+        if "[" in reading and (reading != plain or plain == bare):
+            root, most = parse_blocks(reading)
+            if most:
+                marks |= spelt(root, words.trie)
+                readings.update(dict.fromkeys(alternatives(root, most)))
+    for reading in readings:
+        marks |= finder.marks_of(reading)
+        if marks & ALWAYS:
+            break
+    return marks
