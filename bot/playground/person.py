@@ -11,6 +11,7 @@ async with await Person.enter(page_url, "Member") as member:
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -200,7 +201,7 @@ class Person:
         form = aiohttp.FormData()
         form.add_field("payload_json", json.dumps(payload))
         for part, (filename, data) in files.items():
-            form.add_field(part, data, filename=filename, content_type="application/octet-stream")
+            form.add_field(part, io.BytesIO(data), filename=filename, content_type="application/octet-stream")
         return await self._call("POST", path, data=form)
 
     async def _interact(self, files: Mapping[str, tuple[str, bytes]] | None = None, **payload: Any) -> Answer:
