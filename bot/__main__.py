@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import logging
@@ -32,8 +33,11 @@ LOG_BYTES = 5 * 1024 * 1024
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bot", description="The Pincel bot; see docs/operators.md.")
+    parser.add_argument("--env-file", type=Path, default=CHECKOUT / ".env", help="settings; default: the checkout's .env")
+    env_file: Path = parser.parse_args().env_file
     try:
-        settings = load_settings(CHECKOUT / ".env")
+        settings = load_settings(env_file)
         _set_up_logging(settings)
         return asyncio.run(_run(settings))
     except StartupError as error:

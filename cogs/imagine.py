@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from discord import app_commands
 from discord.ext import commands
 
-from bot.domain.content import require_allowed
 from bot.domain.ids import UserId
 from bot.domain.imagine import ImagineOptions, build_imagine
 from bot.domain.job import Action
@@ -80,7 +79,6 @@ class Imagine(commands.Cog):
         )
         chosen = await studio.styles.get(UserId(interaction.user.id), style) if style else None
         built = build_imagine(options, style=chosen, facts=studio.models.facts(), limits=studio.limits, rng=self._rng)
-        require_allowed(built.spec.prompt)
         texts = texts_for(str(interaction.locale))
         notes = [texts(f"note.{note.key}", **note.values) for note in built.notes]
         await studio.intake.begin(interaction, built.spec, Action.IMAGINE, notes=notes)

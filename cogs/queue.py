@@ -15,7 +15,7 @@ from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
 from bot.studio import Studio
 from bot.studio.pressed import is_moderator
-from bot.ui.buttons import button
+from bot.ui.buttons import button, in_layout
 from bot.ui.client import Interaction
 from bot.ui.codec import Verb
 from bot.ui.commands import keyed, localised_options
@@ -51,12 +51,13 @@ class Queue(commands.Cog):
         for job in mine[:SHOWN]:
             standing = standings.get(job.id)
             position = standing.position if standing else None
-            box.add_item(
-                discord.ui.Section(
-                    discord.ui.TextDisplay(_line(job, position, texts)),
-                    accessory=button(Verb.CANCEL, job.id, texts("button.cancel"), style=discord.ButtonStyle.danger),
-                )
+            section: discord.ui.Section[discord.ui.LayoutView] = discord.ui.Section(
+                _line(job, position, texts),
+                accessory=in_layout(
+                    button(Verb.CANCEL, job.id, texts("button.cancel"), style=discord.ButtonStyle.danger)
+                ),
             )
+            box.add_item(section)
         if len(mine) > SHOWN:
             box.add_item(discord.ui.TextDisplay(texts("queue.more", n=len(mine) - SHOWN)))
         view.add_item(box)

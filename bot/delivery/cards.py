@@ -18,7 +18,7 @@ from bot.dispatch.dispatcher import Standing
 from bot.domain.job import Action, Image, Job
 from bot.domain.mentions import neutral
 from bot.i18n import Texts, texts_for
-from bot.ui.buttons import AddressButton, button
+from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
 from gpu_worker.language.names import AUTOMATIC, effective_schedule
 from gpu_worker.protocol.specs import JobSpec
@@ -199,7 +199,8 @@ def _card(
     if small:
         box.add_item(discord.ui.TextDisplay("\n".join(f"-# {line}" for line in small)))
     for row in buttons:
-        box.add_item(discord.ui.ActionRow(*row))
+        actions: discord.ui.ActionRow[discord.ui.LayoutView] = discord.ui.ActionRow(*map(in_layout, row))
+        box.add_item(actions)
     view.add_item(box)
     return view
 

@@ -53,9 +53,9 @@ def _text(
     form.add_item(discord.ui.Label(text=label[:45], description=hint[:100] or None, component=item))
 
 
-def edit_form(job: Job, texts: Texts) -> discord.ui.Modal:
+def edit_form(job: Job, spec: JobSpec, texts: Texts) -> discord.ui.Modal:
+    """`spec` is what an edit starts from: for an upscaled picture the request it was drawn by."""
     form = _form(texts("form.edit.title"), encode(Verb.EDIT_FORM, job.id))
-    spec = job.spec
     _text(form, "prompt", texts("form.edit.prompt"), texts("form.edit.prompt_hint"), spec.prompt, required=True)
     _text(form, "negative", texts("form.edit.negative"), texts("form.edit.negative_hint"), spec.negative_prompt)
     current = sampler_name(spec)

@@ -11,6 +11,7 @@ from bot.dispatch.sources import IMAGE_SCHEME
 from bot.domain import actions
 from bot.domain.ids import ImageId, JobId, UserId
 from bot.domain.job import Action, Image, Job, JobStatus
+from bot.domain.limits import Limits
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.images import Images
@@ -33,8 +34,16 @@ def stored_source(image: Image) -> StoredSource:
 
 class Pressed:
     def __init__(
-        self, *, jobs: Jobs, images: Images, dispatcher: Dispatcher, editor: CardEditor, intake: Intake
+        self,
+        *,
+        jobs: Jobs,
+        images: Images,
+        dispatcher: Dispatcher,
+        editor: CardEditor,
+        intake: Intake,
+        limits: Limits,
     ) -> None:
+        self._limits = limits
         self._jobs = jobs
         self._images = images
         self._dispatcher = dispatcher
@@ -54,18 +63,20 @@ class Pressed:
                 image, job = await self.picture(ImageId(address.id))
                 strength: Literal["subtle", "strong"] = "strong" if address.n == 2 else "subtle"
                 action = Action.VARY_STRONG if address.n == 2 else Action.VARY_SUBTLE
-                spec = actions.vary(job.spec, image.index, strength, self._rng)
+                first, first_image = await self._first_pass(job, image)
+                spec = actions.vary(first.spec, first_image.index, strength, self._rng, self._limits)
                 await self._intake.begin(interaction, spec, action, source_image_id=image.id)
             case Verb.REROLL:
                 job = await self.job(JobId(address.id))
                 source = job.source_image_id
-                await self._intake.begin(interaction, self.rerolled(job), Action.REROLL, source_image_id=source)
+                await self._intake.begin(interaction, await self.rerolled(job), Action.REROLL, source_image_id=source)
             case Verb.RETRY:
                 job = await self.job(JobId(address.id))
                 await self._intake.begin(interaction, job.spec, job.action, source_image_id=job.source_image_id)
             case Verb.EDIT:
                 job = await self.job(JobId(address.id))
-                await interaction.response.send_modal(edit_form(job, texts_for(str(interaction.locale))))
+                spec = (await self.origin(job)).spec
+                await interaction.response.send_modal(edit_form(job, spec, texts_for(str(interaction.locale))))
             case Verb.STYLE:
                 job = await self.job(JobId(address.id))
                 await interaction.response.send_modal(style_form(job, texts_for(str(interaction.locale))))
@@ -91,10 +102,24 @@ class Pressed:
         return job
 
     def upscaled(self, job: Job, image: Image) -> JobSpec:
-        return actions.upscale(job.spec, image.index, stored_source(image))
+        return actions.upscale(job.spec, image.index, stored_source(image), self._limits)
 
-    def rerolled(self, job: Job) -> JobSpec:
-        return actions.reroll(job.spec, self._rng)
+    async def rerolled(self, job: Job) -> JobSpec:
+        return actions.reroll((await self.origin(job)).spec, self._rng)
+
+    async def origin(self, job: Job) -> Job:
+        """The job that drew from noise what `job` enlarged, perhaps several times; any other job is its own."""
+        images = await self._images.of_job(job.id)
+        return (await self._first_pass(job, images[0]))[0] if images else job
+
+    async def _first_pass(self, job: Job, image: Image) -> tuple[Job, Image]:
+        while job.action is Action.UPSCALE and job.source_image_id is not None:
+            source = await self._images.get(job.source_image_id)
+            maker = await self._jobs.get(source.job_id) if source is not None else None
+            if source is None or maker is None:
+                break
+            job, image = maker, source
+        return job, image
 
     async def cancel(self, job: Job, by: UserId, *, moderator: bool) -> JobStatus | None:
         """Raises UserFacingError where it is somebody else's."""

@@ -75,7 +75,7 @@ class Reactions:
         images = await self._images.of_job(job.id)
         match emoji:
             case "🔁":
-                await self._begin(event, texts, self._pressed.rerolled(job), Action.REROLL, job.source_image_id)
+                await self._begin(event, texts, await self._pressed.rerolled(job), Action.REROLL, job.source_image_id)
             case "⬆" if images:
                 # A card of several pictures: the first. The others have their own buttons.
                 spec = self._pressed.upscaled(job, images[0])

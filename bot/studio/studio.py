@@ -91,7 +91,12 @@ class Studio:
             limits=self.limits,
         )
         self.pressed = Pressed(
-            jobs=self.jobs, images=self.images, dispatcher=self.dispatcher, editor=self.editor, intake=self.intake
+            jobs=self.jobs,
+            images=self.images,
+            dispatcher=self.dispatcher,
+            editor=self.editor,
+            intake=self.intake,
+            limits=self.limits,
         )
         self.submitted = Submitted(
             pressed=self.pressed, intake=self.intake, styles=self.styles, models=self.models, limits=self.limits

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 
+from bot.domain import actions
 from bot.domain.ids import JobId, UserId
-from bot.domain.imagine import ImagineOptions, build_imagine
 from bot.domain.job import Action, Job
 from bot.domain.limits import Limits
 from bot.domain.parameters import Parameters
@@ -14,7 +15,7 @@ from bot.domain.styles import make_style, style_from_spec
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.styles import Styles
-from bot.studio.forms import TEXT_LIMIT, fields_of, parameters_of, sampler_name
+from bot.studio.forms import TEXT_LIMIT, fields_of, parameters_of
 from bot.studio.intake import Intake
 from bot.studio.models import Models
 from bot.studio.pressed import Pressed
@@ -49,30 +50,26 @@ class Submitted:
         raise UserFacingError("button_unknown")
 
     async def _edit(self, interaction: Interaction, job: Job, fields: Mapping[str, str]) -> None:
-        spec = job.spec
+        origin = await self._pressed.origin(job)
         wishes = _wishes(parameters_of(fields.get("parameters", "")))
-        options = ImagineOptions(
-            prompt=fields.get("prompt", "") + spec.prompt[TEXT_LIMIT:],
-            negative=fields.get("negative", "") + spec.negative_prompt[TEXT_LIMIT:],
-            checkpoint=wishes.checkpoint or spec.checkpoint,
-            width=wishes.width or spec.width,
-            height=wishes.height or spec.height,
-            steps=wishes.steps or spec.steps,
-            cfg_scale=wishes.cfg_scale or spec.cfg_scale,
-            sampler=fields.get("sampler") or sampler_name(spec),
-            clip_skip=wishes.clip_skip or spec.clip_skip,
+        changes = replace(
+            wishes,
+            sampler=fields.get("sampler") or None,
             # A seed that was taken out of the field asks for a new one.
-            seed=wishes.seed,
-            count=wishes.count or spec.count,
+            seed=-1 if wishes.seed is None else wishes.seed,
         )
-        built = build_imagine(options, facts=self._models.facts(), limits=self._limits, rng=self._rng)
-        edited = built.spec
-        if edited.seed == spec.seed and (edited.width, edited.height) == (spec.width, spec.height):
-            # Same noise: what was varied or upscaled stays what it was, with the changes on top.
-            edited = edited.model_copy(update={"variations": spec.variations, "hires": spec.hires})
+        built = actions.edit(
+            origin.spec,
+            prompt=fields.get("prompt", "") + job.spec.prompt[TEXT_LIMIT:],
+            negative_prompt=fields.get("negative", "") + job.spec.negative_prompt[TEXT_LIMIT:],
+            changes=changes,
+            facts=self._models.facts(),
+            limits=self._limits,
+            rng=self._rng,
+        )
         texts = texts_for(str(interaction.locale))
         notes = [texts(f"note.{note.key}", **note.values) for note in built.notes]
-        await self._intake.begin(interaction, edited, Action.EDIT, source_image_id=job.source_image_id, notes=notes)
+        await self._intake.begin(interaction, built.spec, Action.EDIT, source_image_id=job.source_image_id, notes=notes)
 
     async def _save_style(self, interaction: Interaction, job: Job, fields: Mapping[str, str]) -> None:
         look = style_from_spec(fields.get("name", ""), job.spec).parameters.layer()
@@ -109,7 +106,7 @@ def _number(known: Mapping[str, str], key: str) -> int | None:
     try:
         return int(value)
     except ValueError as error:
-        raise UserFacingError("parameter_not_number", key=key, value=value[:40]) from error
+        raise UserFacingError("parameter_not_number", name=key, value=value[:40]) from error
 
 
 def _decimal(known: Mapping[str, str], key: str) -> float | None:
@@ -119,4 +116,4 @@ def _decimal(known: Mapping[str, str], key: str) -> float | None:
     try:
         return float(value.replace(",", "."))
     except ValueError as error:
-        raise UserFacingError("parameter_not_number", key=key, value=value[:40]) from error
+        raise UserFacingError("parameter_not_number", name=key, value=value[:40]) from error

@@ -15,11 +15,11 @@ from bot.ui.client import Interaction, StudioClient
 from bot.ui.codec import TEMPLATE, Address, encode, parse
 from bot.ui.door import tell_error
 
-__all__ = ["AddressButton", "button"]
+__all__ = ["AddressButton", "button", "in_layout"]
 
 
-class AddressButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=TEMPLATE):
-    def __init__(self, item: discord.ui.Button[Any], address: Address) -> None:
+class AddressButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.LayoutView]], template=TEMPLATE):
+    def __init__(self, item: discord.ui.Button[discord.ui.LayoutView], address: Address) -> None:
         super().__init__(item)
         self.address = address
 
@@ -28,7 +28,7 @@ class AddressButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=TEM
         cls, interaction: Interaction, item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
         address = parse(match.string) or Address("", "")
-        return cls(cast("discord.ui.Button[Any]", item), address)
+        return cls(cast("discord.ui.Button[discord.ui.LayoutView]", item), address)
 
     async def callback(self, interaction: Interaction) -> None:
         try:
@@ -37,6 +37,11 @@ class AddressButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=TEM
             await cast("StudioClient", interaction.client).presses.pressed(interaction, self.address)
         except Exception as error:
             await tell_error(interaction, error)
+
+
+def in_layout(item: AddressButton) -> discord.ui.Item[discord.ui.LayoutView]:
+    """discord.py types a DynamicItem for classic and layout views at once, which no layout container accepts."""
+    return cast("discord.ui.Item[discord.ui.LayoutView]", item)
 
 
 def button(
@@ -49,7 +54,7 @@ def button(
     emoji: str | None = None,
 ) -> AddressButton:
     """A button for a card."""
-    item: discord.ui.Button[Any] = discord.ui.Button(
+    item: discord.ui.Button[discord.ui.LayoutView] = discord.ui.Button(
         style=style, label=label, emoji=emoji, custom_id=encode(verb, id_, n)
     )
     return AddressButton(item, Address(verb, id_, n))
