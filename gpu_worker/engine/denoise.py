@@ -72,7 +72,9 @@ class Driver:
     def _decoded(self, call: DecodeCall) -> list[Picture]:
         if not bool(torch.isfinite(call.latents).all()):
             raise EngineError("other", "the latents are not finite", {"reason": "not_finite"})
-        return pictures_of(decode_latents(self._checkpoint, call.latents))
+        decoded = decode_latents(self._checkpoint, call.latents)
+        self._checkpoint.preview_map.learn(call.latents, decoded)
+        return pictures_of(decoded)
 
     def _denoised(self, call: ModelCall) -> torch.Tensor:
         scale_in = 1 / math.sqrt(call.sigma**2 + 1)
@@ -111,4 +113,11 @@ class Driver:
             self._fences.popleft().synchronize()
 
     def _preview(self, denoised: torch.Tensor, wish: PreviewWish) -> bytes | None:
-        return preview_bytes(self._checkpoint.preview_map.colours(denoised), wish)
+        colours = self._checkpoint.preview_map
+        if colours.empty:
+            # The first preview of a checkpoint pays for one small decode; later ones cost next to nothing.
+            small = torch.nn.functional.adaptive_avg_pool2d(
+                denoised[:1], (min(16, denoised.shape[2]), min(16, denoised.shape[3]))
+            )
+            colours.learn(small, decode_latents(self._checkpoint, small))
+        return preview_bytes(colours.colours(denoised), wish)

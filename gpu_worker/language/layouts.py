@@ -17,6 +17,8 @@ __all__ = ["Reading", "folder_weights", "read_checkpoint_file", "read_checkpoint
 SD1_NATIVE_PX = 512
 UNET = "model.diffusion_model."
 CONFIG_LIMIT_BYTES = 1_000_000
+_FACTORS = ("lora_down", "lora_A", "lora.down", "lora_linear_layer.down")
+"""The first low-rank factor, as kohya, PEFT and two generations of diffusers name it."""
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
 
 
@@ -105,7 +107,7 @@ def folder_weights(part: Path) -> Path | None:
 
 def _lora(header: TensorHeader) -> Reading:
     keys = header.shapes
-    if not any("lora" in key for key in keys):
+    if not any(mark in key for key in keys for mark in _FACTORS):
         other = any(mark in key for key in keys for mark in ("hada_w1", "lokr_w", "oft_", ".diff", "on_input"))
         return Reading(problem="unsupported" if other else "unknown_layout")
     base = header.metadata.get("ss_base_model_version", "")
@@ -120,7 +122,7 @@ def _lora(header: TensorHeader) -> Reading:
 def _context_width(shapes: Shapes) -> int | None:
     """Width of the text encoding that a LoRA's cross-attention reads: 768 SD 1.x, 1024 SD 2.x, 2048 SDXL."""
     for key, shape in shapes.items():
-        if "attn2" in key and "to_k" in key and ("down" in key or "lora_A" in key) and len(shape) >= 2:
+        if "attn2" in key and "to_k" in key and any(mark in key for mark in _FACTORS) and len(shape) >= 2:
             return shape[1]
     return None
 

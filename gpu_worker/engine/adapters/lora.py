@@ -25,7 +25,7 @@ class AppliedLora:
 @contextlib.contextmanager
 def merged_loras(checkpoint: Checkpoint, loras: Sequence[AppliedLora]) -> Iterator[None]:
     """The checkpoint with `loras` merged in. Raises EngineError `bad_input` for one that does not fit, before any
-    weight is touched. The originals are kept and copied back, because subtracting would leave rounding errors behind."""
+    weight is touched. The originals are kept and copied back, because subtracting would leave rounding errors."""
     changes = _changes(checkpoint, loras)
     originals: list[tuple[torch.Tensor, torch.Tensor]] = []
     try:

@@ -21,7 +21,8 @@ __all__ = ["LoraPart", "read_lora"]
 _TEXT_PREFIXES = ("lora_te_", "lora_te1_", "text_encoder_")
 _UNET_PREFIXES = ("lora_unet_", "unet_")
 _FACTOR = re.compile(
-    r"[._](?:lora[._])?(?P<factor>lora_down|lora_up|lora_mid|lora_A|lora_B|down|up)(?:\.default)?\.weight$"
+    r"(?:[._]lora(?:_linear_layer)?)?[._](?P<factor>lora_down|lora_up|lora_mid|lora_A|lora_B|down|up)"
+    r"(?:\.default)?\.weight$"
 )
 _SIDES = {"lora_down": "down", "lora_A": "down", "down": "down", "lora_up": "up", "lora_B": "up", "up": "up"}
 
@@ -81,8 +82,8 @@ def _part(base: str, found: dict[str, torch.Tensor], alpha: float | None) -> Lor
     if "down" not in found or "up" not in found:
         return None
     # Old diffusers files: `….attn1.processor.to_q_lora.down.weight`.
-    flat = base.replace(".processor.", ".").removesuffix("_lora").replace(".", "_")
-    flat = flat.replace("_to_out_lora", "_to_out_0") if flat.endswith("_to_out_lora") else flat
+    flat = base.replace(".processor.", ".").replace(".", "_")
+    flat = f"{flat}_0" if flat.endswith("_to_out") else flat
     for text, prefixes in ((True, _TEXT_PREFIXES), (False, _UNET_PREFIXES)):
         for prefix in prefixes:
             if flat.startswith(prefix):

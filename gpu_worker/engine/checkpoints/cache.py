@@ -34,7 +34,7 @@ class CheckpointCache:
         return _stamp(model) in self._loaded
 
     def borrow(self, model: ModelFile) -> Checkpoint:
-        """Loads it if needed; out of memory, it drops the others and tries once more. Raises EngineError `bad_model`."""
+        """Loads it if needed; out of memory, it drops the others and tries once more. Raises EngineError."""
         stamp = _stamp(model)
         if stamp not in self._loaded:
             while len(self._loaded) >= self._limit:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from gpu_worker.engine.preview import PreviewMap, fit_preview_map
+from gpu_worker.engine.preview import PreviewMap
 from gpu_worker.engine.sampling.sigmas import SigmaTable
 
 __all__ = ["Checkpoint", "Device"]
@@ -59,5 +59,5 @@ class Checkpoint:
 
     @functools.cached_property
     def preview_map(self) -> PreviewMap:
-        """Fitted when the first preview is due."""
-        return fit_preview_map(self.vae, self.latent_scale)
+        """Learns as pictures are decoded."""
+        return PreviewMap(self.latent_channels)

@@ -74,4 +74,4 @@ def _version() -> str:
     try:
         return version("pincel")
     except PackageNotFoundError:
-        return "0"
+        return "0.1.0"  # run from the checkout, not installed
