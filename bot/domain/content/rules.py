@@ -8,7 +8,7 @@ Two categories, and their names are all that ever leaves this package; a user is
 
 The whole text is judged at once, all alternatives of `[a|b]` and both sides of `[a:b:0.5]` together. The rules are
 strict where they can be fooled by being clever: a negated word ("not nude") counts like the word itself, because image
-models ignore negation; what is to be avoided belongs in the negative prompt, which is not judged. A child, a teenager or
+models ignore negation; what is to be avoided belongs in the negative prompt, which is not judged. A child, a teen or
 a schoolgirl in an innocent picture is allowed.
 """
 

@@ -14,6 +14,9 @@ _DIGITS = re.compile(r"\d+")
 _DOUBLE = re.compile(r"(.)\1")
 _STARRED = re.compile(r"(?<![^\W_])[^\W_]{1,20}\*[^\W_]{1,20}")
 _APART = frozenset({" ", ", "})
+_APOSTROPHES = frozenset("'’´`")
+_ENDINGS = frozenset(("re", "s", "t", "ll", "ve"))
+"""What English writes behind an apostrophe: "who're" is not a word taken apart."""
 _BREAK = re.compile(r"[\s,;]")
 MAX_SPELT = 40
 """Letters that one word may be stretched to; longer than any listed word with some letters repeated."""
@@ -148,10 +151,13 @@ class Finder:
     def _joins(self, parts: list[tuple[str, str]], index: int) -> bool:
         """Whether the piece at `index` may belong to one word with the next."""
         piece, gap = parts[index]
+        following = parts[index + 1][0]
+        if gap in _APOSTROPHES and following in _ENDINGS:
+            return False
         breaks = self._breaks.get(gap)
         if breaks is None:
             breaks = self._breaks[gap] = _BREAK.search(gap) is not None
-        return not breaks or len(piece) == 1 or len(parts[index + 1][0]) == 1
+        return not breaks or len(piece) == 1 or len(following) == 1
 
     def _spelt(self, chain: list[str], loose: list[bool]) -> int:
         """Every stretch of neighbouring pieces that spells a listed word, repeated letters counting once.
