@@ -275,6 +275,8 @@ class Supervisor:
     def __init__(self, command: list[str], *, cwd: Path | None, env: dict[str, str]) -> None:
         self._command, self._cwd, self._env = command, cwd, env
         self._child: subprocess.Popen[bytes] | None = None
+        self._early: int | None = None
+        """A signal that came while the child was being made."""
         self._stopping = False
         self._forced = False
 
@@ -286,6 +288,8 @@ class Supervisor:
                 self._command, cwd=self._cwd, env=self._env, start_new_session=not WINDOWS,
                 preexec_fn=die_with_launcher if sys.platform == "linux" else None,
             )  # fmt: skip
+            if self._early is not None:
+                self._on_signal(self._early, None)
             status = self._wait(self._child)
         finally:
             for number, handler in previous.items():
@@ -310,7 +314,8 @@ class Supervisor:
     def _on_signal(self, number: int, _frame: object) -> None:
         child = self._child
         if child is None:
-            raise KeyboardInterrupt
+            self._early = number
+            return
         if self._stopping:
             # A terminal that closes sends SIGHUP after SIGINT; only a second Ctrl-C means impatience.
             if number == signal.SIGINT:

@@ -42,15 +42,17 @@ sys.exit(int(os.environ.get("STUB_BOT_STATUS", "0")))
 
 WAITING_BOT = """
 import os, signal, sys, time
+def say(text):
+    os.write(1, text.encode() + b"\\n")
 def stop(number, frame):
-    print("asked", signal.Signals(number).name, flush=True)
+    say("asked " + signal.Signals(number).name)
     if os.environ.get("STUB_BOT_STUBBORN"):
         return
     open("stopped", "w").close()
     sys.exit(0)
 signal.signal(signal.SIGINT, stop)
 signal.signal(signal.SIGTERM, stop)
-print("up", os.getpid(), flush=True)
+say("up %d" % os.getpid())
 while True:
     time.sleep(0.02)
 """
@@ -412,7 +414,7 @@ def test_killed_launcher_takes_the_bot_with_it_in_good_order(running, ready):
 def test_ctrl_c_while_preparing_is_an_interruption(tree):
     marker = tree.root / "installing"
     uv = Path(tree.env["PATH"].split(os.pathsep)[0]) / "uv"
-    Tree.stub(uv, f"#!/bin/sh\n[ \"$1\" = --version ] && echo 'uv 0.13.9' && exit\ntouch {marker}\nexec sleep 30\n")
+    Tree.stub(uv, f"#!/bin/sh\n[ \"$1\" = --version ] && echo 'uv 0.13.9' && exit\ntouch {marker}\nexec sleep 10 >/dev/null 2>&1\n")
     process = tree.start()
     until(marker.exists)
     process.send_signal(signal.SIGINT)
