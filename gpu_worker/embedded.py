@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gpu_worker.server import ORPHAN_GRACE_S, Server
-from gpu_worker.transport import PipeWorkerTransport
+from gpu_worker.server import HANG_GRACE_S, ORPHAN_GRACE_S, Drawer, Server
+from gpu_worker.transport import RETRY_S, PipeWorkerTransport
 
-__all__ = ["app_version", "run_check", "run_embedded"]
+__all__ = ["Served", "app_version", "run_check", "run_embedded", "serve"]
 
 log = logging.getLogger(__name__)
 
 CANNOT_START = 75
+LOCK_MARGIN_S = 15.0
 
 
 def app_version() -> str:
@@ -35,29 +39,61 @@ def _set_up_logging() -> None:
 
 def run_embedded(name: str, data_dir: Path, demo_dir: Path, device: str | None, frames_fd: int) -> int:
     _set_up_logging()
+
+    def start_engine() -> Served:
+        from gpu_worker.engine.engine import DrawingCancelled, Engine, EngineError
+
+        return Served(
+            Engine(models_dir=data_dir / "models", demo_dir=demo_dir, device=device), DrawingCancelled, EngineError
+        )
+
+    return serve(name, data_dir / "outbox", start_engine, frames_fd)
+
+
+@dataclass(frozen=True)
+class Served:
+    """An engine and what it raises."""
+
+    engine: Drawer
+    cancelled_error: type[Exception]
+    engine_error: type[Exception]
+
+
+def serve(
+    name: str,
+    outbox: Path,
+    start_engine: Callable[[], Served],
+    frames_fd: int,
+    *,
+    orphan_grace_s: float = ORPHAN_GRACE_S,
+    hang_grace_s: float = HANG_GRACE_S,
+    retry_s: float = RETRY_S,
+) -> int:
+    """Serves one bot over stdin and `frames_fd` until it closes the pipe. Returns the exit code."""
     # Ctrl-C in the bot's terminal is the bot's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    outbox = data_dir / "outbox"
     outbox.mkdir(parents=True, exist_ok=True)
     # A worker whose bot was killed may still be finishing a picture on this card: wait for it instead of doubling it.
     lock = FileLock(outbox / f"{name}.lock")
+    parent = os.getppid()
     try:
-        lock.acquire(timeout=ORPHAN_GRACE_S + 15)
+        lock.acquire(timeout=orphan_grace_s + LOCK_MARGIN_S, cancel_check=lambda: os.getppid() != parent)
     except Timeout:
+        if os.getppid() != parent:
+            return 0  # our own bot has died meanwhile; its successor has its own worker
         log.error("an older worker %s does not end; stop its process by hand", name)
         return CANNOT_START
     try:
-        from gpu_worker.engine.engine import DrawingCancelled, Engine, EngineError
-
-        engine = Engine(models_dir=data_dir / "models", demo_dir=demo_dir, device=device)
+        served = start_engine()
     except Exception as error:
         log.exception("the engine cannot start")
         print(f"The engine cannot start: {error}", file=sys.stderr)  # noqa: T201
         return CANNOT_START
-    transport = PipeWorkerTransport(name, outbox, sys.stdin.buffer, frames_fd)
+    transport = PipeWorkerTransport(name, outbox, sys.stdin.buffer, frames_fd, retry_s=retry_s)
     Server(
-        name=name, app_version=app_version(), engine=engine, transport=transport,
-        cancelled_error=DrawingCancelled, engine_error=EngineError,
+        name=name, app_version=app_version(), engine=served.engine, transport=transport,
+        cancelled_error=served.cancelled_error, engine_error=served.engine_error,
+        orphan_grace_s=orphan_grace_s, hang_grace_s=hang_grace_s,
     ).run()  # fmt: skip
     return 0
 

@@ -1,7 +1,9 @@
 """Takes jobs, runs them one after the other on the GPU thread, reports, and obeys cancels within a step.
 
-Four threads: the main one reads commands, `gpu` draws, `heartbeat` reports whatever the GPU does, and the transport's
-own writes. torch may block or hold the interpreter for a while; the heartbeat's lease is longer than that.
+Threads: the main one reads commands, `gpu` draws, `results` stores what was drawn while the next job already runs,
+`heartbeat` reports whatever the GPU does, `models` looks after the model folder, and the transport has its own for
+writing. torch may block or hold the interpreter for a while; the heartbeat's lease is longer than that, and nothing the
+heartbeat says is asked of the engine by the heartbeat itself.
 """
 
 from __future__ import annotations
@@ -9,17 +11,17 @@ from __future__ import annotations
 import collections
 import hashlib
 import logging
+import os
 import secrets
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable
 
 from gpu_worker.protocol import messages as m
-from gpu_worker.protocol.specs import ImageRef, JobSpec
+from gpu_worker.task import Drawer, DrawnPicture, InputLostError, JobHooks, Task, TimeUp
 from gpu_worker.transport import OutFile, WorkerTransport
 
-__all__ = ["Drawer", "Server"]
+__all__ = ["HANG_GRACE_S", "ORPHAN_GRACE_S", "Drawer", "Server"]
 
 log = logging.getLogger(__name__)
 
@@ -27,86 +29,17 @@ ORPHAN_GRACE_S = 60.0
 """When the bot has died, the picture being drawn may take this long to be finished into the outbox."""
 DRAIN_GRACE_S = 5.0
 """When the bot stops on purpose, a step may take this long to notice."""
+HANG_GRACE_S = 600.0
+"""A job this long over its time did not even reach a cancel check: the card or its driver hangs."""
+HUNG = 70
+"""Exit code of a worker that ended itself for that; only a new process gets the card back."""
+ANNOUNCE_S = 1.0
+MODELS_EVERY_S = 2.0
+UNSTORED_LIMIT = 2
+"""Results waiting for room on the disk; with more of them nothing new is drawn."""
+ENDED_KEPT = 256
 
-
-class DrawnPicture(Protocol):
-    @property
-    def png(self) -> bytes: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def variation_seed(self) -> int | None: ...
-    @property
-    def infotext(self) -> str: ...
-
-
-class Drawer(Protocol):
-    """What the server needs of an engine (gpu_worker.engine.engine.Engine)."""
-
-    loaded: str | None
-    device_name: str
-    vram_mb: int
-
-    def facts(self) -> tuple[m.ModelFact, ...]: ...
-    def vram_free_mb(self) -> int | None: ...
-    def prepare(self, checkpoint: str) -> None: ...
-    def draw(self, spec: JobSpec, hooks: JobHooks) -> list[DrawnPicture]: ...
-
-
-@dataclass
-class Task:
-    assign: m.Assign
-    phase: str = "queued"
-    step: int = 0
-    of: int = 0
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def key(self) -> tuple[str, int]:
-        return self.assign.job, self.assign.attempt
-
-
-class TimeUp(Exception):  # noqa: N818
-    """The job has used its `max_run_s`."""
-
-
-class JobHooks:
-    """How the engine reports and asks, for one job."""
-
-    def __init__(self, task: Task, transport: WorkerTransport, deadline: float) -> None:
-        self.preview = task.assign.preview
-        self._task = task
-        self._transport = transport
-        self._deadline = deadline
-        self._n = 0
-        self._started = time.monotonic()
-
-    def progress(self, phase: str, step: int, of: int, preview: bytes | None) -> None:
-        task = self._task
-        task.phase, task.step, task.of = phase, step, of
-        self._n += 1
-        elapsed = time.monotonic() - self._started
-        self._transport.event(
-            m.Progress(
-                job=task.assign.job, attempt=task.assign.attempt, n=self._n, phase=phase, step=step, of=of,
-                eta_s=elapsed * (of - step) / step if step else None, preview=preview,
-            )
-        )  # fmt: skip
-
-    def cancelled(self) -> bool:
-        if time.monotonic() > self._deadline:
-            raise TimeUp
-        return self._task.cancelled.is_set()
-
-    def open_image(self, ref: ImageRef) -> bytes:
-        data = self._transport.open_input(ref)
-        if len(data) != ref.size_bytes or hashlib.sha256(data).hexdigest() != ref.sha256:
-            raise OSError(f"input {ref.ref} is not what was announced")
-        return data
+End = m.Done | m.Failed | m.Cancelled
 
 
 class Server:
@@ -119,6 +52,9 @@ class Server:
         transport: WorkerTransport,
         cancelled_error: type[Exception],
         engine_error: type[Exception],
+        orphan_grace_s: float = ORPHAN_GRACE_S,
+        hang_grace_s: float = HANG_GRACE_S,
+        on_hang: Callable[[], None] = lambda: os._exit(HUNG),
     ) -> None:
         self._name = name
         self._version = app_version
@@ -126,32 +62,55 @@ class Server:
         self._transport = transport
         self._cancelled_error = cancelled_error
         self._engine_error = engine_error
+        self._orphan_grace_s = orphan_grace_s
+        self._hang_grace_s = hang_grace_s
+        self._on_hang = on_hang
         self._boot = secrets.token_hex(8)
         self._lock = threading.Condition()
         self._tasks: collections.OrderedDict[tuple[str, int], Task] = collections.OrderedDict()
+        self._unstored: collections.deque[tuple[Task, End, list[OutFile]]] = collections.deque()
+        self._ended: collections.deque[tuple[str, int]] = collections.deque(maxlen=ENDED_KEPT)
+        self._facts: tuple[m.ModelFact, ...] = ()
+        self._vram_free_mb: int | None = None
         self._heartbeat_s = 2.0
         self._draining = False
         self._ending = False
+        self._drawing_is_over = False
         self._prepare: str | None = None
 
     def run(self) -> None:
         """Until the bot closes the connection; then what is being drawn is finished into the outbox, within bounds."""
-        gpu = threading.Thread(target=self._gpu_forever, name="gpu", daemon=True)
-        gpu.start()
-        threading.Thread(target=self._beat_forever, name="heartbeat", daemon=True).start()
+        self._look_at_models()
+        gpu, results = self._start(self._gpu_forever, "gpu"), self._start(self._store_forever, "results")
+        self._start(self._beat_forever, "heartbeat")
+        self._start(self._watch_models_forever, "models")
         self._hello()
-        self._transport.run(self._on_command)
+        try:
+            self._transport.run(self._on_command)
+        except Exception:
+            log.exception("the bot's commands cannot be read any more")
         with self._lock:
             self._ending = True
-            for task in list(self._tasks.values()):
-                if task.phase == "queued":
-                    del self._tasks[task.key]
+            self._drop_queued()
             self._lock.notify_all()
-        gpu.join(DRAIN_GRACE_S if self._draining else ORPHAN_GRACE_S)
+        deadline = time.monotonic() + (DRAIN_GRACE_S if self._draining else self._orphan_grace_s)
+        gpu.join(max(0.0, deadline - time.monotonic()))
+        results.join(max(0.0, deadline - time.monotonic()))
+
+    def _start(self, work: Callable[[], None], name: str) -> threading.Thread:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        thread.start()
+        return thread
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
     def _on_command(self, message: m.ToWorker) -> None:
+        try:
+            self._obey(message)
+        except Exception:
+            log.exception("command %s could not be obeyed", message.t)
+
+    def _obey(self, message: m.ToWorker) -> None:
         match message:
             case m.Assign():
                 self._accept(message)
@@ -173,9 +132,10 @@ class Server:
     def _accept(self, assign: m.Assign) -> None:
         with self._lock:
             refused = "draining" if self._draining or self._ending else ""
-            if not refused:
-                # The same (job, attempt) again is a repeated message, not a second job.
-                self._tasks.setdefault((assign.job, assign.attempt), Task(assign))
+            key = (assign.job, assign.attempt)
+            # The same (job, attempt) again is a repeated message, not a second job.
+            if not refused and key not in self._tasks and key not in self._ended:
+                self._tasks[key] = Task(assign)
                 self._lock.notify_all()
         self._transport.event(
             m.AssignReply(job=assign.job, attempt=assign.attempt, accepted=not refused, reason=refused)
@@ -184,20 +144,24 @@ class Server:
     def _cancel(self, cancel: m.Cancel) -> None:
         with self._lock:
             task = self._tasks.get((cancel.job, cancel.attempt))
-            waiting = task is not None and task.phase == "queued"
-            if task is not None:
-                task.cancelled.set()
-            if waiting:
-                del self._tasks[cancel.job, cancel.attempt]
-        if waiting:
-            self._transport.finish(m.Cancelled(job=cancel.job, attempt=cancel.attempt))
+            if task is None:
+                return
+            task.cancelled.set()
+            if task.phase == "queued":
+                self._end(task, m.Cancelled(job=cancel.job, attempt=cancel.attempt), [])
 
     def _drain(self) -> None:
         """The bot is stopping on purpose: let go of everything now; it will be drawn again from its seed."""
         with self._lock:
             self._draining = True
+            self._drop_queued()
             for task in self._tasks.values():
                 task.cancelled.set()
+
+    def _drop_queued(self) -> None:
+        for task in list(self._tasks.values()):
+            if task.phase == "queued":
+                del self._tasks[task.key]
 
     # --- reports ------------------------------------------------------------------------------------------------------
 
@@ -212,29 +176,49 @@ class Server:
         self._transport.event(
             m.Hello(
                 worker=self._name, app_version=self._version, boot=self._boot, name=self._name,
-                gpu=self._engine.device_name, vram_mb=self._engine.vram_mb, models=self._engine.facts(),
+                gpu=self._engine.device_name, vram_mb=self._engine.vram_mb, models=self._facts,
                 loaded=self._engine.loaded, running=self._running(),
             )
         )  # fmt: skip
 
     def _beat_forever(self) -> None:
-        known = self._engine.facts()
         while not self._ending:
             time.sleep(self._heartbeat_s)
             try:
                 self._transport.event(
                     m.Heartbeat(
                         worker=self._name, boot=self._boot, running=self._running(), loaded=self._engine.loaded,
-                        vram_free_mb=self._engine.vram_free_mb(), draining=self._draining,
+                        vram_free_mb=self._vram_free_mb, draining=self._draining,
                     )
                 )  # fmt: skip
-                facts = self._engine.facts()
-                if facts != known:
-                    # Somebody put a model into the folder or took one away: the bot's lists follow without a restart.
-                    known = facts
-                    self._hello()
+                self._check_for_hang()
             except Exception:
                 log.exception("heartbeat failed; it goes on")
+
+    def _check_for_hang(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            hung = [t for t in self._tasks.values() if t.deadline is not None and now > t.deadline + self._hang_grace_s]
+        if hung:
+            log.critical("job %s hangs in phase %s; this worker ends itself", hung[0].assign.job, hung[0].phase)
+            self._on_hang()
+
+    def _watch_models_forever(self) -> None:
+        while not self._ending:
+            time.sleep(MODELS_EVERY_S)
+            if self._look_at_models():
+                # Somebody put a model into the folder or took one away: the bot's lists follow without a restart.
+                self._hello()
+
+    def _look_at_models(self) -> bool:
+        """True where the list has changed."""
+        try:
+            facts, self._vram_free_mb = self._engine.facts(), self._engine.vram_free_mb()
+        except Exception:
+            log.exception("the model folder could not be read; the list stays as it was")
+            return False
+        changed, self._facts = facts != self._facts, facts
+        return changed
 
     # --- the GPU thread -----------------------------------------------------------------------------------------------
 
@@ -244,10 +228,10 @@ class Server:
                 self._lock.wait_for(lambda: self._ending or self._prepare or self._next() is not None)
                 task, prepare = self._next(), self._prepare
                 self._prepare = None
-                if task is None and prepare is None:
-                    if self._ending:
-                        return
-                    continue
+                if task is None and self._ending:
+                    self._drawing_is_over = True
+                    self._lock.notify_all()
+                    return
                 if task is not None:
                     task.phase = "starting"
             if task is not None:
@@ -259,42 +243,83 @@ class Server:
                     log.exception("preparing %s failed; the job that needs it will say why", prepare)
 
     def _next(self) -> Task | None:
+        if len(self._unstored) >= UNSTORED_LIMIT:
+            return None
         return next((task for task in self._tasks.values() if task.phase == "queued"), None)
 
     def _run_task(self, task: Task) -> None:
         job, attempt = task.key
         started = time.monotonic()
-        hooks = JobHooks(task, self._transport, started + task.assign.max_run_s)
+        task.deadline = started + task.assign.max_run_s
+        hooks = JobHooks(task, self._transport, task.deadline)
+        # Before the first risk: a job that kills this process at once must be known to have started.
+        hooks.progress("starting", 0, 0, None)
+        self._transport.flush(ANNOUNCE_S)
+        files: list[OutFile] = []
         try:
             drawn = self._engine.draw(task.assign.spec, hooks)
-            end: m.Done | m.Failed | m.Cancelled = m.Done(
-                job=job, attempt=attempt, outputs=(), run_s=time.monotonic() - started
-            )
             files = [_out_file(picture) for picture in drawn]
-        except Exception as error:
+            end: End = m.Done(
+                job=job, attempt=attempt, outputs=(), load_s=hooks.load_s, run_s=time.monotonic() - started
+            )
+        except BaseException as error:  # whatever it is, the GPU thread goes on
             files = []
             end = self._failure(task, error)
-        if not (self._draining and isinstance(end, m.Cancelled)):
-            self._transport.finish(end, files)
         with self._lock:
-            self._tasks.pop(task.key, None)
+            if self._draining and isinstance(end, m.Cancelled):
+                del self._tasks[task.key]  # the bot knows, and nobody asked for this cancel
+            else:
+                self._end(task, end, files)
 
-    def _failure(self, task: Task, error: Exception) -> m.Failed | m.Cancelled:
+    def _failure(self, task: Task, error: BaseException) -> m.Failed | m.Cancelled:
         job, attempt = task.key
         if isinstance(error, self._cancelled_error):
             return m.Cancelled(job=job, attempt=attempt)
         if isinstance(error, TimeUp):
             return m.Failed(job=job, attempt=attempt, kind="timeout", message=f"over {task.assign.max_run_s} s")
+        if isinstance(error, InputLostError):
+            return m.Failed(job=job, attempt=attempt, kind="other", retryable=True, message=f"input {error} is gone")
         if isinstance(error, self._engine_error):
-            kind: m.FailureKind = getattr(error, "kind", "other")
-            detail = dict(getattr(error, "detail", {}))
-            log.warning("job %s: %s: %s", job, kind, error)
-            return m.Failed(
-                job=job, attempt=attempt, kind=kind, retryable=bool(getattr(error, "retryable", False)),
-                message=str(error), detail=detail,
-            )  # fmt: skip
+            try:
+                failed = m.Failed(
+                    job=job, attempt=attempt, kind=getattr(error, "kind", "other"),
+                    retryable=bool(getattr(error, "retryable", False)), message=str(error)[:2000],
+                    detail=dict(getattr(error, "detail", {})),
+                )  # fmt: skip
+            except ValueError:
+                log.exception("the engine names a failure that the protocol does not know")
+            else:
+                log.warning("job %s: %s", job, error)
+                return failed
         log.error("job %s failed by a bug", job, exc_info=error)
-        return m.Failed(job=job, attempt=attempt, kind="other", message=repr(error))
+        return m.Failed(job=job, attempt=attempt, kind="other", message=repr(error)[:2000])
+
+    # --- the results thread -------------------------------------------------------------------------------------------
+
+    def _end(self, task: Task, end: End, files: list[OutFile]) -> None:
+        """Gives the end of a task to the results thread; the lock is held."""
+        task.phase = "storing"
+        task.deadline = None
+        self._unstored.append((task, end, files))
+        self._lock.notify_all()
+
+    def _store_forever(self) -> None:
+        while True:
+            with self._lock:
+                self._lock.wait_for(lambda: self._unstored or self._drawing_is_over)
+                if not self._unstored:
+                    return
+                task, end, files = self._unstored[0]
+            try:
+                self._transport.finish(end, files)
+            except Exception as error:
+                log.exception("the end of job %s cannot be told", end.job)
+                self._transport.finish(m.Failed(job=end.job, attempt=end.attempt, kind="other", message=repr(error)))
+            with self._lock:
+                self._unstored.popleft()
+                self._ended.append(task.key)
+                self._tasks.pop(task.key, None)
+                self._lock.notify_all()
 
 
 def _out_file(picture: DrawnPicture) -> OutFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ __all__ = ["OutFile", "PipeWorkerTransport", "WorkerTransport"]
 log = logging.getLogger(__name__)
 
 RETRY_S = 2.0
+_HEARTBEAT = "heartbeat of this worker"
+"""Never the id of a job, which holds no spaces."""
 _SUFFIXES = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg"}
 
 
@@ -42,6 +45,10 @@ class WorkerTransport(Protocol):
         """Lossy and never blocks; a newer progress of a job replaces an older one that was not sent."""
         ...
 
+    def flush(self, timeout_s: float) -> None:
+        """Waits until earlier events have left this process, or `timeout_s` have passed."""
+        ...
+
     def finish(self, message: m.Done | m.Failed | m.Cancelled, files: Sequence[OutFile] = ()) -> None:
         """Returns only when it is stored durably; retries for ever; idempotent."""
         ...
@@ -54,15 +61,20 @@ class WorkerTransport(Protocol):
 class PipeWorkerTransport:
     """Frames on two pipes, results as files in an outbox. `finish` needs no live bot."""
 
-    def __init__(self, name: str, outbox_dir: Path, reader: BinaryIO, writer_fd: int) -> None:
+    def __init__(
+        self, name: str, outbox_dir: Path, reader: BinaryIO, writer_fd: int, *, retry_s: float = RETRY_S
+    ) -> None:
         self._box = outbox_dir / name
         self._inputs = outbox_dir / INPUTS
         self._box.mkdir(parents=True, exist_ok=True)
         self._reader = reader
         self._writer_fd = writer_fd
+        self._retry_s = retry_s
         self._ready = threading.Condition()
         self._urgent: list[Wire] = []
-        self._latest: dict[str, Wire] = {}
+        self._latest: dict[str, m.Progress | m.Heartbeat] = {}
+        self._writing = False
+        _make_binary(reader.fileno(), writer_fd)
         threading.Thread(target=self._write_forever, name="frames-out", daemon=True).start()
 
     def run(self, on_command: Callable[[m.ToWorker], None]) -> None:
@@ -72,7 +84,7 @@ class PipeWorkerTransport:
                 try:
                     message = m.parse_to_worker(raw)
                 except ValueError:
-                    log.warning("command %r is unknown or malformed, ignored", raw.get("t"))
+                    log.warning("command %.40r is unknown or malformed, ignored", raw.get("t"))
                     self._refuse(raw)
                     continue
                 if isinstance(message, m.Settled):
@@ -81,13 +93,23 @@ class PipeWorkerTransport:
 
     def event(self, message: Wire) -> None:
         with self._ready:
-            if isinstance(message, m.Progress):
-                self._latest[message.job] = message
-            elif isinstance(message, m.Heartbeat):
-                self._latest["hb"] = message
-            else:
-                self._urgent.append(message)
-            self._ready.notify()
+            match message:
+                case m.Progress():
+                    earlier = self._latest.get(message.job)
+                    if isinstance(earlier, m.Progress) and message.preview is None:
+                        # The newest picture of an attempt is news, too, though a step without one came after it.
+                        kept = earlier.preview if earlier.attempt == message.attempt else None
+                        message = message.model_copy(update={"preview": kept})
+                    self._latest[message.job] = message
+                case m.Heartbeat():
+                    self._latest[_HEARTBEAT] = message
+                case _:
+                    self._urgent.append(message)
+            self._ready.notify_all()
+
+    def flush(self, timeout_s: float) -> None:
+        with self._ready:
+            self._ready.wait_for(lambda: not (self._urgent or self._latest or self._writing), timeout_s)
 
     def finish(self, message: m.Done | m.Failed | m.Cancelled, files: Sequence[OutFile] = ()) -> None:
         while True:
@@ -97,7 +119,7 @@ class PipeWorkerTransport:
             except OSError as error:
                 # A full disk: the picture is paid for, so it waits here in memory until there is room.
                 log.warning("result of job %s cannot be written yet: %s", message.job, error)
-                time.sleep(RETRY_S)
+                time.sleep(self._retry_s)
         with self._ready:
             self._latest.pop(message.job, None)
         self.event(stored)
@@ -106,6 +128,7 @@ class PipeWorkerTransport:
         return (self._inputs / Path(ref.ref).name).read_bytes()
 
     def _store(self, message: m.Done | m.Failed | m.Cancelled, files: Sequence[OutFile]) -> Wire:
+        self._box.mkdir(parents=True, exist_ok=True)
         if isinstance(message, m.Done):
             outputs: list[m.Output] = []
             for index, file in enumerate(files):
@@ -130,12 +153,33 @@ class PipeWorkerTransport:
         with contextlib.suppress(OSError):  # the bot is gone; `run` ends by itself
             while True:
                 with self._ready:
+                    self._writing = False
+                    self._ready.notify_all()
                     self._ready.wait_for(lambda: self._urgent or self._latest)
+                    # Taken in one go: a heartbeat made after a result must not overtake it, nor be overtaken for ever.
                     batch = [*self._urgent, *self._latest.values()]
                     self._urgent.clear()
                     self._latest.clear()
+                    self._writing = True
                 for message in batch:
-                    _write_all(self._writer_fd, frame(message))
+                    self._write(message)
+
+    def _write(self, message: Wire) -> None:
+        try:
+            data = frame(message)
+        except Exception:
+            # A result lies in the outbox and is found there; of events a newer one follows.
+            log.exception("a message cannot be sent as a frame and is left out")
+            return
+        _write_all(self._writer_fd, data)
+
+
+def _make_binary(*descriptors: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        for descriptor in descriptors:
+            msvcrt.setmode(descriptor, os.O_BINARY)
 
 
 def _write_all(fd: int, data: bytes) -> None:
@@ -151,3 +195,10 @@ def _write_durably(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+    if os.name == "posix":
+        # The name, too, must survive a power cut.
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 READ_BYTES = 64 * 1024
 TAIL_BYTES = 2000
+LOG_LIMIT_BYTES = 5_000_000
+SEND_TIMEOUT_S = 5.0
 # A Ctrl-C in the terminal reaches the whole group; the bot decides when its worker stops.
 _OWN_GROUP: dict[str, Any] = (
     {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if sys.platform == "win32" else {"start_new_session": True}
@@ -38,16 +41,19 @@ class ChildCommand:
 
 
 class Child:
-    def __init__(self, process: asyncio.subprocess.Process, log_file: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, log_file: Path, log_start: int) -> None:
         self._process = process
         self._log_file = log_file
+        self._log_start = log_start
         self._write_turn = asyncio.Lock()
+        self.silence_s = math.inf
+        """How long `frames` waits for the next byte before it takes the whole process for hung, and kills it."""
 
     @classmethod
     async def spawn(cls, command: ChildCommand, name: str) -> Child:
         """Raises OSError where the program cannot be started."""
-        command.log_file.parent.mkdir(parents=True, exist_ok=True)
-        with command.log_file.open("ab") as stderr:
+        stderr, log_start = await asyncio.to_thread(_open_log, command.log_file)
+        try:
             process = await asyncio.create_subprocess_exec(
                 *command.argv,
                 "--name",
@@ -58,37 +64,52 @@ class Child:
                 env={**os.environ, **command.environment},
                 **_OWN_GROUP,
             )
-        return cls(process, command.log_file)
+        finally:
+            os.close(stderr)
+        return cls(process, command.log_file, log_start)
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    async def send(self, message: Wire) -> bool:
-        """False where the child is gone."""
+    async def send(self, message: Wire) -> bool | None:
+        """True handed to the pipe, False the child is gone, None it does not read (yet). Bounded."""
         stdin = self._process.stdin
-        if stdin is None or self._process.returncode is not None:
+        if stdin is None or self._process.returncode is not None or stdin.is_closing():
             return False
+        data = frame(message)
         try:
-            async with self._write_turn:
-                stdin.write(frame(message))
+            async with asyncio.timeout(SEND_TIMEOUT_S), self._write_turn:
+                stdin.write(data)
                 await stdin.drain()
         except (BrokenPipeError, ConnectionResetError, RuntimeError):
             return False
+        except TimeoutError:
+            return None
         return True
 
-    async def frames(self) -> AsyncIterator[dict[str, Any]]:
-        """Until the child closes its end. A damaged stream ends it too: it cannot be trusted further."""
+    async def frames(self) -> AsyncGenerator[dict[str, Any]]:
+        """Until the child closes its end. A damaged stream ends it too: it cannot be trusted further.
+
+        So does silence for `silence_s`: a process in which not even the heartbeat runs will not recover by itself.
+        """
         stdout = self._process.stdout
         if stdout is None:
             return
         unframer = Unframer()
         try:
-            while data := await stdout.read(READ_BYTES):
+            while True:
+                async with asyncio.timeout(self.silence_s if self.silence_s < math.inf else None):
+                    data = await stdout.read(READ_BYTES)
+                if not data:
+                    return
                 for raw in unframer.feed(data):
                     yield raw
         except FrameError:
             log.exception("worker %s sent what is no frame; it is stopped", self.pid)
+            self.kill()
+        except TimeoutError:
+            log.error("worker %s said nothing for %g s; it is stopped", self.pid, self.silence_s)
             self.kill()
 
     async def wait(self) -> int:
@@ -108,11 +129,24 @@ class Child:
             self.kill()
             await self._process.wait()
 
-    def last_words(self) -> str:
-        """The last line of its output, for the operator."""
+    async def last_words(self) -> str:
+        """The last line of this life's output, for the operator; empty where it said nothing."""
+        return await asyncio.to_thread(self._read_last_words)
+
+    def _read_last_words(self) -> str:
         with contextlib.suppress(OSError), self._log_file.open("rb") as file:
             file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - TAIL_BYTES))
+            file.seek(max(self._log_start, file.tell() - TAIL_BYTES))
             lines = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
             return lines[-1].strip() if lines else ""
         return ""
+
+
+def _open_log(path: Path) -> tuple[int, int]:
+    """Opened for appending, with the place where this life begins; a file over the limit becomes `<name>.old` first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # none yet, or another worker has it open on Windows
+        if path.stat().st_size > LOG_LIMIT_BYTES:
+            path.replace(path.with_name(path.name + ".old"))
+    opened = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    return opened, os.fstat(opened).st_size

@@ -1,27 +1,34 @@
 """The one writer over the job table: claims by policy, hands to workers, settles what comes back.
 
 Every change is a guarded UPDATE; `(job, attempt)` fences assign, cancel and requeue; the first `done` of any attempt of
-an unfinished job wins. A lease is judged on this process's monotonic clock only, and never while the transport is cut off.
+an unfinished job wins. A lease is judged on this process's monotonic clock only, and never while the transport is cut
+off. What memory and table disagree about is settled by the table: an attempt it calls running that nobody holds is an
+orphan, and an orphan whose time is up is lost.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Protocol
 
-from bot.dispatch.policy import Candidate, FairClock, choose, plan
+from pydantic import ValidationError
+
+from bot.dispatch.leases import Leases, Orphan
+from bot.dispatch.policy import Candidate, Choice, FairClock, choose
 from bot.dispatch.settle import Settler
 from bot.dispatch.sources import SpecResolver
+from bot.dispatch.standing import Standing, stand
 from bot.dispatch.transport import BotTransport, WorkerGone
-from bot.dispatch.workers import Assigned, WorkerView
+from bot.dispatch.workers import Assigned, Roster, WorkerView
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Job, JobStatus, NewJob
+from bot.storage.database import StorageFullError
 from bot.storage.facts import Timings
-from bot.storage.images import MissingPictureError
 from bot.storage.jobs import Jobs, QueueRow
 from gpu_worker.protocol import messages as m
 
@@ -32,29 +39,8 @@ log = logging.getLogger(__name__)
 RECENT_USE_S = 3600.0
 FALLBACK_UNIT_S = 1.0
 """Seconds per step-megapixel before anything was learnt; only the order depends on it, no ETA is shown from it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leases:
-    """The clocks of trust, in seconds. A lease must exceed the time in which we notice our own dead link."""
-
-    heartbeat_s: float = 2.0
-    lease_s: float = 15.0
-    restart_grace_s: float = 90.0
-    """After our own start: how long a worker that held jobs may take to report (an old one may still be finishing)."""
-    max_crashes: int = 3
-    max_run_s: float = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a waiting job is."""
-
-    position: int
-    """1 is next; 0 is running now."""
-    waiting: int
-    eta_s: float | None
-    """Until its pictures are ready; None before anything was learnt."""
+RETRY_S = 1.0
+STANDINGS_FRESH_S = 1.0
 
 
 class Listener(Protocol):
@@ -87,25 +73,31 @@ class Dispatcher:
         self._leases = leases or Leases()
         self._clock = clock
         self._fair = FairClock()
-        self._workers: dict[str, WorkerView] = {}
-        self._orphans: dict[JobId, tuple[int, str, float]] = {}
+        self._workers = Roster()
+        self._orphans: dict[JobId, Orphan] = {}
+        self._unsettled: dict[JobId, float] = {}
         self._cancelling: set[JobId] = set()
+        self._passed_over_at: dict[JobId, float] = {}
+        self._was_connected = True
+        self._settling = asyncio.Lock()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._standings: dict[JobId, Standing] | None = None
+        self._sends: set[asyncio.Task[None]] = set()
+        self._version = 0
+        self._standings: Mapping[JobId, Standing] = {}
+        self._standings_of = (-1, 0.0)
+        self._standings_turn = asyncio.Lock()
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Reconciles what a crash left, then opens the transport."""
-        self._fair.virtual = await self._jobs.recent_use(time.time() - RECENT_USE_S)
-        # A returning user starts at the least used one's time, so an hour's history decides order and nothing else.
-        self._fair.now = min(self._fair.virtual.values(), default=0.0)
+        self._fair.resume(await self._jobs.recent_use(time.time() - RECENT_USE_S))
         deadline = self._clock() + self._leases.restart_grace_s
-        for job in await self._jobs.in_status(JobStatus.ASSIGNED):
-            self._orphans[job.id] = (job.attempt, job.worker or "", deadline)
-            if job.cancel_by is not None:
-                self._cancelling.add(job.id)
+        for claim in await self._jobs.assigned():
+            self._orphans[claim.job_id] = Orphan(claim.attempt, claim.worker, deadline)
+            if claim.cancel_asked:
+                self._cancelling.add(claim.job_id)
         await self._transport.start(self.on_message, self.on_gone)
         self._tasks = [
             asyncio.create_task(self._pump_forever(), name="dispatcher-pump"),
@@ -114,9 +106,11 @@ class Dispatcher:
         self._wake.set()
 
     async def stop(self) -> None:
-        for task in self._tasks:
+        """Bounded by the transport's own stop. What runs stays assigned in the table; the next start takes it up."""
+        tasks = [*self._tasks, *self._sends]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._transport.stop()
 
     # --- what the rest of the bot asks --------------------------------------------------------------------------------
@@ -132,31 +126,35 @@ class Dispatcher:
         """Queued: cancelled at once. Running: the worker is told and stops within one step."""
         status = await self._jobs.ask_cancel(job_id, by)
         if status is JobStatus.CANCELLED:
-            self._changed()
-            self._listener.ended(job_id)
+            self._ended(job_id)
         elif status is JobStatus.ASSIGNED:
             self._cancelling.add(job_id)
-            for worker in self._workers.values():
-                held = worker.assigned.get(job_id)
-                if held is not None:
-                    await self._send_cancel(worker.name, held.job, held.attempt, "user")
+            holders = list(self._workers.holders(job_id))
+            for view, held in holders:
+                await self._send_cancel(view.name, held.job, held.attempt, "user")
+            orphan = self._orphans.get(job_id)
+            if orphan is not None and not holders:
+                # Nobody is there to confirm it; a worker that comes back with it will be fenced.
+                return await self._lose(job_id, orphan.attempt, blamed=False, outcome="lost") or status
         return status
 
     async def standings(self) -> Mapping[JobId, Standing]:
-        """Position and ETA of every waiting job; recomputed only after the queue changed."""
-        if self._standings is None:
-            self._standings = self._stand(await self._jobs.queue())
-        return self._standings
+        """Position and ETA of every waiting job, as of the last change of the queue or of a second ago."""
+        async with self._standings_turn:  # two hundred cards ask at once after a change; one answer serves them
+            version, at = self._standings_of
+            now = self._clock()
+            if version != self._version or now - at > STANDINGS_FRESH_S:
+                version = self._version
+                self._standings = await stand(
+                    await self._jobs.queue(), self._workers, self._fair, self._candidate,
+                    now=now, learnt=self._timings.estimate_s("", 1.0) is not None,
+                )  # fmt: skip
+                self._standings_of = (version, now)
+            return self._standings
 
     def models(self) -> tuple[m.ModelFact, ...]:
         """What any live worker can use; a model that one of them can load counts as usable."""
-        best: dict[tuple[str, str], m.ModelFact] = {}
-        for worker in self._workers.values():
-            for fact in worker.hello.models:
-                known = best.get((fact.kind, fact.name))
-                if known is None or (known.problem and not fact.problem):
-                    best[fact.kind, fact.name] = fact
-        return tuple(best.values())
+        return self._workers.models()
 
     @property
     def workers(self) -> tuple[WorkerView, ...]:
@@ -182,62 +180,74 @@ class Dispatcher:
 
     async def on_gone(self, gone: WorkerGone) -> None:
         view = self._workers.pop(gone.worker, None)
-        if view is None:
-            return
-        log.warning("worker %s is gone: %s", gone.worker, gone.sentence)
-        for held in list(view.assigned.values()):
-            await self._lose(held, blamed=held.started, outcome="crashed" if held.started else "lost")
-        self._changed()
+        if view is not None:
+            log.warning("worker %s is gone: %s", gone.worker, gone.sentence)
+            await self._lose_all(view, started="crashed")
 
     async def _on_hello(self, hello: m.Hello) -> None:
-        now = self._clock()
         known = self._workers.get(hello.worker)
         if known is not None and known.boot != hello.boot:
-            for held in list(known.assigned.values()):
-                await self._lose(held, blamed=held.started, outcome="lost")
+            del self._workers[hello.worker]
+            await self._lose_all(known, started="crashed")
             known = None
         if known is None:
-            known = WorkerView(hello.worker, hello.boot, hello, now, planned_model=hello.loaded)
+            known = WorkerView(hello.worker, hello.boot, hello, self._clock(), planned_model=hello.loaded)
             self._workers[hello.worker] = known
         known.hello = hello
-        known.seen_at = now
+        known.seen_at = self._clock()
         if not known.compatible:
             log.error("worker %s speaks protocol %s-%s, we speak %s-%s: it gets no jobs; update it",
                       hello.worker, hello.proto_min, hello.proto_max, m.PROTO_MIN, m.PROTO_MAX)  # fmt: skip
         await self._transport.send(hello.worker, m.Welcome(hb_s=self._leases.heartbeat_s, lease_s=self._leases.lease_s))
-        await self._reconcile(known, hello.running)
+        await self._reconcile(known)
         self._changed()
 
-    async def _reconcile(self, view: WorkerView, running: tuple[m.Running, ...]) -> None:
+    async def _reconcile(self, view: WorkerView) -> None:
         """Adopts what the worker really runs, and takes back what the table says it has but it does not know."""
-        listed = {(JobId(r.job), r.attempt): r for r in running}
-        for job_id, (attempt, worker, _) in list(self._orphans.items()):
-            if worker != view.name:
-                continue
-            del self._orphans[job_id]
-            if (job_id, attempt) in listed:
-                job = await self._jobs.get(job_id)
-                if job is not None and job.status is JobStatus.ASSIGNED and job.attempt == attempt:
-                    view.assigned[job_id] = Assigned(job_id, attempt, job.model, self._clock())
-            elif await self._jobs.requeue(job_id, attempt, blamed=False, outcome="lost"):
-                log.info("job %s goes back to the queue: %s was restarted", job_id, view.name)
-                await self._finish_if_cancelled(job_id)
+        for running in view.hello.running:
+            if running.job not in view.assigned and not await self._adopt(view, running):
+                await self._send_cancel(view.name, running.job, running.attempt, "fenced")
+        for job_id, orphan in list(self._orphans.items()):
+            if orphan.worker == view.name and not self._end_is_under_way(job_id):
+                log.info("job %s was lost: %s was restarted", job_id, view.name)
+                await self._lose(job_id, orphan.attempt, blamed=orphan.blamed, outcome=orphan.outcome)
+
+    async def _adopt(self, view: WorkerView, running: m.Running) -> bool:
+        """Takes up what this worker still draws from before our restart, or from before it fell silent."""
+        job_id = JobId(running.job)
+        orphan = self._orphans.get(job_id)
+        if orphan is not None and (orphan.attempt, orphan.worker) == (running.attempt, view.name):
+            job = await self._jobs.get(job_id)
+            if job is None or job.status is not JobStatus.ASSIGNED or job.attempt != running.attempt:
+                return False
+            self._orphans.pop(job_id, None)
+        else:
+            job = await self._jobs.readopt(job_id, running.attempt, view.name)
+            if job is None:
+                return False
+        log.info("job %s, attempt %s: still drawn by %s, adopted", job_id, running.attempt, view.name)
+        view.assigned[job_id] = Assigned(job_id, running.attempt, job.model, self._clock())
+        if running.phase != "queued":
+            view.assigned[job_id].start(self._clock())
+        self._version += 1
+        return True
 
     async def _on_heartbeat(self, beat: m.Heartbeat) -> None:
         view = self._workers.get(beat.worker)
         if view is None or view.boot != beat.boot:
             await self._transport.send(beat.worker, m.Resync())
             return
-        now = self._clock()
-        view.seen_at = now
+        now = view.seen_at = self._clock()
         view.draining = beat.draining
         for running in beat.running:
             held = view.assigned.get(running.job)
             if held is None or held.attempt != running.attempt:
-                await self._send_cancel(view.name, running.job, running.attempt, "fenced")
+                if not await self._adopt(view, running):
+                    await self._send_cancel(view.name, running.job, running.attempt, "fenced")
                 continue
             held.seen_at = now
-            held.started = held.started or running.phase != "queued"
+            if running.phase != "queued":
+                held.start(now)
             if running.job in self._cancelling:
                 await self._send_cancel(view.name, running.job, running.attempt, "user")
 
@@ -246,81 +256,101 @@ class Dispatcher:
         held = view.assigned.get(progress.job) if view else None
         if view is None or held is None or held.attempt != progress.attempt:
             return  # a late attempt must not draw on the card of a newer one
-        view.seen_at = held.seen_at = self._clock()
-        held.started = True
-        self._listener.progressed(progress)
+        now = view.seen_at = held.seen_at = self._clock()
+        if not held.started:
+            held.start(now)
+            self._version += 1
+        self._tell(self._listener.progressed, progress)
 
     async def _on_end(self, message: m.Done | m.Failed | m.Cancelled) -> None:
         job_id = JobId(message.job)
-        if isinstance(message, m.Failed) and message.retryable:
-            view = self._workers.get(message.worker)
-            held = view.assigned.pop(job_id, None) if view else None
-            if held is not None and held.attempt == message.attempt:
-                await self._lose(held, blamed=True, outcome="failed")
-            ended = False
-        else:
-            try:
-                ended = await self._settler.settle(message)
-            except MissingPictureError:
-                log.warning("job %s: a picture was lost between worker and bot; it is drawn again", job_id)
-                await self._jobs.requeue(job_id, message.attempt, blamed=False, outcome="lost")
-                ended = False
-            view = self._workers.get(message.worker)
-            held = view.assigned.get(job_id) if view else None
-            if view is not None and held is not None and held.attempt == message.attempt:
-                del view.assigned[job_id]
-                if isinstance(message, m.Done) and ended:
-                    await self._learn(job_id, view, message)
-        await self._transport.settled(m.Settled(worker=message.worker, job=message.job, attempt=message.attempt))
-        if ended:
-            self._orphans.pop(job_id, None)
-            self._cancelling.discard(job_id)
+        # A result that cannot be stored yet (full disk) is delivered again and must not look lost meanwhile.
+        self._unsettled[job_id] = self._clock()
+        async with self._settling:
+            status = await self._settler.settle(message, max_crashes=self._leases.max_crashes)
+        self._unsettled.pop(job_id, None)
+        orphan = self._orphans.get(job_id)
+        if orphan is not None and orphan.attempt == message.attempt:
+            del self._orphans[job_id]
+        view = self._workers.get(message.worker)
+        held = view.assigned.get(job_id) if view else None
+        if view is not None and held is not None and held.attempt == message.attempt:
+            del view.assigned[job_id]
+        if status is not None and not status.waiting:
+            if isinstance(message, m.Done) and view is not None:
+                await self._learn(job_id, view, message)
             await self._withdraw_others(job_id, message.attempt)
-            self._listener.ended(job_id)
+            self._ended(job_id)
         self._changed()
+        await self._transport.settled(m.Settled(worker=message.worker, job=message.job, attempt=message.attempt))
 
     async def _learn(self, job_id: JobId, view: WorkerView, done: m.Done) -> None:
-        job = await self._jobs.get(job_id)
-        if job is not None:
-            await self._timings.learn(job.model, view.hello.gpu, job.work_units, done.run_s)
+        # The job has ended in the table; nothing here may keep its user from being told.
+        try:
+            job = await self._jobs.get(job_id)
+            if job is not None:
+                await self._timings.learn(job.model, view.hello.gpu, job.work_units, done.run_s - done.load_s)
+        except Exception:
+            log.exception("the time of job %s was not learnt", job_id)
 
     async def _withdraw_others(self, job_id: JobId, attempt: int) -> None:
         """A late `done` of an older attempt won: the newer attempt need not go on."""
-        for view in self._workers.values():
-            held = view.assigned.get(job_id)
-            if held is not None and held.attempt != attempt:
+        self._orphans.pop(job_id, None)
+        for view, held in self._workers.holders(job_id):
+            if held.attempt != attempt:
                 del view.assigned[job_id]
                 await self._send_cancel(view.name, held.job, held.attempt, "done elsewhere")
 
     async def _send_cancel(self, worker: str, job: str, attempt: int, reason: str) -> None:
         await self._transport.send(worker, m.Cancel(worker=worker, job=job, attempt=attempt, reason=reason))
 
+    # --- telling ------------------------------------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        self._version += 1
+        self._wake.set()
+        self._tell(self._listener.queue_changed)
+
+    def _ended(self, job_id: JobId) -> None:
+        self._cancelling.discard(job_id)
+        self._passed_over_at.pop(job_id, None)
+        self._changed()
+        self._tell(self._listener.ended, job_id)
+
+    def _tell(self, what: Callable[..., None], *values: object) -> None:
+        try:
+            what(*values)
+        except Exception:
+            log.exception("a listener failed; the queue goes on")
+
     # --- losing -------------------------------------------------------------------------------------------------------
 
-    async def _lose(self, held: Assigned, *, blamed: bool, outcome: str) -> None:
-        """An attempt is lost: back to the queue, or, after too many starts that killed their worker, failed."""
-        job_id = JobId(held.job)
-        if not await self._jobs.requeue(job_id, held.attempt, blamed=blamed, outcome=outcome):
-            return
-        if await self._finish_if_cancelled(job_id):
-            return
-        job = await self._jobs.get(job_id)
-        if job is not None and job.crashes >= self._leases.max_crashes:
-            if await self._settler.give_up(job):
-                log.error("job %s failed: %s starts killed their worker", job_id, job.crashes)
-                self._listener.ended(job_id)
-        else:
-            log.warning("job %s, attempt %s: %s; it goes back to the queue", job_id, held.attempt, outcome)
+    async def _lose(self, job_id: JobId, attempt: int, *, blamed: bool, outcome: str) -> JobStatus | None:
+        """An attempt is lost: back to the queue, cancelled if that was asked, failed after too many blamed starts.
 
-    async def _finish_if_cancelled(self, job_id: JobId) -> bool:
-        """A cancel that its worker could not confirm any more is carried out here."""
-        job = await self._jobs.get(job_id)
-        if job is None or job.cancel_by is None or job.status is not JobStatus.QUEUED:
-            return False
-        await self._jobs.ask_cancel(job_id, job.cancel_by)
-        self._cancelling.discard(job_id)
-        self._listener.ended(job_id)
-        return True
+        Where the table cannot be written just now, it is tried again with the leases.
+        """
+        try:
+            status = await self._settler.lose(
+                job_id, attempt, blamed=blamed, outcome=outcome, max_crashes=self._leases.max_crashes
+            )
+        except Exception:
+            log.exception("the loss of job %s, attempt %s, could not be stored yet; it is tried again", job_id, attempt)
+            self._orphans[job_id] = Orphan(attempt, "", self._clock(), blamed, outcome)
+            return None
+        self._orphans.pop(job_id, None)
+        if status is not None and not status.waiting:
+            self._ended(job_id)
+        else:
+            self._changed()
+        return status
+
+    async def _lose_all(self, view: WorkerView, *, started: str) -> None:
+        for held in list(view.assigned.values()):
+            await self._lose(
+                JobId(held.job), held.attempt, blamed=held.started, outcome=started if held.started else "lost"
+            )
+        self._changed()
 
     async def _watch_leases(self) -> None:
         while True:
@@ -331,36 +361,52 @@ class Dispatcher:
                 log.exception("lease check failed; it goes on")
 
     async def _check_leases(self) -> None:
-        if not self._transport.connected:
-            return
         now = self._clock()
-        lost = False
+        if not self._transport.connected:
+            self._was_connected = False
+            return
+        if not self._was_connected:
+            # We were cut off, not they: everybody gets a whole lease to be heard again.
+            self._was_connected = True
+            self._forgive(now)
         for view in list(self._workers.values()):
             if now - view.seen_at > self._leases.lease_s:
-                await self.on_gone(WorkerGone(view.name, f"no heartbeat for {self._leases.lease_s:g} s"))
-                lost = True
+                log.warning("worker %s is silent: no heartbeat for %g s", view.name, self._leases.lease_s)
+                del self._workers[view.name]
+                await self._lose_all(view, started="silent")
                 continue
             for held in list(view.assigned.values()):
                 # Missing from heartbeats for a whole lease, not for one: its `done` may be under way.
-                if now - held.seen_at > self._leases.lease_s:
+                if now - held.seen_at > self._leases.lease_s and not self._end_is_under_way(JobId(held.job)):
                     del view.assigned[held.job]
-                    await self._lose(held, blamed=False, outcome="lost")
-                    lost = True
-        for job_id, (attempt, _, deadline) in list(self._orphans.items()):
-            if now > deadline:
+                    await self._lose(JobId(held.job), held.attempt, blamed=False, outcome="lost")
+        await self._find_orphans(now)
+        for job_id, orphan in list(self._orphans.items()):
+            if now > orphan.deadline and not self._end_is_under_way(job_id):
+                await self._lose(job_id, orphan.attempt, blamed=orphan.blamed, outcome=orphan.outcome)
+
+    async def _find_orphans(self, now: float) -> None:
+        claims = {claim.job_id: claim for claim in await self._jobs.assigned()}
+        for job_id in [*self._orphans]:
+            if job_id not in claims or any(self._workers.holders(job_id)):
                 del self._orphans[job_id]
-                if await self._jobs.requeue(job_id, attempt, blamed=False, outcome="lost"):
-                    await self._finish_if_cancelled(job_id)
-                lost = True
-        if lost:
-            self._changed()
+        for job_id, claim in claims.items():
+            if job_id not in self._orphans and not any(self._workers.holders(job_id)):
+                self._orphans[job_id] = Orphan(claim.attempt, claim.worker, now + self._leases.lease_s)
+
+    def _forgive(self, now: float) -> None:
+        for view in self._workers.values():
+            view.seen_at = now
+            for held in view.assigned.values():
+                held.seen_at = now
+        for job_id, orphan in self._orphans.items():
+            self._orphans[job_id] = replace(orphan, deadline=max(orphan.deadline, now + self._leases.lease_s))
+
+    def _end_is_under_way(self, job_id: JobId) -> bool:
+        delivered_at = self._unsettled.get(job_id)
+        return delivered_at is not None and self._clock() - delivered_at < self._leases.lease_s
 
     # --- handing out --------------------------------------------------------------------------------------------------
-
-    def _changed(self) -> None:
-        self._standings = None
-        self._wake.set()
-        self._listener.queue_changed()
 
     async def _pump_forever(self) -> None:
         while True:
@@ -371,7 +417,7 @@ class Dispatcher:
                     pass
             except Exception:
                 log.exception("handing out failed; retried in a second")
-                await asyncio.sleep(1)
+                await asyncio.sleep(RETRY_S)
                 self._wake.set()
 
     async def _hand_out_one(self) -> bool:
@@ -380,39 +426,85 @@ class Dispatcher:
         if not ready:
             return False
         rows = [row for row in await self._jobs.queue() if row.status is JobStatus.QUEUED]
+        candidates = [self._candidate(row) for row in rows]
         for view in ready:
-            candidates = [self._candidate(row) for row in rows if self._may_draw(view, row.model)]
-            choice = choose(candidates, self._fair, planned_model=view.planned_model, lanes=view.hello.lanes)
-            if choice is None:
-                continue
-            if choice.passed_over:
-                await self._jobs.note_skipped(choice.passed_over)
-            if await self._assign(view, choice.job):
+            choice = choose(
+                [c for c in candidates if c.id not in view.refused], self._fair,
+                planned_model=view.planned_model, lanes=view.hello.lanes,
+                draws=lambda model, view=view: self._workers.may_draw(view, model),
+            )  # fmt: skip
+            if choice is not None:
+                await self._hand_out(view, choice)
                 return True
         return False
 
-    def _may_draw(self, view: WorkerView, model: str) -> bool:
-        # A model that nobody has goes to anybody: the worker's refusal becomes the user's sentence.
-        return view.can_draw(model) or not any(other.can_draw(model) for other in self._workers.values())
-
-    async def _assign(self, view: WorkerView, candidate: Candidate) -> bool:
-        job = await self._jobs.claim(candidate.id, view.name, view.boot)
+    async def _hand_out(self, view: WorkerView, choice: Choice) -> None:
+        candidate = choice.job
+        try:
+            job = await self._jobs.claim(candidate.id, view.name, view.boot)
+        except ValidationError:
+            log.exception("job %s was stored by another version and cannot be read", candidate.id)
+            await self._settler.fail_unreadable(candidate.id)
+            self._ended(candidate.id)
+            return
         if job is None:
-            return True  # cancelled this very moment; look again
-        self._fair.started(candidate)
-        held = Assigned(job.id, job.attempt, job.model, self._clock())
+            return  # cancelled this very moment; look again
+        if self._workers.get(view.name) is not view:  # gone while we wrote
+            await self._lose(job.id, job.attempt, blamed=False, outcome="unsent")
+            return
+        self._fair.started(choice)
+        await self._note_passed_over(choice)
+        held = Assigned(job.id, job.attempt, job.model, self._clock(), charged=candidate)
         view.assigned[job.id] = held
-        planned_before, view.planned_model = view.planned_model, job.model
-        self._standings = None
-        accepted = await self._transport.assign(view.name, await self._message(view, job))
+        view.planned_model = job.model
+        self._version += 1
+        # Not awaited: a worker that does not answer must not keep the others waiting.
+        send = asyncio.create_task(self._send_assign(view, held, job), name=f"assign-{job.id}.{job.attempt}")
+        self._sends.add(send)
+        send.add_done_callback(self._sends.discard)
+
+    async def _note_passed_over(self, choice: Choice) -> None:
+        self._passed_over_at.pop(choice.job.id, None)
+        for job_id in choice.passed_over:
+            self._passed_over_at.setdefault(job_id, self._clock())
+        if choice.passed_over:
+            with contextlib.suppress(StorageFullError):
+                await self._jobs.note_skipped(choice.passed_over)
+
+    async def _send_assign(self, view: WorkerView, held: Assigned, job: Job) -> None:
+        async with view.sending:
+            if view.assigned.get(job.id) is not held:
+                return  # lost or cancelled while it waited its turn
+            try:
+                accepted = await self._transport.assign(view.name, await self._message(view, job))
+            except (OSError, StorageFullError):
+                log.exception("job %s could not be handed out; it is tried again", job.id)
+                await asyncio.sleep(RETRY_S)
+                await self._take_back(view, held, "unsent")
+                return
+            except Exception as error:
+                log.exception("job %s cannot be handed out", job.id)
+                self._forget(view, held)
+                if await self._settler.fail(job.id, job.attempt, "other", {}, repr(error)):
+                    self._ended(job.id)
+                return
         if accepted is False:
-            view.assigned.pop(job.id, None)
-            view.planned_model = planned_before
-            await self._lose(held, blamed=False, outcome="refused")
-            await asyncio.sleep(0.2)  # a worker that is just going away must not be asked in a tight loop
-            return view.name in self._workers
-        self._listener.queue_changed()
-        return True
+            view.refused.add(job.id)
+            await self._take_back(view, held, "refused")
+        elif job.id in self._cancelling:
+            await self._send_cancel(view.name, job.id, job.attempt, "user")
+
+    async def _take_back(self, view: WorkerView, held: Assigned, outcome: str) -> None:
+        self._forget(view, held)
+        if held.charged is not None:
+            self._fair.refund(held.charged)
+        await self._lose(JobId(held.job), held.attempt, blamed=False, outcome=outcome)
+
+    def _forget(self, view: WorkerView, held: Assigned) -> None:
+        if view.assigned.get(held.job) is held:
+            del view.assigned[held.job]
+        last = next(reversed(view.assigned.values()), None)
+        view.planned_model = last.model if last is not None else view.hello.loaded
 
     async def _message(self, view: WorkerView, job: Job) -> m.Assign:
         return m.Assign(
@@ -428,24 +520,10 @@ class Dispatcher:
 
     def _candidate(self, row: QueueRow) -> Candidate:
         cost = self._timings.estimate_s(row.model, row.work_units)
+        passed_over_at = self._passed_over_at.get(row.id)
         return Candidate(
             row.id, row.user_id, row.lane, row.model,
             cost_s=cost if cost is not None else row.work_units * FALLBACK_UNIT_S,
-            waited_s=max(0.0, time.time() - row.created_at),
             skipped=row.skipped,
+            passed_over_s=self._clock() - passed_over_at if passed_over_at is not None else 0.0,
         )  # fmt: skip
-
-    def _stand(self, rows: list[QueueRow]) -> dict[JobId, Standing]:
-        queued = [self._candidate(row) for row in rows if row.status is JobStatus.QUEUED]
-        running = [self._candidate(row) for row in rows if row.status is JobStatus.ASSIGNED]
-        order = plan(queued, self._fair, {v.name: v.planned_model for v in self._workers.values()})
-        learnt = self._timings.estimate_s("", 1.0) is not None
-        lines = max(1, len(self._workers))
-        ahead_s = sum(c.cost_s for c in running) / lines
-        found: dict[JobId, Standing] = {}
-        for candidate in running:
-            found[candidate.id] = Standing(0, len(queued), candidate.cost_s if learnt else None)
-        for position, candidate in enumerate(order, start=1):
-            ahead_s += candidate.cost_s / lines
-            found[candidate.id] = Standing(position, len(queued), ahead_s if learnt else None)
-        return found

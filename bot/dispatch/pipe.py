@@ -1,44 +1,50 @@
 """The embedded transport: child processes, frames over their pipes, pictures and durable messages as files.
 
 The outbox of a worker holds `<job>.<attempt>.fin` (the msgpack of its `done`, `failed` or `cancelled`) beside the
-pictures. A worker writes it before it sends the frame and deletes it when the bot says `settled`, so a result survives
-the death of either side; whatever lies there at a start is delivered first.
+pictures. A worker writes it before it sends the frame and the bot deletes it when its table holds the end, so a result
+survives the death of either side; whatever lies there at a start is delivered first.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from bot.dispatch.child import Child, ChildCommand
+from bot.dispatch.outbox import DamagedEntryError, Inputs, Outbox
 from bot.dispatch.transport import OnGone, OnMessage, WorkerGone
 from gpu_worker.protocol import messages as m
-from gpu_worker.protocol.frames import unpack
-from gpu_worker.protocol.outbox import OUTBOX_SUFFIX, fin_name
 from gpu_worker.protocol.specs import ImageRef
 
-__all__ = ["PipeTransport", "StartFailure"]
+__all__ = ["PipeTimes", "PipeTransport", "StartFailure"]
 
 log = logging.getLogger(__name__)
 
-ASSIGN_TIMEOUT_S = 5.0
-STABLE_S = 60.0
-"""A worker that lived this long starts again at once; a younger one waits, longer each time."""
-BACKOFF_S = (0.2, 1.0, 3.0, 10.0, 30.0)
-STOP_GRACE_S = 8.0
-REDELIVER_S = 2.0
-INPUT_KEPT_S = 24 * 3600.0
-
 StartFailure = Callable[[str, str], None]
 """Called with a worker's name and its last words when it ends before it ever said hello."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipeTimes:
+    """All in seconds."""
+
+    assign_timeout_s: float = 5.0
+    stable_s: float = 60.0
+    """A worker that lived this long starts again at once; a younger one waits, longer each time."""
+    backoff_s: tuple[float, ...] = (0.2, 1.0, 3.0, 10.0, 30.0)
+    silence_s: float = 180.0
+    """A worker that says nothing for this long after its hello is hung as a whole: it is killed and started again."""
+    start_s: float = 600.0
+    """Until its hello: it may wait for its predecessor's last picture, and load a large library from a slow disk."""
+    stop_grace_s: float = 8.0
+    redeliver_s: float = 2.0
 
 
 class PipeTransport:
@@ -49,16 +55,19 @@ class PipeTransport:
         names: tuple[str, ...],
         outbox_dir: Path,
         on_start_failure: StartFailure | None = None,
+        times: PipeTimes | None = None,
     ) -> None:
         self._command = command
         self._names = names
-        self._outbox = outbox_dir
-        self._inputs = outbox_dir / "inputs"
+        self._outbox = Outbox(outbox_dir)
+        self._inputs = Inputs(outbox_dir)
         self._on_start_failure = on_start_failure
+        self._times = times or PipeTimes()
         self._children: dict[str, Child] = {}
         self._replies: dict[tuple[str, str, int], asyncio.Future[bool]] = {}
-        self._delivering: set[Path] = set()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._delivering: set[tuple[str, str, int]] = set()
+        self._keepers: list[asyncio.Task[None]] = []
+        self._redeliverer: asyncio.Task[None] | None = None
         self._stopping = False
 
     @property
@@ -67,22 +76,26 @@ class PipeTransport:
         return True
 
     async def start(self, on_message: OnMessage, on_gone: OnGone) -> None:
+        """Raises OSError where the outbox folder cannot be made."""
         self._on_message = on_message
         self._on_gone = on_gone
-        await asyncio.to_thread(self._prepare_folders)
+        await asyncio.to_thread(self._outbox.prepare, self._names)
+        await asyncio.to_thread(self._inputs.prepare)
+        await self._deliver_outbox()
         for name in self._names:
-            await self._deliver_outbox(name)
-            self._tasks.append(asyncio.create_task(self._keep_running(name), name=f"worker-{name}"))
-        self._tasks.append(asyncio.create_task(self._redeliver_forever(), name="outbox"))
+            self._keepers.append(asyncio.create_task(self._keep_running(name), name=f"worker-{name}"))
+        self._redeliverer = asyncio.create_task(self._redeliver_forever(), name="outbox")
 
     async def stop(self) -> None:
         self._stopping = True
-        for child in self._children.values():
-            await child.send(m.Drain())
-        await asyncio.gather(*(child.close(STOP_GRACE_S) for child in self._children.values()), return_exceptions=True)
-        for task in self._tasks:
+        await asyncio.gather(*(self._close(child) for child in list(self._children.values())), return_exceptions=True)
+        # A last result may be on its way in; it is not lost, but why wait for the next start.
+        if self._keepers:
+            await asyncio.wait(self._keepers, timeout=1.0)
+        tasks = [*self._keepers, *([self._redeliverer] if self._redeliverer else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def pids(self) -> dict[str, int]:
         """For tests and the operator's view."""
@@ -97,9 +110,10 @@ class PipeTransport:
         key = (worker, message.job, message.attempt)
         reply = self._replies[key] = asyncio.get_running_loop().create_future()
         try:
-            if not await child.send(message):
+            if await child.send(message) is False:
                 return False
-            return await asyncio.wait_for(reply, ASSIGN_TIMEOUT_S)
+            async with asyncio.timeout(self._times.assign_timeout_s):
+                return await reply
         except TimeoutError:
             return None
         finally:
@@ -111,78 +125,99 @@ class PipeTransport:
             await child.send(message)
 
     async def fetch(self, done: m.Done, output: m.Output) -> Path:
-        # A name from another process: only its last part counts, so it cannot point outside the outbox.
-        return self._box(done.worker) / Path(output.blob).name
+        return self._outbox.picture(done, output)
 
     async def settled(self, message: m.Settled) -> None:
-        await asyncio.to_thread(self._remove_entry, message.worker, message.job, message.attempt)
+        await asyncio.to_thread(self._outbox.remove, message.worker, message.job, message.attempt)
 
     async def put_input(self, data: bytes, mime: str) -> ImageRef:
-        digest = await asyncio.to_thread(self._write_input, data)
+        digest = await asyncio.to_thread(self._inputs.put, data)
         return ImageRef(ref=digest, sha256=digest, mime=mime, size_bytes=len(data))
 
     # --- children -----------------------------------------------------------------------------------------------------
 
     async def _keep_running(self, name: str) -> None:
+        loop = asyncio.get_running_loop()
         failures = 0
         while not self._stopping:
-            started = time.monotonic()
-            spoke = await self._run_once(name)
-            if self._stopping:
-                return
-            failures = 0 if time.monotonic() - started > STABLE_S else failures + 1
-            if not spoke and self._on_start_failure is not None:
-                self._on_start_failure(name, self._last_words)
-            await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+            started = loop.time()
+            try:
+                await self._run_once(name)
+            except Exception:
+                log.exception("keeping worker %s failed; it is started again", name)
+            failures = 0 if loop.time() - started > self._times.stable_s else failures + 1
+            if not self._stopping:
+                await asyncio.sleep(self._times.backoff_s[min(failures, len(self._times.backoff_s) - 1)])
 
-    async def _run_once(self, name: str) -> bool:
-        """One life of a worker. True where it said hello."""
-        self._last_words = ""
-        spoke = False
+    async def _run_once(self, name: str) -> None:
+        """One life of a worker."""
         try:
             child = await Child.spawn(self._command, name)
         except OSError as error:
-            self._last_words = str(error)
-            return False
+            log.error("worker %s cannot be started: %s", name, error)
+            self._tell_start_failure(name, str(error))
+            return
         self._children[name] = child
+        spoke = False
         try:
-            async for raw in child.frames():
-                message = self._parse(raw, name)
-                if isinstance(message, m.Hello) and not spoke:
-                    spoke = True
-                    # What the earlier life left counts before this one's word about what it runs.
-                    await self._deliver_outbox(name)
-                if message is not None:
-                    await self._take_in(message)
+            if self._stopping:
+                child.kill()
+            child.silence_s = self._times.start_s
+            async with contextlib.aclosing(child.frames()) as frames:
+                async for raw in frames:
+                    message = self._parse(raw, name)
+                    if isinstance(message, m.Hello) and not spoke:
+                        spoke = True
+                        child.silence_s = self._times.silence_s
+                        # What the earlier life left counts before this one's word about what it runs.
+                        await self._deliver_outbox(name)
+                    if message is not None:
+                        await self._take_in(message)
             code = await child.wait()
-        except asyncio.CancelledError:
+        except BaseException:
             child.kill()
+            await asyncio.shield(child.wait())
             raise
         finally:
             self._children.pop(name, None)
-        self._last_words = child.last_words()
+            self._refuse_open_assigns(name)
+        await self._deliver_outbox(name)
+        words = await child.last_words()
+        if not self._stopping:
+            await self._on_gone(WorkerGone(name, f"its process ended with {code}: {words}"))
+            if not spoke:
+                self._tell_start_failure(name, words)
+
+    async def _close(self, child: Child) -> None:
+        with contextlib.suppress(OSError):
+            await child.send(m.Drain())
+        await child.close(self._times.stop_grace_s)
+
+    def _tell_start_failure(self, name: str, words: str) -> None:
+        if self._on_start_failure is not None:
+            self._on_start_failure(name, words)
+
+    def _refuse_open_assigns(self, name: str) -> None:
         for key, reply in self._replies.items():
             if key[0] == name and not reply.done():
                 reply.set_result(False)
-        await self._deliver_outbox(name)
-        if not self._stopping:
-            await self._on_gone(WorkerGone(name, f"its process ended with {code}: {self._last_words}"))
-        return spoke
 
     def _parse(self, raw: dict[str, Any], name: str) -> m.ToBot | None:
         try:
             return m.parse_to_bot({**raw, "worker": name})
         except ValidationError:
-            log.warning("worker %s sent a message of unknown kind %r, ignored", name, raw.get("t"))
+            log.warning("worker %s sent a message of unknown or malformed kind %.40r, ignored", name, raw.get("t"))
             return None
 
     async def _take_in(self, message: m.ToBot) -> None:
         if isinstance(message, m.AssignReply):
             reply = self._replies.get((message.worker, message.job, message.attempt))
             if reply is not None and not reply.done():
+                if not message.accepted:
+                    log.warning("worker %s refused job %s: %s", message.worker, message.job, message.reason)
                 reply.set_result(message.accepted)
         elif isinstance(message, m.Done | m.Failed | m.Cancelled):
-            await self._deliver(self._box(message.worker) / fin_name(message.job, message.attempt), message)
+            await self._deliver(message)
         else:
             try:
                 await self._on_message(message)
@@ -191,66 +226,39 @@ class PipeTransport:
 
     # --- outbox -------------------------------------------------------------------------------------------------------
 
-    def _box(self, name: str) -> Path:
-        return self._outbox / name
+    async def _deliver_outbox(self, name: str | None = None) -> None:
+        """Whatever lies in one worker's box, or in any: a worker that is no longer configured may have left results."""
+        for entry in await asyncio.to_thread(self._outbox.entries, name):
+            try:
+                message = await asyncio.to_thread(self._outbox.read, entry)
+            except FileNotFoundError:
+                continue  # delivered meanwhile
+            except DamagedEntryError:
+                log.exception("outbox entry %s is damaged; it is set aside", entry.name)
+                await asyncio.to_thread(self._outbox.set_aside, entry)
+            except OSError:
+                log.exception("outbox entry %s cannot be read now; it is tried again", entry.name)
+            else:
+                await self._deliver(message)
 
-    def _prepare_folders(self) -> None:
-        self._inputs.mkdir(parents=True, exist_ok=True)
-        for name in self._names:
-            self._box(name).mkdir(exist_ok=True)
-        for old in self._inputs.iterdir():
-            with contextlib.suppress(OSError):
-                if time.time() - old.stat().st_mtime > INPUT_KEPT_S:
-                    old.unlink()
-
-    async def _deliver_outbox(self, name: str) -> None:
-        for path in await asyncio.to_thread(lambda: sorted(self._box(name).glob(f"*{OUTBOX_SUFFIX}"))):
-            message = await asyncio.to_thread(self._read_entry, path, name)
-            if isinstance(message, m.Done | m.Failed | m.Cancelled):
-                await self._deliver(path, message)
-
-    async def _deliver(self, path: Path, message: m.Done | m.Failed | m.Cancelled) -> None:
-        if path in self._delivering:
+    async def _deliver(self, message: m.Done | m.Failed | m.Cancelled) -> None:
+        key = (message.worker, message.job, message.attempt)
+        if key in self._delivering:
             return
-        self._delivering.add(path)
+        self._delivering.add(key)
         try:
             await self._on_message(message)
         except Exception:
             # A full disk, most likely. The entry stays and is tried again; nothing is lost.
             log.exception("the end of job %s could not be stored yet; it is tried again", message.job)
         finally:
-            self._delivering.discard(path)
+            self._delivering.discard(key)
 
     async def _redeliver_forever(self) -> None:
         while True:
-            await asyncio.sleep(REDELIVER_S)
-            for name in self._names:
-                await self._deliver_outbox(name)
-
-    def _read_entry(self, path: Path, name: str) -> m.ToBot | None:
-        try:
-            return self._parse(unpack(path.read_bytes()), name)
-        except FileNotFoundError:
-            return None
-        except Exception:
-            log.exception("outbox entry %s is unreadable; it is set aside", path.name)
-            with contextlib.suppress(OSError):
-                path.rename(path.with_suffix(".bad"))
-            return None
-
-    def _remove_entry(self, worker: str, job: str, attempt: int) -> None:
-        box = self._box(worker)
-        (box / fin_name(job, attempt)).unlink(missing_ok=True)
-        for leftover in box.glob(f"{Path(job).name}.{attempt}.*"):
-            leftover.unlink(missing_ok=True)
-
-    def _write_input(self, data: bytes) -> str:
-        digest = hashlib.sha256(data).hexdigest()
-        target = self._inputs / digest
-        if target.exists():
-            target.touch()
-        else:
-            part = target.with_suffix(".part")
-            part.write_bytes(data)
-            part.replace(target)
-        return digest
+            await asyncio.sleep(self._times.redeliver_s)
+            try:
+                await self._deliver_outbox()
+                await asyncio.to_thread(self._inputs.clear_old)
+            except Exception:
+                log.exception("looking through the outbox failed; it goes on")

@@ -2,27 +2,29 @@
 
 Lanes go in strict order, but one start in `BATCH_SHARE` belongs to the batch lane while it has work. Inside a lane the
 order is start-time fair queueing (Goyal, Vin, Cheng 1996): each user has a virtual start time that grows by the
-estimated GPU seconds of what they start, and the smallest goes first, so fifty users share alike however many jobs one of
-them queues. Then affinity: among users within `SLACK_S` of the smallest, the first job in their first `LOOK_AHEAD` that
-needs the worker's planned model goes first; a job passed over `MAX_SKIPS` times or for `MAX_WAIT_S` ends that.
-Measured in DISPATCH.md §3: Jain index above 0.99, model switches 387 → 53 for 600 jobs of 4 models.
+estimated GPU seconds of what they start, and the smallest goes first, so fifty users share alike however many jobs one
+of them queues. Then affinity: among users within `SLACK_S` of the smallest, the first job in their first `LOOK_AHEAD`
+that needs the worker's planned model goes first; a job passed over `MAX_SKIPS` times or since `MAX_WAIT_S` ends that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import heapq
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Lane
 
-__all__ = ["Candidate", "Choice", "FairClock", "choose", "plan"]
+__all__ = ["Candidate", "Choice", "FairClock", "Line", "choose", "plan"]
 
 BATCH_SHARE = 8
 LOOK_AHEAD = 8
 SLACK_S = 2.0
 MAX_SKIPS = 20
 MAX_WAIT_S = 120.0
+PLANNED_EXACTLY = 300
+"""Beyond this many places `plan` leaves affinity out: nobody watches place 301, and planning it all takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,100 +36,193 @@ class Candidate:
     lane: Lane
     model: str
     cost_s: float
-    waited_s: float = 0.0
     skipped: int = 0
+    passed_over_s: float = 0.0
+    """Since affinity first let a later job go before it; 0 if it never did. A long queue alone ends no affinity."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     job: Candidate
+    virtual_s: float
+    """Smallest virtual start time among those who waited in the lane: what the clock moves on to."""
     passed_over: tuple[JobId, ...] = ()
     """Jobs that would have gone first but for affinity."""
 
 
 @dataclass
 class FairClock:
-    """Virtual time per user and, per dispatcher, the number of starts since batch last had one."""
+    """Virtual time per lane and user, and the number of starts since batch last had one.
 
-    virtual: dict[UserId, float] = field(default_factory=dict[UserId, float])
-    now: float = 0.0
-    """Virtual time of the last start; a user who comes back begins here, not in the past."""
+    A lane has its own time: the interactive one runs ahead of batch, and would make all batch users equal again.
+    """
+
+    virtual: dict[tuple[Lane, UserId], float] = field(default_factory=dict[tuple[Lane, UserId], float])
+    now: dict[Lane, float] = field(default_factory=dict[Lane, float])
+    """A user who comes back begins here, not in the past."""
     since_batch: int = 0
 
-    def start_of(self, user: UserId) -> float:
-        return max(self.virtual.get(user, 0.0), self.now)
+    def start_of(self, lane: Lane, user: UserId) -> float:
+        return max(self.virtual.get((lane, user), 0.0), self.now.get(lane, 0.0))
 
-    def started(self, job: Candidate) -> None:
-        start = self.start_of(job.user_id)
-        self.now = start
-        self.virtual[job.user_id] = start + job.cost_s
+    def started(self, choice: Choice) -> None:
+        job = choice.job
+        # Not to the chosen job's own start: affinity may take it from ahead of the others, who must keep their claim.
+        self.virtual[job.lane, job.user_id] = self.start_of(job.lane, job.user_id) + job.cost_s
+        self.now[job.lane] = max(self.now.get(job.lane, 0.0), choice.virtual_s)
         self.since_batch = 0 if job.lane is Lane.BATCH else self.since_batch + 1
         if len(self.virtual) > 10_000:
-            self.virtual = {user: at for user, at in self.virtual.items() if at > self.now}
+            self.virtual = {key: at for key, at in self.virtual.items() if at > self.now.get(key[0], 0.0)}
+
+    def refund(self, job: Candidate) -> None:
+        """A start that came to nothing through no fault of the job is not paid for."""
+        key = (job.lane, job.user_id)
+        if key in self.virtual:
+            self.virtual[key] = max(0.0, self.virtual[key] - job.cost_s)
+
+    def resume(self, used_s: dict[tuple[Lane, UserId], float]) -> None:
+        """Starts from what users had lately; newcomers begin level with the least used, so only the order counts."""
+        self.virtual = dict(used_s)
+        for lane in Lane:
+            self.now[lane] = min((at for (its, _), at in used_s.items() if its is lane), default=0.0)
 
     def copy(self) -> FairClock:
-        return FairClock(dict(self.virtual), self.now, self.since_batch)
+        return FairClock(dict(self.virtual), dict(self.now), self.since_batch)
 
 
-def choose(
-    queued: Sequence[Candidate], clock: FairClock, *, planned_model: str | None, lanes: Iterable[str] = ()
-) -> Choice | None:
-    """The next job for a worker whose last assigned job needs `planned_model`; `lanes` limits it where not empty."""
-    allowed = frozenset(lanes)
-    pool = [c for c in queued if not allowed or c.lane in allowed]
-    if not pool:
+class _Waiting:
+    """The queue by lane and user. Picking costs one step per user, not per job."""
+
+    def __init__(self, queued: Iterable[Candidate]) -> None:
+        self._lanes: dict[Lane, dict[UserId, list[Candidate]]] = {}
+        self._arrival: dict[JobId, int] = {}
+        for index, candidate in enumerate(queued):
+            self._lanes.setdefault(candidate.lane, {}).setdefault(candidate.user_id, []).append(candidate)
+            self._arrival[candidate.id] = index
+
+    def __len__(self) -> int:
+        return len(self._arrival)
+
+    def remove(self, candidate: Candidate) -> None:
+        users = self._lanes[candidate.lane]
+        users[candidate.user_id].remove(candidate)
+        if not users[candidate.user_id]:
+            del users[candidate.user_id]
+        if not users:
+            del self._lanes[candidate.lane]
+        del self._arrival[candidate.id]
+
+    def choose(
+        self, clock: FairClock, planned_model: str | None, lanes: frozenset[str], draws: Callable[[str], bool]
+    ) -> Choice | None:
+        for lane in self._lane_order(clock, lanes):
+            choice = self._choose_in(lane, clock, planned_model, draws)
+            if choice is not None:
+                return choice
         return None
-    lane = _lane(pool, clock)
-    by_user: dict[UserId, list[Candidate]] = {}
-    for candidate in pool:
-        if candidate.lane is lane:
-            by_user.setdefault(candidate.user_id, []).append(candidate)
-    # Ties go to the older head: dict order is arrival order and sort is stable.
-    users = sorted(by_user, key=clock.start_of)
-    first = by_user[users[0]][0]
-    if planned_model is None or first.model == planned_model or _overdue(first):
-        return Choice(first)
-    limit = clock.start_of(users[0]) + SLACK_S
-    for user in users:
-        if clock.start_of(user) > limit:
-            break
-        for candidate in by_user[user][:LOOK_AHEAD]:
-            if candidate.model == planned_model:
-                return Choice(candidate, (first.id,))
-            if _overdue(candidate):
-                break
-    return Choice(first)
 
+    def _lane_order(self, clock: FairClock, lanes: frozenset[str]) -> list[Lane]:
+        order = [Lane.INTERACTIVE, Lane.BATCH]
+        if clock.since_batch >= BATCH_SHARE - 1:
+            order.reverse()
+        return [lane for lane in order if lane in self._lanes and (not lanes or lane in lanes)]
 
-def _lane(pool: Sequence[Candidate], clock: FairClock) -> Lane:
-    present = {candidate.lane for candidate in pool}
-    if present == {Lane.BATCH}:
-        return Lane.BATCH
-    if Lane.BATCH in present and clock.since_batch >= BATCH_SHARE - 1:
-        return Lane.BATCH
-    return Lane.INTERACTIVE
+    def _choose_in(
+        self, lane: Lane, clock: FairClock, planned_model: str | None, draws: Callable[[str], bool]
+    ) -> Choice | None:
+        heads: list[tuple[float, int, Candidate]] = []
+        for user, jobs in self._lanes[lane].items():
+            head = next((job for job in jobs if draws(job.model)), None)
+            if head is not None:
+                heads.append((clock.start_of(lane, user), self._arrival[head.id], head))
+        if not heads:
+            return None
+        virtual_s, _, first = min(heads)  # equal times: the older job
+        if planned_model is None or first.model == planned_model or _overdue(first) or not draws(planned_model):
+            return Choice(first, virtual_s)
+        for _, _, head in sorted(entry for entry in heads if entry[0] <= virtual_s + SLACK_S):
+            jobs = [job for job in self._lanes[lane][head.user_id] if draws(job.model)][:LOOK_AHEAD]
+            for index, candidate in enumerate(jobs):
+                if candidate.model == planned_model:
+                    passed = dict.fromkeys((first.id, *(job.id for job in jobs[:index])))
+                    return Choice(candidate, virtual_s, tuple(passed))
+                if _overdue(candidate):
+                    break
+        return Choice(first, virtual_s)
+
+    def by_fair_start(self, clock: FairClock) -> list[Candidate]:
+        """What is left in the order of fair shares alone."""
+        keyed: list[tuple[int, float, int, Candidate]] = []
+        for rank, lane in enumerate((Lane.INTERACTIVE, Lane.BATCH)):
+            for user, jobs in self._lanes.get(lane, {}).items():
+                start = clock.start_of(lane, user)
+                for job in jobs:
+                    keyed.append((rank, start, self._arrival[job.id], job))
+                    start += job.cost_s
+        return [job for _, _, _, job in sorted(keyed)]
 
 
 def _overdue(candidate: Candidate) -> bool:
-    return candidate.skipped >= MAX_SKIPS or candidate.waited_s >= MAX_WAIT_S
+    return candidate.skipped >= MAX_SKIPS or candidate.passed_over_s >= MAX_WAIT_S
 
 
-def plan(queued: Sequence[Candidate], clock: FairClock, planned_models: Mapping[str, str | None]) -> list[Candidate]:
-    """The order in which the queue will start if nothing else comes: what position and ETA are read from.
+def _draws_all(model: str) -> bool:
+    return True
 
-    `planned_models` maps each live worker to its planned model; the workers take turns.
+
+def choose(
+    queued: Sequence[Candidate],
+    clock: FairClock,
+    *,
+    planned_model: str | None,
+    lanes: Iterable[str] = (),
+    draws: Callable[[str], bool] = _draws_all,
+) -> Choice | None:
+    """The next job for a worker whose last assigned job needs `planned_model`.
+
+    `lanes` limits it where not empty; `draws` says which models that worker may be given.
+    """
+    return _Waiting(queued).choose(clock, planned_model, frozenset(lanes), draws)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One worker as the plan sees it."""
+
+    planned_model: str | None = None
+    free_in_s: float = 0.0
+    """Until what it already holds is done."""
+    lanes: tuple[str, ...] = ()
+    refuses: frozenset[str] = frozenset()
+    """Models that another worker has and this one has not."""
+
+
+def plan(queued: Sequence[Candidate], clock: FairClock, lines: Sequence[Line]) -> list[tuple[Candidate, float]]:
+    """The order in which the queue will start if nothing else comes, with the seconds until each job is ready.
+
+    Whoever is free first takes the next job. Without any worker the plan is that of one that is free now.
     """
     clock = clock.copy()
-    rest = list(queued)
-    planned = dict(planned_models) or {"": None}
-    order: list[Candidate] = []
-    while rest:
-        for worker in planned:
-            choice = choose(rest, clock, planned_model=planned[worker])
-            if choice is None:
-                break
-            clock.started(choice.job)
-            planned[worker] = choice.job.model
-            rest.remove(choice.job)
-            order.append(choice.job)
+    waiting = _Waiting(queued)
+    order: list[tuple[Candidate, float]] = []
+    free = [(line.free_in_s, index, line.planned_model) for index, line in enumerate(lines or (Line(),))]
+    heapq.heapify(free)
+    last_s = 0.0
+    while free and len(waiting) and len(order) < PLANNED_EXACTLY:
+        at_s, index, planned = heapq.heappop(free)
+        line = lines[index] if lines else Line()
+        choice = waiting.choose(
+            clock, planned, frozenset(line.lanes), lambda model, line=line: model not in line.refuses
+        )
+        if choice is None:
+            continue  # nothing here is for this worker
+        clock.started(choice)
+        waiting.remove(choice.job)
+        last_s = at_s + choice.job.cost_s
+        order.append((choice.job, last_s))
+        heapq.heappush(free, (last_s, index, choice.job.model))
+    count = max(1, len(lines))
+    for candidate in waiting.by_fair_start(clock):
+        last_s += candidate.cost_s / count
+        order.append((candidate, last_s))
     return order

@@ -6,12 +6,14 @@ import json
 import logging
 import secrets
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from bot.dispatch.transport import BotTransport
 from bot.domain.ids import JobId, new_image_id
 from bot.domain.job import Image, Job, JobStatus
 from bot.storage.database import Database
-from bot.storage.images import Images
+from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import WAITING, Jobs
 from gpu_worker.protocol import messages as m
 
@@ -34,33 +36,89 @@ class Settler:
         self._images = images
         self._transport = transport
 
-    async def settle(self, message: m.Done | m.Failed | m.Cancelled) -> bool:
-        """Commits the end of a job. True only where this message ended it; a late or repeated one changes nothing.
+    async def settle(self, message: m.Done | m.Failed | m.Cancelled, *, max_crashes: int) -> JobStatus | None:
+        """Commits what a worker says of the end of an attempt.
 
-        Raises OSError or StorageFullError where nothing could be written (the transport delivers the message again),
-        and MissingPictureError where a picture was lost on the way (the job has to run again).
+        Returns the job's status where this message changed it (`queued`: it has to run again); None for a late or
+        repeated one. Raises OSError or StorageFullError where nothing could be written: it is to be delivered again.
+        Two ends of one job must not be settled at the same time, because both would put their files in one place.
         """
         job = await self._jobs.get(JobId(message.job))
         if job is None or not job.status.waiting:
             log.info("late %s of job %s, attempt %s, dropped", message.t, message.job, message.attempt)
-            return False
+            return None
         match message:
             case m.Done():
-                return await self._done(job, message)
+                try:
+                    return await self._done(job, message)
+                except MissingPictureError as error:
+                    log.warning("job %s: picture %s was lost between worker and bot; it is drawn again", job.id, error)
+                    # Counted like a crash: a disk that eats every picture must not have them drawn for ever.
+                    return await self.lose(
+                        job.id, message.attempt, blamed=True, outcome="damaged", max_crashes=max_crashes, kind="other"
+                    )
+            case m.Failed() if message.retryable:
+                return await self.lose(
+                    job.id, message.attempt, blamed=True, outcome="failed", max_crashes=max_crashes,
+                    kind=message.kind, detail=message.detail, reason=message.message,
+                )  # fmt: skip
             case m.Failed():
-                return await self._failed(job, message)
+                return await self.fail(job.id, message.attempt, message.kind, message.detail, message.message)
             case m.Cancelled():
-                return await self._cancelled(job, message)
+                # Nobody asked: its worker let go of it, and it runs again.
+                return await self.lose(
+                    job.id, message.attempt, blamed=False, outcome="cancelled", max_crashes=max_crashes
+                )
 
     async def partial(self, message: m.Partial) -> None:
         outputs = [output.model_dump(mode="json") for output in message.outputs]
         await self._jobs.save_partial(JobId(message.job), message.n, message.attempt, outputs, message.state)
 
-    async def give_up(self, job: Job) -> bool:
-        """The job has killed too many workers."""
-        return await self._fail(job, "crash", {}, f"{job.crashes} starts killed their worker", (JobStatus.QUEUED,))
+    async def lose(
+        self,
+        job_id: JobId,
+        attempt: int,
+        *,
+        blamed: bool,
+        outcome: str,
+        max_crashes: int,
+        kind: m.FailureKind = "crash",
+        detail: Mapping[str, Any] | None = None,
+        reason: str = "",
+    ) -> JobStatus | None:
+        """An attempt ended without a result; see `Jobs.lose`. `kind` is what the user is told if it was the last."""
+        failure = _failure(kind, detail or {})
+        status = await self._jobs.lose(
+            job_id, attempt, blamed=blamed, outcome=outcome, max_crashes=max_crashes, failure=failure
+        )
+        if status is JobStatus.FAILED:
+            log.error("job %s failed (%s) after %s starts, reference %s: %s %s",
+                      job_id, kind, attempt, failure["reference"], outcome, reason)  # fmt: skip
+        elif status is not None:
+            log.warning("job %s, attempt %s: %s %s; the job is %s now", job_id, attempt, outcome, reason, status)
+        return status
 
-    async def _done(self, job: Job, done: m.Done) -> bool:
+    async def fail(
+        self, job_id: JobId, attempt: int, kind: m.FailureKind, detail: Mapping[str, Any], reason: str
+    ) -> JobStatus | None:
+        """Failed for good, if that attempt is still the running one: an older one's failure says nothing about it."""
+        failure = _failure(kind, detail)
+        async with self._db.write() as tx:
+            acted = await self._jobs.transition_in(
+                tx, job_id, (JobStatus.ASSIGNED,), JobStatus.FAILED, attempt=attempt, finished_at=time.time(), **failure
+            )
+            await self._jobs.end_attempt(tx, job_id, attempt, "failed")
+        if not acted:
+            return None
+        log.error("job %s failed (%s), reference %s: %s", job_id, kind, failure["reference"], reason)
+        return JobStatus.FAILED
+
+    async def fail_unreadable(self, job_id: JobId) -> None:
+        """A queued row whose spec this version cannot read would be claimed in vain for ever."""
+        failure = _failure("other", {})
+        await self._jobs.transition(job_id, (JobStatus.QUEUED,), JobStatus.FAILED, finished_at=time.time(), **failure)
+
+    async def _done(self, job: Job, done: m.Done) -> JobStatus | None:
         images: list[Image] = []
         for index, output in enumerate(done.outputs):
             place = self._images.place(job, index, _SUFFIXES.get(output.mime, ".png"))
@@ -86,39 +144,18 @@ class Settler:
             acted = await self._jobs.transition_in(
                 tx, job.id, WAITING, JobStatus.DONE, finished_at=time.time(), run_s=done.run_s
             )
+            await self._jobs.end_attempt(tx, job.id, done.attempt, "done")
             if acted:
                 await self._images.add_in(tx, images)
-            await self._jobs.end_attempt(tx, job.id, done.attempt, "done")
-        return acted
-
-    async def _failed(self, job: Job, failed: m.Failed) -> bool:
-        if job.attempt != failed.attempt:
-            return False  # an older attempt's failure says nothing about the one that runs now
-        return await self._fail(job, failed.kind, failed.detail, failed.message, (JobStatus.ASSIGNED,))
-
-    async def _fail(
-        self, job: Job, kind: str, detail: dict[str, object], message: str, wanted: tuple[JobStatus, ...]
-    ) -> bool:
-        reference = new_reference()
-        async with self._db.write() as tx:
-            acted = await self._jobs.transition_in(
-                tx, job.id, wanted, JobStatus.FAILED,
-                failure_kind=kind, failure_detail=json.dumps(detail), reference=reference, finished_at=time.time(),
-            )  # fmt: skip
-            await self._jobs.end_attempt(tx, job.id, job.attempt, "failed")
+                await self._jobs.end_open_attempts(tx, job.id)
         if acted:
-            log.error("job %s failed (%s), reference %s: %s", job.id, kind, reference, message)
-        return acted
+            return JobStatus.DONE
+        # Cancelled while its pictures were being moved.
+        for image in images:
+            await self._images.discard(image.path)
+        return None
 
-    async def _cancelled(self, job: Job, cancelled: m.Cancelled) -> bool:
-        async with self._db.write() as tx:
-            acted = await self._jobs.transition_in(
-                tx,
-                job.id,
-                (JobStatus.ASSIGNED,),
-                JobStatus.CANCELLED,
-                attempt=cancelled.attempt,
-                finished_at=time.time(),
-            )
-            await self._jobs.end_attempt(tx, job.id, cancelled.attempt, "cancelled")
-        return acted
+
+def _failure(kind: m.FailureKind, detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of a failed job."""
+    return {"failure_kind": kind, "failure_detail": json.dumps(dict(detail), default=str), "reference": new_reference()}

@@ -27,6 +27,7 @@ class SpecResolver:
         self._transport = transport
 
     async def resolve(self, job: Job) -> JobSpec:
+        """Raises OSError where the transport cannot take a source now, LookupError where there is none."""
         return await self._resolve(job.spec)
 
     async def _resolve(self, spec: JobSpec) -> JobSpec:
@@ -39,13 +40,13 @@ class SpecResolver:
         image_id = ImageId(stored.image.ref.removeprefix(IMAGE_SCHEME))
         image = await self._images.get(image_id)
         if image is None:
-            return stored
+            raise LookupError(f"picture {image_id} was never stored")
         try:
             ref = await self._transport.put_input(await self._images.read(image), image.mime)
             return StoredSource(image=ref)
         except MissingPictureError:
             maker = await self._jobs.get(image.job_id)
             if maker is None:
-                return stored
+                raise LookupError(f"picture {image_id} has no job") from None
             log.info("picture %s is gone; it is drawn again from its recorded seed", image.id)
             return RenderedSource(spec=await self._resolve(picture_spec(maker.spec, image.index)))

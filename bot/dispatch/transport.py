@@ -43,15 +43,18 @@ class BotTransport(Protocol):
         ...
 
     async def assign(self, worker: str, message: Assign) -> bool | None:
-        """True accepted, False refused or nobody there, None unknown (keep the lease)."""
+        """True accepted, False refused or nobody there, None unknown (keep the lease). Bounded."""
         ...
 
     async def send(self, worker: str, message: ToWorker) -> None:
-        """Best effort."""
+        """Best effort, bounded, raises nothing."""
         ...
 
     async def fetch(self, done: Done, output: Output) -> Path:
-        """A local file with the output's bytes; the caller may move it. Raises OSError where it is lost."""
+        """A local file where the output's bytes are or were put; the caller checks their hash and may move it.
+
+        Raises OSError where it may be there at the next try.
+        """
         ...
 
     async def settled(self, message: Settled) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gpu_worker.protocol.messages import PROTO_MAX, PROTO_MIN, Hello
+from bot.dispatch.policy import Candidate
+from gpu_worker.protocol.messages import PROTO_MAX, PROTO_MIN, Hello, ModelFact
 
-__all__ = ["Assigned", "WorkerView"]
+__all__ = ["Assigned", "Roster", "WorkerView"]
 
 
 @dataclass
@@ -17,8 +20,18 @@ class Assigned:
     attempt: int
     model: str
     seen_at: float
-    started: bool = False
-    """It has reached the GPU: only such a job can be blamed for a dead worker."""
+    started_at: float | None = None
+    """When it was seen to reach the GPU: only such a job can be blamed for a dead worker."""
+    charged: Candidate | None = None
+    """What the fair clock was charged for it, to be given back if it never ran."""
+
+    def start(self, now: float) -> None:
+        if self.started_at is None:
+            self.started_at = now
+
+    @property
+    def started(self) -> bool:
+        return self.started_at is not None
 
 
 @dataclass
@@ -30,6 +43,11 @@ class WorkerView:
     planned_model: str | None = None
     draining: bool = False
     assigned: dict[str, Assigned] = field(default_factory=dict[str, Assigned])
+    """Oldest first, which is the order it works in."""
+    refused: set[str] = field(default_factory=set[str])
+    """Jobs this boot did not take; offered again they would be refused again."""
+    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Assigns go out in the order of their claims."""
 
     @property
     def compatible(self) -> bool:
@@ -47,4 +65,30 @@ class WorkerView:
         return max(0, self.hello.slots + self.hello.prefetch - len(self.assigned))
 
     def can_draw(self, model: str) -> bool:
-        return any(fact.kind == "checkpoint" and fact.name == model and not fact.problem for fact in self.hello.models)
+        return self.compatible and any(
+            fact.kind == "checkpoint" and fact.name == model and not fact.problem for fact in self.hello.models
+        )
+
+
+class Roster(dict[str, WorkerView]):
+    """The live workers by name."""
+
+    def may_draw(self, view: WorkerView, model: str) -> bool:
+        """A model that nobody has goes to anybody: the worker's refusal becomes the user's sentence."""
+        return view.can_draw(model) or not any(other.can_draw(model) for other in self.values())
+
+    def holders(self, job: str) -> Iterator[tuple[WorkerView, Assigned]]:
+        for view in list(self.values()):
+            held = view.assigned.get(job)
+            if held is not None:
+                yield view, held
+
+    def models(self) -> tuple[ModelFact, ...]:
+        """What any of them can use; a model that one of them can load counts as usable."""
+        best: dict[tuple[str, str], ModelFact] = {}
+        for view in self.values():
+            for fact in view.hello.models if view.compatible else ():
+                known = best.get((fact.kind, fact.name))
+                if known is None or (known.problem and not fact.problem):
+                    best[fact.kind, fact.name] = fact
+        return tuple(best.values())

@@ -12,9 +12,8 @@ from typing import Any
 import aiosqlite
 from filelock import FileLock, Timeout
 
-from bot import exit_codes
-from bot.errors import StartupError
 from bot.storage.migrate import migrate
+from bot.storage.refusals import folder_unwritable, refusal_of, result_code, second_bot
 
 __all__ = ["Database", "Row", "StorageFullError", "open_database"]
 
@@ -54,47 +53,55 @@ class Database:
                 raise
 
     async def one(self, sql: str, values: Iterable[Any] = ()) -> Row | None:
-        async with self._reader.execute(sql, tuple(values)) as cursor:
-            return await cursor.fetchone()
+        """The first row; give `sql` a LIMIT where there may be many."""
+        rows = await self.all(sql, values)
+        return rows[0] if rows else None
 
     async def all(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
-        async with self._reader.execute(sql, tuple(values)) as cursor:
-            return list(await cursor.fetchall())
+        # In one turn of the connection's thread: a cursor left open between two awaits would hold the connection's
+        # snapshot, and every read that overlaps it, in the time before a commit that its caller has already seen.
+        return list(await self._reader.execute_fetchall(sql, tuple(values)))
 
     async def close(self) -> None:
-        await self._reader.close()
-        # Folds the WAL back into the file, so a copy of the one file is a whole backup.
-        with contextlib.suppress(sqlite3.Error):
-            await self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        await self._writer.close()
-        self._lock.release()
+        """Waits for the transaction that is open."""
+        async with self._turn:
+            await self._reader.close()
+            # Folds the WAL back into the file, so a copy of the one file is a whole backup.
+            with contextlib.suppress(sqlite3.Error):
+                await self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            await self._writer.close()
+            self._lock.release()
 
 
 def _is_full(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return result_code(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
-async def _connect(path: Path) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(path, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    # FULL: an answered user's job survives a power cut, not only a crash of ours (DISPATCH.md §3).
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
-        await connection.execute(f"PRAGMA {pragma}")
+async def _connect(path: Path, busy_s: float, *, read_only: bool) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None, timeout=busy_s)
+    try:
+        connection.row_factory = sqlite3.Row
+        # FULL: an answered user's job survives a power cut, not only a crash of ours.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"query_only={int(read_only)}"):
+            await connection.execute_fetchall(f"PRAGMA {pragma}")
+    except BaseException:
+        await connection.close()  # its thread would keep the process alive
+        raise
     return connection
 
 
-async def open_database(path: Path) -> Database:
+async def open_database(path: Path, *, busy_s: float = 5.0) -> Database:
     """Opens or creates the database and brings its schema up to date.
 
-    Raises StartupError: folder not writable, another bot on it, locked by another program, damaged, or made by a newer
-    version.
+    `busy_s` is how long another program's lock is waited for. Raises StartupError: folder not writable, another bot on
+    it, locked by another program, damaged, or made by a newer version.
     """
-    lock = _take_lock(path)
+    lock = await asyncio.to_thread(_take_lock, path)
     try:
-        await asyncio.to_thread(migrate, path)
-        writer = await _connect(path)
+        await asyncio.to_thread(migrate, path, busy_s=busy_s)
+        writer = await _connect(path, busy_s, read_only=False)
         try:
-            reader = await _connect(path)
+            reader = await _connect(path, busy_s, read_only=True)
         except BaseException:
             await writer.close()
             raise
@@ -102,47 +109,20 @@ async def open_database(path: Path) -> Database:
     except BaseException as error:
         lock.release()
         if isinstance(error, sqlite3.DatabaseError):
-            raise _startup_error(path, error) from error
+            raise refusal_of(path, error) from error
+        if isinstance(error, OSError):
+            raise folder_unwritable(path.parent, error) from error
         raise
 
 
 def _take_lock(path: Path) -> FileLock:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_suffix(".lock"))
+        # Not bound to the thread that takes it: the loop's own thread gives it back.
+        lock = FileLock(path.with_suffix(".lock"), thread_local=False)
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise StartupError(
-            f"Another Pincel is already running on {path.parent}.",
-            "Stop it first, or give this one its own folder with PINCEL_DATA.",
-            exit_codes.SECOND_BOT,
-        ) from error
+        raise second_bot(path.parent) from error
     except OSError as error:
-        raise StartupError(
-            f"The folder {path.parent} cannot be written ({error.strerror}).",
-            "Free disk space, correct its permissions, or choose another folder with PINCEL_DATA.",
-            exit_codes.DATABASE,
-        ) from error
+        raise folder_unwritable(path.parent, error) from error
     return lock
-
-
-def _startup_error(path: Path, error: sqlite3.DatabaseError) -> StartupError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StartupError(
-            f"The database {path} is locked by another program.",
-            "Close whatever has it open (a database browser, a backup tool) and start again.",
-            exit_codes.DATABASE,
-        )
-    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-        return StartupError(
-            f"The database {path} cannot be written.",
-            "Free disk space or correct the folder's permissions, then start again.",
-            exit_codes.DATABASE,
-        )
-    return StartupError(
-        f"The database {path} is damaged.",
-        f"Nothing was changed. Move it away and put the newest copy from {path.parent / 'backups'} in its place, then "
-        "start again; pictures in the outputs folder are not affected.",
-        exit_codes.DATABASE,
-    )

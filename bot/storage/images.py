@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from bot.domain.job import Action, Image, Job
 from bot.storage.database import Database, Row
 
 __all__ = ["Images", "MissingPictureError"]
+
+log = logging.getLogger(__name__)
 
 
 class MissingPictureError(Exception):
@@ -37,6 +40,10 @@ class Images:
         Raises MissingPictureError where it is gone or damaged, OSError where the disk is full.
         """
         await asyncio.to_thread(_take, source, self._root / place, sha256)
+
+    async def discard(self, place: str) -> None:
+        """Removes a file that `take` brought and no row will know."""
+        await asyncio.to_thread((self._root / place).unlink, missing_ok=True)
 
     async def add_in(self, tx: aiosqlite.Connection, images: Sequence[Image]) -> None:
         await tx.executemany(
@@ -72,7 +79,10 @@ class Images:
         async with self._db.write() as tx:
             await tx.execute("UPDATE images SET deleted_at = ? WHERE job_id = ?", (time.time(), job_id))
         for image in images:
-            await asyncio.to_thread((self._root / image.path).unlink, missing_ok=True)
+            try:
+                await asyncio.to_thread((self._root / image.path).unlink, missing_ok=True)
+            except OSError:  # Windows refuses while somebody has it open; for every user of this bot it is gone
+                log.exception("the deleted picture %s could not be removed from disk; remove it by hand", image.path)
 
     async def keep(self, user_id: UserId, images: Sequence[Image]) -> None:
         async with self._db.write() as tx:
@@ -112,6 +122,13 @@ def _move_durably(source: Path, target: Path) -> None:
         source.unlink(missing_ok=True)
     with target.open("r+b") as file:
         os.fsync(file.fileno())
+    if os.name == "posix":
+        # The name, too, must survive a power cut: right after this the row says that the picture is here.
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _read_checked(path: Path, sha256: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,13 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiosqlite
+from pydantic import ValidationError
 
 from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
 from bot.domain.job import Action, Job, JobStatus, Lane, NewJob, TokenGrant, work_units
 from bot.storage.database import Database, Row
 from gpu_worker.protocol.specs import JobSpec
 
-__all__ = ["Jobs", "QueueRow"]
+__all__ = ["WAITING", "Claim", "Jobs", "QueueRow"]
+
+log = logging.getLogger(__name__)
 
 WAITING = (JobStatus.QUEUED, JobStatus.ASSIGNED)
 
@@ -34,6 +38,16 @@ class QueueRow:
     created_at: float
     skipped: int
     worker: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An attempt that the table says is running somewhere."""
+
+    job_id: JobId
+    attempt: int
+    worker: str
+    cancel_asked: bool
 
 
 class Jobs:
@@ -131,22 +145,78 @@ class Jobs:
             )
             return job
 
-    async def requeue(self, job_id: JobId, attempt: int, *, blamed: bool, outcome: str) -> bool:
-        """Assigned → queued after a lost attempt; `blamed` counts a start that killed its worker."""
+    async def lose(
+        self,
+        job_id: JobId,
+        attempt: int,
+        *,
+        blamed: bool,
+        outcome: str,
+        max_crashes: int,
+        failure: Mapping[str, Any],
+    ) -> JobStatus | None:
+        """A running attempt has ended without a result; one transaction decides what becomes of its job.
+
+        Cancelled, where somebody asked for that; failed, with the columns of `failure`, where this was the
+        `max_crashes`-th blamed start; else queued again. Returns that status, or None where this attempt was not the
+        running one and nothing changed.
+        """
         async with self._db.write() as tx:
-            acted = await self.transition_in(
-                tx, job_id, (JobStatus.ASSIGNED,), JobStatus.QUEUED, attempt=attempt, worker=None
-            )
-            if acted:
-                if blamed:
-                    await tx.execute("UPDATE jobs SET crashes = crashes + 1 WHERE id = ?", (job_id,))
-                await self.end_attempt(tx, job_id, attempt, outcome)
-            return acted
+            async with tx.execute(
+                "SELECT crashes, cancel_by FROM jobs WHERE id = ? AND attempt = ? AND status = 'assigned'",
+                (job_id, attempt),
+            ) as cursor:
+                row = await cursor.fetchone()
+            if row is None:
+                return None
+            crashes = int(row["crashes"]) + blamed
+            columns: dict[str, Any] = {"crashes": crashes, "worker": None}
+            if row["cancel_by"] is not None:
+                status = JobStatus.CANCELLED
+                columns["finished_at"] = time.time()
+            elif blamed and crashes >= max_crashes:
+                status = JobStatus.FAILED
+                columns |= {**failure, "finished_at": time.time()}
+            else:
+                status = JobStatus.QUEUED
+            await self.transition_in(tx, job_id, (JobStatus.ASSIGNED,), status, attempt=attempt, **columns)
+            await self.end_attempt(tx, job_id, attempt, outcome)
+            return status
+
+    async def readopt(self, job_id: JobId, attempt: int, worker: str) -> Job | None:
+        """Queued → assigned without a new attempt: a worker given up as silent is back and still draws this one.
+
+        None where the job has gone another way meanwhile, or where that attempt ended for another reason than silence.
+        """
+        async with self._db.write() as tx:
+            async with tx.execute(
+                "UPDATE attempts SET ended_at = NULL, outcome = NULL WHERE job_id = ? AND attempt = ? AND worker = ? "
+                "AND outcome = 'silent' AND EXISTS "
+                "(SELECT 1 FROM jobs j WHERE j.id = job_id AND j.attempt = attempts.attempt AND j.status = 'queued')",
+                (job_id, attempt, worker),
+            ) as cursor:
+                if cursor.rowcount != 1:
+                    return None
+            # Silence was taken for a death of its worker, and it was none.
+            async with tx.execute(
+                "UPDATE jobs SET status = 'assigned', worker = ?, crashes = max(0, crashes - 1) WHERE id = ? "
+                "AND status = 'queued' RETURNING *",
+                (worker, job_id),
+            ) as cursor:
+                row = await cursor.fetchone()
+            return _job(row) if row else None
 
     async def end_attempt(self, tx: aiosqlite.Connection, job_id: JobId, attempt: int, outcome: str) -> None:
         await tx.execute(
             "UPDATE attempts SET ended_at = ?, outcome = ? WHERE job_id = ? AND attempt = ? AND outcome IS NULL",
             (time.time(), outcome, job_id, attempt),
+        )
+
+    async def end_open_attempts(self, tx: aiosqlite.Connection, job_id: JobId) -> None:
+        """Attempts still open when another one's result has won."""
+        await tx.execute(
+            "UPDATE attempts SET ended_at = ?, outcome = 'withdrawn' WHERE job_id = ? AND outcome IS NULL",
+            (time.time(), job_id),
         )
 
     async def note_skipped(self, job_ids: Iterable[JobId]) -> None:
@@ -192,7 +262,9 @@ class Jobs:
         return _job(row) if row else None
 
     async def by_message(self, message_id: int) -> Job | None:
-        row = await self._db.one("SELECT * FROM jobs WHERE message_id = ? ORDER BY created_at DESC", (message_id,))
+        row = await self._db.one(
+            "SELECT * FROM jobs WHERE message_id = ? ORDER BY created_at DESC LIMIT 1", (message_id,)
+        )
         return _job(row) if row else None
 
     async def in_status(self, *statuses: JobStatus) -> list[Job]:
@@ -200,7 +272,14 @@ class Jobs:
             f"SELECT * FROM jobs WHERE status IN ({_marks(statuses)}) ORDER BY created_at, rowid",  # noqa: S608
             statuses,
         )
-        return [_job(row) for row in rows]
+        return _jobs(rows)
+
+    async def assigned(self) -> list[Claim]:
+        """What the table says is running, oldest first."""
+        rows = await self._db.all(
+            "SELECT id, attempt, worker, cancel_by FROM jobs WHERE status = 'assigned' ORDER BY created_at, rowid"
+        )
+        return [Claim(JobId(r["id"]), r["attempt"], r["worker"] or "", r["cancel_by"] is not None) for r in rows]
 
     async def untold(self) -> list[Job]:
         """Ended jobs whose user has not been told: failed, cancelled, or done and not delivered."""
@@ -208,7 +287,7 @@ class Jobs:
             "SELECT * FROM jobs WHERE status IN ('done', 'delivering') "
             "OR (status IN ('failed', 'cancelled') AND told_at IS NULL) ORDER BY created_at, rowid"
         )
-        return [_job(row) for row in rows]
+        return _jobs(rows)
 
     async def queue(self) -> list[QueueRow]:
         """All waiting jobs, oldest first."""
@@ -229,7 +308,14 @@ class Jobs:
             "SELECT * FROM jobs WHERE user_id = ? AND status IN ('queued', 'assigned') ORDER BY created_at, rowid",
             (user_id,),
         )
-        return [_job(row) for row in rows]
+        return _jobs(rows)
+
+    async def waiting_in(self, guild_id: int) -> list[Job]:
+        rows = await self._db.all(
+            "SELECT * FROM jobs WHERE guild_id = ? AND status IN ('queued', 'assigned') ORDER BY created_at, rowid",
+            (guild_id,),
+        )
+        return _jobs(rows)
 
     async def count_waiting_of(self, user_id: UserId) -> int:
         row = await self._db.one(
@@ -237,12 +323,14 @@ class Jobs:
         )
         return int(row[0]) if row else 0
 
-    async def recent_use(self, since: float) -> dict[UserId, float]:
-        """GPU seconds per user since a time: where the fair order starts from after a restart."""
+    async def recent_use(self, since: float) -> dict[tuple[Lane, UserId], float]:
+        """GPU seconds per lane and user since a time: where the fair order starts from after a restart."""
         rows = await self._db.all(
-            "SELECT user_id, sum(coalesce(run_s, 0)) AS used FROM jobs WHERE finished_at > ? GROUP BY user_id", (since,)
+            "SELECT lane, user_id, sum(coalesce(run_s, 0)) AS used FROM jobs WHERE finished_at > ? "
+            "GROUP BY lane, user_id",
+            (since,),
         )
-        return {UserId(r["user_id"]): float(r["used"]) for r in rows}
+        return {(Lane(r["lane"]), UserId(r["user_id"])): float(r["used"]) for r in rows}
 
 
 def _marks(values: Collection[object]) -> str:
@@ -253,6 +341,17 @@ async def _value(tx: aiosqlite.Connection, sql: str, values: Sequence[Any]) -> A
     async with tx.execute(sql, values) as cursor:
         row = await cursor.fetchone()
     return row[0] if row else None
+
+
+def _jobs(rows: Iterable[Row]) -> list[Job]:
+    """A row that this version cannot read must not hide the others."""
+    found: list[Job] = []
+    for row in rows:
+        try:
+            found.append(_job(row))
+        except ValidationError:
+            log.exception("job %s cannot be read and is left out", row["id"])
+    return found
 
 
 def _job(row: Row | sqlite3.Row) -> Job:

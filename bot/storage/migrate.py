@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from bot import exit_codes
-from bot.errors import StartupError
+from bot.storage.refusals import made_by_newer
 
 __all__ = ["applied_migrations", "known_migrations", "migrate"]
 
@@ -31,15 +30,15 @@ def applied_migrations(connection: sqlite3.Connection) -> list[str]:
     return [str(row[0]) for row in connection.execute("SELECT id FROM schema_migrations ORDER BY id")]
 
 
-def migrate(path: Path, migrations: Mapping[str, str] | None = None) -> list[str]:
-    """Applies what is missing and returns its ids.
+def migrate(path: Path, migrations: Mapping[str, str] | None = None, *, busy_s: float = 5.0) -> list[str]:
+    """Applies what is missing and returns its ids. A database that holds anything is backed up first.
 
     Raises StartupError where the database knows a migration that we do not (a newer version made it), and
     sqlite3.DatabaseError where the file is damaged; either way nothing was changed.
     """
     wanted = known_migrations() if migrations is None else dict(migrations)
     existed = path.exists() and path.stat().st_size > 0
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as connection:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=busy_s)) as connection:
         if existed:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
@@ -47,13 +46,9 @@ def migrate(path: Path, migrations: Mapping[str, str] | None = None) -> list[str
         done = applied_migrations(connection)
         unknown = [name for name in done if name not in wanted]
         if unknown:
-            raise StartupError(
-                f"The database {path} was made by a newer version of Pincel (it knows {', '.join(unknown)}).",
-                "Update this checkout (git pull), or restore the backup from before the update.",
-                exit_codes.DATABASE,
-            )
+            raise made_by_newer(path, unknown)
         missing = [name for name in wanted if name not in done]
-        if missing and done:
+        if missing and existed:
             _back_up(connection, path, missing[0])
         for name in missing:
             _apply(connection, name, wanted[name])
@@ -82,7 +77,14 @@ def _back_up(connection: sqlite3.Connection, path: Path, before: str) -> None:
     folder.mkdir(exist_ok=True)
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     target = folder / f"{path.stem}-{stamp}-before-{before}.sqlite"
-    with contextlib.closing(sqlite3.connect(target)) as copy:
-        connection.backup(copy)
+    part = target.with_suffix(".part")  # a copy that a crash cut short must not look like a backup
+    part.unlink(missing_ok=True)
+    try:
+        with contextlib.closing(sqlite3.connect(part)) as copy:
+            connection.backup(copy)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     for old in sorted(folder.glob(f"{path.stem}-*-before-*.sqlite"))[:-BACKUPS_KEPT]:
         old.unlink(missing_ok=True)

@@ -30,7 +30,7 @@ def pack(message: Wire) -> bytes:
 def unpack(data: bytes) -> dict[str, Any]:
     """Raises FrameError for anything but one map."""
     try:
-        value: Any = msgpack.unpackb(data, raw=False, strict_map_key=True)  # pyright: ignore[reportUnknownMemberType]
+        value = cast("object", msgpack.unpackb(data, raw=False, strict_map_key=True))  # pyright: ignore[reportUnknownMemberType]
     except Exception as error:
         raise FrameError("not msgpack") from error
     if not isinstance(value, dict):

@@ -14,8 +14,8 @@ from gpu_worker.protocol.specs import JobSpec, Wire
 
 __all__ = [
     "PROTO_MAX", "PROTO_MIN", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind",
-    "Heartbeat", "Hello", "JobFrame", "ModelFact", "Output", "Prepare", "PreviewWish", "Progress", "Resync", "Running",
-    "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot", "parse_to_worker",
+    "Heartbeat", "Hello", "JobFrame", "ModelFact", "Output", "Partial", "Prepare", "PreviewWish", "Progress", "Resync",
+    "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot", "parse_to_worker",
 ]  # fmt: skip
 
 PROTO_MIN = 1
@@ -24,14 +24,18 @@ PROTO_MAX = 1
 FailureKind = Literal["oom", "bad_input", "missing_model", "bad_model", "disk_full", "crash", "timeout", "other"]
 
 
+JobKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,25}$")]
+"""A job's id. It becomes part of file names and subjects, so nothing but letters, digits, `-` and `_` is let in."""
+
+
 class Frame(Wire):
     v: int = PROTO_MAX
     worker: str = ""
 
 
 class JobFrame(Frame):
-    job: str
-    attempt: int
+    job: JobKey
+    attempt: int = Field(ge=0)
 
 
 class ModelFact(Wire):
@@ -50,8 +54,8 @@ class ModelFact(Wire):
 
 
 class Running(Wire):
-    job: str
-    attempt: int
+    job: JobKey
+    attempt: int = Field(ge=0)
     phase: str = "queued"
     step: int = 0
     of: int = 0
@@ -101,7 +105,7 @@ class Progress(JobFrame):
     n: int
     """Counts up per attempt."""
     phase: str
-    """`loading`, `encoding`, `sampling`, `hires`, `decoding`, `saving`."""
+    """`starting`, `loading`, `encoding`, `sampling`, `hires`, `decoding`, `saving`."""
     step: int
     of: int
     eta_s: float | None = None
@@ -128,6 +132,7 @@ class Done(JobFrame):
     t: Literal["done"] = "done"
     outputs: tuple[Output, ...]
     load_s: float = 0.0
+    """Part of `run_s` that went into loading the model: paid once, so no speed is learnt from it."""
     run_s: float = 0.0
 
 
@@ -151,8 +156,8 @@ class Cancelled(JobFrame):
 class Welcome(Frame):
     t: Literal["welcome"] = "welcome"
     proto: int = PROTO_MAX
-    hb_s: float = 2.0
-    lease_s: float = 15.0
+    hb_s: float = Field(default=2.0, gt=0)
+    lease_s: float = Field(default=15.0, gt=0)
 
 
 class PreviewWish(Wire):

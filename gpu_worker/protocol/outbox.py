@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["INPUTS", "OUTBOX_SUFFIX", "fin_name", "output_name"]
+__all__ = ["INPUTS", "OUTBOX_SUFFIX", "fin_name", "output_name", "owned_names"]
 
 OUTBOX_SUFFIX = ".fin"
 INPUTS = "inputs"
@@ -15,3 +15,8 @@ def fin_name(job: str, attempt: int) -> str:
 
 def output_name(job: str, attempt: int, index: int, suffix: str) -> str:
     return f"{job}.{attempt}.{index}{suffix}"
+
+
+def owned_names(job: str, attempt: int) -> str:
+    """Glob for all files of an attempt. Safe: a job's id holds no glob characters (messages.JobKey)."""
+    return f"{job}.{attempt}.*"

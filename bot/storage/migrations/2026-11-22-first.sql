@@ -66,7 +66,7 @@ CREATE TABLE attempts (
     boot       TEXT NOT NULL,
     started_at REAL NOT NULL,
     ended_at   REAL,
-    outcome    TEXT, -- done, failed, cancelled, refused, lost, crashed
+    outcome    TEXT, -- done, failed, cancelled, refused, unsent, lost, silent, damaged, crashed, withdrawn
     PRIMARY KEY (job_id, attempt)
 ) STRICT;
 

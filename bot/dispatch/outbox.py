@@ -1,0 +1,109 @@
+"""The bot's side of the folders it shares with embedded workers. Everything here blocks: call it off the loop."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.frames import FrameError, unpack
+from gpu_worker.protocol.outbox import INPUTS, OUTBOX_SUFFIX, fin_name, owned_names
+
+__all__ = ["DamagedEntryError", "Inputs", "Outbox"]
+
+INPUT_KEPT_S = 24 * 3600.0
+CLEAR_EVERY_S = 3600.0
+
+
+class DamagedEntryError(Exception):
+    """An outbox entry that no worker of any version can have meant."""
+
+
+class Outbox:
+    """One folder per worker: `<job>.<attempt>.fin` beside `<job>.<attempt>.<n>.png`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def prepare(self, names: Iterable[str]) -> None:
+        for name in names:
+            (self._root / name).mkdir(parents=True, exist_ok=True)
+
+    def entries(self, name: str | None = None) -> list[Path]:
+        """Of one worker, or of all that ever were."""
+        return sorted(self._root.glob(f"{name or '*'}/*{OUTBOX_SUFFIX}"))
+
+    def read(self, entry: Path) -> m.Done | m.Failed | m.Cancelled:
+        """Raises DamagedEntryError, or OSError where it is gone or cannot be read now."""
+        data = entry.read_bytes()
+        try:
+            message = m.parse_to_bot({**unpack(data), "worker": entry.parent.name})
+        except (FrameError, ValidationError) as error:
+            raise DamagedEntryError(entry.name) from error
+        if not isinstance(message, m.Done | m.Failed | m.Cancelled) or entry.name != fin_name(
+            message.job, message.attempt
+        ):
+            raise DamagedEntryError(entry.name)
+        return message
+
+    def set_aside(self, entry: Path) -> None:
+        with contextlib.suppress(OSError):
+            entry.replace(entry.with_suffix(".bad"))
+
+    def picture(self, done: m.Done, output: m.Output) -> Path:
+        """A name from another process: one that is not of this attempt counts as a picture that is not there."""
+        name = Path(output.blob).name
+        if not name.startswith(f"{done.job}.{done.attempt}."):
+            name = f"{done.job}.{done.attempt}.lost"
+        return self._root / done.worker / name
+
+    def remove(self, worker: str, job: str, attempt: int) -> None:
+        """The entry and whatever pictures of that attempt nobody took."""
+        box = self._root / worker
+        # The entry last: while it is there, a removal that was cut short is taken up again.
+        for leftover in sorted(box.glob(owned_names(job, attempt)), key=lambda path: path.suffix == OUTBOX_SUFFIX):
+            leftover.unlink(missing_ok=True)
+
+
+class Inputs:
+    """Pictures that jobs start from, by the hash of their bytes."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / INPUTS
+        self._cleared_at = 0.0
+
+    def prepare(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.clear_old()
+
+    def put(self, data: bytes) -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        target = self._folder / digest
+        if target.is_file() and target.stat().st_size == len(data):
+            target.touch()
+            return digest
+        part = self._folder / f"{digest}.{secrets.token_hex(4)}.part"
+        try:
+            part.write_bytes(data)
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return digest
+
+    def clear_old(self) -> None:
+        """A job's input is put again at every attempt, so old ones are no longer needed."""
+        now = time.time()
+        if now - self._cleared_at < CLEAR_EVERY_S:
+            return
+        self._cleared_at = now
+        for old in self._folder.iterdir():
+            with contextlib.suppress(OSError):
+                if now - old.stat().st_mtime > INPUT_KEPT_S:
+                    old.unlink()

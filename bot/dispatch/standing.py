@@ -1,0 +1,68 @@
+"""Where each waiting job stands: its place in the line and when its pictures will be ready."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.dispatch.policy import Candidate, FairClock, Line, plan
+from bot.dispatch.workers import Roster
+from bot.domain.ids import JobId
+from bot.domain.job import JobStatus
+from bot.storage.jobs import QueueRow
+
+__all__ = ["Standing", "stand"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a waiting job is."""
+
+    position: int
+    """1 is next; 0 is running now."""
+    waiting: int
+    eta_s: float | None
+    """Until its pictures are ready; None before anything was learnt."""
+
+
+async def stand(
+    rows: Sequence[QueueRow],
+    workers: Roster,
+    clock: FairClock,
+    candidate: Callable[[QueueRow], Candidate],
+    *,
+    now: float,
+    learnt: bool,
+) -> Mapping[JobId, Standing]:
+    """`now` is on the clock of the workers' `started_at`. The planning itself runs off the event loop."""
+    queued = [candidate(row) for row in rows if row.status is JobStatus.QUEUED]
+    cost_s = {row.id: candidate(row).cost_s for row in rows if row.status is JobStatus.ASSIGNED}
+    running: list[tuple[JobId, float]] = []
+    prefetched: list[tuple[float, JobId, float]] = []
+    lines: list[Line] = []
+    models = {job.model for job in queued}
+    for view in workers.values():
+        free_s = 0.0
+        for held in view.assigned.values():
+            job_id = JobId(held.job)
+            whole_s = cost_s.pop(job_id, 0.0)
+            begins_s = free_s
+            elapsed_s = now - held.started_at if held.started_at is not None else 0.0
+            free_s += max(0.0, whole_s - elapsed_s)
+            if held.started:
+                running.append((job_id, free_s))
+            else:
+                prefetched.append((begins_s, job_id, free_s))
+        if view.compatible and not view.draining:
+            refuses = frozenset(model for model in models if not workers.may_draw(view, model))
+            lines.append(Line(view.planned_model, free_s, view.hello.lanes, refuses))
+    # Claimed before our restart and not reported yet.
+    running.extend(cost_s.items())
+    planned = await asyncio.to_thread(plan, queued, clock.copy(), lines)
+    waiting = [(job_id, ready_s) for _, job_id, ready_s in sorted(prefetched)]
+    waiting.extend((job.id, ready_s) for job, ready_s in planned)
+    found = {job_id: Standing(0, len(waiting), ready_s if learnt else None) for job_id, ready_s in running}
+    for position, (job_id, ready_s) in enumerate(waiting, start=1):
+        found[job_id] = Standing(position, len(waiting), ready_s if learnt else None)
+    return found

@@ -1,0 +1,116 @@
+"""One assigned job as the worker holds it, and what the engine may ask and tell while drawing it."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.specs import ImageRef, JobSpec
+from gpu_worker.transport import WorkerTransport
+
+__all__ = ["Drawer", "DrawnPicture", "InputLostError", "JobHooks", "Task", "TimeUp"]
+
+
+@dataclass
+class Task:
+    assign: m.Assign
+    phase: str = "queued"
+    """`queued`, `starting`, one of `Progress.phase`, or `storing`."""
+    step: int = 0
+    of: int = 0
+    deadline: float | None = None
+    """On the monotonic clock; None until it starts."""
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.assign.job, self.assign.attempt
+
+
+class TimeUp(Exception):  # noqa: N818
+    """The job has used its `max_run_s`."""
+
+
+class InputLostError(Exception):
+    """An input picture is gone or not what was announced; at the next attempt the bot puts it there again."""
+
+
+class JobHooks:
+    """How the engine reports and asks, for one job."""
+
+    def __init__(self, task: Task, transport: WorkerTransport, deadline: float) -> None:
+        self.preview = task.assign.preview
+        self._task = task
+        self._transport = transport
+        self._deadline = deadline
+        self._n = 0
+        self._started = time.monotonic()
+        self._loading_since: float | None = None
+        self.load_s = 0.0
+
+    def progress(self, phase: str, step: int, of: int, preview: bytes | None) -> None:
+        task = self._task
+        task.phase, task.step, task.of = phase, step, of
+        self._n += 1
+        now = time.monotonic()
+        self._time_loading(phase, now)
+        self._transport.event(
+            m.Progress(
+                job=task.assign.job, attempt=task.assign.attempt, n=self._n, phase=phase, step=step, of=of,
+                eta_s=(now - self._started) * (of - step) / step if step else None, preview=preview,
+            )
+        )  # fmt: skip
+
+    def cancelled(self) -> bool:
+        """Raises TimeUp."""
+        if time.monotonic() > self._deadline:
+            raise TimeUp
+        return self._task.cancelled.is_set()
+
+    def open_image(self, ref: ImageRef) -> bytes:
+        """Raises InputLostError."""
+        try:
+            data = self._transport.open_input(ref)
+        except OSError as error:
+            raise InputLostError(ref.ref) from error
+        if len(data) != ref.size_bytes or hashlib.sha256(data).hexdigest() != ref.sha256:
+            raise InputLostError(ref.ref)
+        return data
+
+    def _time_loading(self, phase: str, now: float) -> None:
+        if self._loading_since is not None:
+            self.load_s += now - self._loading_since
+        self._loading_since = now if phase == "loading" else None
+
+
+class DrawnPicture(Protocol):
+    @property
+    def png(self) -> bytes: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def variation_seed(self) -> int | None: ...
+    @property
+    def infotext(self) -> str: ...
+
+
+class Drawer(Protocol):
+    """What the server needs of an engine (gpu_worker.engine.engine.Engine)."""
+
+    loaded: str | None
+    device_name: str
+    vram_mb: int
+
+    def facts(self) -> tuple[m.ModelFact, ...]: ...
+    def vram_free_mb(self) -> int | None: ...
+    def prepare(self, checkpoint: str) -> None: ...
+    def draw(self, spec: JobSpec, hooks: JobHooks) -> Sequence[DrawnPicture]: ...
