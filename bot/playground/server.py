@@ -198,7 +198,7 @@ async def serve(options: Options, clock: Clock | None = None) -> AsyncIterator[P
     app = web.Application(middlewares=[_doorkeeper(guard)], client_max_size=REQUEST_LIMIT_BYTES + (1 << 20))
     app.add_routes([*_Site(guard, cdn).routes(), *pages.routes(), web.get("/gateway", gateway.handle)])
     app.router.add_route("*", "/api/v10/{path:.*}", rest.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.3)
     await runner.setup()
     try:
         guard.port = await _bind(runner, options)

@@ -54,10 +54,11 @@ export function picker(component, { name, onDone }) {
       row.emoji && h("span", { class: "emoji" }, emojiText(row.emoji)),
       h("span", { class: "what" }, h("span", {}, row.label), row.description && h("small", {}, row.description)),
       chosen.has(row.value) && icon("check")))) && list.children[focus ?? 0]?.focus();
+    paint();  // before it is placed: its height decides whether it opens above or below
     const close = popup(box, list, "popup pick");
     list.parentElement.style.minWidth = `${box.offsetWidth}px`;
-    list.parentElement.style.left = `${box.getBoundingClientRect().left}px`;
-    paint();
+    list.parentElement.style.left = `${Math.min(box.getBoundingClientRect().left, innerWidth - list.parentElement.offsetWidth - 8)}px`;
+    list.firstElementChild?.focus();
     box.setAttribute("aria-expanded", "true");
     const watcher = new MutationObserver(() => { if (!list.isConnected) finish(); });
     watcher.observe(list.parentElement.parentElement, { childList: true });
