@@ -25,14 +25,14 @@ from bot.playground.server import DEFAULT_LIMIT_BYTES, Options, serve
 from bot.playground.startup import startup_error
 
 
-
-
 def _arguments(argv: list[str] | None) -> tuple[Options, bool]:
     parser = argparse.ArgumentParser(prog="python -m bot.playground", description="A local Discord with a web page.")
     parser.add_argument("--data", type=Path, required=True, help="folder for its messages and pictures")
     parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
     parser.add_argument("--listen", metavar="HOST", help="open the page to the network; needs a password")
-    parser.add_argument("--password", help="for --listen; the variable PINCEL_PLAYGROUND_PASSWORD keeps it off the screen")
+    parser.add_argument(
+        "--password", help="for --listen; the variable PINCEL_PLAYGROUND_PASSWORD keeps it off the screen"
+    )
     parser.add_argument("--attachment-limit", type=int, default=DEFAULT_LIMIT_BYTES, metavar="BYTES")
     parser.add_argument("--watch-stdin", action="store_true", help="stop when standard input is closed")
     found = parser.parse_args(argv)

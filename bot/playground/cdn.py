@@ -133,9 +133,9 @@ class DiskCdn(CdnStore):
         """Removes leftovers older than a day; call it off the event loop."""
         horizon = self._clock() - _ORPHAN_AGE_S
         for path in [*self._folder.iterdir(), *self._incoming.iterdir()]:
-            if path.is_file() and path.stat().st_mtime < horizon:
-                if path.parent == self._incoming or (path.name.isdecimal() and int(path.name) not in referenced):
-                    path.unlink(missing_ok=True)
+            unused = path.parent == self._incoming or (path.name.isdecimal() and int(path.name) not in referenced)
+            if unused and path.is_file() and path.stat().st_mtime < horizon:
+                path.unlink(missing_ok=True)
 
     # ------------------------------------------------------------- addresses
 

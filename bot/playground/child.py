@@ -100,7 +100,7 @@ class PlaygroundProcess:
         return code
 
     async def kill(self) -> None:
-        """kill -9: no goodbye, nothing flushed."""
+        """Kill -9: no goodbye, nothing flushed."""
         self.process.kill()
         await self.process.wait()
         await self._finish()
@@ -109,7 +109,7 @@ class PlaygroundProcess:
         self._endpoints = None
         await self._drain
         # The transport is closed here, not by the collector, which would warn about it.
-        self.process._transport.close()  # type: ignore[attr-defined]  # pyright: ignore
+        self.process._transport.close()  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue, reportUnknownMemberType]
         self._process = None
 
     async def person(self, name: str = "Member") -> Person:

@@ -76,7 +76,9 @@ class Gateway:
     def publish(self, event: str, payload: Mapping[str, Any]) -> None:
         """Queues an event for every session that may see it."""
         for session in list(self._sessions.values()):
-            guild_id = int(payload.get("guild_id") or (payload["id"] if event.startswith("GUILD_") and "id" in payload else 0))
+            guild_id = int(
+                payload.get("guild_id") or (payload["id"] if event.startswith("GUILD_") and "id" in payload else 0)
+            )
             index, count = session.shard
             if (guild_id >> 22) % count == index:
                 self._feed(session, event, payload)
@@ -138,7 +140,7 @@ class Gateway:
         self, frame: dict[str, Any], session: _Session | None, outbox: asyncio.Queue[str | None]
     ) -> tuple[int | None, _Session | None]:
         """Handles one frame; returns the close code, if the connection must end, and the session it now belongs to."""
-        op, data = frame["op"], frame.get("d")
+        op, data = frame["op"], cast("dict[str, Any]", frame.get("d"))
         if op == 1:
             # discord.py notes the time of its heartbeat only after the send returns; an acknowledgement that overtakes
             # that note, as it can on loopback alone, reads as a latency of a whole interval.
@@ -214,7 +216,9 @@ class Gateway:
         limit = int(data.get("limit") or 0)
         payload: dict[str, Any] = {
             "guild_id": str(guild.id),
-            "members": [serializers.member_payload(self._state, guild, m) for m in (members[:limit] if limit else members)],
+            "members": [
+                serializers.member_payload(self._state, guild, m) for m in (members[:limit] if limit else members)
+            ],
             "chunk_index": 0,
             "chunk_count": 1,
             "not_found": [str(found) for found in ids - guild.members.keys()],

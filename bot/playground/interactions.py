@@ -94,7 +94,9 @@ class Desk:
             data["guild_id"] = root["guild_id"]
         return data
 
-    async def slash(self, caller: Caller, name: str, given: Mapping[str, object], files: Mapping[str, Upload]) -> Outcome:
+    async def slash(
+        self, caller: Caller, name: str, given: Mapping[str, object], files: Mapping[str, Upload]
+    ) -> Outcome:
         root, leaf, nesting = self._leaf(caller, name)
         resolver = self._resolver(caller)
         self._check_files(files)
@@ -115,9 +117,7 @@ class Desk:
 
     async def context(self, caller: Caller, name: str, target_id: int) -> Outcome:
         """A message's context-menu command."""
-        rows = localised_commands(
-            self._state, caller.user_id, caller.channel_id, caller.locale, AppCommandType.MESSAGE
-        )
+        rows = localised_commands(self._state, caller.user_id, caller.channel_id, caller.locale, AppCommandType.MESSAGE)
         root = self._state.find_command(
             name, self._state.get_channel(caller.channel_id).guild_id, AppCommandType.MESSAGE
         )

@@ -130,7 +130,7 @@ def _plain(command: str, option: Mapping[str, Any], raw: object) -> Any:
     kind = option["type"]
     if option.get("choices"):
         raw = _choice(option, raw)
-    value = (
+    value: Any = (
         _number(option, raw)
         if kind in (OptionType.INTEGER, OptionType.NUMBER)
         else _boolean(option, raw)
@@ -221,7 +221,9 @@ def _text(item: Mapping[str, Any], key: str, locale: str) -> str:
 
 
 def _option_row(option: Mapping[str, Any], locale: str) -> dict[str, Any]:
-    choices = [{"name": _text(choice, "name", locale), "value": choice["value"]} for choice in option.get("choices") or ()]
+    choices = [
+        {"name": _text(choice, "name", locale), "value": choice["value"]} for choice in option.get("choices") or ()
+    ]
     return {
         "name": option["name"],
         "label": _text(option, "name", locale),
@@ -236,7 +238,7 @@ def _option_row(option: Mapping[str, Any], locale: str) -> dict[str, Any]:
 def localised_commands(
     state: LocalDiscord, user_id: int, channel_id: int, locale: str, kind: int = 1
 ) -> list[dict[str, Any]]:
-    """The leaf commands a person may use in a channel, by name, in their language; guild commands shadow global ones."""
+    """The leaf commands a person may use in a channel, in their language; guild commands shadow global ones."""
     channel = state.get_channel(channel_id)
     rows: dict[str, dict[str, Any]] = {}
     roots = state.visible_commands(user_id=user_id, channel_id=channel_id, type=kind)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, cast
 
 from aiohttp import web
@@ -71,7 +71,9 @@ class PageApi:
 
     # --------------------------------------------------------------- plumbing
 
-    def _guarded(self, handler: Callable[[web.Request], Awaitable[Any]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _guarded(
+        self, handler: Callable[[web.Request], Awaitable[Any]]
+    ) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
             locale: str | None = request.headers.get("X-Locale")
             try:
@@ -113,7 +115,7 @@ class PageApi:
         return channel
 
     @contextlib.asynccontextmanager
-    async def _form(self, request: web.Request) -> AsyncIterator[tuple[dict[str, Any], dict[str, Upload]]]:
+    async def _form(self, request: web.Request) -> AsyncGenerator[tuple[dict[str, Any], dict[str, Upload]]]:
         """JSON, or multipart with a part `payload_json` and files; files nobody took over are removed at the end."""
         if request.content_type != "multipart/form-data":
             yield cast("dict[str, Any]", await request.json()), {}
@@ -167,11 +169,17 @@ class PageApi:
             "me": str(user_id),
             "locale": locale,
             "locales": sorted(LOCALES),
-            "texts": {key.removeprefix("playground."): text for key, text in texts.items() if key.startswith("playground.")},
+            "texts": {
+                key.removeprefix("playground."): text for key, text in texts.items() if key.startswith("playground.")
+            },
             "guild": guild.name,
             "people": {name: str(found) for name, found in self._world.people.items()},
             "users": {
-                str(user.id): {"name": user.global_name or user.name, "bot": user.bot, "colour": colours.get(user.id, 0)}
+                str(user.id): {
+                    "name": user.global_name or user.name,
+                    "bot": user.bot,
+                    "colour": colours.get(user.id, 0),
+                }
                 for user in state.users.values()
             },
             "roles": {str(role.id): role.name for role in guild.roles.values()},
@@ -282,9 +290,13 @@ class PageApi:
             if kind == "slash":
                 outcome = await self._desk.slash(caller, form["name"], form.get("options") or {}, files)
             elif kind == "autocomplete":
-                outcome = await self._desk.autocomplete(caller, form["name"], form.get("options") or {}, form["focused"])
+                outcome = await self._desk.autocomplete(
+                    caller, form["name"], form.get("options") or {}, form["focused"]
+                )
             elif kind == "component":
-                outcome = await self._desk.component(caller, int(form["message"]), form["custom_id"], form.get("values"))
+                outcome = await self._desk.component(
+                    caller, int(form["message"]), form["custom_id"], form.get("values")
+                )
             elif kind == "modal":
                 outcome = await self._desk.submit(caller, int(form["interaction"]), form.get("values") or {}, files)
             elif kind == "context":

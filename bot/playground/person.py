@@ -14,125 +14,18 @@ import asyncio
 import io
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from bot.playground.seen import Answer, Refused, SeenMessage, walk
+
 __all__ = ["Answer", "Person", "Refused", "SeenMessage"]
 
 _POLL_S = 0.05
-
-
-class Refused(Exception):  # noqa: N818 - it is an answer, not a failure
-    """The page would have shown this sentence; `key` is stable, `option` names the field at fault."""
-
-    def __init__(self, key: str, option: str | None, text: str) -> None:
-        super().__init__(f"{key}: {text}" if option is None else f"{key} ({option}): {text}")
-        self.key = key
-        self.option = option
-        self.text = text
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How the bot answered an interaction. `kind` is message, deferred, deferred_update, update, modal, autocomplete,
-    or None where "The application did not respond"."""
-
-    interaction_id: str
-    kind: str | None
-    message_id: str | None
-    modal: Mapping[str, Any] | None
-    choices: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True)
-class SeenMessage:
-    """A message as one person sees it; `raw` is Discord's message object with the page's addresses."""
-
-    raw: Mapping[str, Any]
-
-    @property
-    def id(self) -> str:
-        return self.raw["id"]
-
-    @property
-    def channel_id(self) -> str:
-        return self.raw["channel_id"]
-
-    @property
-    def content(self) -> str:
-        return self.raw["content"]
-
-    @property
-    def ephemeral(self) -> bool:
-        return self.raw["ephemeral"]
-
-    @property
-    def loading(self) -> bool:
-        return self.raw["loading"]
-
-    @property
-    def author_is_bot(self) -> bool:
-        return bool(self.raw["author"].get("bot"))
-
-    @property
-    def attachments(self) -> Sequence[Mapping[str, Any]]:
-        return self.raw["attachments"]
-
-    @property
-    def reactions(self) -> Mapping[str, int]:
-        return {item["emoji"]["name"]: item["count"] for item in self.raw["reactions"]}
-
-    def components(self) -> Iterator[Mapping[str, Any]]:
-        """Every component, nested ones too, in reading order."""
-        return _walk(self.raw["components"])
-
-    @property
-    def text(self) -> str:
-        """Content, embeds and all text components, by lines."""
-        parts = [self.content]
-        for embed in self.raw["embeds"]:
-            parts += [str(embed.get("title") or ""), str(embed.get("description") or "")]
-            parts += [f"{item['name']}: {item['value']}" for item in embed.get("fields") or ()]
-        parts += [item["content"] for item in self.components() if item["type"] == 10]
-        return "\n".join(part for part in parts if part)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Labels of all buttons, disabled ones too."""
-        return tuple(item.get("label") or "" for item in self.components() if item["type"] == 2)
-
-    @property
-    def media(self) -> tuple[str, ...]:
-        """Addresses of all pictures in galleries, thumbnails, files and attachments, each once."""
-        found: list[str] = []
-        for item in self.components():
-            if item["type"] == 12:
-                found += [entry["media"]["url"] for entry in item["items"]]
-            elif item["type"] in (11, 13):
-                found.append(item["media" if item["type"] == 11 else "file"]["url"])
-        found += [item["url"] for item in self.attachments]
-        return tuple(dict.fromkeys(found))
-
-    def find(self, wanted: str) -> Mapping[str, Any]:
-        """The button or select with this label, placeholder or custom id; raises LookupError."""
-        for item in self.components():
-            if wanted in (item.get("label"), item.get("custom_id"), item.get("placeholder")) and item.get("custom_id"):
-                return item
-        raise LookupError(f"no component {wanted!r} in: {[*self.labels]}")
-
-
-def _walk(components: Any) -> Iterator[Mapping[str, Any]]:
-    for item in cast("list[Mapping[str, Any]]", components):
-        yield item
-        yield from _walk(item.get("components") or [])
-        for key in ("accessory", "component"):
-            if item.get(key):
-                yield from _walk([item[key]])
 
 
 class Person:
@@ -206,9 +99,7 @@ class Person:
 
     async def _interact(self, files: Mapping[str, tuple[str, bytes]] | None = None, **payload: Any) -> Answer:
         found = await self._send("/page/interact", payload, files)
-        return Answer(
-            found["interaction"], found["kind"], found["message"], found["modal"], tuple(found["choices"])
-        )
+        return Answer(found["interaction"], found["kind"], found["message"], found["modal"], tuple(found["choices"]))
 
     # ------------------------------------------------------------------ reading
 
@@ -226,7 +117,9 @@ class Person:
 
     async def messages(self, channel: str, before: str | None = None) -> list[SeenMessage]:
         """The latest 50 (before a message), oldest first."""
-        params = {"user": self.user_id, "channel": await self._channel(channel)} | ({"before": before} if before else {})
+        params = {"user": self.user_id, "channel": await self._channel(channel)} | (
+            {"before": before} if before else {}
+        )
         found = await self._call("GET", "/page/messages", params=params)
         return [SeenMessage(item) for item in found["messages"]]
 
@@ -290,7 +183,11 @@ class Person:
     ) -> list[Mapping[str, Any]]:
         """The choices for option `focused`, whose text so far is in `options`."""
         found = await self._interact(
-            kind="autocomplete", channel=await self._channel(channel), name=name, options=dict(options or {}), focused=focused
+            kind="autocomplete",
+            channel=await self._channel(channel),
+            name=name,
+            options=dict(options or {}),
+            focused=focused,
         )
         return list(found.choices)
 
@@ -321,7 +218,7 @@ class Person:
         assert answer.modal is not None, "the bot did not answer with a form"
         filled: dict[str, object] = {}
         known: dict[str, str] = {}
-        for item in _walk(answer.modal["components"]):
+        for item in walk(answer.modal["components"]):
             inner = item.get("component") or item
             if inner.get("custom_id"):
                 known[inner["custom_id"]] = known[item.get("label") or inner["custom_id"]] = inner["custom_id"]

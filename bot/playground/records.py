@@ -64,7 +64,9 @@ class Records:
         """All records of a kind by ascending id; for start-up, it blocks."""
 
         def rows() -> list[tuple[int, str]]:
-            return self._connection.execute("SELECT id, body FROM records WHERE kind = ? ORDER BY id", (kind,)).fetchall()
+            return self._connection.execute(
+                "SELECT id, body FROM records WHERE kind = ? ORDER BY id", (kind,)
+            ).fetchall()
 
         yield from self._thread.submit(rows).result()
 

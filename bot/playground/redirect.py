@@ -33,4 +33,4 @@ def point_discord_at(endpoints: Endpoints) -> None:
     """Redirects REST, gateway and avatars of every client in this process; attachment URLs come absolute anyway."""
     discord.http.Route.BASE = endpoints.api
     discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(endpoints.gateway)
-    discord.asset.Asset.BASE = endpoints.cdn
+    discord.asset.Asset.BASE = endpoints.cdn  # pyright: ignore[reportAttributeAccessIssue] - inferred as a literal

@@ -60,7 +60,7 @@ def check_uploads(uploads: Sequence[Upload], limit_bytes: int) -> None:
 
 
 def check_token(state: LocalDiscord, application_id: int, token: str) -> None:
-    """An interaction's token, used as a webhook's: dead after 15 minutes, useless before the interaction is answered."""
+    """An interaction's token, used as a webhook's: dead after 15 minutes, useless before there is an answer."""
     if application_id != state.application_id:
         if token in state.webhook_tokens:
             return
@@ -110,7 +110,9 @@ def check_emoji(state: LocalDiscord, channel_id: int, message_id: int, emoji: st
         raise BackendError(400, 30010, "Maximum number of reactions reached (20)")
 
 
-def check_message(body: dict[str, Any], uploads: Sequence[Upload], *, kept: Sequence[str] = (), previous_flags: int = 0) -> None:
+def check_message(
+    body: dict[str, Any], uploads: Sequence[Upload], *, kept: Sequence[str] = (), previous_flags: int = 0
+) -> None:
     """A message about to be sent or edited. `kept` names the files that stay on an edited message."""
     nonce = body.get("nonce")
     if nonce is not None and len(str(nonce)) > _NONCE_LENGTH:
@@ -121,7 +123,7 @@ def check_message(body: dict[str, Any], uploads: Sequence[Upload], *, kept: Sequ
         if len(attachment.get("description") or "") > 1024:
             raise errors.invalid_form_body("attachments.description: Must be 1024 or fewer in length.")
     flags = int(body.get("flags") or 0) | previous_flags
-    components = body.get("components") or []
+    components: list[dict[str, Any]] = body.get("components") or []
     for component in walk_components(components):
         _check_component(component)
     referenced = set(_file_references(body))
@@ -157,7 +159,8 @@ def _check_component(component: dict[str, Any]) -> None:
 
 def _media_urls(component: dict[str, Any]) -> Iterator[str]:
     holders: list[Any] = [component.get("media"), component.get("file")]
-    holders += [item.get("media") for item in component.get("items") or () if isinstance(item, dict)]
+    items = cast("list[dict[str, Any]]", component.get("items") or [])
+    holders += [item.get("media") for item in items]
     for holder in holders:
         if isinstance(holder, dict):
             url = cast("dict[str, Any]", holder).get("url")
@@ -171,4 +174,3 @@ def _file_references(body: dict[str, Any]) -> Iterator[str]:
     for url in urls:
         if url.startswith("attachment://"):
             yield url.removeprefix("attachment://")
-

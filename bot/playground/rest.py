@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import unquote
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 from simcord.backend import errors, serializers
 from simcord.backend.errors import BackendError
 from simcord.backend.models import Interaction, Message
@@ -51,7 +51,8 @@ class _Call:
 
     @property
     def body(self) -> dict[str, Any]:
-        return cast("dict[str, Any]", self.json) if isinstance(self.json, dict) else {}
+        found: Any = self.json
+        return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def _reply(status: int, payload: Any) -> web.Response:
@@ -126,19 +127,19 @@ class Rest:
             return
         total, indexed, scalars = 0, dict[int, Upload](), dict[str, Any]()
         async for part in await request.multipart():
-            if not hasattr(part, "name"):
+            if not isinstance(part, BodyPartReader):
                 raise errors.invalid_form_body("nested multipart")
             data = bytearray()
-            while chunk := await part.read_chunk(1 << 16):  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportAttributeAccessIssue]
-                data += cast("bytes", chunk)
-                total += len(cast("bytes", chunk))
+            while chunk := await part.read_chunk(1 << 16):
+                data += chunk
+                total += len(chunk)
                 if total > refusals.REQUEST_LIMIT_BYTES:
                     raise refusals.too_large()
-            name = str(part.name)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+            name = part.name or ""
             if name == "payload_json":
                 call.json = self._cdn.inbound(json.loads(data))
             elif (number := re.fullmatch(r"files?\[?(\d*)\]?", name)) is not None:
-                upload = await asyncio.to_thread(self._cdn.receive, str(part.filename or "file"), bytes(data))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+                upload = await asyncio.to_thread(self._cdn.receive, part.filename or "file", bytes(data))
                 call.uploads.append(upload)
                 indexed[int(number[1] or 0)] = upload
             else:

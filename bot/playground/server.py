@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from simcord._clock import Clock
 
 from bot import exit_codes
@@ -25,9 +25,9 @@ from bot.playground.records import Records
 from bot.playground.redirect import Endpoints
 from bot.playground.refusals import REQUEST_LIMIT_BYTES
 from bot.playground.rest import Rest
+from bot.playground.site import Site
 from bot.playground.startup import startup_error
 from bot.playground.storing import Storing
-from bot.playground.swatch import swatch_png
 from bot.playground.world import World, open_world
 
 __all__ = ["DEFAULT_LIMIT_BYTES", "Options", "Playground", "serve"]
@@ -35,9 +35,6 @@ __all__ = ["DEFAULT_LIMIT_BYTES", "Options", "Playground", "serve"]
 DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024
 
 
-_PAGE = Path(__file__).parent / "page"
-_INLINE = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "video/mp4", "video/webm"})
-"""Shown in place; everything else is a download, so that an uploaded page or drawing never runs on our origin."""
 _SWEEP_EVERY_S = 3600
 
 
@@ -74,10 +71,7 @@ def _security_headers(response: web.StreamResponse, host: str) -> None:
     response.headers.setdefault("Cache-Control", "no-store")
 
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def _doorkeeper(guard: Guard) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def _doorkeeper(guard: Guard) -> Middleware:
     @web.middleware
     async def keep(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not guard.good_host(request) or not guard.good_origin(request):
@@ -98,86 +92,8 @@ def _doorkeeper(guard: Guard) -> Callable[[web.Request, Handler], Awaitable[web.
     return keep
 
 
-class _Site:
-    """The page's files, the door to it, and the CDN."""
-
-    def __init__(self, guard: Guard, cdn: DiskCdn) -> None:
-        self._guard = guard
-        self._cdn = cdn
-
-    def routes(self) -> list[web.RouteDef]:
-        return [
-            web.get("/", self._index),
-            web.post("/login", self._login),
-            web.get("/static/{name}", self._static),
-            web.get("/cdn/embed/avatars/{index}", self._avatar),
-            web.get("/cdn/attachments/{channel}/{id}/{name}", self._attachment),
-        ]
-
-    def _file(self, name: str, status: int = 200) -> web.Response:
-        kind = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-        body = (_PAGE / name).read_bytes()
-        return web.Response(status=status, body=body, content_type=kind[name.rsplit(".")[-1]], charset="utf-8")
-
-    async def _index(self, request: web.Request) -> web.Response:
-        if self._guard.good_key(request):
-            # No redirect: a Strict cookie would not travel along one that began on another site.
-            response = self._file("index.html")
-            self._guard.let_in(response)
-            return response
-        if self._guard.entered(request):
-            return self._file("index.html")
-        return self._file("login.html") if self._guard.password is not None else self._file("old.html", 403)
-
-    async def _login(self, request: web.Request) -> web.Response:
-        if self._guard.password is None:
-            raise web.HTTPNotFound
-        try:
-            given = str((await request.json())["password"])
-        except (ValueError, KeyError, TypeError):
-            raise web.HTTPBadRequest from None
-        right = self._guard.try_password(request, given)
-        if right is None:
-            return web.json_response({"error": "slow"}, status=429, headers={"Retry-After": "60"})
-        if not right:
-            return web.json_response({"error": "wrong"}, status=403)
-        response = web.json_response({})
-        self._guard.let_in(response)
-        return response
-
-    async def _static(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        if not re.fullmatch(r"[a-z]+\.(?:js|css|svg)", name) or not (_PAGE / name).is_file():
-            raise web.HTTPNotFound
-        return self._file(name)
-
-    async def _avatar(self, request: web.Request) -> web.Response:
-        index = re.match(r"\d+", request.match_info["index"])
-        return web.Response(body=swatch_png(int(index[0]) if index else 0), content_type="image/png")
-
-    async def _attachment(self, request: web.Request) -> web.StreamResponse:
-        raw = request.rel_url.raw_path.removeprefix("/cdn")
-        expires, signature = request.query.get("ex", ""), request.query.get("hm", "")
-        found = self._cdn.locate(raw)
-        if not re.fullmatch(r"[0-9a-f]{1,12}", expires) or not self._cdn.allows(raw, expires, signature):
-            raise web.HTTPNotFound(text="This content is no longer available.")
-        if found is None or not found[0].is_file():
-            raise web.HTTPNotFound(text="This content is no longer available.")
-        path, name = found
-        import mimetypes
-
-        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        headers = {
-            "Content-Type": kind if kind in _INLINE else "application/octet-stream",
-            "Content-Disposition": "inline" if kind in _INLINE and "download" not in request.query else "attachment",
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-            "Cache-Control": "private, max-age=86400, immutable",
-        }
-        return web.FileResponse(path, headers=headers)
-
-
 @contextlib.asynccontextmanager
-async def serve(options: Options, clock: Clock | None = None) -> AsyncIterator[Playground]:
+async def serve(options: Options, clock: Clock | None = None) -> AsyncGenerator[Playground]:
     """Runs a playground until the block ends; raises StartupError with an exit code where it cannot start."""
     try:
         options.folder.mkdir(parents=True, exist_ok=True)
@@ -196,7 +112,7 @@ async def serve(options: Options, clock: Clock | None = None) -> AsyncIterator[P
     pages = PageApi(world, cdn, storing, gateway, hub, desk, options.limit_bytes)
     rest = Rest(world, cdn, storing, options.limit_bytes, desk.answered)
     app = web.Application(middlewares=[_doorkeeper(guard)], client_max_size=REQUEST_LIMIT_BYTES + (1 << 20))
-    app.add_routes([*_Site(guard, cdn).routes(), *pages.routes(), web.get("/gateway", gateway.handle)])
+    app.add_routes([*Site(guard, cdn).routes(), *pages.routes(), web.get("/gateway", gateway.handle)])
     app.router.add_route("*", "/api/v10/{path:.*}", rest.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.3)
     await runner.setup()

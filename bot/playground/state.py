@@ -251,9 +251,14 @@ class LocalDiscord(Backend):
         records = [
             *(Record("message", key, _json(_MESSAGE, item)) for key, item in dirty.messages.items()),
             *(Record("interaction", key, _json(_INTERACTION, item)) for key, item in dirty.interactions.items()),
-            *(Record("nonce", key, None if item is None else _NONCE.dump_json(item).decode()) for key, item in dirty.nonces.items()),
             *(
-                Record("commands", scope or 0, _COMMANDS.dump_json(list(self.commands.get(scope, {}).values())).decode())
+                Record("nonce", key, None if item is None else _NONCE.dump_json(item).decode())
+                for key, item in dirty.nonces.items()
+            ),
+            *(
+                Record(
+                    "commands", scope or 0, _COMMANDS.dump_json(list(self.commands.get(scope, {}).values())).decode()
+                )
                 for scope in dirty.commands
             ),
         ]

@@ -19,4 +19,9 @@ def swatch_png(index: int) -> bytes:
 
     row = b"\0" + _COLOURS[index % len(_COLOURS)].to_bytes(3, "big") * _SIDE_PX
     header = struct.pack(">IIBBBBB", _SIDE_PX, _SIDE_PX, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row * _SIDE_PX)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(row * _SIDE_PX))
+        + chunk(b"IEND", b"")
+    )

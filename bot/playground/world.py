@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import discord
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from simcord._clock import Clock
 from simcord.backend.models import Channel, Guild, Overwrite, User
 from simcord.enums import OverwriteType
-from pydantic import BaseModel, ConfigDict
 
 from bot.playground.records import Record, Records
 from bot.playground.state import LocalDiscord
@@ -24,7 +23,7 @@ _MODERATOR = discord.Permissions(manage_messages=True, manage_threads=True, mode
 
 
 class _Saved(BaseModel):
-    """The world's record. `guild` and the rest are SimCord's dataclasses, which pydantic reads and writes as they are."""
+    """The world's record; users, guilds and channels are SimCord's dataclasses, which pydantic reads as they are."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 

@@ -1,9 +1,8 @@
-"""A small, ordinary discord.py bot, in the manner of the real one. Run by itself: `python sample_bot.py ENDPOINTS_JSON`."""
+"""A small, ordinary discord.py bot. By itself: `python sample_bot.py ENDPOINTS_JSON`."""
 
 import asyncio
 import io
 import json
-import re
 import struct
 import sys
 import zlib
@@ -51,24 +50,43 @@ class Press(ui.DynamicItem[ui.Button], template=r"v1:(?P<verb>up|again|edit|bin|
 
 
 class Form(ui.Modal, title="A form"):
-    prompt = ui.Label(text="Prompt", description="What to draw", component=ui.TextInput(custom_id="prompt", default="old", max_length=50))
-    sampler = ui.Label(text="Sampler", component=ui.Select(custom_id="sampler", options=[discord.SelectOption(label=n, value=n) for n in ("Euler", "DDIM")]))
+    prompt = ui.Label(
+        text="Prompt",
+        description="What to draw",
+        component=ui.TextInput(custom_id="prompt", default="old", max_length=50),
+    )
+    sampler = ui.Label(
+        text="Sampler",
+        component=ui.Select(
+            custom_id="sampler", options=[discord.SelectOption(label=n, value=n) for n in ("Euler", "DDIM")]
+        ),
+    )
     where = ui.Label(text="Where", component=ui.ChannelSelect(custom_id="where", required=False))
-    size = ui.Label(text="Size", component=ui.RadioGroup(custom_id="size", required=False, options=[discord.RadioGroupOption(label=n, value=n) for n in ("small", "large")]))
+    size = ui.Label(
+        text="Size",
+        component=ui.RadioGroup(
+            custom_id="size",
+            required=False,
+            options=[discord.RadioGroupOption(label=n, value=n) for n in ("small", "large")],
+        ),
+    )
     image = ui.Label(text="Picture", component=ui.FileUpload(custom_id="image", required=False))
 
     async def on_submit(self, interaction):
         files = self.image.component.values
         sizes = [len(await file.read()) for file in files]
+        rooms = [channel.name for channel in self.where.component.values]
         await interaction.response.send_message(
-            f"{self.prompt.component.value}|{self.sampler.component.values}|{[c.name for c in self.where.component.values]}"
+            f"{self.prompt.component.value}|{self.sampler.component.values}|{rooms}"
             f"|{self.size.component.value}|{sizes}|{interaction.locale}"
         )
 
 
 def card(title, names, attachments=()):
     view = ui.LayoutView(timeout=None)
-    gallery = ui.MediaGallery(*[discord.MediaGalleryItem(f"attachment://{n}", description=f"picture {n}") for n in names])
+    gallery = ui.MediaGallery(
+        *[discord.MediaGalleryItem(f"attachment://{n}", description=f"picture {n}") for n in names]
+    )
     rows = [ui.TextDisplay(f"**{title}** done <t:1700000000:R>")]
     if names:
         rows.append(gallery)
@@ -116,7 +134,9 @@ def register(client):
 
     @tree.command(name=app_commands.locale_str("imagine"), description=app_commands.locale_str("Draws a picture"))
     @app_commands.describe(prompt=app_commands.locale_str("What to draw"))
-    @app_commands.choices(sampler=[app_commands.Choice(name=n, value=v) for n, v in (("Euler a", "euler"), ("DDIM", "ddim"))])
+    @app_commands.choices(
+        sampler=[app_commands.Choice(name=n, value=v) for n, v in (("Euler a", "euler"), ("DDIM", "ddim"))]
+    )
     async def imagine(
         interaction: discord.Interaction,
         prompt: str,
@@ -133,7 +153,9 @@ def register(client):
         title = f"{prompt} {steps} {cfg} {style} {sampler} {friend.display_name if friend else '-'} {given}"
         await asyncio.sleep(0.05)
         await interaction.edit_original_response(view=card("drawing", []))
-        files = [discord.File(io.BytesIO(png(c, 64)), f"{i}.png", description=f"picture {i}") for i, c in enumerate(COLOURS)]
+        files = [
+            discord.File(io.BytesIO(png(c, 64)), f"{i}.png", description=f"picture {i}") for i, c in enumerate(COLOURS)
+        ]
         await interaction.edit_original_response(view=card(title, [f.filename for f in files]), attachments=files)
 
     @imagine.autocomplete("style")
@@ -152,26 +174,47 @@ def register(client):
     @tree.command(description="Choose")
     async def choose(interaction: discord.Interaction):
         view = ui.View(timeout=None)
-        select = ui.Select(custom_id="pick", placeholder="Pick", max_values=2, options=[discord.SelectOption(label=n, value=n) for n in "abc"])
+        select = ui.Select(
+            custom_id="pick",
+            placeholder="Pick",
+            max_values=2,
+            options=[discord.SelectOption(label=n, value=n) for n in "abc"],
+        )
         people = ui.UserSelect(custom_id="who", placeholder="Who")
         rooms = ui.ChannelSelect(custom_id="room", placeholder="Room")
         for item in (select, people, rooms):
+
             async def chosen(found, item=item):
-                await found.response.send_message(f"chose {[getattr(v, 'name', v) for v in item.values]}", ephemeral=True)
+                await found.response.send_message(
+                    f"chose {[getattr(v, 'name', v) for v in item.values]}", ephemeral=True
+                )
 
             item.callback = chosen
             view.add_item(item)
-        embed = discord.Embed(title="A title", description="A *description*", colour=0x3A8FB7).set_image(url="attachment://e.png")
-        await interaction.response.send_message("classic", embed=embed, file=discord.File(io.BytesIO(png()), "e.png"), view=view)
+        embed = discord.Embed(title="A title", description="A *description*", colour=0x3A8FB7).set_image(
+            url="attachment://e.png"
+        )
+        await interaction.response.send_message(
+            "classic", embed=embed, file=discord.File(io.BytesIO(png()), "e.png"), view=view
+        )
 
     @tree.command(description="Facts about the interaction")
     async def facts(interaction: discord.Interaction):
-        await interaction.response.send_message(json.dumps({
-            "locale": str(interaction.locale), "limit": interaction.filesize_limit, "nsfw": getattr(interaction.channel, "nsfw", None),
-            "manage": interaction.permissions.manage_messages, "app": interaction.app_permissions.send_messages,
-            "guild": interaction.guild_id is not None, "dm": interaction.context.dm_channel,
-            "guild_locale": str(interaction.guild_locale), "owners": sorted(map(str, interaction._integration_owners)),
-        }))
+        await interaction.response.send_message(
+            json.dumps(
+                {
+                    "locale": str(interaction.locale),
+                    "limit": interaction.filesize_limit,
+                    "nsfw": getattr(interaction.channel, "nsfw", None),
+                    "manage": interaction.permissions.manage_messages,
+                    "app": interaction.app_permissions.send_messages,
+                    "guild": interaction.guild_id is not None,
+                    "dm": interaction.context.dm_channel,
+                    "guild_locale": str(interaction.guild_locale),
+                    "owners": sorted(map(str, interaction._integration_owners)),
+                }
+            )
+        )
         follow = await interaction.followup.send("follow", wait=True)
         await follow.edit(content="followed")
 
@@ -190,7 +233,9 @@ def register(client):
 
     @tree.context_menu(name="Describe picture")
     async def describe(interaction: discord.Interaction, message: discord.Message):
-        await interaction.response.send_message(f"{len(message.attachments)} attachments: {message.content}", ephemeral=True)
+        await interaction.response.send_message(
+            f"{len(message.attachments)} attachments: {message.content}", ephemeral=True
+        )
 
 
 async def main(endpoints):

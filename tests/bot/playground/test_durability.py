@@ -73,9 +73,12 @@ async def test_interaction_tokens_nonces_and_open_forms_survive(tmp_path, clock)
     async def with_wire(work):
         import aiohttp
 
-        async with serve(options, clock) as running, aiohttp.ClientSession() as session:
-            async with await Person.enter(running.endpoints.page) as member:
-                return await work(running, session, member)
+        async with (
+            serve(options, clock) as running,
+            aiohttp.ClientSession() as session,
+            await Person.enter(running.endpoints.page) as member,
+        ):
+            return await work(running, session, member)
 
     async def before(running, session, member):
         state = running.world.discord
@@ -188,7 +191,7 @@ async def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path, monkeypatch):
 
     async with serve(Options(tmp_path)) as running, await Person.enter(running.endpoints.page) as member:
         monkeypatch.setattr(Records, "_write", full)
-        with pytest.raises(Refused, match="error.disk"):
+        with pytest.raises(Refused, match=r"error\.disk"):
             await member.say("general", "kept in memory")
         monkeypatch.setattr(Records, "_write", real)
         await member.say("general", "and then written")

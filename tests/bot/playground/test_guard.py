@@ -19,7 +19,9 @@ def base(playground):
     return playground.endpoints.page.split("/?")[0]
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example:{port}", "127.0.0.1:1", "192.168.0.7:{port}", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example:{port}", "127.0.0.1:1", "192.168.0.7:{port}", ""]
+)
 async def test_foreign_hosts_are_refused(playground, session, host):
     url = playground.endpoints.page
     port = base(playground).rsplit(":", 1)[1]
@@ -27,7 +29,10 @@ async def test_foreign_hosts_are_refused(playground, session, host):
         assert answer.status in (400, 403)
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1:{port}", "http://127.0.0.1:1", "http://localhost:{port}"])
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "null", "https://127.0.0.1:{port}", "http://127.0.0.1:1", "http://localhost:{port}"],
+)
 async def test_foreign_origins_are_refused(playground, session, origin):
     async with session.get(playground.endpoints.page):
         pass
@@ -69,7 +74,9 @@ async def test_the_bots_side_is_closed_to_browsers(playground, session):
     async with session.get(f"{playground.endpoints.api}/users/@me", headers=headers) as answer:
         assert answer.status == 200
         assert answer.headers["Content-Type"] == "application/json"
-    async with session.get(f"{playground.endpoints.api}/users/@me", headers=headers | {"Origin": base(playground)}) as answer:
+    async with session.get(
+        f"{playground.endpoints.api}/users/@me", headers=headers | {"Origin": base(playground)}
+    ) as answer:
         assert answer.status == 403
     async with session.get(f"{playground.endpoints.api}/users/@me") as answer:
         assert answer.status == 401
@@ -85,7 +92,9 @@ async def test_headers_forbid_what_the_page_does_not_need(playground, session):
 
 
 async def test_uploads_never_run_on_the_pages_origin(playground, member, session):
-    await member.say("general", "x", {"a": ("page.html", b"<script>1</script>"), "b": ("i.svg", b"<svg/>"), "c": ("p.png", b"p")})
+    await member.say(
+        "general", "x", {"a": ("page.html", b"<script>1</script>"), "b": ("i.svg", b"<svg/>"), "c": ("p.png", b"p")}
+    )
     html, svg, png = [(item["url"], item["filename"]) for item in (await member.messages("general"))[0].attachments]
     for (url, _), disposition in ((html, "attachment"), (svg, "attachment"), (png, "inline")):
         async with session.get(base(playground) + url) as answer:
@@ -109,7 +118,10 @@ async def test_attachment_addresses_are_signed_and_expire(playground, member, se
     assert await member.download((await member.messages("general"))[0].attachments[0]["url"]) == b"p"
 
 
-@pytest.mark.parametrize("path", ["/static/../server.py", "/static/%2e%2e/server.py", "/static/app.py", "/cdn/attachments/1/../2", "/nothing"])
+@pytest.mark.parametrize(
+    "path",
+    ["/static/../server.py", "/static/%2e%2e/server.py", "/static/app.py", "/cdn/attachments/1/../2", "/nothing"],
+)
 async def test_no_other_files(playground, session, path):
     async with session.get(base(playground) + path) as answer:
         assert answer.status == 404

@@ -6,7 +6,9 @@ import shutil
 import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-_BROWSER = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+_BROWSER = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
 _ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run",
@@ -121,7 +123,9 @@ async def test_a_newcomers_first_minutes(page, bot, playground):
 
     # A file for an option.
     await box.fill("/imagine prompt: with a file")
-    await page.get_by_test_id("file-input").set_input_files({"name": "p.png", "mimeType": "image/png", "buffer": b"12345"})
+    await page.get_by_test_id("file-input").set_input_files(
+        {"name": "p.png", "mimeType": "image/png", "buffer": b"12345"}
+    )
     await expect(page.locator("[data-option=picture]")).to_contain_text("p.png")
     await box.press("Enter")
     await messages.filter(has_text="with a file 20 7.0 - 5").wait_for()
@@ -135,7 +139,12 @@ async def test_a_newcomers_first_minutes(page, bot, playground):
     await box.fill("")
 
     # A button nobody answers.
-    await messages.filter(has_text="a red apple").or_(messages.filter(has_text="with a file")).last.get_by_role("button", name="Slow").click()
+    await (
+        messages.filter(has_text="a red apple")
+        .or_(messages.filter(has_text="with a file"))
+        .last.get_by_role("button", name="Slow")
+        .click()
+    )
     await page.get_by_test_id("failure").filter(has_text="La aplicación no ha respondido").wait_for()
 
     # The bot goes away and says so; a phone sees the same.

@@ -89,7 +89,10 @@ BAD_MESSAGES = {
     "custom_id twice": {"content": "x", "components": [row(button(), button())]},
     "label over 80": {"content": "x", "components": [row(button(label="l" * 81))]},
     "button without a face": {"content": "x", "components": [row(button(label=""))]},
-    "link to javascript": {"content": "x", "components": [row({"type": 2, "style": 5, "label": "L", "url": "javascript:1"})]},
+    "link to javascript": {
+        "content": "x",
+        "components": [row({"type": 2, "style": 5, "label": "L", "url": "javascript:1"})],
+    },
     "26 select options": {"content": "x", "components": [row(menu(26))]},
     "two defaults, one allowed": {
         "content": "x",
@@ -110,7 +113,9 @@ BAD_MESSAGES = {
     "section without accessory": {"flags": V2, "components": [{"type": 9, "components": [text()]}]},
     "alt text over 1024": {
         "flags": V2,
-        "components": [{"type": 12, "items": [{"media": {"url": "https://example.org/a.png"}, "description": "d" * 1025}]}],
+        "components": [
+            {"type": 12, "items": [{"media": {"url": "https://example.org/a.png"}, "description": "d" * 1025}]}
+        ],
     },
 }
 
@@ -125,7 +130,9 @@ async def test_bad_messages(wire, member, name):
 async def test_good_messages_of_the_same_shape(wire):
     """The control for the refusals above: each stands at its limit, and is accepted."""
     assert (await wire.send({"content": "x" * 2000, "nonce": "n" * 25}))[0] == 200
-    assert (await wire.send({"content": "x", "components": [row(*[button(str(i), label="l" * 80) for i in range(5)])]}))[0] == 200
+    assert (
+        await wire.send({"content": "x", "components": [row(*[button(str(i), label="l" * 80) for i in range(5)])]})
+    )[0] == 200
     assert (await wire.send({"content": "x", "components": [row(button("c" * 100))]}))[0] == 200
     assert (await wire.send({"content": "x", "components": [row(menu(25))]}))[0] == 200
     assert (await wire.send({"flags": V2, "components": [text("x" * 100) for _ in range(40)]}))[0] == 200
@@ -134,7 +141,11 @@ async def test_good_messages_of_the_same_shape(wire):
 
 
 async def test_v2_files_must_be_referenced_and_the_flag_stays(wire):
-    shown = {"flags": V2, "components": [gallery("attachment://a.png")], "attachments": [{"id": 0, "filename": "a.png"}]}
+    shown = {
+        "flags": V2,
+        "components": [gallery("attachment://a.png")],
+        "attachments": [{"id": 0, "filename": "a.png"}],
+    }
     assert (await wire.send(shown, [("a.png", PNG), ("b.png", PNG)]))[:2] == (400, 50035)
     status, _, message = await wire.send(shown, [("a.png", PNG)])
     assert status == 200
@@ -148,7 +159,11 @@ async def test_v2_files_must_be_referenced_and_the_flag_stays(wire):
 
 
 async def test_an_address_that_was_handed_out_may_come_back(wire):
-    shown = {"flags": V2, "components": [gallery("attachment://a.png")], "attachments": [{"id": 0, "filename": "a.png"}]}
+    shown = {
+        "flags": V2,
+        "components": [gallery("attachment://a.png")],
+        "attachments": [{"id": 0, "filename": "a.png"}],
+    }
     _, _, message = await wire.send(shown, [("a.png", PNG)])
     url = message["components"][0]["items"][0]["media"]["url"]
     path = f"/channels/{wire.channels['studio']}/messages/{message['id']}"
@@ -160,7 +175,10 @@ async def test_uploads(wire):
     limit = 10 * 1024 * 1024
     assert (await wire.send({"content": "x"}, [("a.bin", bytes(limit))]))[0] == 200
     assert (await wire.send({"content": "x"}, [("a.bin", bytes(limit + 1))]))[:2] == (413, 40005)
-    assert (await wire.send({"content": "x"}, [(f"{i}.bin", bytes(9 * 1024 * 1024)) for i in range(3)]))[:2] == (413, 40005)
+    assert (await wire.send({"content": "x"}, [(f"{i}.bin", bytes(9 * 1024 * 1024)) for i in range(3)]))[:2] == (
+        413,
+        40005,
+    )
     assert (await wire.send({"content": "x"}, [(f"{i}.bin", b"x") for i in range(11)]))[:2] == (400, 30015)
 
 
@@ -237,7 +255,11 @@ class Interactions:
 
 
 COMMANDS = [
-    {"name": "go", "description": "Goes", "options": [{"type": 3, "name": "word", "description": "W", "autocomplete": True}]}
+    {
+        "name": "go",
+        "description": "Goes",
+        "options": [{"type": 3, "name": "word", "description": "W", "autocomplete": True}],
+    }
 ]
 
 
@@ -312,10 +334,22 @@ def modal(**more):
         {"title": ""},
         {"custom_id": "c" * 101},
         {"components": []},
-        {"components": [{"type": 18, "label": "L", "component": {"type": 4, "custom_id": str(i), "style": 1}} for i in range(6)]},
+        {
+            "components": [
+                {"type": 18, "label": "L", "component": {"type": 4, "custom_id": str(i), "style": 1}} for i in range(6)
+            ]
+        },
         {"components": [{"type": 4, "custom_id": "f", "style": 1}]},
         {"components": [{"type": 18, "label": "l" * 46, "component": {"type": 4, "custom_id": "f", "style": 1}}]},
-        {"components": [{"type": 18, "label": "L", "component": {"type": 21, "custom_id": "f", "options": [{"label": "a", "value": "a"}]}}]},
+        {
+            "components": [
+                {
+                    "type": 18,
+                    "label": "L",
+                    "component": {"type": 21, "custom_id": "f", "options": [{"label": "a", "value": "a"}]},
+                }
+            ]
+        },
     ],
 )
 async def test_bad_modals(interactions, opened, change):
@@ -337,7 +371,12 @@ async def test_a_modal_cannot_answer_a_modal(interactions, member):
 
 @pytest.mark.parametrize(
     "choices",
-    [[{"name": "n", "value": "v"}] * 26, [{"name": "n" * 101, "value": "v"}], [{"name": "", "value": "v"}], [{"name": "n", "value": "v" * 101}]],
+    [
+        [{"name": "n", "value": "v"}] * 26,
+        [{"name": "n" * 101, "value": "v"}],
+        [{"name": "", "value": "v"}],
+        [{"name": "n", "value": "v" * 101}],
+    ],
 )
 async def test_bad_autocomplete(interactions, member, choices):
     action = asyncio.create_task(member.autocomplete("studio", "go", "word", {"word": "a"}))
@@ -358,7 +397,7 @@ async def test_ephemeral_messages_are_out_of_reach_of_the_bots_token(interaction
         status, answer = await wire.call(method, path, body)
         assert (status, answer["code"]) == (404, 10008)
     assert (await interactions.webhook("PATCH", opened, "/messages/@original", {"content": "y"}))[0] == 200
-    with pytest.raises(Refused, match="message.gone"):
+    with pytest.raises(Refused, match=r"message\.gone"):
         await member.react(message, "👍")
 
 
@@ -369,9 +408,11 @@ async def test_the_limit_in_the_payload_is_the_one_enforced(interactions, opened
 
 
 async def test_pressing_what_is_not_there(interactions, wire, member):
-    _, _, sent = await wire.send({"content": "x", "components": [row(button(), button("off", label="Off", disabled=True))]})
+    _, _, sent = await wire.send(
+        {"content": "x", "components": [row(button(), button("off", label="Off", disabled=True))]}
+    )
     message = await member.message("studio", sent["id"])
-    with pytest.raises(Refused, match="component.gone"):
+    with pytest.raises(Refused, match=r"component\.gone"):
         await member.click(message, "Off")
 
 
@@ -399,7 +440,12 @@ BAD_COMMANDS = {
     "choice name over 100": command(options=[option(choices=[{"name": "n" * 101, "value": "v"}])]),
     "choices and autocomplete": command(options=[option(autocomplete=True, choices=[{"name": "n", "value": "v"}])]),
     "choice of the wrong type": command(options=[option(choices=[{"name": "n", "value": 1}])]),
-    "over 8000 characters": command(options=[option(f"o{i}", choices=[{"name": f"{j}" + "n" * 90, "value": "v" * 90} for j in range(25)]) for i in range(2)]),
+    "over 8000 characters": command(
+        options=[
+            option(f"o{i}", choices=[{"name": f"{j}" + "n" * 90, "value": "v" * 90} for j in range(25)])
+            for i in range(2)
+        ]
+    ),
     "unknown locale": command(name_localizations={"xx": "a"}),
     "localised name with capitals": command(name_localizations={"es-ES": "Malo"}),
     "localised description over 100": command(description_localizations={"es-ES": "d" * 101}),
