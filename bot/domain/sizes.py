@@ -52,7 +52,7 @@ def _landscape(ratio: float, native_px: int) -> tuple[int, int]:
         width, height = size
         by_ratio = abs(math.log(width / height / ratio))
         by_area = math.log(width * height / area)
-        return 2 * by_ratio + (1.5 * by_area if by_area > 0 else -by_area)
+        return 2 * by_ratio + (3 * by_area if by_area > 0 else -by_area)
 
     height = math.sqrt(area / ratio) / grid
     candidates = [

@@ -17,7 +17,7 @@ ein zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzeh
 due tre quattro cinque sei otto nove dieci undici dodici tredici quattordici quindici sedici diciassette
 """
 _NUMBERS = frozenset(fold(_WORDS).split())
-_DIGITS = "0{0,3}(?:1[0-7]|[0-9])"
+_DIGITS = "0?(?:1[0-7]|[0-9])"
 _NUMBER = "|".join([_DIGITS, "diez y seis", "dix sept", *sorted(_NUMBERS, key=len, reverse=True)])
 _OLD = (
     r"yos?|y ?o|ya|y ?old|(?:yrs?|years?) ?olds?|years? ?young|(?:yrs?|years?) of age|anitos?|anos?|anios?|ans|"
@@ -31,7 +31,8 @@ _NOT_YET = (
     r"moins de|sotto i"
 )
 _AGE = re.compile(
-    rf"(?:(?:{_DIGITS}) ?(?:{_OLD})|(?:{_NUMBER}) (?:{_OLD})|(?:{_NUMBER})(?:yos?|years?olds?)|(?:{_AGED}) ?(?:{_NUMBER})"
+    rf"(?:(?:{_DIGITS}) ?(?:{_OLD})|(?:{_NUMBER}) (?:{_OLD})|(?:{_NUMBER})(?:yos?|years?olds?)"
+    rf"|(?:{_AGED}) ?(?:{_NUMBER})"
     rf"|(?:{_NUMBER}|\d{{1,3}}|few|several) ?(?:months?|weeks?|days?) ?olds?|\d{{1,2}} ?(?:meses|mois|monate|mesi)"
     rf"|(?:{_NOT_YET}) ?(?:18|eighteen|dieciocho|dezoito|achtzehn|dix ?huit|diciotto)|u18|minus 18"
     r"|(?:1[01]|[1-9])(?:st|nd|rd|th) grade(?:rs?)?|grade (?:1[01]|[1-9]))(?!\S)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -64,6 +64,7 @@ class Lexicon:
     trie: Node
 
 
+_WORD = re.compile(r"[^\W_]+")
 _RUN = re.compile(r"(.)\1+")
 
 
@@ -75,16 +76,17 @@ def runs(word: str) -> tuple[int, ...]:
     return tuple(len(list(group)) for _, group in groupby(word))
 
 
-def _entries(kind: str) -> Iterator[Phrase]:
+def _lists() -> dict[str, list[Phrase]]:
+    lists: dict[str, list[Phrase]] = {key: [] for key in _KEYS}
     for file in sorted(Path(__file__).parent.glob("*.toml")):
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table: dict[str, list[str]] = tomllib.loads(file.read_text(encoding="utf-8"))
         if unknown := set(table) - _KEYS:
             raise ValueError(f"{file.name}: unknown lists {sorted(unknown)}")
-        for entry in table.get(kind, ()):
-            words = tuple(re.findall(r"[^\W_]+", fold(entry)))
-            if not words:
-                raise ValueError(f"{file.name}: an entry of {kind} has no letters")
-            yield words
+        for kind, entries in table.items():
+            lists[kind] += [tuple(_WORD.findall(fold(entry))) for entry in entries]
+    if not all(entry for entries in lists.values() for entry in entries):
+        raise ValueError("an entry of the content rules has no letters")
+    return lists
 
 
 def _by_first(pairs: Iterable[tuple[Phrase, T]]) -> Mapping[str, tuple[tuple[Phrase, T], ...]]:
@@ -107,16 +109,17 @@ def _trie(words: Mapping[str, int]) -> Node:
 @cache
 def lexicon() -> Lexicon:
     """Raises ValueError for a list that is misspelt or an entry without letters: a bug that every test finds."""
+    lists = _lists()
     words: dict[str, int] = {}
     phrases: dict[Phrase, int] = {}
     for kind, mark in _MARKS.items():
-        for entry in _entries(kind):
+        for entry in lists[kind]:
             if len(entry) == 1:
                 for form in (entry[0], entry[0] + "s"):
                     words[form] = words.get(form, 0) | mark
             else:
                 phrases[entry] = phrases.get(entry, 0) | mark
-    for (word,) in _entries("carriers"):
+    for (word,) in lists["carriers"]:
         words.setdefault(word, CARRIER)
     collapsed: dict[str, list[tuple[tuple[int, ...], int]]] = {}
     starred: dict[str, int] = {}
@@ -127,8 +130,8 @@ def lexicon() -> Lexicon:
         for index in range(1, len(word) - 1):
             key = f"{word[:index]}*{word[index + 1 :]}"
             starred[key] = starred.get(key, 0) | mark
-    harmless = [(entry, True) for entry in _entries("harmless")]
-    harmless += [(entry, False) for entry in _entries("harmless_adult")]
+    harmless = [(entry, True) for entry in lists["harmless"]]
+    harmless += [(entry, False) for entry in lists["harmless_adult"]]
     by_first, spared = _by_first(phrases.items()), _by_first(harmless)
     marked = (word for word, mark in words.items() if mark != CARRIER)
     return Lexicon(
@@ -138,6 +141,6 @@ def lexicon() -> Lexicon:
         collapsed=MappingProxyType({key: tuple(values) for key, values in collapsed.items()}),
         starred=MappingProxyType(starred),
         openers=frozenset((*marked, *by_first, *spared)),
-        stems=tuple(("".join(entry), mark) for kind, mark in _MARKS.items() for entry in _entries(f"{kind}_stems")),
+        stems=tuple(("".join(entry), mark) for kind, mark in _MARKS.items() for entry in lists[f"{kind}_stems"]),
         trie=_trie(words),
     )
