@@ -18,6 +18,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from bot.domain.content.ages import names_minor_age
 from bot.domain.content.fold import fold, unleet
 from bot.domain.content.lexicon import (
     ALWAYS,
@@ -28,7 +29,7 @@ from bot.domain.content.lexicon import (
     Lexicon,
     lexicon,
 )
-from bot.domain.content.syntax import alternatives, parse_blocks, spelt, without_syntax
+from bot.domain.content.syntax import alternatives, parse_blocks, phrased, spelt, tags, without_syntax
 from bot.domain.content.words import Finder
 from bot.errors import ContentRefusedError
 
@@ -50,6 +51,7 @@ class Verdict:
 
 ALLOWED = Verdict()
 _SEXUAL = EXPLICIT | SUGGESTIVE | UNLESS_MINOR
+_WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -71,17 +73,19 @@ def require_allowed(text: str, *, adult_allowed: bool = False) -> None:
 
 
 def _marks(text: str, words: Lexicon) -> int:
-    plain = fold(text)
-    bare = fold(without_syntax(text))
-    readings = {plain: None, bare: None, **dict.fromkeys(unleet(bare))}
+    plain, bare = fold(text), fold(without_syntax(text))
+    # What stripping removes is judged as well: the names in tags, and an age in the place of a weight.
+    readings = dict.fromkeys((bare, fold(tags(text)), *unleet(bare)))
     if (parted := _CAMEL.sub(" ", text)) != text:
         readings[fold(parted)] = None
     finder, marks = Finder(words), 0
+    if plain != bare and names_minor_age(_WORD.findall(plain)):
+        marks |= MINOR
     for reading in list(readings):
-        if "[" in reading and (reading != plain or plain == bare):
+        if "[" in reading:
             root, most = parse_blocks(reading)
             if most:
-                marks |= spelt(root, words.trie)
+                marks |= spelt(root, words.trie) | phrased(root, words)
                 readings.update(dict.fromkeys(alternatives(root, most)))
     for reading in readings:
         marks |= finder.marks_of(reading)

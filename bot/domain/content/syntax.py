@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bot.domain.content.lexicon import CARRIER, Node
+from bot.domain.content.lexicon import CARRIER, Lexicon, Node
 
-__all__ = ["Block", "alternatives", "parse_blocks", "spelt", "without_syntax"]
+__all__ = ["Block", "alternatives", "parse_blocks", "phrased", "spelt", "tags", "without_syntax"]
 
+_WORD = re.compile(r"[^\W_]+")
 _TAG = re.compile(r"<\w+:[^>]+>")
 _SEPARATOR = re.compile(r"\b(?:BREAK|AND)\b")
 _WEIGHT = re.compile(r":\s{0,9}[+-]?[.\d]{1,20}\s{0,9}(?=\))")
@@ -21,6 +22,12 @@ _PART = re.compile(r"[\[\]|:]|[^\[\]|:]+")
 _HARD = frozenset(" \n\t,;")
 MAX_DEPTH = 12
 MAX_ALTERNATIVES = 8
+MAX_PASSED = 64
+
+
+def tags(prompt: str) -> str:
+    """The insides of all `<lora:…>` tags: a model's name steers the picture, too."""
+    return " ; ".join(_TAG.findall(prompt)) if "<" in prompt else ""
 
 
 def without_syntax(prompt: str) -> str:
@@ -84,6 +91,41 @@ def spelt(root: Block, trie: Node) -> int:
     """
     found, states = _follow(root.alternatives[0], {trie}, trie)
     return found | _ends(states)
+
+
+def phrased(root: Block, words: Lexicon) -> int:
+    """Marks of all phrases that some combination of alternatives puts together, such as `[little|x] [y|girl]`.
+
+    Between two words of a phrase any words of alternatives may be passed over, as if others had been chosen.
+    """
+    flat = [(word, inside) for text, inside in _flat(root, inside=False) for word in _WORD.findall(text)]
+    marks = 0
+    for index, (word, _) in enumerate(flat):
+        for phrase, mark in words.phrases.get(word, ()):
+            if mark & ~marks and _passes(flat, index, phrase):
+                marks |= mark
+    return marks
+
+
+def _passes(flat: list[tuple[str, bool]], index: int, phrase: tuple[str, ...]) -> bool:
+    at = 1
+    for word, inside in flat[index + 1 : index + MAX_PASSED]:
+        if word == phrase[at]:
+            at += 1
+            if at == len(phrase):
+                return True
+        elif not inside:
+            return False
+    return False
+
+
+def _flat(block: Block, *, inside: bool) -> Iterator[tuple[str, bool]]:
+    for branch in block.alternatives:
+        for part in branch:
+            if isinstance(part, str):
+                yield part, inside
+            else:
+                yield from _flat(part, inside=True)
 
 
 def _ends(states: set[Node]) -> int:

@@ -118,6 +118,10 @@ loooli nude
 1️⃣4️⃣ yo, nude
 ⑭ yo, nude
 [little|x] girl, [nude|clothed]
+[x|little|y] [girl|dog], nude
+[a|b|c|d|e|f|g|h|i|little] girl, nude
+[little:big:0.3] [dog:girl:0.6], nude
+(age:14), nude
 [1|2]girl, [loli|adult], [dressed|sexy]
 <lora:LoliStyle:1>, nude
 <lora:cute_loli_v1:1>, panties
