@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 import discord
@@ -13,6 +14,7 @@ from bot.dispatch.dispatcher import Dispatcher, Leases
 from bot.dispatch.settle import Settler
 from bot.dispatch.sources import SpecResolver
 from bot.dispatch.transport import BotTransport
+from bot.domain.content import judge
 from bot.domain.ids import JobId
 from bot.domain.limits import Limits
 from bot.settings import Settings
@@ -114,6 +116,7 @@ class Studio:
         """Called once the client knows its application id, before it is connected."""
         await self.timings.load()
         await self.models.load()
+        await asyncio.to_thread(judge, "")  # builds the word lists before anybody waits for them
         for job in await self.jobs.queue():
             self.editor.watch(job.id)
         self.editor.start(self.dispatcher)
