@@ -1,0 +1,77 @@
+"""`python -m bench`: measures and prints; exit code 0 whatever the figures are, 1 where one could not be measured."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import sys
+from collections.abc import Sequence
+
+from bench import answers, pictures, weight
+from bench.product import Product
+from bench.report import Figure, as_json, as_table
+
+__all__ = ["main"]
+
+TOPICS = ("imports", "memory", "answers", "pictures")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="bench", description="Measures Pincel on this machine; takes a few minutes.")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    parser.add_argument("--only", nargs="+", choices=TOPICS, default=TOPICS, metavar="TOPIC", help=", ".join(TOPICS))
+    parser.add_argument("--requests", type=int, default=200, help="how many /imagine are sent")
+    parser.add_argument("--seconds", type=float, default=10.0, help="over which time")
+    parser.add_argument("--pairs", type=int, default=7, help="how often the pictures are compared")
+    parser.add_argument("--imports", type=int, default=7, help="how often the imports are timed")
+    options = parser.parse_args(arguments)
+    try:
+        machine, figures = asyncio.run(_measure(options))
+    except (RuntimeError, TimeoutError, OSError) as error:
+        print(f"This could not be measured: {error}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(as_json(machine, figures))
+    else:
+        print(" · ".join(f"{key} {value}" for key, value in machine.items()))
+        print(as_table(figures))
+    return 0
+
+
+async def _measure(options: argparse.Namespace) -> tuple[dict[str, object], list[Figure]]:
+    machine: dict[str, object] = {
+        "system": platform.platform(terse=True), "cores": os.cpu_count(), "python": platform.python_version()
+    }  # fmt: skip
+    figures: list[Figure] = []
+    if "imports" in options.only:
+        _say("imports")
+        figures += await asyncio.to_thread(weight.imports, options.imports)
+    if set(options.only) - {"imports"}:
+        _say("starting the bot, its worker and the playground")
+        async with Product() as product:
+            later: list[Figure] = []
+            if "memory" in options.only:
+                figures += weight.memory(product.bot, "after the start")
+            if {"answers", "memory"} & set(options.only):
+                _say(f"{options.requests} requests in {options.seconds:g} s")
+                later = await answers.measure(product, answers.Load(options.requests, options.seconds))
+            if "memory" in options.only:
+                figures += weight.memory(product.bot, f"after {options.requests} requests")
+            if "answers" in options.only:
+                figures += later
+            if "pictures" in options.only:
+                _say(f"pictures, {options.pairs} rounds")
+                found, drawn_with = await pictures.measure(product, options.pairs)
+                figures += found
+                machine |= drawn_with
+    return machine, figures
+
+
+def _say(what: str) -> None:
+    print(f"… {what}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
