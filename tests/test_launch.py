@@ -414,7 +414,8 @@ def test_killed_launcher_takes_the_bot_with_it_in_good_order(running, ready):
 def test_ctrl_c_while_preparing_is_an_interruption(tree):
     marker = tree.root / "installing"
     uv = Path(tree.env["PATH"].split(os.pathsep)[0]) / "uv"
-    Tree.stub(uv, f"#!/bin/sh\n[ \"$1\" = --version ] && echo 'uv 0.13.9' && exit\ntouch {marker}\nexec sleep 10 >/dev/null 2>&1\n")
+    answer = "[ \"$1\" = --version ] && echo 'uv 0.13.9' && exit"
+    Tree.stub(uv, f"#!/bin/sh\n{answer}\ntouch {marker}\nexec sleep 10 >/dev/null 2>&1\n")
     process = tree.start()
     until(marker.exists)
     process.send_signal(signal.SIGINT)
