@@ -72,6 +72,11 @@ async def _run(options: Options, watch_stdin: bool) -> None:
     for name in ("SIGINT", "SIGTERM"):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
             loop.add_signal_handler(getattr(signal, name), stop.set)
+    if watch_stdin:
+        # Ctrl-C reaches the whole group; the bot still needs us for its last edits, and closes the pipe after them.
+        with contextlib.suppress(NotImplementedError):
+            loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     async with serve(options) as playground:
         print(json.dumps(dataclasses.asdict(playground.endpoints)), flush=True)  # noqa: T201
         if watch_stdin:

@@ -16,7 +16,7 @@ async function start(user) {
   keep("me", world.me);
   document.documentElement.lang = world.boot.locale;
   drawSide();
-  mountComposer();
+  if (!byId("box")) mountComposer();
   messages.onReply(setReply);
   const before = kept("channel");
   await openChannel(world.boot.channels.find((row) => row.id === before) ?? world.boot.channels.find((row) => row.name === "studio") ?? world.boot.channels[0]);

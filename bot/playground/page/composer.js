@@ -33,8 +33,8 @@ export function mountComposer() {
   tray = h("div", { class: "tray", hidden: true });
   replyBar = h("div", { class: "replying", hidden: true });
   fileInput = h("input", { type: "file", hidden: true, multiple: true, "data-testid": "file-input" });
-  const attach = h("button", { type: "button", class: "icon attach", "aria-label": t("page.attach"), title: t("page.attach"), "data-testid": "attach", onclick: () => { wanted = null; fileInput.click(); } }, icon("plus"));
-  const send = h("button", { type: "button", class: "icon send", "aria-label": t("page.send"), title: t("page.send"), "data-testid": "send", onclick: submit }, icon("send"));
+  const attach = h("button", { type: "button", class: "icon attach", "data-testid": "attach", onclick: () => { wanted = null; fileInput.click(); } }, icon("plus"));
+  const send = h("button", { type: "button", class: "icon send", "data-testid": "send", onclick: submit }, icon("send"));
   fill(byId("composer"), panel, replyBar, tray, h("div", { class: "bar" }, attach, h("div", { class: "field" }, mirror, area), send), fileInput);
   area.addEventListener("input", () => { problems = {}; escaped = ""; active = -1; refresh(); });
   area.addEventListener("keydown", keys);
@@ -54,6 +54,11 @@ export function mountComposer() {
 }
 
 export function channelChanged() {
+  for (const name of ["attach", "send"]) {
+    const button = document.querySelector(`.bar .${name}`);
+    button.title = t(`page.${name}`);
+    button.setAttribute("aria-label", button.title);
+  }
   const direct = world.channel.kind === "dm";
   const open = world.channel.can_send;
   const label = open ? t(direct ? "page.placeholder_direct" : "page.placeholder", { channel: world.channel.name }) : t("page.read_only");

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sqlite3
 import sys
 from pathlib import Path
@@ -150,9 +151,14 @@ async def test_deleted_messages_take_their_files_along(playground, member):
     assert not stored.exists()
 
 
-async def test_it_ends_with_its_parent(tmp_path):
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
+async def test_it_outlives_ctrl_c_and_ends_with_its_parent(tmp_path):
     playground = PlaygroundProcess(tmp_path)
     await playground.start()
+    playground.process.send_signal(signal.SIGINT)
+    await asyncio.sleep(0.3)
+    async with await playground.person() as member:
+        await member.say("general", "still here")
     assert await playground.stop() == 0
 
 

@@ -133,6 +133,7 @@ async def test_a_newcomers_first_minutes(page, bot, playground):
     # Another person, another language.
     await page.get_by_test_id("user-switch").click()
     await page.get_by_test_id("user-Admin").click()
+    await expect(box).to_have_attribute("placeholder", re.compile("Escribe en #studio"))
     await box.press_sequentially("/ima")
     await expect(page.get_by_test_id("suggestion")).to_contain_text("Dibuja una imagen")
     await expect(page.locator("html")).to_have_attribute("lang", "es-ES")
