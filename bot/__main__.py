@@ -17,7 +17,7 @@ import discord
 from bot import exit_codes
 from bot.app import PincelBot, create_bot
 from bot.dispatch.child import ChildCommand
-from bot.dispatch.pipe import PipeTransport
+from bot.dispatch.pipe import PipeTransport, StartFailure
 from bot.errors import StartupError
 from bot.playground.child import PlaygroundProcess
 from bot.playground.redirect import point_discord_at
@@ -30,11 +30,17 @@ __all__ = ["main"]
 log = logging.getLogger("bot")
 
 LOG_BYTES = 5 * 1024 * 1024
+PLAYGROUND_RETRY_S = 5.0
+WORKER_FAILED = (
+    "Worker %s could not start (%s). Run `python3 launch.py doctor`; jobs wait meanwhile, and it is tried again."
+)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bot", description="The Pincel bot; see docs/operators.md.")
-    parser.add_argument("--env-file", type=Path, default=CHECKOUT / ".env", help="settings; default: the checkout's .env")
+    parser.add_argument(
+        "--env-file", type=Path, default=CHECKOUT / ".env", help="settings; default: the checkout's .env"
+    )
     env_file: Path = parser.parse_args().env_file
     try:
         settings = load_settings(env_file)
@@ -65,13 +71,25 @@ async def _run(settings: Settings) -> int:
             playground = await stack.enter_async_context(_playground(settings))
             point_discord_at(playground.endpoints)
             token = playground.endpoints.token
-        parts = StudioParts(settings, database, _transport(settings))
+
+        def worker_failed(name: str, last_words: str) -> None:
+            log.error(WORKER_FAILED, name, last_words or "it said nothing")
+            bot.studio.machine.start_failed()
+
+        parts = StudioParts(settings, database, _transport(settings, worker_failed))
         bot = create_bot(parts, test_guild=settings.test_guild)
         await stack.enter_async_context(bot)
-        _stop_on_signals(bot)
+        stopping = _stop_on_signals(bot)
         if playground is not None:
+            keeper = asyncio.create_task(_keep(playground, stopping), name="playground-keeper")
+            stack.callback(keeper.cancel)
             _greet(playground.endpoints.page)
-        return await _connect(bot, token)
+        try:
+            return await _connect(bot, token)
+        except (aiohttp.ClientError, OSError, RuntimeError):
+            if not stopping.is_set():
+                raise
+            return exit_codes.OK  # a request that was under way when we were told to stop
 
 
 async def _connect(bot: PincelBot, token: str) -> int:
@@ -93,7 +111,7 @@ async def _connect(bot: PincelBot, token: str) -> int:
     return exit_codes.OK
 
 
-def _transport(settings: Settings) -> PipeTransport:
+def _transport(settings: Settings, on_start_failure: StartFailure) -> PipeTransport:
     command = ChildCommand(
         argv=(
             sys.executable, "-m", "gpu_worker",
@@ -104,15 +122,7 @@ def _transport(settings: Settings) -> PipeTransport:
     )  # fmt: skip
     names = tuple(f"w{number}" for number in range(1, settings.workers + 1))
     return PipeTransport(
-        command=command, names=names, outbox_dir=settings.outbox_dir, on_start_failure=_say_worker_failed
-    )
-
-
-def _say_worker_failed(name: str, last_words: str) -> None:
-    log.error(
-        "Worker %s could not start (%s). Run `python3 launch.py doctor`; jobs wait meanwhile, and it is tried again.",
-        name,
-        last_words or "it said nothing",
+        command=command, names=names, outbox_dir=settings.outbox_dir, on_start_failure=on_start_failure
     )
 
 
@@ -125,6 +135,23 @@ def _playground(settings: Settings) -> PlaygroundProcess:
     )
 
 
+async def _keep(playground: PlaygroundProcess, stopping: asyncio.Event) -> None:
+    """Starts a playground that has died again, on its port: the bot finds it there and goes on."""
+    while True:
+        code = await playground.process.wait()
+        if stopping.is_set():
+            return
+        log.error("the playground ended with %s; it is started again", code)
+        await playground.stop()
+        while True:
+            try:
+                await playground.start()
+                break
+            except (StartupError, OSError) as error:
+                log.error("the playground does not start (%s); it is tried again", error)
+                await asyncio.sleep(PLAYGROUND_RETRY_S)
+
+
 def _greet(page: str) -> None:
     print(  # noqa: T201
         "\n  Pincel is ready. Open this page and type  /imagine prompt: a red apple on a blue background\n\n"
@@ -134,18 +161,24 @@ def _greet(page: str) -> None:
     )
 
 
-def _stop_on_signals(bot: PincelBot) -> None:
+def _stop_on_signals(bot: PincelBot) -> asyncio.Event:
+    """The event is set as soon as somebody wants the bot to stop."""
     loop = asyncio.get_running_loop()
-    stopping: set[asyncio.Task[None]] = set()
+    stopping = asyncio.Event()
+    tasks: set[asyncio.Task[None]] = set()
 
     def stop() -> None:
-        if not stopping:
+        if not stopping.is_set():
+            stopping.set()
             log.info("stopping; unfinished jobs are kept")
-            stopping.add(asyncio.create_task(bot.close(), name="close"))
+            # Whatever discord.py has to say of connections that end now is no news.
+            logging.getLogger("discord").setLevel(logging.CRITICAL)
+            tasks.add(asyncio.create_task(bot.close(), name="close"))
 
     for name in ("SIGINT", "SIGTERM"):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
             loop.add_signal_handler(getattr(signal, name), stop)
+    return stopping
 
 
 def _set_up_logging(settings: Settings) -> None:

@@ -48,6 +48,8 @@ class PincelBot(commands.AutoShardedBot):
     """Asks for no privileged intent, starts without torch, and mentions nobody unless it is told to."""
 
     def __init__(self, parts: StudioParts, *, test_guild: int | None = None, sync_commands: bool = True) -> None:
+        # discord.py warns of missing voice libraries, which nothing here needs.
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         intents = discord.Intents.none()
         intents.guilds = True
         intents.guild_reactions = True
@@ -98,7 +100,15 @@ class PincelBot(commands.AutoShardedBot):
         key = f"commands:{self.application_id}:{self._test_guild.id if self._test_guild else 'global'}"
         if await facts.get(key) == digest:
             return False
-        await self.tree.sync(guild=self._test_guild)
+        try:
+            await self.tree.sync(guild=self._test_guild)
+        except discord.Forbidden:
+            log.error("PINCEL_TEST_GUILD names a server that the bot is not in; invite it there, or leave it empty")
+            return False
+        except discord.HTTPException:
+            # The commands of the last time still work; the next start tries again.
+            log.exception("the commands could not be sent to Discord")
+            return False
         await facts.put(key, digest)
         log.info("%s commands were sent to Discord", len(found))
         return True

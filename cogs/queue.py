@@ -8,6 +8,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.delivery.machine import MachineState
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Job, JobStatus
 from bot.domain.mentions import neutral
@@ -41,8 +42,9 @@ class Queue(commands.Cog):
         standings = await self._studio.dispatcher.standings()
         running = sum(1 for row in rows if row.status is JobStatus.ASSIGNED)
         head = [texts("queue.title"), texts("queue.total", n=len(rows) - running, running=running)]
-        if not self._studio.dispatcher.workers:
-            head.append(texts("queue.no_worker"))
+        state = self._studio.machine.state
+        if state is not MachineState.READY:
+            head.append(texts(f"queue.machine_{state.value}"))
         view = discord.ui.LayoutView(timeout=None)
         box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=0x5865F2)
         box.add_item(discord.ui.TextDisplay("\n".join(head)))

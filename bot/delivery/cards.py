@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import discord
 
+from bot.delivery.machine import MachineState
 from bot.delivery.progress_state import ProgressState
 from bot.dispatch.dispatcher import Standing
 from bot.domain.job import Action, Image, Job
@@ -47,16 +48,20 @@ def filename(job: Job, index: int, suffix: str) -> str:
     return f"{job.id}-{index + 1}{suffix}"
 
 
-def queued_card(job: Job, standing: Standing | None, *, worker_alive: bool) -> discord.ui.LayoutView:
+def queued_card(job: Job, standing: Standing | None, machine: MachineState) -> discord.ui.LayoutView:
     texts = texts_for(job.locale)
-    if not worker_alive:
-        state = texts("card.no_worker")
-    elif standing is None or standing.position <= 1:
+    if standing is None or standing.position <= 1:
         state = texts("card.queued_next")
     else:
         state = texts("card.queued", position=standing.position, waiting=standing.waiting)
-    if worker_alive and standing is not None and standing.eta_s is not None:
-        state += " · " + texts("card.eta", when=_when(standing.eta_s))
+    match machine:
+        case MachineState.AWAY:
+            state = texts("card.machine_away")
+        case MachineState.STARTING:
+            state += " · " + texts("card.machine_starting")
+        case MachineState.READY:
+            if standing is not None and standing.eta_s is not None:
+                state += " · " + texts("card.eta", when=_when(standing.eta_s))
     return _card(job, texts, GREY, state, buttons=[[_cancel(job, texts)]])
 
 
@@ -92,9 +97,9 @@ def _progress_line(job: Job, progress: ProgressState, texts: Texts) -> str:
 
 
 def result_card(
-    job: Job, pictures: Sequence[Picture], *, note: str = "", origin: str = "", with_buttons: bool = True
+    job: Job, pictures: Sequence[Picture], *, notes: Sequence[str] = (), source_owner: int | None = None
 ) -> discord.ui.LayoutView:
-    """The finished pictures. `note` is one more line (a clamp, a smaller upload); `origin` says what it came from."""
+    """The finished pictures. `notes` are further lines; `source_owner` is whose picture it was made from."""
     texts = texts_for(job.locale)
     prompt = job.spec.prompt
     gallery = [
@@ -105,14 +110,12 @@ def result_card(
         for i, p in enumerate(pictures)
         if p.filename is not None
     ]
-    lines = [_parameters(job.spec, [p.image for p in pictures], texts)]
-    lines += [line for line in (origin, note) if line]
-    rows: list[list[AddressButton]] = []
-    if with_buttons:
-        rows = _result_rows(job, [p.image for p in pictures], texts)
-        if len(pictures) > 1:
-            lines.append(texts("card.hint"))
-    return _card(job, texts, GREEN, "", gallery, rows, small=lines)
+    images = [p.image for p in pictures]
+    lines = [_parameters(job.spec, images, texts), *notes]
+    if len(images) > 1:
+        lines.append(texts("card.hint"))
+    rows = _result_rows(job, images, texts)
+    return _card(job, texts, GREEN, "", gallery, rows, small=lines, source_owner=source_owner)
 
 
 def _result_rows(job: Job, images: Sequence[Image], texts: Texts) -> list[list[AddressButton]]:
@@ -187,12 +190,13 @@ def _card(
     buttons: Sequence[Sequence[AddressButton]] = (),
     *,
     small: Sequence[str] = (),
+    source_owner: int | None = None,
 ) -> discord.ui.LayoutView:
     view = discord.ui.LayoutView(timeout=None)
+    # Finished from the start, so discord.py does not keep one per message: its buttons are found by their addresses.
+    view.stop()
     box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=colour)
-    who = texts("card.by", user=f"<@{job.user_id}>")
-    action = "" if job.action is Action.IMAGINE else f"{texts(f'card.action.{job.action}')} · "
-    head = f"**{neutral(_clip(job.spec.prompt, PROMPT_CHARS))}**\n-# {action}{who}"
+    head = f"**{neutral(_clip(job.spec.prompt, PROMPT_CHARS))}**\n-# {_by(job, texts, source_owner)}"
     box.add_item(discord.ui.TextDisplay(head + (f"\n{state}" if state else "")))
     if gallery:
         box.add_item(discord.ui.MediaGallery(*gallery))
@@ -203,6 +207,17 @@ def _card(
         box.add_item(actions)
     view.add_item(box)
     return view
+
+
+def _by(job: Job, texts: Texts, source_owner: int | None) -> str:
+    """Whose card this is and, where it was made from a picture, how and from whose."""
+    who = texts("card.by", user=f"<@{job.user_id}>")
+    if job.action is Action.IMAGINE:
+        return who
+    action = texts(f"card.action.{job.action}")
+    if source_owner is not None and source_owner != job.user_id:
+        action = texts("card.from", action=action, user=f"<@{source_owner}>")
+    return f"{action} · {who}"
 
 
 def _parameters(spec: JobSpec, images: Sequence[Image], texts: Texts) -> str:
@@ -216,7 +231,7 @@ def _parameters(spec: JobSpec, images: Sequence[Image], texts: Texts) -> str:
     parts = [
         f"{width}×{height}",
         _sampler_label(spec),
-        f"{spec.steps} steps",
+        texts("card.steps", n=spec.steps),
         f"CFG {spec.cfg_scale:g}",
         seed,
         neutral(spec.checkpoint),

@@ -18,7 +18,7 @@ from bot.delivery.cards import Picture, cancelled_card, failed_card, filename, r
 from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, Rung, Upload, climb_down
 from bot.delivery.post import Card, Poster, TooLargeError, Way
 from bot.delivery.progress import CardEditor
-from bot.domain.ids import JobId
+from bot.domain.ids import JobId, UserId
 from bot.domain.job import Image, Job, JobStatus
 from bot.i18n import texts_for
 from bot.storage.images import Images, MissingPictureError
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 3
 RETRY_S = (2.0, 10.0, 60.0, 300.0)
+"""The last one again and again: Discord may be away for hours."""
 ANSWER_WAIT_S = 6.0
 """How long a result waits for the first answer to its interaction, which the same moment may be under way."""
 
@@ -53,12 +54,16 @@ class Deliverer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._answering: dict[JobId, asyncio.Event] = {}
         self._limits: dict[JobId, int] = {}
+        self._interrupted: set[JobId] = set()
+        """An earlier life of the bot ended while it posted these."""
 
     async def start(self) -> None:
         """Begins with what an earlier life of the bot did not deliver."""
         for number in range(AT_ONCE):
             self._spawn(self._work(), f"deliver-{number}")
         for job in await self._jobs.untold():
+            if job.status is JobStatus.DELIVERING:
+                self._interrupted.add(job.id)
             self.ended(job.id)
 
     async def stop(self) -> None:
@@ -91,19 +96,18 @@ class Deliverer:
         while True:
             job_id, tries = await self._queue.get()
             try:
-                delivered = await self._deliver(job_id)
+                await self._deliver(job_id)
             except Exception:
-                log.exception("job %s could not be delivered yet", job_id)
-                delivered = False
-            if not delivered and tries < len(RETRY_S):
-                self._spawn(self._later(job_id, tries + 1, RETRY_S[tries]), f"deliver-later-{job_id}")
+                delay_s = RETRY_S[min(tries, len(RETRY_S) - 1)]
+                log.exception("job %s could not be delivered yet; it is tried again in %g s", job_id, delay_s)
+                self._spawn(self._later(job_id, tries + 1, delay_s), f"deliver-later-{job_id}")
 
     async def _later(self, job_id: JobId, tries: int, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
         self._queue.put_nowait((job_id, tries))
 
-    async def _deliver(self, job_id: JobId) -> bool:
-        """True where nothing is left to do."""
+    async def _deliver(self, job_id: JobId) -> None:
+        """Raises whatever may be better at the next try."""
         event = self._answering.get(job_id)
         if event is not None:
             try:
@@ -113,50 +117,63 @@ class Deliverer:
         await self._editor.close(job_id)
         job = await self._jobs.get(job_id)
         if job is None:
-            return True
+            return
         match job.status:
             case JobStatus.DONE | JobStatus.DELIVERING:
-                return await self._deliver_result(job)
+                await self._deliver_result(job)
             case JobStatus.FAILED | JobStatus.CANCELLED if job.told_at is None:
-                card = failed_card(job) if job.status is JobStatus.FAILED else cancelled_card(job)
-                posted = await self._poster.post(job, Card(card))
-                if posted is not None:
-                    await self._jobs.set_message(job_id, posted.message_id)
-                await self._jobs.told(job_id)
-                return True
+                await self._deliver_end(job)
             case _:
-                return True
+                pass
+        self._limits.pop(job_id, None)
+        self._interrupted.discard(job_id)
 
-    async def _deliver_result(self, job: Job) -> bool:
+    async def _deliver_end(self, job: Job) -> None:
+        failed = job.status is JobStatus.FAILED
+        card = Card(failed_card(job) if failed else cancelled_card(job))
+        # Whoever cancels knows it: where the card is gone, nobody needs a new one.
+        posted = await self._poster.post(job, card, only_edit=not failed)
+        if posted is not None:
+            await self._jobs.set_message(job.id, posted.message_id)
+        await self._jobs.told(job.id)
+
+    async def _deliver_result(self, job: Job) -> None:
         if job.status is JobStatus.DONE and not await self._jobs.transition(
             job.id, (JobStatus.DONE,), JobStatus.DELIVERING
         ):
-            return True  # another task has it
+            return  # another task has it
         if all(image.deleted for image in await self._images.of_job(job.id)):
             # Its author deleted it in the very moment it was finished.
-            await self._jobs.transition(job.id, (JobStatus.DELIVERING,), JobStatus.DELIVERED, told_at=time.time())
-            return True
+            await self._settle(job)
+            return
         limit = self.limit_bytes(job)
         images, originals = await self._originals(job)
         while True:
             prepared = await self._prepare(originals, images, limit)
             try:
-                posted = await self._poster.post(job, await self._result(job, images, prepared))
+                card = await self._result(job, images, prepared)
+                # A cancel that came too late still means that no new message is wanted.
+                posted = await self._poster.post(
+                    job, card, only_edit=job.cancel_by is not None, look_first=job.id in self._interrupted
+                )
                 break
             except TooLargeError:
                 # Discord's word counts, whatever the limit was said to be.
                 largest = max((len(u.data) for u in prepared.uploads), default=0)
                 limit = min(limit, int(largest * 0.8))
-        if posted is None:
-            log.error("job %s: every way to its user is closed; it waits for the next start", job.id)
-            return False
-        self._limits.pop(job.id, None)
-        if posted.way is Way.DIRECT:
-            log.info("job %s went by direct message", job.id)
+        if posted is not None:
+            if posted.way is Way.DIRECT:
+                log.info("job %s went by direct message", job.id)
+            await self._settle(job, message_id=posted.message_id)
+        elif job.cancel_by is not None:
+            await self._settle(job)
+        else:
+            log.error("job %s: every way to its user is closed; it is tried again at the next start", job.id)
+
+    async def _settle(self, job: Job, **columns: int) -> None:
         await self._jobs.transition(
-            job.id, (JobStatus.DELIVERING,), JobStatus.DELIVERED, message_id=posted.message_id, told_at=time.time()
+            job.id, (JobStatus.DELIVERING,), JobStatus.DELIVERED, told_at=time.time(), **columns
         )
-        return True
 
     async def _originals(self, job: Job) -> tuple[list[Image], list[bytes]]:
         images: list[Image] = []
@@ -176,11 +193,13 @@ class Deliverer:
 
     async def _result(self, job: Job, images: list[Image], prepared: _Prepared) -> Card:
         texts = texts_for(job.locale)
-        notes = {
+        shrunk = {
             Rung.WEBP: texts("card.shrunk_webp"),
             Rung.JPEG: texts("card.shrunk_jpeg"),
             Rung.NOTHING: texts("card.too_large"),
         }
+        notes = [shrunk[prepared.rung]] if prepared.rung in shrunk else []
+        source_owner = await self._source_owner(job)
         named = [
             (image, upload, filename(job, image.index, upload.suffix))
             for image, upload in zip(images, prepared.uploads, strict=False)
@@ -190,7 +209,15 @@ class Deliverer:
         def files() -> list[discord.File]:
             return [discord.File(io.BytesIO(upload.data), name) for _, upload, name in named]
 
-        return Card(result_card(job, pictures, note=notes.get(prepared.rung, "")), files)
+        def view(*more: str) -> discord.ui.LayoutView:
+            return result_card(job, pictures, notes=[*notes, *more], source_owner=source_owner)
+
+        return Card(view(), files, direct_view=view(texts("card.dm_because")) if job.guild_id is not None else None)
+
+    async def _source_owner(self, job: Job) -> UserId | None:
+        source = await self._images.get(job.source_image_id) if job.source_image_id is not None else None
+        maker = await self._jobs.get(source.job_id) if source is not None else None
+        return maker.user_id if maker is not None else None
 
     def limit_bytes(self, job: Job) -> int:
         """The smaller of what the interaction and the guild allow: the way may change while we post."""

@@ -5,6 +5,7 @@ Every way is idempotent: edits by nature, sends by an enforced nonce (the job id
 
 from __future__ import annotations
 
+import datetime
 import enum
 import logging
 import time
@@ -15,11 +16,14 @@ import discord
 
 from bot.domain.ids import MessageId
 from bot.domain.job import Job
+from bot.ui.codec import Verb, encode
 
 __all__ = ["Card", "Posted", "Poster", "TooLargeError", "Way"]
 
 log = logging.getLogger(__name__)
 
+LOOK_BACK = 300
+"""Messages that are looked through for a result that may be posted already."""
 TOKEN_MARGIN_S = 20.0
 """A request that starts now must still arrive before the token's end."""
 
@@ -41,6 +45,8 @@ class Card:
 
     view: discord.ui.LayoutView
     files: Callable[[], Sequence[discord.File]] = list
+    direct_view: discord.ui.LayoutView | None = None
+    """Instead of `view` where it goes by direct message because the channel is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +59,17 @@ class Poster:
     def __init__(self, client: discord.Client) -> None:
         self._client = client
 
-    async def post(self, job: Job, card: Card, *, only_edit: bool = False, nonce: str | None = None) -> Posted | None:
+    async def post(
+        self, job: Job, card: Card, *, only_edit: bool = False, nonce: str | None = None, look_first: bool = False
+    ) -> Posted | None:
         """Brings the card to its user; None where every way is closed.
 
         `only_edit` is for progress: it is not worth a new message. A `nonce` other than the job id is for a card that
-        is no result yet: Discord answers a repeated one with the first message, unchanged. Raises TooLargeError, and
-        discord.HTTPException for trouble that may pass (5xx), so that the caller tries again later.
+        is no result yet: Discord answers a repeated one with the first message, unchanged. `look_first` is for a
+        result that an earlier life may have posted, longer ago than Discord remembers a nonce. Raises TooLargeError,
+        and discord.HTTPException (5xx), aiohttp.ClientError or OSError for trouble that may pass: try again later.
         """
-        for way, attempt in self._ways(job, card, nonce or job.id, only_edit=only_edit):
+        for way, attempt in self._ways(job, card, nonce or job.id, only_edit=only_edit, look_first=look_first):
             try:
                 message_id = await attempt()
                 return Posted(way, message_id)
@@ -76,7 +85,7 @@ class Poster:
         return None
 
     def _ways(
-        self, job: Job, card: Card, nonce: str, *, only_edit: bool
+        self, job: Job, card: Card, nonce: str, *, only_edit: bool, look_first: bool
     ) -> list[tuple[Way, Callable[[], Awaitable[MessageId]]]]:
         ways: list[tuple[Way, Callable[[], Awaitable[MessageId]]]] = []
         if self.token_lives(job):
@@ -84,7 +93,7 @@ class Poster:
         if job.message_id is not None:
             ways.append((Way.EDIT, lambda: self._edit(job, card)))
         if not only_edit:
-            ways.append((Way.CHANNEL, lambda: self._send(job, card, nonce)))
+            ways.append((Way.CHANNEL, lambda: self._send(job, card, nonce, look_first=look_first)))
             ways.append((Way.DIRECT, lambda: self._send_direct(job, card, nonce)))
         return ways
 
@@ -108,8 +117,10 @@ class Poster:
         edited = await message.edit(view=card.view, attachments=list(card.files()))
         return MessageId(edited.id)
 
-    async def _send(self, job: Job, card: Card, nonce: str) -> MessageId:
+    async def _send(self, job: Job, card: Card, nonce: str, *, look_first: bool) -> MessageId:
         channel = self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+        if look_first and (posted := await self._already_posted(job, channel)) is not None:
+            return posted
         reference = None
         if job.reply_to_id is not None:
             reference = discord.MessageReference(
@@ -122,7 +133,17 @@ class Poster:
             message = await channel.send(view=card.view, files=files, nonce=nonce, reference=reference)
         return MessageId(message.id)
 
+    async def _already_posted(self, job: Job, channel: discord.PartialMessageable) -> MessageId | None:
+        """A message of ours whose buttons address this job's result."""
+        since = datetime.datetime.fromtimestamp(job.created_at, datetime.UTC)
+        address = encode(Verb.REROLL, job.id)
+        async for message in channel.history(limit=LOOK_BACK, after=since):
+            ours = self._client.user is not None and message.author.id == self._client.user.id
+            if ours and any(address in str(component.to_dict()) for component in message.components):
+                return MessageId(message.id)
+        return None
+
     async def _send_direct(self, job: Job, card: Card, nonce: str) -> MessageId:
         user = await self._client.fetch_user(job.user_id)
-        message = await user.send(view=card.view, files=list(card.files()), nonce=nonce)
+        message = await user.send(view=card.direct_view or card.view, files=list(card.files()), nonce=nonce)
         return MessageId(message.id)

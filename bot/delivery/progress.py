@@ -8,9 +8,11 @@ import logging
 import time
 from dataclasses import dataclass, field
 
+import aiohttp
 import discord
 
 from bot.delivery.cards import PREVIEW_NAME, progress_card, queued_card
+from bot.delivery.machine import Machine, MachineState
 from bot.delivery.post import Card, Poster, TooLargeError
 from bot.delivery.progress_state import ProgressState
 from bot.dispatch.dispatcher import Dispatcher, Standing
@@ -49,9 +51,11 @@ class CardEditor:
         self._previews = previews
         self._watched: dict[JobId, _Watched] = {}
         self._task: asyncio.Task[None] | None = None
+        self._machine_was: MachineState | None = None
 
-    def start(self, dispatcher: Dispatcher) -> None:
+    def start(self, dispatcher: Dispatcher, machine: Machine) -> None:
         self._dispatcher = dispatcher
+        self._machine = machine
         self._task = asyncio.create_task(self._run(), name="card-editor")
 
     async def stop(self) -> None:
@@ -80,8 +84,7 @@ class CardEditor:
 
     def queue_changed(self) -> None:
         for watched in self._watched.values():
-            if watched.state is None:
-                watched.dirty = True
+            watched.dirty = True
 
     def cancelling(self, job_id: JobId) -> None:
         watched = self._watched.get(job_id)
@@ -108,6 +111,9 @@ class CardEditor:
 
     async def _tick(self) -> None:
         now = time.monotonic()
+        if self._machine.state is not self._machine_was:
+            self._machine_was = self._machine.state
+            self.queue_changed()
         busy = sum(1 for w in self._watched.values() if w.task is not None and not w.task.done())
         due = [
             (job_id, watched)
@@ -127,31 +133,41 @@ class CardEditor:
         job = await self._jobs.get(job_id)
         if job is None or not job.status.waiting:
             return
+        # What a worker has only prefetched still waits, as far as its user can tell.
+        queued = job.status is JobStatus.QUEUED or watched.state is None
         # A queue position is not worth an edit that counts against the channel's limit; a token edit does not.
-        if watched.state is None and not self._poster.token_lives(job):
+        if queued and not self._poster.token_lives(job):
             return
-        card = await self._card(job, watched)
+        card = await (self._queued(job, watched) if queued else self._running(job, watched))
         if card is None:
             return
         try:
             posted = await self._poster.post(job, card, only_edit=True)
-        except (discord.HTTPException, TooLargeError, OSError) as error:
+        except (discord.HTTPException, aiohttp.ClientError, TooLargeError, OSError) as error:
             log.info("an edit of job %s's card was lost: %s", job_id, error)
+            watched.shown = None
             return
         if posted is not None and job.message_id is None:
             await self._jobs.set_message(job_id, MessageId(posted.message_id))
 
-    async def _card(self, job: Job, watched: _Watched) -> Card | None:
-        state = watched.state
-        if state is None or job.status is JobStatus.QUEUED:
-            standing = (await self._dispatcher.standings()).get(job.id)
-            alive = bool(self._dispatcher.workers)
-            shown: object = (_rounded(standing), alive)
-            if shown == watched.shown:
-                return None
-            watched.shown = shown
-            return Card(queued_card(job, standing, worker_alive=alive))
+    async def _queued(self, job: Job, watched: _Watched) -> Card | None:
+        """None where nothing on it has changed."""
+        watched.state = None  # it may have been running before its worker died
+        standing = (await self._dispatcher.standings()).get(job.id)
+        machine = self._machine.state
+        shown: object = (_rounded(standing), machine)
+        if shown == watched.shown:
+            return None
+        watched.shown = shown
+        return Card(queued_card(job, standing, machine))
+
+    async def _running(self, job: Job, watched: _Watched) -> Card | None:
+        state = watched.state or ProgressState()
         preview = state.preview
+        shown: object = (state.phase, state.step, state.of, state.cancelling, preview)
+        if shown == watched.shown:
+            return None
+        watched.shown = shown
 
         def files() -> list[discord.File]:
             return [] if preview is None else [discord.File(io.BytesIO(preview), PREVIEW_NAME)]

@@ -19,10 +19,20 @@ from gpu_worker.language.infotext import parse_fields, quote
 from gpu_worker.language.names import SAMPLER_CHOICES, effective_schedule
 from gpu_worker.protocol.specs import JobSpec
 
-__all__ = ["TEXT_LIMIT", "edit_form", "fields_of", "parameters_line", "parameters_of", "sampler_name", "style_form"]
+__all__ = ["edit_form", "fields_of", "parameters_line", "parameters_of", "sampler_name", "shown_part", "style_form"]
 
 TEXT_LIMIT = 4000
-"""A TextInput's own limit. What a prompt has beyond it cannot be shown in a form, so it is kept and appended again."""
+"""A TextInput's own limit."""
+
+
+def shown_part(text: str) -> str:
+    """The beginning of a text that fits a form; the rest cannot be shown, so it is kept and appended again.
+
+    Counted in UTF-16 units, as clients count, because an emoji has two of them.
+    """
+    if len(text) * 2 <= TEXT_LIMIT:
+        return text
+    return text.encode("utf-16-le")[: TEXT_LIMIT * 2].decode("utf-16-le", "ignore")
 
 
 def _form(title: str, custom_id: str) -> discord.ui.Modal:
@@ -46,7 +56,7 @@ def _text(
     item: discord.ui.TextInput[discord.ui.Modal] = discord.ui.TextInput(
         custom_id=custom_id,
         style=discord.TextStyle.paragraph if paragraph else discord.TextStyle.short,
-        default=default[:max_length] or None,
+        default=shown_part(default)[:max_length] or None,
         required=required,
         max_length=max_length,
     )
@@ -72,16 +82,19 @@ def edit_form(job: Job, spec: JobSpec, texts: Texts) -> discord.ui.Modal:
     return form
 
 
-def style_form(job: Job, texts: Texts) -> discord.ui.Modal:
+def style_form(job: Job, spec: JobSpec, texts: Texts) -> discord.ui.Modal:
+    """`spec` as in `edit_form`."""
     form = _form(texts("form.style.title"), encode(Verb.STYLE_FORM, job.id))
     _text(form, "name", texts("form.style.name"), "", "", paragraph=False, required=True, max_length=60)
-    _text(form, "prompt", texts("form.style.prompt"), texts("form.style.prompt_hint"), job.spec.prompt)
-    _text(form, "negative", texts("form.style.negative"), "", job.spec.negative_prompt)
-    kept = parameters_line(job.spec, seed=False)
+    _text(form, "prompt", texts("form.style.prompt"), texts("form.style.prompt_hint"), spec.prompt)
+    _text(form, "negative", texts("form.style.negative"), "", spec.negative_prompt)
+    kept = f"{sampler_name(spec)}, {parameters_line(spec, seed=False, count=False)}"
     group: discord.ui.RadioGroup[discord.ui.Modal] = discord.ui.RadioGroup(custom_id="keep")
     group.add_option(label=texts("form.style.parameters_yes", parameters=kept)[:100], value="yes", default=True)
     group.add_option(label=texts("form.style.parameters_no"), value="no")
     form.add_item(discord.ui.Label(text=texts("form.style.parameters")[:45], component=group))
+    replace: discord.ui.Checkbox[discord.ui.Modal] = discord.ui.Checkbox(custom_id="replace")
+    form.add_item(discord.ui.Label(text=texts("form.style.replace")[:45], component=replace))
     return form
 
 
@@ -91,7 +104,7 @@ def sampler_name(spec: JobSpec) -> str:
     return spec.sampler if schedule in ("Automatic", "Uniform") else f"{spec.sampler} {schedule}"
 
 
-def parameters_line(spec: JobSpec, *, seed: bool = True) -> str:
+def parameters_line(spec: JobSpec, *, seed: bool = True, count: bool = True) -> str:
     """A1111's own keys, so that a line can be pasted from anywhere."""
     pairs: list[tuple[str, str]] = [
         ("Steps", str(spec.steps)),
@@ -99,7 +112,7 @@ def parameters_line(spec: JobSpec, *, seed: bool = True) -> str:
         *([("Seed", str(spec.seed))] if seed else []),
         ("Size", f"{spec.width}x{spec.height}"),
         ("Clip skip", str(spec.clip_skip)),
-        ("Count", str(spec.count)),
+        *([("Count", str(spec.count))] if count else []),
         ("Model", quote(spec.checkpoint)),
     ]
     return ", ".join(f"{key}: {value}" for key, value in pairs)

@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+import aiohttp
 import discord
 
 from bot.delivery.cards import queued_card
 from bot.delivery.deliver import Deliverer
+from bot.delivery.machine import Machine
 from bot.delivery.post import Card, Poster
 from bot.delivery.progress import CardEditor
 from bot.dispatch.dispatcher import Dispatcher
@@ -41,6 +43,7 @@ class Intake:
         deliverer: Deliverer,
         editor: CardEditor,
         poster: Poster,
+        machine: Machine,
         limits: Limits,
     ) -> None:
         self._jobs = jobs
@@ -48,6 +51,7 @@ class Intake:
         self._deliverer = deliverer
         self._editor = editor
         self._poster = poster
+        self._machine = machine
         self._limits = limits
 
     async def begin(
@@ -123,7 +127,7 @@ class Intake:
             await self._dispatcher.submit(new)
             job = await self._jobs.get(new.id)
             if job is not None:
-                card = queued_card(job, None, worker_alive=bool(self._dispatcher.workers))
+                card = queued_card(job, None, self._machine.state)
                 posted = await self._poster.post(job, Card(card), nonce=f"{job.id}q")
                 if posted is not None:
                     await self._jobs.set_message(new.id, posted.message_id)
@@ -142,14 +146,14 @@ class Intake:
         job = await self._jobs.get(job_id)
         assert job is not None
         standing = (await self._dispatcher.standings()).get(job_id)
-        card = queued_card(job, standing, worker_alive=bool(self._dispatcher.workers))
+        card = queued_card(job, standing, self._machine.state)
         try:
             response = await interaction.response.send_message(view=card)
-        except discord.HTTPException as error:
-            # The job is committed: whatever became of this answer, its result finds another way.
-            log.warning("job %s: its first answer failed (%s); the result is posted as a new message", job_id, error)
-            await self._jobs.set_grant(job_id, None)
-            return
-        if response.message_id is not None:
-            await self._jobs.set_message(job_id, MessageId(response.message_id))
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            # The job is committed, and the answer may have arrived all the same (its receipt was lost): the result
+            # tries the token, which knows that message, and then goes its other ways.
+            log.warning("job %s: its first answer failed (%s); its result finds another way", job_id, error)
+        else:
+            if response.message_id is not None:
+                await self._jobs.set_message(job_id, MessageId(response.message_id))
         self._editor.watch(job_id)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from typing import Literal
+
+import discord
 
 from bot.delivery.progress import CardEditor
 from bot.dispatch.dispatcher import Dispatcher
@@ -63,8 +66,8 @@ class Pressed:
                 image, job = await self.picture(ImageId(address.id))
                 strength: Literal["subtle", "strong"] = "strong" if address.n == 2 else "subtle"
                 action = Action.VARY_STRONG if address.n == 2 else Action.VARY_SUBTLE
-                first, first_image = await self._first_pass(job, image)
-                spec = actions.vary(first.spec, first_image.index, strength, self._rng, self._limits)
+                first, index = await self._first_pass(job, image.index)
+                spec = actions.vary(first.spec, index, strength, self._rng, self._limits)
                 await self._intake.begin(interaction, spec, action, source_image_id=image.id)
             case Verb.REROLL:
                 job = await self.job(JobId(address.id))
@@ -79,7 +82,8 @@ class Pressed:
                 await interaction.response.send_modal(edit_form(job, spec, texts_for(str(interaction.locale))))
             case Verb.STYLE:
                 job = await self.job(JobId(address.id))
-                await interaction.response.send_modal(style_form(job, texts_for(str(interaction.locale))))
+                spec = (await self.origin(job)).spec
+                await interaction.response.send_modal(style_form(job, spec, texts_for(str(interaction.locale))))
             case Verb.CANCEL:
                 await self._cancel(interaction, JobId(address.id))
             case Verb.DELETE:
@@ -109,17 +113,17 @@ class Pressed:
 
     async def origin(self, job: Job) -> Job:
         """The job that drew from noise what `job` enlarged, perhaps several times; any other job is its own."""
-        images = await self._images.of_job(job.id)
-        return (await self._first_pass(job, images[0]))[0] if images else job
+        return (await self._first_pass(job, 0))[0]
 
-    async def _first_pass(self, job: Job, image: Image) -> tuple[Job, Image]:
+    async def _first_pass(self, job: Job, index: int) -> tuple[Job, int]:
+        """The job behind picture `index` of `job` that was drawn from noise, and which of its pictures it is."""
         while job.action is Action.UPSCALE and job.source_image_id is not None:
             source = await self._images.get(job.source_image_id)
             maker = await self._jobs.get(source.job_id) if source is not None else None
             if source is None or maker is None:
                 break
-            job, image = maker, source
-        return job, image
+            job, index = maker, source.index
+        return job, index
 
     async def cancel(self, job: Job, by: UserId, *, moderator: bool) -> JobStatus | None:
         """Raises UserFacingError where it is somebody else's."""
@@ -157,7 +161,8 @@ class Pressed:
         await self.delete(job, UserId(interaction.user.id), moderator=is_moderator(interaction))
         # The answer to a press is the message itself; deleting it needs no permission in the channel.
         await interaction.response.defer()
-        await interaction.delete_original_response()
+        with contextlib.suppress(discord.NotFound):  # somebody else was faster
+            await interaction.delete_original_response()
 
 
 def is_moderator(interaction: Interaction) -> bool:

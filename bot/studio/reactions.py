@@ -8,6 +8,7 @@ import logging
 
 import discord
 
+from bot.delivery.cards import filename
 from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, climb_down
 from bot.domain.ids import ChannelId, GuildId, ImageId, MessageId, UserId
 from bot.domain.job import Action, Image, Job
@@ -19,6 +20,7 @@ from bot.storage.jobs import Jobs
 from bot.storage.users import Users
 from bot.studio.intake import Intake
 from bot.studio.pressed import Pressed
+from bot.ui.door import sentence
 from gpu_worker.protocol.specs import JobSpec
 
 __all__ = ["Reactions"]
@@ -59,10 +61,10 @@ class Reactions:
         texts = texts_for(await self._users.locale(UserId(event.user_id)) or job.locale)
         try:
             await self._act(emoji, event, job, texts)
-        except UserFacingError as error:
-            await self._tell(event.user_id, texts(f"error.{error.key}", **error.values))
         except discord.HTTPException as error:
             log.info("reaction %s on job %s: %s", emoji, job.id, error)
+        except Exception as error:
+            await self._tell(event.user_id, sentence(texts, error, f"reaction {emoji} on job {job.id}"))
 
     async def removed(self, event: discord.RawReactionActionEvent) -> None:
         if event.emoji.name.replace("\ufe0f", "") == KEEP:
@@ -117,11 +119,24 @@ class Reactions:
             except MissingPictureError as error:
                 raise UserFacingError("original_gone") from error
             # One message a picture, so that each has the whole limit to itself.
-            _, uploads = await asyncio.to_thread(climb_down, [data], [image.infotext], DEFAULT_LIMIT_BYTES)
-            for upload in uploads:
-                name = f"{job.id}-{image.index + 1}{upload.suffix}"
-                text = neutral(image.infotext)[:1900]
-                await user.send(text, file=discord.File(io.BytesIO(upload.data), name))
+            await self._send_file(user, job, image, data)
+
+    async def _send_file(self, user: discord.User, job: Job, image: Image, data: bytes) -> None:
+        limit = DEFAULT_LIMIT_BYTES
+        while True:
+            _, uploads = await asyncio.to_thread(climb_down, [data], [image.infotext], limit)
+            if not uploads:
+                raise UserFacingError("original_too_large")
+            (upload,) = uploads
+            name = filename(job, image.index, upload.suffix)
+            try:
+                await user.send(neutral(image.infotext, 1900), file=discord.File(io.BytesIO(upload.data), name))
+                return
+            except discord.HTTPException as error:
+                if error.status != 413 and error.code != 40005:
+                    raise
+                # Discord's word counts, whatever the limit was said to be.
+                limit = int(len(upload.data) * 0.8)
 
     async def _tell(self, user_id: int, text: str) -> None:
         try:

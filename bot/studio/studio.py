@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import discord
 
 from bot.delivery.deliver import Deliverer
+from bot.delivery.machine import Machine
 from bot.delivery.post import Poster
 from bot.delivery.progress import CardEditor
 from bot.dispatch.dispatcher import Dispatcher, Leases
@@ -83,6 +84,7 @@ class Studio:
             listener=_Relay(self.editor, self.deliverer),
             leases=parts.leases,
         )
+        self.machine = Machine(lambda: bool(self.dispatcher.workers), expected=settings.workers > 0)
         self.models = Models(self.dispatcher, models_dir=settings.models_dir, demo_dir=settings.demo_dir)
         self.intake = Intake(
             jobs=self.jobs,
@@ -90,6 +92,7 @@ class Studio:
             deliverer=self.deliverer,
             editor=self.editor,
             poster=poster,
+            machine=self.machine,
             limits=self.limits,
         )
         self.pressed = Pressed(
@@ -119,7 +122,7 @@ class Studio:
         await asyncio.to_thread(judge, "")  # builds the word lists before anybody waits for them
         for job in await self.jobs.queue():
             self.editor.watch(job.id)
-        self.editor.start(self.dispatcher)
+        self.editor.start(self.dispatcher, self.machine)
         await self.dispatcher.start()
         await self.deliverer.start()
 

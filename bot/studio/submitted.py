@@ -10,12 +10,13 @@ from bot.domain import actions
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Action, Job
 from bot.domain.limits import Limits
+from bot.domain.mentions import neutral
 from bot.domain.parameters import Parameters
 from bot.domain.styles import make_style, style_from_spec
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.styles import Styles
-from bot.studio.forms import TEXT_LIMIT, fields_of, parameters_of
+from bot.studio.forms import fields_of, parameters_of, shown_part
 from bot.studio.intake import Intake
 from bot.studio.models import Models
 from bot.studio.pressed import Pressed
@@ -60,8 +61,8 @@ class Submitted:
         )
         built = actions.edit(
             origin.spec,
-            prompt=fields.get("prompt", "") + job.spec.prompt[TEXT_LIMIT:],
-            negative_prompt=fields.get("negative", "") + job.spec.negative_prompt[TEXT_LIMIT:],
+            prompt=_whole(fields.get("prompt", ""), origin.spec.prompt),
+            negative_prompt=_whole(fields.get("negative", ""), origin.spec.negative_prompt),
             changes=changes,
             facts=self._models.facts(),
             limits=self._limits,
@@ -69,19 +70,32 @@ class Submitted:
         )
         texts = texts_for(str(interaction.locale))
         notes = [texts(f"note.{note.key}", **note.values) for note in built.notes]
+        if _tail(origin.spec.prompt) or _tail(origin.spec.negative_prompt):
+            notes.append(texts("note.tail_kept"))
         await self._intake.begin(interaction, built.spec, Action.EDIT, source_image_id=job.source_image_id, notes=notes)
 
     async def _save_style(self, interaction: Interaction, job: Job, fields: Mapping[str, str]) -> None:
-        look = style_from_spec(fields.get("name", ""), job.spec).parameters.layer()
+        spec = (await self._pressed.origin(job)).spec
+        look = style_from_spec(fields.get("name", ""), spec).parameters.layer()
         style = make_style(
             fields.get("name", ""),
-            fields.get("prompt", "") + job.spec.prompt[TEXT_LIMIT:],
-            fields.get("negative", "") + job.spec.negative_prompt[TEXT_LIMIT:],
+            _whole(fields.get("prompt", ""), spec.prompt),
+            _whole(fields.get("negative", ""), spec.negative_prompt),
             look if fields.get("keep") != "no" else None,
         )
-        await self._styles.save(UserId(interaction.user.id), style)
+        replace = fields.get("replace") == "True"
+        await self._styles.save(UserId(interaction.user.id), style, replace=replace)
         texts = texts_for(str(interaction.locale))
-        await say(interaction, texts("reply.style_saved", name=style.name))
+        await say(interaction, texts("reply.style_saved", name=neutral(style.name)))
+
+
+def _tail(text: str) -> str:
+    """What of a recorded text its form could not show."""
+    return text[len(shown_part(text)) :]
+
+
+def _whole(typed: str, recorded: str) -> str:
+    return typed + _tail(recorded)
 
 
 def _wishes(given: Mapping[str, str]) -> Parameters:

@@ -7,10 +7,10 @@ discord.py drops their exceptions (ui/view.py).
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import secrets
 
+import aiohttp
 import discord
 from discord import app_commands
 
@@ -19,7 +19,7 @@ from bot.i18n import Texts, texts_for
 from bot.storage.database import StorageFullError
 from bot.ui.client import Interaction
 
-__all__ = ["say", "tell_error"]
+__all__ = ["say", "sentence", "tell_error"]
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,13 @@ GONE = frozenset({10008, 10015, 10062, 40060, 50027})
 """Unknown message, webhook or interaction, already answered, token over: nobody is left to tell through this one."""
 
 
+TEXT_LIMIT = 2000
+"""Of a message's content."""
+
+
 async def say(interaction: Interaction, text: str) -> None:
     """One sentence that only the user sees, whatever state the interaction is in."""
+    text = text[:TEXT_LIMIT]
     if interaction.response.is_done():
         await interaction.followup.send(text, ephemeral=True)
     else:
@@ -41,19 +46,22 @@ async def tell_error(interaction: Interaction, error: BaseException) -> None:
         error = error.__cause__ or error
     if not isinstance(error, Exception):
         raise error
-    texts = texts_for(str(interaction.locale))
-    with contextlib.suppress(discord.HTTPException):
+    try:
         if interaction.type is discord.InteractionType.autocomplete:
             log.error("autocomplete failed", exc_info=error)
             if not interaction.response.is_done():
                 await interaction.response.autocomplete([])
             return
-        await say(interaction, _sentence(texts, interaction, error))
+        texts = texts_for(str(interaction.locale))
+        await say(interaction, sentence(texts, error, f"interaction {interaction.id}"))
+    except (discord.HTTPException, discord.InteractionResponded, aiohttp.ClientError, OSError) as failed:
+        log.info("interaction %s could not be told: %s", interaction.id, failed)
 
 
-def _sentence(texts: Texts, interaction: Interaction, error: Exception) -> str:
+def sentence(texts: Texts, error: Exception, what: str) -> str:
+    """What the user reads about `error`; for a bug the log gets the trace of `what` under the same reference."""
     match error:
-        case UserFacingError():
+        case UserFacingError() if texts.has(f"error.{error.key}") or "n" in error.values:
             return texts(f"error.{error.key}", **error.values)
         case app_commands.CommandOnCooldown():
             return texts("error.cooldown", n=round(error.retry_after) or 1)
@@ -62,12 +70,12 @@ def _sentence(texts: Texts, interaction: Interaction, error: Exception) -> str:
         case app_commands.CommandSignatureMismatch() | app_commands.CommandNotFound():
             return texts("error.command_outdated")
         case StorageFullError():
-            log.error("the disk is full")
-            return texts("failure.disk_full")
+            log.error("%s: the disk is full", what)
+            return texts("error.disk_full")
         case discord.HTTPException() if error.code in GONE:
-            log.info("interaction %s ended before its answer: %s", interaction.id, error)
+            log.info("%s ended before its answer: %s", what, error)
             return texts("error.too_slow")
         case _:
             reference = secrets.token_hex(4)
-            log.error("interaction %s failed, reference %s", interaction.id, reference, exc_info=error)
+            log.error("%s failed, reference %s", what, reference, exc_info=error)
             return texts("error.bug", reference=reference)
