@@ -53,7 +53,7 @@ async def _measure(options: argparse.Namespace) -> tuple[dict[str, object], list
         async with Product() as product:
             later: list[Figure] = []
             if "memory" in options.only:
-                figures += weight.memory(product.bot, "after the start")
+                figures += weight.memory(product.bot, "after the start and one picture")
             if {"answers", "memory"} & set(options.only):
                 _say(f"{options.requests} requests in {options.seconds:g} s")
                 later = await answers.measure(product, answers.Load(options.requests, options.seconds))

@@ -85,7 +85,9 @@ async def _straight() -> AsyncIterator[_Straight]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.straight",
         "--spec", SPEC.model_dump_json(), "--demo", str(CHECKOUT / "data" / "demo" / "sd-mini"),
-        cwd=CHECKOUT, env=clean_environment(), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        # As the worker sets it for itself.
+        cwd=CHECKOUT, env=clean_environment(OMP_WAIT_POLICY="PASSIVE"),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
         yield _Straight(process)
@@ -98,9 +100,15 @@ async def _straight() -> AsyncIterator[_Straight]:
 class _Onlooker:
     """Somebody at the page who types the command and looks until the pictures are there."""
 
-    def __init__(self, person: Person, live: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, person: Person) -> None:
         self._person = person
-        self._live = live
+        self._events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+    async def follow(self, live: aiohttp.ClientWebSocketResponse) -> None:
+        """Reads all the time: an unread connection answers no ping and would be closed."""
+        async for message in live:
+            self._events.put_nowait(json.loads(message.data))
+        self._events.put_nowait(None)
 
     async def picture_s(self, seed: int) -> float:
         """From sending the command until the card shows its pictures and their files have arrived."""
@@ -118,7 +126,9 @@ class _Onlooker:
 
     async def _finished(self, message_id: str | None) -> SeenMessage:
         while True:
-            event: dict[str, Any] = json.loads(await self._live.receive_str())
+            event = await self._events.get()
+            if event is None:
+                raise RuntimeError("the page's connection ended")
             if event.get("id") == message_id and event["t"] == "message":
                 seen = SeenMessage(event["message"])
                 if "U1" in seen.labels and len(seen.media) == SPEC.count:
@@ -135,5 +145,12 @@ async def _onlooker(product: Product) -> AsyncIterator[_Onlooker]:
         )
         async with session.get(page) as response:
             response.raise_for_status()
-        socket = session.ws_connect(page.with_path("/page/live").with_query(user=person.user_id))
-        yield _Onlooker(person, await stack.enter_async_context(socket))
+        address = page.with_path("/page/live").with_query(user=person.user_id)
+        live = await stack.enter_async_context(session.ws_connect(address))
+        onlooker = _Onlooker(person)
+        following = asyncio.create_task(onlooker.follow(live), name="bench-onlooker")
+        try:
+            yield onlooker
+        finally:
+            await live.close()
+            await following

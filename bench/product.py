@@ -22,7 +22,8 @@ __all__ = ["CHECKOUT", "PEOPLE", "Product", "clean_environment"]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PEOPLE = ("Admin", "Member", "Moderator")
-START_S = 60.0
+START_S = 180.0
+"""Loading torch takes most of it, on a busy machine with a cold disk."""
 STOP_S = 20.0
 _PAGE = re.compile(r"http://\S+\?key=\S+")
 
@@ -34,7 +35,10 @@ def clean_environment(**settings: str) -> dict[str, str]:
 
 
 class Product:
-    """`async with Product() as product`. Raises RuntimeError, with the bot's last lines, where it does not start."""
+    """`async with Product() as product`: started, its worker warm.
+
+    Raises RuntimeError with the last lines of the bot or worker where it does not start, TimeoutError where it hangs.
+    """
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="pincel-bench-", ignore_cleanup_errors=True)
@@ -58,12 +62,13 @@ class Product:
         finally:
             log.close()
         try:
-            self.page = await asyncio.wait_for(self._find_page(), START_S)
-            async with await Person.enter(self.page, "Member") as person:
-                await person.wait_for_bot(START_S, "imagine")
-            await asyncio.wait_for(self._worker_there(), START_S)
-        except BaseException:
+            await asyncio.wait_for(self._come_up(), START_S)
+        except BaseException as error:
+            ended = self._process.returncode is not None
+            said = (self.data / "bench.log").read_text(errors="replace")[-2000:]
             await self._stop()
+            if ended:
+                raise RuntimeError(f"the bot ended while it started:\n{said}") from error
             raise
         return self
 
@@ -98,25 +103,33 @@ class Product:
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
             return database.execute(sql).fetchall()
 
+    async def _come_up(self) -> None:
+        self.page = await self._find_page()
+        async with await Person.enter(self.page, "Member") as person:
+            await person.wait_for_bot(START_S, "imagine")
+            await self._draw_one(person)
+
     async def _find_page(self) -> str:
         assert self._process.stdout is not None
         while line := await self._process.stdout.readline():
             found = _PAGE.search(line.decode(errors="replace"))
             if found:
                 return found[0]
-        raise RuntimeError(f"the bot did not start:\n{(self.data / 'bench.log').read_text(errors='replace')[-2000:]}")
+        await self._process.wait()
+        raise RuntimeError("it printed no address")
 
-    async def _worker_there(self) -> None:
-        """Until the worker has said hello; its models are the first thing that it tells."""
-        async with await Person.enter(self.page, "Member") as person:
-            while True:
-                # The line about a worker that is not there yet is the only text beside title and totals.
-                answer = await person.slash("general", "queue")
-                if answer.message_id:
-                    seen = await person.message("general", answer.message_id)
-                    if seen is not None and "⚠️" not in seen.text:
-                        return
-                await asyncio.sleep(0.3)
+    async def _draw_one(self, person: Person) -> None:
+        """A first small picture: afterwards the worker is there and its model loaded."""
+        await person.slash("general", "imagine", {"prompt": "a circle", "steps": 1, "count": 1})
+        while True:
+            await asyncio.sleep(0.3)
+            status = str((await asyncio.to_thread(self.rows, "SELECT status FROM jobs"))[0][0])
+            if status in ("failed", "cancelled"):
+                raise RuntimeError(
+                    f"the first picture {status}; {(self.data / 'logs' / 'worker.log').read_text()[-1000:]}"
+                )
+            if status == "delivered":
+                return
 
     async def _stop(self) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
 
 from gpu_worker.engine.engine import Engine
 from gpu_worker.language.models import DEMO_NAME
@@ -51,7 +52,7 @@ class _Straight:
         cuda = torch.cuda.is_available()
         # As the engine holds it: half on CUDA, full on the CPU.
         pipeline: Any = StableDiffusionPipeline.from_pretrained(
-            str(demo), torch_dtype=torch.float16 if cuda else torch.float32, local_files_only=True,
+            str(demo), dtype=torch.float16 if cuda else torch.float32, local_files_only=True,
             safety_checker=None, requires_safety_checker=False,
         )  # fmt: skip
         pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config, use_karras_sigmas=True)
@@ -81,6 +82,8 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     diffusers_logging.set_verbosity_error()
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
     spec = Txt2Img.model_validate_json(options.spec)
     assert spec.checkpoint == DEMO_NAME
     with tempfile.TemporaryDirectory() as data:
