@@ -73,6 +73,7 @@ class Server:
         self._facts: tuple[m.ModelFact, ...] = ()
         self._vram_free_mb: int | None = None
         self._heartbeat_s = 2.0
+        self._welcomed = threading.Event()
         self._draining = False
         self._ending = False
         self._drawing_is_over = False
@@ -118,6 +119,7 @@ class Server:
                 self._cancel(message)
             case m.Welcome():
                 self._heartbeat_s = message.hb_s
+                self._welcomed.set()
             case m.Prepare():
                 with self._lock:
                     self._prepare = message.model
@@ -183,7 +185,9 @@ class Server:
 
     def _beat_forever(self) -> None:
         while not self._ending:
-            time.sleep(self._heartbeat_s)
+            # A welcome is answered at once, and its pace holds from then on.
+            self._welcomed.wait(self._heartbeat_s)
+            self._welcomed.clear()
             try:
                 self._transport.event(
                     m.Heartbeat(

@@ -247,7 +247,7 @@ class Dispatcher:
                 continue
             held.seen_at = now
             if running.phase != "queued":
-                held.start(now)
+                self._note_start(held, now)
             if running.job in self._cancelling:
                 await self._send_cancel(view.name, running.job, running.attempt, "user")
 
@@ -257,10 +257,13 @@ class Dispatcher:
         if view is None or held is None or held.attempt != progress.attempt:
             return  # a late attempt must not draw on the card of a newer one
         now = view.seen_at = held.seen_at = self._clock()
+        self._note_start(held, now)
+        self._tell(self._listener.progressed, progress)
+
+    def _note_start(self, held: Assigned, now: float) -> None:
         if not held.started:
             held.start(now)
-            self._version += 1
-        self._tell(self._listener.progressed, progress)
+            self._version += 1  # it no longer waits
 
     async def _on_end(self, message: m.Done | m.Failed | m.Cancelled) -> None:
         job_id = JobId(message.job)
@@ -346,9 +349,10 @@ class Dispatcher:
         return status
 
     async def _lose_all(self, view: WorkerView, *, started: str) -> None:
+        blamed = view.on_gpu()
         for held in list(view.assigned.values()):
             await self._lose(
-                JobId(held.job), held.attempt, blamed=held.started, outcome=started if held.started else "lost"
+                JobId(held.job), held.attempt, blamed=held in blamed, outcome=started if held in blamed else "lost"
             )
         self._changed()
 

@@ -23,8 +23,8 @@ LOOK_AHEAD = 8
 SLACK_S = 2.0
 MAX_SKIPS = 20
 MAX_WAIT_S = 120.0
-PLANNED_EXACTLY = 300
-"""Beyond this many places `plan` leaves affinity out: nobody watches place 301, and planning it all takes seconds."""
+PLANNED_EXACTLY = 100
+"""Beyond this many places `plan` leaves affinity out: nobody watches place 101, and planning it all takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)

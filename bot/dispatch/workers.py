@@ -64,6 +64,13 @@ class WorkerView:
             return 0
         return max(0, self.hello.slots + self.hello.prefetch - len(self.assigned))
 
+    def on_gpu(self) -> list[Assigned]:
+        """What it draws just now: the newest of what has started. Older ones were drawn and were being stored."""
+        started = sorted(
+            (held for held in self.assigned.values() if held.started), key=lambda held: held.started_at or 0
+        )
+        return started[-self.hello.slots :]
+
     def can_draw(self, model: str) -> bool:
         return self.compatible and any(
             fact.kind == "checkpoint" and fact.name == model and not fact.problem for fact in self.hello.models

@@ -117,8 +117,12 @@ def _move_durably(source: Path, target: Path) -> None:
     except OSError:
         # Another file system (outbox on a RAM disk): copy beside the target, then rename, so no half file is ever seen.
         beside = target.with_name(target.name + ".part")
-        beside.write_bytes(source.read_bytes())
-        beside.replace(target)
+        try:
+            beside.write_bytes(source.read_bytes())
+            beside.replace(target)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
         source.unlink(missing_ok=True)
     with target.open("r+b") as file:
         os.fsync(file.fileno())

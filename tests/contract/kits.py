@@ -1,0 +1,63 @@
+"""What a transport brings to the contract suite. A new transport adds a kit to `KITS`; no test changes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Protocol
+
+from bot.dispatch.child import ChildCommand
+from bot.dispatch.pipe import PipeTimes, PipeTransport
+from bot.dispatch.transport import BotTransport
+
+CHECKOUT = Path(__file__).parents[2]
+WORKER = CHECKOUT / "tests" / "contract" / "stub_worker.py"
+
+
+class Kit(Protocol):
+    """Makes transports and treats their workers badly. `root` is the same for every transport of one test."""
+
+    def make(self, root: Path, names: tuple[str, ...]) -> BotTransport: ...
+    def signal(self, transport: BotTransport, worker: str, number: int) -> bool:
+        """False where that worker is not running just now."""
+        ...
+
+    def box(self, root: Path, worker: str) -> Path:
+        """Where results lie that the bot has not stored yet; empty once all is settled."""
+        ...
+
+
+class PipeKit:
+    times = PipeTimes(
+        assign_timeout_s=1.0, backoff_s=(0.05, 0.05, 0.05), redeliver_s=0.1, stop_grace_s=4.0, silence_s=30.0
+    )
+
+    def make(self, root: Path, names: tuple[str, ...]) -> PipeTransport:
+        command = ChildCommand(
+            argv=(sys.executable, str(WORKER), "--outbox", str(root / "outbox"), "--journal", str(root / "journal")),
+            log_file=root / "worker.log",
+            environment={"PYTHONPATH": str(CHECKOUT)},
+        )
+        return PipeTransport(command=command, names=names, outbox_dir=root / "outbox", times=self.times)
+
+    def signal(self, transport: BotTransport, worker: str, number: int) -> bool:
+        assert isinstance(transport, PipeTransport)
+        pid = transport.pids().get(worker)
+        if pid is None:
+            return False
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def box(self, root: Path, worker: str) -> Path:
+        return root / "outbox" / worker
+
+
+KITS: dict[str, Kit] = {"pipe": PipeKit()}
+KILL = signal.SIGKILL
+STOP = signal.SIGSTOP
+CONTINUE = signal.SIGCONT
