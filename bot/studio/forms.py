@@ -6,12 +6,14 @@ was open while the bot restarted still arrives.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 import discord
 
 from bot.domain.job import Job
+from bot.errors import UserFacingError
 from bot.i18n import Texts
 from bot.ui.client import Interaction
 from bot.ui.codec import Verb, encode
@@ -23,6 +25,7 @@ __all__ = ["edit_form", "fields_of", "parameters_line", "parameters_of", "sample
 
 TEXT_LIMIT = 4000
 """A TextInput's own limit."""
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 
 
 def shown_part(text: str) -> str:
@@ -119,8 +122,15 @@ def parameters_line(spec: JobSpec, *, seed: bool = True, count: bool = True) -> 
 
 
 def parameters_of(line: str) -> Mapping[str, str]:
-    """Lenient in the separator: people write one per line as well."""
-    return parse_fields(", ".join(part.strip().rstrip(",") for part in line.splitlines() if part.strip()))
+    """Lenient in the separator and the decimal point: people write one per line, and `5,5` where that is usual.
+
+    Raises UserFacingError (`parameters_unreadable`) for a text that holds no `key: value` at all.
+    """
+    joined = ", ".join(part.strip().rstrip(",") for part in line.splitlines() if part.strip())
+    found = parse_fields(_DECIMAL_COMMA.sub(".", joined))
+    if joined and not found:
+        raise UserFacingError("parameters_unreadable")
+    return found
 
 
 def fields_of(interaction: Interaction) -> dict[str, str]:

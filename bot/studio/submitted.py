@@ -10,13 +10,13 @@ from bot.domain import actions
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Action, Job
 from bot.domain.limits import Limits
-from bot.domain.mentions import neutral
+from bot.domain.mentions import neutral, spoken
 from bot.domain.parameters import Parameters
 from bot.domain.styles import make_style, style_from_spec
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.styles import Styles
-from bot.studio.forms import fields_of, parameters_of, shown_part
+from bot.studio.forms import fields_of, parameters_of, sampler_name, shown_part
 from bot.studio.intake import Intake
 from bot.studio.models import Models
 from bot.studio.pressed import Pressed
@@ -52,13 +52,13 @@ class Submitted:
 
     async def _edit(self, interaction: Interaction, job: Job, fields: Mapping[str, str]) -> None:
         origin = await self._pressed.origin(job)
-        wishes = _wishes(parameters_of(fields.get("parameters", "")))
-        changes = replace(
-            wishes,
-            sampler=fields.get("sampler") or None,
-            # A seed that was taken out of the field asks for a new one.
-            seed=-1 if wishes.seed is None else wishes.seed,
-        )
+        given = parameters_of(fields.get("parameters", ""))
+        wishes = _wishes(given)
+        chosen = fields.get("sampler") or None
+        if chosen is not None and (wishes.sampler is None or chosen != sampler_name(origin.spec)):
+            wishes = replace(wishes, sampler=chosen, schedule=None)
+        # A seed that was taken out of the field asks for a new one.
+        changes = replace(wishes, seed=-1 if wishes.seed is None else wishes.seed)
         built = actions.edit(
             origin.spec,
             prompt=_whole(fields.get("prompt", ""), origin.spec.prompt),
@@ -70,6 +70,9 @@ class Submitted:
         )
         texts = texts_for(str(interaction.locale))
         notes = [texts(f"note.{note.key}", **note.values) for note in built.notes]
+        ignored = [key for key in given if key.casefold() not in _USED]
+        if ignored:
+            notes.append(texts("note.parameters_ignored", names=", ".join(map(spoken, ignored))))
         if _tail(origin.spec.prompt) or _tail(origin.spec.negative_prompt):
             notes.append(texts("note.tail_kept"))
         await self._intake.begin(interaction, built.spec, Action.EDIT, source_image_id=job.source_image_id, notes=notes)
@@ -98,8 +101,14 @@ def _whole(typed: str, recorded: str) -> str:
     return typed + _tail(recorded)
 
 
+_USED = frozenset(
+    {"model", "size-1", "size-2", "steps", "cfg scale", "sampler", "schedule type", "clip skip", "seed", "count"}
+)
+"""A1111's keys that a form's parameter line is read for."""
+
+
 def _wishes(given: Mapping[str, str]) -> Parameters:
-    """A1111's keys, upper and lower case alike. Raises UserFacingError for what is no number or no known key."""
+    """Upper and lower case alike; other keys are the caller's to report. Raises UserFacingError for what is no number."""
     known = {key.casefold(): value.strip() for key, value in given.items()}
     return Parameters(
         checkpoint=known.get("model") or None,
@@ -107,6 +116,8 @@ def _wishes(given: Mapping[str, str]) -> Parameters:
         height=_number(known, "size-2"),
         steps=_number(known, "steps"),
         cfg_scale=_decimal(known, "cfg scale"),
+        sampler=known.get("sampler") or None,
+        schedule=known.get("schedule type") or None,
         clip_skip=_number(known, "clip skip"),
         seed=_number(known, "seed"),
         count=_number(known, "count"),

