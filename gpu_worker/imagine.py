@@ -170,6 +170,8 @@ def _sentence(error: EngineError) -> str:
         return f"The LoRA {name} cannot be used ({detail.get('problem')}); download it again as .safetensors."
     if "sampler" in detail:
         return f'Cannot draw with {detail["sampler"]} and {detail["schedule"]}; try --sampler "DPM++ 2M".'
+    if "network" in detail:
+        return f"Pincel draws with LoRAs, not with {detail['network']}; take its tag out of the prompt."
     if detail.get("reason") == "size":
         return f"{detail['width']} x {detail['height']} is too large; stay below {detail['limit_px']} pixels a side."
     if error.kind == "oom":

@@ -37,6 +37,9 @@ __all__ = ["DrawingCancelled", "Drawn", "Engine", "EngineError", "Hooks"]
 SOURCE_DEPTH_LIMIT = 8
 """How many redrawn sources may lie behind one another."""
 
+UNSUPPORTED_NETWORKS = frozenset({"hypernet"})
+"""Kinds that change the picture in A1111; tags of unknown kinds do nothing there and are left out here, too."""
+
 TWO_MODELS_VRAM_MB = 10_000
 """From here on two checkpoints of 2 GB stay loaded."""
 
@@ -96,8 +99,10 @@ class Engine:
         return int(torch.cuda.mem_get_info(self._device.torch_device)[0]) >> 20
 
     def prepare(self, checkpoint: str) -> None:
-        """Loads a checkpoint before a job asks for it. Raises EngineError as `draw` does."""
-        self._borrow(self._checkpoint_file(checkpoint))
+        """Loads a checkpoint, and starts to hash it, before a job asks for it. Raises EngineError as `draw` does."""
+        model = self._checkpoint_file(checkpoint)
+        self._hashes.start(model.weights)
+        self._borrow(model)
 
     def draw(self, spec: JobSpec, hooks: Hooks) -> list[Drawn]:
         """`spec.count` pictures. Raises EngineError and DrawingCancelled; every model is restored either way.
@@ -176,6 +181,10 @@ class Engine:
             detail = {"sampler": spec.sampler, "schedule": spec.schedule}
             raise EngineError("bad_input", f"cannot draw with {spec.sampler}, {spec.schedule}", detail)
         prompt, tags = parse_networks(spec.prompt)
+        foreign = next((tag for tag in tags if tag.kind.lower() in UNSUPPORTED_NETWORKS), None)
+        if foreign is not None:
+            detail = {"network": f"{foreign.kind}:{foreign.items[0]}", "reason": "network_kind"}
+            raise EngineError("bad_input", f"no networks of kind {foreign.kind}", detail)
         try:
             refs = lora_refs(tags)
         except NetworkTagError as error:

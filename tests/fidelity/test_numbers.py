@@ -135,10 +135,10 @@ def test_chunks(given, expected):
         assert sorted(set(chunk.weights)) == sorted(wanted["distinct_weights"])
 
 
-@pytest.mark.parametrize(("given", "expected"), vectors("emphasis_apply"))
+@pytest.mark.parametrize(
+    ("given", "expected"), vectors("emphasis_apply", only=lambda given: given["mode"] == "Original")
+)
 def test_emphasis(given, expected):
-    if given["mode"] != "Original":
-        pytest.skip("the other modes come with their setting")
     got = apply_emphasis(torch.tensor(given["z"]), torch.tensor(given["multipliers"]))
     np.testing.assert_allclose(got, expected, atol=1e-6)
 
@@ -148,17 +148,20 @@ def test_emphasis_that_cancels_the_mean_stays_finite():
 
 
 # Only "scale by" exists here: no resize to a given size, no old automatic first pass.
-@pytest.mark.parametrize(("given", "expected"), vectors("hires_target"))
+def _by_scale(given):
+    return not (given["hr_resize_x"] or given["hr_resize_y"] or given["use_old_hires_fix_width_height"])
+
+
+@pytest.mark.parametrize(("given", "expected"), vectors("hires_target", only=_by_scale))
 def test_hires_size(given, expected):
-    if given["hr_resize_x"] or given["hr_resize_y"] or given["use_old_hires_fix_width_height"]:
-        pytest.skip("another way of naming the size")
     assert list(hires_size(given["width"], given["height"], given["hr_scale"])) == expected["upscale_to"]
 
 
-@pytest.mark.parametrize(("given", "expected"), vectors("img2img_steps"))
+# The others follow img2img's own step rule, which comes with img2img.
+@pytest.mark.parametrize(
+    ("given", "expected"), vectors("img2img_steps", only=lambda given: given["explicit_steps"] is not None)
+)
 def test_exact_steps(given, expected):
-    if given["explicit_steps"] is None:
-        pytest.skip("img2img's own step rule")
     total, start = exact_steps(given["explicit_steps"], given["denoising_strength"])
     assert (total, start) == (expected["schedule_steps"], expected["sigma_slice_start"])
     sigmas = schedule_sigmas("Euler a", "Uniform", total, TABLE)[start:]

@@ -21,12 +21,12 @@ def load_folder(name: str, path: Path, device: Device) -> Checkpoint:
     """Raises EngineError `bad_model` for a folder that is damaged or incomplete."""
     lib = libraries()
     try:
-        vae = _part(lib.AutoencoderKL, path / "vae", device, "torch_dtype")
+        vae = _part(lib.AutoencoderKL, path / "vae", device)
         return Checkpoint(
             name=name,
-            unet=_part(lib.UNet2DConditionModel, path / "unet", device, "torch_dtype"),
+            unet=_part(lib.UNet2DConditionModel, path / "unet", device),
             vae=vae,
-            text_encoder=_part(lib.CLIPTextModel, path / "text_encoder", device, "dtype"),
+            text_encoder=_part(lib.CLIPTextModel, path / "text_encoder", device),
             tokenizer=load_tokenizer(path / "tokenizer"),
             latent_scale=float(vae.config.scaling_factor),
             table=_table(path / "scheduler" / "scheduler_config.json"),
@@ -43,7 +43,7 @@ def load_tokenizer(folder: Path) -> Any:
     return libraries().CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
 
 
-def _part(kind: Any, folder: Path, device: Device, dtype_name: str) -> Any:
+def _part(kind: Any, folder: Path, device: Device) -> Any:
     weights = folder_weights(folder)
     half = weights is not None and ".fp16." in weights.name
     network = kind.from_pretrained(
@@ -51,7 +51,7 @@ def _part(kind: Any, folder: Path, device: Device, dtype_name: str) -> Any:
         local_files_only=True,
         use_safetensors=True,
         variant="fp16" if half else None,
-        **{dtype_name: device.dtype},
+        dtype=device.dtype,
     )
     return network.to(device.torch_device).eval().requires_grad_(False)
 

@@ -157,6 +157,7 @@ def test_infotext_keeps_the_tag_and_names_the_hash(engine):
         ("<lora:style:much>", "bad_input", {"lora": "style", "reason": "lora_tag"}),
         ("<lora:real:1>", "bad_input", {"lora": "real", "reason": "lora_misfit"}),
         ("<lora:foreign:1>", "bad_input", {"lora": "foreign", "reason": "lora_misfit"}),
+        ("<hypernet:old:1>", "bad_input", {"network": "hypernet:old", "reason": "network_kind"}),
         ("<lora:broken:1>", "bad_model", {"lora": "broken", "problem": "corrupt"}),
     ],
 )

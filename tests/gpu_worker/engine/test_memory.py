@@ -95,3 +95,23 @@ def test_weights_that_give_no_numbers_fail_plainly(engine, checkpoint, monkeypat
     with pytest.raises(EngineError) as caught:
         draw(engine, **SMALL)
     assert caught.value.detail == {"reason": "not_finite"}
+
+
+def test_a_vae_that_fails_in_half_precision_is_run_in_full_and_put_back(engine, checkpoint, monkeypatch):
+    expected = draw(engine, **SMALL)[0]
+    decode, used = checkpoint.vae.decode, []
+
+    def overflowing(latents, **named):
+        used.append(checkpoint.vae.dtype)
+        scale = float("nan") if checkpoint.vae.dtype == torch.float16 else 1
+        return (decode(latents, **named)[0] * scale,)
+
+    monkeypatch.setattr(checkpoint.vae, "decode", overflowing)
+    checkpoint.vae.half()
+    try:
+        (drawn,) = draw(engine, **SMALL)
+        assert used == [torch.float16, torch.float32]
+        assert checkpoint.vae.dtype == torch.float16
+        assert abs(pixels(drawn) - pixels(expected)).max() <= 1
+    finally:
+        checkpoint.vae.float()
