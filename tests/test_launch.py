@@ -1,6 +1,7 @@
 """launch.py, run for real in a small checkout of its own; only uv, the way to the network, is a stub."""
 
 import ast
+import contextlib
 import importlib.util
 import json
 import os
@@ -246,6 +247,10 @@ def test_extras_add_up(ready):
     assert ready.uv_calls()[0][0][-4:] == ["--extra", "dev", "--extra", "gpu"]
     ready.launch()
     assert len(ready.uv_calls()) == 1
+    with (ready.root / "constraints.txt").open("a") as pins:
+        pins.write("colorama==0.4.6\n")
+    ready.launch()
+    assert ready.uv_calls()[1][0][-4:] == ["--extra", "dev", "--extra", "gpu"]
 
 
 def test_pips_settings_reach_uv(tree):
@@ -359,18 +364,21 @@ def test_listen_and_password_reach_the_bot(ready):
 def running(ready):
     """Starts the launcher on a bot that waits; gives (launcher, pid of the bot)."""
     ready.write("bot/__main__.py", WAITING_BOT)
-    started: list[subprocess.Popen[str]] = []
+    started: list[tuple[subprocess.Popen[str], int]] = []
 
     def start(**env):
         process = ready.start(**env)
-        started.append(process)
         word, pid = process.stdout.readline().split()
         assert word == "up"
-        return process, int(pid)
+        started.append((process, int(pid)))
+        return started[-1]
 
     yield start
-    for process in started:
+    for process, pid in started:
         process.kill()
+        # Nothing is left where a test fails; its own process group tells the bot from a stranger with a reused id.
+        with contextlib.suppress(OSError):
+            os.killpg(pid, signal.SIGKILL)
         process.communicate()
 
 
