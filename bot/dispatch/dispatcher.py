@@ -30,6 +30,7 @@ from bot.domain.job import Job, JobStatus, NewJob
 from bot.storage.database import StorageFullError
 from bot.storage.facts import Timings
 from bot.storage.jobs import Jobs, QueueRow
+from gpu_worker.language.models import default_checkpoint
 from gpu_worker.protocol import messages as m
 
 __all__ = ["Dispatcher", "Leases", "Listener", "Standing"]
@@ -193,6 +194,7 @@ class Dispatcher:
         if known is None:
             known = WorkerView(hello.worker, hello.boot, hello, self._clock(), planned_model=hello.loaded)
             self._workers[hello.worker] = known
+            await self._warm(known)
         known.hello = hello
         known.seen_at = self._clock()
         if not known.compatible:
@@ -201,6 +203,12 @@ class Dispatcher:
         await self._transport.send(hello.worker, m.Welcome(hb_s=self._leases.heartbeat_s, lease_s=self._leases.lease_s))
         await self._reconcile(known)
         self._changed()
+
+    async def _warm(self, view: WorkerView) -> None:
+        """A fresh worker loads the default checkpoint while it waits: the first picture need not pay for it."""
+        default = default_checkpoint(view.hello.models)
+        if view.hello.loaded is None and default is not None:
+            await self._transport.send(view.name, m.Prepare(worker=view.name, model=default))
 
     async def _reconcile(self, view: WorkerView) -> None:
         """Adopts what the worker really runs, and takes back what the table says it has but it does not know."""
