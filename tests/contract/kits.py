@@ -58,6 +58,7 @@ class PipeKit:
 
 
 KITS: dict[str, Kit] = {"pipe": PipeKit()}
-KILL = signal.SIGKILL
-STOP = signal.SIGSTOP
-CONTINUE = signal.SIGCONT
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows os.kill ends a process at once with any number
+STOP = getattr(signal, "SIGSTOP", 0)
+"""0 where a process cannot be stopped (Windows)."""
+CONTINUE = getattr(signal, "SIGCONT", 0)

@@ -10,6 +10,8 @@ import pytest
 from bot.domain.job import JobStatus
 from tests.contract.kits import CONTINUE, STOP
 
+needs_stop = pytest.mark.skipif(not STOP, reason="this system cannot stop a process")
+
 
 @pytest.fixture
 async def stopped(two) -> AsyncGenerator[tuple[object, str, str]]:
@@ -22,6 +24,7 @@ async def stopped(two) -> AsyncGenerator[tuple[object, str, str]]:
     two.kit.signal(two.transport, worker, CONTINUE)
 
 
+@needs_stop
 async def test_job_of_a_silent_worker_runs_elsewhere_and_its_late_result_is_dropped(stopped):
     two, job, worker = stopped
     await two.ended([job])
@@ -36,20 +39,21 @@ async def test_job_of_a_silent_worker_runs_elsewhere_and_its_late_result_is_drop
     await two.check_delivered_once([job, *more])
 
 
+@needs_stop
 async def test_other_jobs_go_on_while_one_worker_is_silent(stopped):
     two, job, _ = stopped
     others = [await two.submit() for _ in range(8)]
     assert set(await two.ended([job, *others])) == {JobStatus.DONE}
 
 
+@needs_stop
 async def test_worker_that_comes_back_in_time_keeps_its_job(farm):
     job = await farm.submit("label:x sleep:1.5")
     await farm.running(job)
     farm.kit.signal(farm.transport, "w1", STOP)
     async with asyncio.timeout(20):
-        while farm.dispatcher.workers:
+        while (await farm.job(job)).status is not JobStatus.QUEUED:
             await asyncio.sleep(0.02)
-    assert (await farm.job(job)).status is JobStatus.QUEUED
     farm.kit.signal(farm.transport, "w1", CONTINUE)
     assert await farm.ended([job]) == [JobStatus.DONE]
     # Nobody else had begun it, so what was paid for is kept, and silence is no crash.

@@ -35,12 +35,21 @@ async def test_first_done_of_any_attempt_wins_and_later_ones_are_dropped(desk):
     assert [tuple(row) for row in rows] == [(1, "silent"), (2, "withdrawn")]
 
 
-async def test_two_results_of_one_job_at_the_same_moment_leave_the_file_that_the_table_names(desk):
+async def test_two_results_of_one_job_at_the_same_moment_leave_the_file_that_the_table_names(desk, monkeypatch):
+    take = desk.images.take
+
+    async def slow(*values) -> None:
+        await take(*values)
+        await asyncio.sleep(0.05)  # time for the other one to put its file in the same place
+
+    monkeypatch.setattr(desk.images, "take", slow)
     job = await desk.submit()
     await desk.hello("w1")
-    await asyncio.gather(*(desk.done("w1", job, 1, bytes([n]) * 100_000) for n in range(6)))
+    await asyncio.gather(*(desk.done("w1", job, 1, bytes([n]) * 1000) for n in range(3)))
     (picture,) = await desk.images.of_job(job)
-    await desk.images.read(picture)  # raises where the file is another attempt's
+    await desk.images.read(picture)  # raises where the file is another result's
+    assert (await desk.job(job)).crashes == 0  # none took the other's file for a damaged one of its own
+    assert len(desk.transport.assigned) == 1
     assert desk.seen.ends == [job]
 
 
