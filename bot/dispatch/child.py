@@ -48,6 +48,8 @@ class Child:
         self._write_turn = asyncio.Lock()
         self.silence_s = math.inf
         """How long `frames` waits for the next byte before it takes the whole process for hung, and kills it."""
+        self.spoke = False
+        """It has said hello."""
 
     @classmethod
     async def spawn(cls, command: ChildCommand, name: str) -> Child:

@@ -158,7 +158,6 @@ class PipeTransport:
             self._tell_start_failure(name, str(error))
             return
         self._children[name] = child
-        spoke = False
         try:
             if self._stopping:
                 child.kill()
@@ -166,8 +165,8 @@ class PipeTransport:
             async with contextlib.aclosing(child.frames()) as frames:
                 async for raw in frames:
                     message = self._parse(raw, name)
-                    if isinstance(message, m.Hello) and not spoke:
-                        spoke = True
+                    if isinstance(message, m.Hello) and not child.spoke:
+                        child.spoke = True
                         child.silence_s = self._times.silence_s
                         # What the earlier life left counts before this one's word about what it runs.
                         await self._deliver_outbox(name)
@@ -185,10 +184,12 @@ class PipeTransport:
         words = await child.last_words()
         if not self._stopping:
             await self._on_gone(WorkerGone(name, f"its process ended with {code}: {words}"))
-            if not spoke:
+            if not child.spoke:
                 self._tell_start_failure(name, words)
 
     async def _close(self, child: Child) -> None:
+        if not child.spoke:
+            child.kill()  # it holds nothing yet, and reads no pipe before it has loaded its libraries
         with contextlib.suppress(OSError):
             await child.send(m.Drain())
         await child.close(self._times.stop_grace_s)
