@@ -37,11 +37,10 @@ class Queue(commands.Cog):
     async def queue(self, interaction: Interaction) -> None:
         """Only the asker sees it: their own jobs with a cancel button each, and how long the line is."""
         texts = texts_for(str(interaction.locale))
-        rows = await self._studio.jobs.queue()
         mine = await self._studio.jobs.waiting_of(UserId(interaction.user.id))
         standings = await self._studio.dispatcher.standings()
-        running = sum(1 for row in rows if row.status is JobStatus.ASSIGNED)
-        head = [texts("queue.title"), texts("queue.total", n=len(rows) - running, running=running)]
+        running = sum(1 for standing in standings.values() if standing.position == 0)
+        head = [texts("queue.title"), texts("queue.total", n=len(standings) - running, running=running)]
         state = self._studio.machine.state
         if state is not MachineState.READY:
             head.append(texts(f"queue.machine_{state.value}"))
@@ -52,9 +51,8 @@ class Queue(commands.Cog):
             box.add_item(discord.ui.TextDisplay(texts("queue.none_of_yours")))
         for job in mine[:SHOWN]:
             standing = standings.get(job.id)
-            position = standing.position if standing else None
             section: discord.ui.Section[discord.ui.LayoutView] = discord.ui.Section(
-                _line(job, position, texts),
+                _line(job, standing.position if standing else 1, texts),
                 accessory=in_layout(
                     button(Verb.CANCEL, job.id, texts("button.cancel"), style=discord.ButtonStyle.danger)
                 ),
@@ -111,9 +109,8 @@ def _here(job: Job, interaction: Interaction) -> bool:
     return job.guild_id is not None and job.guild_id == interaction.guild_id
 
 
-def _line(job: Job, position: int | None, texts: Texts) -> str:
-    running = job.status is JobStatus.ASSIGNED
-    state = texts("queue.running") if running else texts("queue.position", position=position or 1)
+def _line(job: Job, position: int, texts: Texts) -> str:
+    state = texts("queue.position", position=position) if position else texts("queue.running")
     return f"{state} · {neutral(_short(job))}"
 
 

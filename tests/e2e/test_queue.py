@@ -12,19 +12,20 @@ async def cancelled(visitor, card_id):
 
 
 async def running(visitor, card_id):
-    return await visitor.shown("general", card_id, lambda m: "Drawing" in m.text, 60)
+    return await visitor.shown("general", card_id, lambda m: "Drawing" in m.text)
 
 
 async def test_cancel_of_running_and_waiting_jobs_by_their_owner(member):
     first = await member.begin(prompt="a running cat", **LONG)
     second = await member.begin(prompt="a waiting cat", **LONG)
     third = await member.begin(prompt="a cat in line", **LONG)
+    await running(member, first)
     card = await member.shown("general", third, lambda m: "position 2 of 2" in m.text, 30)
     assert "Queued" in card.text
     listed = await member.shown("general", (await member.slash("general", "queue")).message_id, lambda m: True, 5)
     assert "a running cat" in listed.text
     assert "a cat in line" in listed.text
-    assert "2 jobs wait, 1 running" in listed.text
+    assert "2 jobs are waiting, 1 running" in listed.text
 
     # By the button on its card, and by the one in the list.
     assert "Cancelled." in await member.told(await member.click(card, "Cancel"))
@@ -34,10 +35,9 @@ async def test_cancel_of_running_and_waiting_jobs_by_their_owner(member):
     await member.click(listed, f"v1:cancel:{job}")
     await cancelled(member, second)
     # Running: it stops within a step, and /cancel without a choice takes the newest.
-    await running(member, first)
     assert "a running cat" in await member.told(await member.slash("general", "cancel"))
     await cancelled(member, first)
-    assert member.rows("SELECT 1 FROM images WHERE job_id = ?", member.job(first)["id"]) == []
+    assert member.images(first) == []
     assert "None of your jobs" in await member.told(await member.slash("general", "cancel"))
 
 
@@ -87,12 +87,12 @@ async def test_one_person_may_queue_only_so_much(member, moderator):
         refused = await member.slash("general", "imagine", {"prompt": "one too many"})
         assert "already have 10 jobs waiting" in await member.told(refused)
         # Somebody else is not kept out by it, and comes before most of them.
-        card_id = await moderator.begin(prompt="my turn", steps=2, count=1)
-        await moderator.shown("general", card_id, lambda m: True, 5)
+        theirs = await moderator.begin(prompt="my turn", steps=2, count=1)
+        await moderator.shown("general", theirs, lambda m: True, 5)
         standing = await moderator.told(await moderator.slash("general", "queue"))
         assert "my turn" in standing
     finally:
         for card_id in begun:
             await member.slash("general", "cancel", {"job": member.job(card_id)["id"]})
-    await moderator.shown("general", card_id)
+    await moderator.shown("general", theirs)
     await asyncio.gather(*(cancelled(member, each) for each in begun))

@@ -87,13 +87,18 @@ class Visitor(Person):
     def job(self, card: SeenMessage | str) -> sqlite3.Row:
         message_id = card if isinstance(card, str) else card.id
         sql = "SELECT * FROM jobs WHERE message_id = ? ORDER BY created_at DESC LIMIT 1"
-        (row,) = self.product.rows(sql, int(message_id))
-        return row
+        # The id of a message is stored right after it was sent, so somebody who sees it may be a moment too early.
+        for _ in range(100):
+            rows = self.product.rows(sql, int(message_id))
+            if rows:
+                return rows[0]
+            time.sleep(0.05)
+        raise LookupError(f"no job has the message {message_id}")
 
     def spec(self, card: SeenMessage | str) -> dict[str, Any]:
         return json.loads(self.job(card)["spec"])
 
-    def images(self, card: SeenMessage) -> list[sqlite3.Row]:
+    def images(self, card: SeenMessage | str) -> list[sqlite3.Row]:
         return self.product.rows("SELECT * FROM images WHERE job_id = ? ORDER BY idx", self.job(card)["id"])
 
     def files(self, card: SeenMessage) -> list[Path]:
