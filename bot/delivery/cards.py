@@ -17,7 +17,7 @@ from bot.delivery.machine import MachineState
 from bot.delivery.progress_state import ProgressState
 from bot.dispatch.dispatcher import Standing
 from bot.domain.job import Action, Image, Job
-from bot.domain.mentions import neutral
+from bot.domain.mentions import neutral, spoken
 from bot.i18n import Texts, texts_for
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
@@ -155,13 +155,15 @@ def failed_card(job: Job) -> discord.ui.LayoutView:
 
 
 def failure_sentence(job: Job, texts: Texts) -> str:
+    """The most exact sentence there is: by kind and reason, by kind and what it is about, by kind."""
     kind = job.failure_kind or "other"
-    detail = {key: neutral(str(value)) for key, value in job.failure_detail.items()}
-    detail.setdefault("model", neutral(job.model))
-    if "lora" in detail and texts.has(f"failure.{kind}_lora"):
-        kind += "_lora"
-    key = f"failure.{kind}"
-    return texts(key if texts.has(key) else "failure.other", **detail)
+    detail = {key: spoken(str(value)) for key, value in job.failure_detail.items()}
+    detail.setdefault("lora", "?")
+    keys = [f"failure.{kind}_{job.failure_detail.get('reason', '')}", f"failure.{kind}"]
+    if "lora" in job.failure_detail:
+        keys.insert(1, f"failure.{kind}_lora")
+    found = next((key for key in keys if texts.has(key)), "failure.other")
+    return texts(found, **{**detail, "model": spoken(job.model)})
 
 
 def cancelled_card(job: Job) -> discord.ui.LayoutView:
