@@ -146,6 +146,7 @@ async def _keep(playground: PlaygroundProcess, stopping: asyncio.Event) -> None:
         while True:
             try:
                 await playground.start()
+                _greet(playground.endpoints.page)  # the key in its address is a new one
                 break
             except (StartupError, OSError) as error:
                 log.error("the playground does not start (%s); it is tried again", error)

@@ -102,6 +102,17 @@ class Product:
             time.sleep(0.05)
         raise AssertionError(f"the product did not start (exit code {self.process.poll()}):\n{self.output}")
 
+    def wait_for_another_page(self) -> None:
+        """A playground that was started again has a new key in its address."""
+        deadline = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < deadline:
+            newest = _PAGE.findall(self.output)[-1]
+            if newest != self.page:
+                self.page = newest
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"no other page was printed:\n{self.output}")
+
     # --- its end ------------------------------------------------------------------------------------------------------
 
     def ended(self, within_s: float = READY_WITHIN_S) -> int:
@@ -121,13 +132,13 @@ class Product:
         except psutil.NoSuchProcess:
             return []
 
-    def child(self, module: str, *, other_than: int = 0) -> psutil.Process:
+    def child(self, module: str) -> psutil.Process:
         """The child process `python -m <module>`, waited for."""
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline:
             for process in self.tree()[1:]:
                 with contextlib.suppress(psutil.Error):
-                    if module in process.cmdline() and process.pid != other_than:
+                    if module in process.cmdline():
                         return process
             time.sleep(0.02)
         raise AssertionError(f"no {module} runs")
