@@ -30,6 +30,8 @@ RUNNING_EVERY_S = 1.1
 """Discord lets about five edits per five seconds through for one message."""
 QUEUED_EVERY_S = 4.0
 EDITS_AT_ONCE = 6
+QUEUED_PER_TICK = 2
+"""Cards that only wait, begun in one tick: the edits of a long queue would compete with the answers to new jobs."""
 
 
 @dataclass
@@ -122,9 +124,11 @@ class CardEditor:
             and (watched.task is None or watched.task.done())
             and now - watched.last_edit >= (QUEUED_EVERY_S if watched.state is None else RUNNING_EVERY_S)
         ]
+        due.sort(key=lambda item: item[1].last_edit)
         # Running cards first: somebody is watching them.
-        due.sort(key=lambda item: (item[1].state is None, item[1].last_edit))
-        for job_id, watched in due[: max(0, EDITS_AT_ONCE - busy)]:
+        running = [item for item in due if item[1].state is not None]
+        queued = [item for item in due if item[1].state is None]
+        for job_id, watched in [*running, *queued[:QUEUED_PER_TICK]][: max(0, EDITS_AT_ONCE - busy)]:
             watched.dirty = False
             watched.last_edit = now
             watched.task = asyncio.create_task(self._edit(job_id, watched), name=f"edit-{job_id}")

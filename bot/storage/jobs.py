@@ -59,39 +59,42 @@ class Jobs:
     async def add(self, new: NewJob) -> tuple[JobId, bool]:
         """Commits the job as queued. Returns its id and True; for a repeated interaction the first one's and False."""
         now = time.time()
-        async with self._db.write() as tx:
-            if new.interaction_id is not None:
-                earlier = await _value(tx, "SELECT id FROM jobs WHERE interaction_id = ?", (new.interaction_id,))
-                if earlier is not None:
-                    return JobId(earlier), False
-            await tx.execute(
-                "INSERT INTO users (id, locale, first_seen_at) VALUES (?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET locale = excluded.locale",
-                (new.user_id, new.locale, now),
-            )
-            await tx.execute(
-                "INSERT INTO jobs (id, interaction_id, parent_id, action, source_image_id, lane, user_id, guild_id, "
-                "channel_id, locale, reply_to_id, token, token_expires_at, spec, model, work_units, status, "
-                "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    new.id, new.interaction_id, new.parent_id, new.action, new.source_image_id, new.lane, new.user_id,
-                    new.guild_id, new.channel_id, new.locale, new.reply_to_id,
-                    new.grant.token if new.grant else None, new.grant.expires_at if new.grant else None,
-                    new.spec.model_dump_json(), new.spec.checkpoint, work_units(new.spec), JobStatus.QUEUED, now,
-                ),
-            )  # fmt: skip
-        return new.id, True
+        insert = (
+            "INSERT INTO jobs (id, interaction_id, parent_id, action, source_image_id, lane, user_id, guild_id, "
+            "channel_id, locale, reply_to_id, token, token_expires_at, spec, model, work_units, status, "
+            "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (interaction_id) DO NOTHING RETURNING id"
+        )
+        values = (
+            new.id, new.interaction_id, new.parent_id, new.action, new.source_image_id, new.lane, new.user_id,
+            new.guild_id, new.channel_id, new.locale, new.reply_to_id,
+            new.grant.token if new.grant else None, new.grant.expires_at if new.grant else None,
+            new.spec.model_dump_json(), new.spec.checkpoint, work_units(new.spec), JobStatus.QUEUED, now,
+        )  # fmt: skip
+        if await self._db.one("SELECT 1 FROM users WHERE id = ? AND locale = ?", (new.user_id, new.locale)):
+            added = await self._db.write_one(insert, values)
+        else:
+            async with self._db.write() as tx:
+                await tx.execute(
+                    "INSERT INTO users (id, locale, first_seen_at) VALUES (?, ?, ?) "
+                    "ON CONFLICT (id) DO UPDATE SET locale = excluded.locale",
+                    (new.user_id, new.locale, now),
+                )
+                added = list(await tx.execute_fetchall(insert, values))
+        if added:
+            return new.id, True
+        earlier = await self._db.one("SELECT id FROM jobs WHERE interaction_id = ?", (new.interaction_id,))
+        assert earlier is not None, "rows of jobs are never deleted"
+        return JobId(earlier["id"]), False
 
     async def set_message(self, job_id: JobId, message_id: MessageId) -> None:
-        async with self._db.write() as tx:
-            await tx.execute("UPDATE jobs SET message_id = ? WHERE id = ?", (message_id, job_id))
+        await self._db.write_one("UPDATE jobs SET message_id = ? WHERE id = ?", (message_id, job_id))
 
     async def set_grant(self, job_id: JobId, grant: TokenGrant | None) -> None:
-        async with self._db.write() as tx:
-            await tx.execute(
-                "UPDATE jobs SET token = ?, token_expires_at = ? WHERE id = ?",
-                (grant.token if grant else None, grant.expires_at if grant else None, job_id),
-            )
+        await self._db.write_one(
+            "UPDATE jobs SET token = ?, token_expires_at = ? WHERE id = ?",
+            (grant.token if grant else None, grant.expires_at if grant else None, job_id),
+        )
 
     # --- changing state -----------------------------------------------------------------------------------------------
 
@@ -240,8 +243,7 @@ class Jobs:
             return JobStatus(status) if status is not None else None
 
     async def told(self, job_id: JobId) -> None:
-        async with self._db.write() as tx:
-            await tx.execute("UPDATE jobs SET told_at = ? WHERE id = ?", (time.time(), job_id))
+        await self._db.write_one("UPDATE jobs SET told_at = ? WHERE id = ?", (time.time(), job_id))
 
     async def save_partial(
         self, job_id: JobId, n: int, attempt: int, outputs: Sequence[Mapping[str, Any]], state: bytes | None
