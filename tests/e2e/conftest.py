@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bot.playground.child import PlaygroundProcess
+from tests.e2e.local_discord import LocalDiscord
 from tests.e2e.product import Product
 
 
@@ -63,7 +63,7 @@ def own_product(tmp_path):
 
 
 @pytest.fixture
-async def playground(tmp_path):
-    """A playground of the test's own, which it may kill; point a product at its endpoints."""
-    async with PlaygroundProcess(tmp_path / "playground") as process:
-        yield process
+def local_discord(tmp_path):
+    found = LocalDiscord(tmp_path / "discord")
+    yield found
+    found.stop()

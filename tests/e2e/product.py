@@ -21,7 +21,7 @@ import psutil
 from bot.playground.redirect import Endpoints
 from tests.e2e.visitor import Visitor
 
-__all__ = ["CHECKOUT", "Product"]
+__all__ = ["Product"]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 READY_WITHIN_S = 60.0

@@ -55,9 +55,9 @@ async def test_everything_killed_then_interrupted_then_finished(own_product):
         assert len(product.rows("SELECT 1 FROM images")) == 2 + 4 * len(begun)
 
 
-async def test_only_the_bot_dies(own_product, playground):
+async def test_only_the_bot_dies(own_product, local_discord):
     """Discord and its people stay; the worker finishes what it draws and hands it over."""
-    product = own_product(playground.endpoints).start()
+    product = own_product(local_discord.start()).start()
     async with product.person() as member:
         card = await member.imagine(prompt="a card from before", seed=9, steps=3, count=1)
         form = await member.click(card, "Edit")
@@ -85,9 +85,9 @@ async def test_only_the_bot_dies(own_product, playground):
         # Now Discord goes away and comes back.
         during = await member.begin(prompt="drawn while away", steps=30, count=2)
         await drawing(member, during)
-        await playground.kill()
+        local_discord.kill()
         await asyncio.sleep(1)
-        product.page = (await playground.start()).page
+        product.page = local_discord.start().page
     async with product.person() as member:
         assert finished(await member.shown("general", during))
         again = await member.press(await member.message("general", during), "Reroll")
