@@ -6,6 +6,7 @@ buttons in a row because narrow phones wrap the fifth.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Sequence
@@ -158,12 +159,15 @@ def failure_sentence(job: Job, texts: Texts) -> str:
     """The most exact sentence there is: by kind and reason, by kind and what it is about, by kind."""
     kind = job.failure_kind or "other"
     detail = {key: spoken(str(value)) for key, value in job.failure_detail.items()}
-    detail.setdefault("lora", "?")
     keys = [f"failure.{kind}_{job.failure_detail.get('reason', '')}", f"failure.{kind}"]
     if "lora" in job.failure_detail:
         keys.insert(1, f"failure.{kind}_lora")
-    found = next((key for key in keys if texts.has(key)), "failure.other")
-    return texts(found, **{**detail, "model": spoken(job.model)})
+    values = {**detail, "model": spoken(job.model)}
+    for key in keys:
+        # A worker of another version may name a reason without the values that our sentence for it shows.
+        with contextlib.suppress(KeyError):
+            return texts(key, **values)
+    return texts("failure.other", **values)
 
 
 def cancelled_card(job: Job) -> discord.ui.LayoutView:
