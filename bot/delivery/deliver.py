@@ -97,7 +97,10 @@ class Deliverer:
             job_id, tries = await self._queue.get()
             try:
                 await self._deliver(job_id)
-            except Exception:
+            except Exception as error:
+                if isinstance(error, discord.HTTPException) and error.status == 400:
+                    log.exception("Discord does not take the card of job %s, so it is not delivered", job_id)
+                    continue
                 delay_s = RETRY_S[min(tries, len(RETRY_S) - 1)]
                 log.exception("job %s could not be delivered yet; it is tried again in %g s", job_id, delay_s)
                 self._spawn(self._later(job_id, tries + 1, delay_s), f"deliver-later-{job_id}")

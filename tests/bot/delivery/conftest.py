@@ -1,14 +1,21 @@
-"""Jobs and pictures to make cards of."""
+"""Jobs and pictures to make cards of, and a real client at a local Discord to send them with."""
 
 import io
 import time
 
+import discord
+import discord.asset
+import discord.gateway
+import discord.http
 import pytest
 from PIL import Image as Pillow
 from PIL import PngImagePlugin
 
 from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, UserId
 from bot.domain.job import Action, Image, Job, JobStatus, Lane
+from bot.playground.clock import WallClock
+from bot.playground.redirect import point_discord_at
+from bot.playground.server import Options, serve
 from gpu_worker.protocol.specs import Txt2Img
 
 
@@ -52,3 +59,50 @@ def make_png():
         return out.getvalue()
 
     return make
+
+
+@pytest.fixture
+def clock():
+    return WallClock()
+
+
+@pytest.fixture
+async def playground(tmp_path, clock):
+    async with serve(Options(tmp_path / "playground"), clock) as running:
+        yield running
+
+
+@pytest.fixture
+def pointed(playground, monkeypatch):
+    """discord.py talks to the playground; undone at the end."""
+    gateway = discord.gateway.DiscordWebSocket
+    monkeypatch.setattr(discord.http.Route, "BASE", discord.http.Route.BASE)
+    monkeypatch.setattr(gateway, "DEFAULT_GATEWAY", gateway.DEFAULT_GATEWAY)
+    monkeypatch.setattr(discord.asset.Asset, "BASE", discord.asset.Asset.BASE)
+    point_discord_at(playground.endpoints)
+
+
+@pytest.fixture
+async def client(playground, pointed):
+    """Logged in, not connected: all that sending needs."""
+    async with discord.Client(intents=discord.Intents.none(), allowed_mentions=discord.AllowedMentions.none()) as made:
+        await made.login(playground.endpoints.token)
+        yield made
+
+
+@pytest.fixture
+def channel_id(playground):
+    def find(name):
+        return next(found.id for found in playground.world.discord.channels.values() if found.name == name)
+
+    return find
+
+
+@pytest.fixture
+def messages(playground):
+    """What lies in a channel, oldest first."""
+
+    def find(channel_id):
+        return list(playground.world.discord.messages[channel_id].values())
+
+    return find
