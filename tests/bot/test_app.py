@@ -1,0 +1,148 @@
+"""The client: which commands it has, how they read in each language, and that Discord is told only of changes."""
+
+import re
+from pathlib import Path
+
+import discord
+import pytest
+
+from bot.app import EXTENSIONS, CatalogueTranslator, create_bot
+from bot.playground.child import PlaygroundProcess
+from bot.playground.redirect import point_discord_at
+from bot.settings import Settings
+from bot.storage.database import open_database
+from bot.studio import StudioParts
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class NoWorkers:
+    """A transport with nobody at the other end."""
+
+    connected = True
+
+    async def start(self, on_message, on_gone): ...
+    async def stop(self): ...
+    async def settled(self, message): ...
+    async def send(self, worker, message): ...
+
+
+@pytest.fixture
+async def parts(tmp_path, monkeypatch):
+    monkeypatch.setenv("PINCEL_DATA", str(tmp_path))
+    database = await open_database(tmp_path / "pincel.sqlite")
+    yield StudioParts(Settings(), database, NoWorkers())
+    await database.close()
+
+
+@pytest.fixture
+async def bot(parts):
+    async with create_bot(parts) as made:
+        yield made
+
+
+@pytest.fixture
+async def payloads(bot):
+    """What Discord would be sent, by command name."""
+    await bot.tree.set_translator(CatalogueTranslator())
+    for extension in EXTENSIONS:
+        await bot.load_extension(extension)
+    found = [await c.get_translated_payload(bot.tree, bot.tree.translator) for c in bot.tree.get_commands()]
+    return {payload["name"]: payload for payload in found}
+
+
+def every_part(payload):
+    """The command, its sub-commands, its options."""
+    yield payload
+    for option in payload.get("options", []):
+        yield from every_part(option)
+
+
+def characters(part, locale):
+    """Of the 8000 that a command may have: name, description and values of it and everything in it."""
+    total = 0
+    for each in every_part(part):
+        for key in ("name", "description"):
+            total += len((each.get(f"{key}_localizations") or {}).get(locale, each[key]))
+        for choice in each.get("choices", []):
+            total += len((choice.get("name_localizations") or {}).get(locale, choice["name"])) + len(
+                str(choice["value"])
+            )
+    return total
+
+
+async def test_the_commands_there_are(payloads):
+    assert set(payloads) == {"imagine", "style", "queue", "cancel", "help"}
+    assert {option["name"] for option in payloads["style"]["options"]} == {"save", "list", "show", "rename", "delete"}
+
+
+async def test_every_name_and_description_exists_in_spanish_and_fits(payloads):
+    for payload in payloads.values():
+        for part in every_part(payload):
+            names = {"en": part["name"], **(part["name_localizations"] or {})}
+            descriptions = {"en": part["description"], **(part["description_localizations"] or {})}
+            for locale in ("en", "es-ES", "es-419"):
+                assert re.fullmatch(r"[-_\w]{1,32}", names[locale]), (locale, part["name"])
+                assert names[locale] == names[locale].lower()
+                assert 1 <= len(descriptions[locale]) <= 100, (locale, part["name"])
+            assert len(part.get("options", [])) <= 25
+            for choice in part.get("choices", []):
+                assert 1 <= len(choice["name"]) <= 100
+            assert len(part.get("choices", [])) <= 25
+        for locale in ("en-US", "es-ES"):
+            assert characters(payload, locale) <= 8000
+
+
+async def test_no_two_options_of_a_command_share_a_name_in_any_language(payloads):
+    for payload in payloads.values():
+        for part in every_part(payload):
+            for locale in ("en-US", "es-ES", "es-419"):
+                names = [(o.get("name_localizations") or {}).get(locale, o["name"]) for o in part.get("options", [])]
+                assert len(set(names)) == len(names), (part["name"], locale, names)
+
+
+async def test_commands_work_in_servers_and_direct_messages_and_ask_for_no_privilege(bot, payloads):
+    for payload in payloads.values():
+        assert set(payload["contexts"]) == {0, 1, 2}
+        assert set(payload["integration_types"]) == {0, 1}
+    intents = bot.intents
+    assert not intents.members
+    assert not intents.presences
+    assert not intents.message_content
+    mentions = bot.allowed_mentions
+    assert not any((mentions.everyone, mentions.users, mentions.roles, mentions.replied_user))
+
+
+async def test_loading_all_cogs_twice_clashes_with_nothing_but_themselves(bot, payloads):
+    names = [command.qualified_name for command in bot.tree.walk_commands()]
+    assert len(set(names)) == len(names)
+    assert len(names) == 10
+
+
+def test_extensions_are_all_there_is_in_cogs():
+    found = {f"cogs.{path.stem}" for path in (CHECKOUT / "cogs").glob("*.py") if path.stem != "__init__"}
+    assert found == set(EXTENSIONS)
+
+
+async def test_commands_are_sent_only_when_they_have_changed(tmp_path, bot, monkeypatch, caplog):
+    gateway = discord.gateway.DiscordWebSocket
+    monkeypatch.setattr(discord.http.Route, "BASE", discord.http.Route.BASE)
+    monkeypatch.setattr(gateway, "DEFAULT_GATEWAY", gateway.DEFAULT_GATEWAY)
+    monkeypatch.setattr(discord.asset.Asset, "BASE", discord.asset.Asset.BASE)
+    async with PlaygroundProcess(tmp_path / "playground") as playground:
+        point_discord_at(playground.endpoints)
+        await bot.login(playground.endpoints.token)  # its setup_hook sends them the first time
+        assert await bot.sync_if_changed(bot.studio.facts) is False
+        bot.tree.remove_command("help")
+        assert await bot.sync_if_changed(bot.studio.facts) is True
+        assert await bot.sync_if_changed(bot.studio.facts) is False
+        # Another application is another list.
+        await bot.studio.facts.put(f"commands:{bot.application_id}:global", "of another time")
+        assert await bot.sync_if_changed(bot.studio.facts) is True
+
+
+async def test_no_warning_of_missing_voice_libraries(parts, monkeypatch, caplog):
+    monkeypatch.setattr(discord.VoiceClient, "warn_nacl", True)
+    monkeypatch.setattr(discord.VoiceClient, "warn_dave", True)
+    async with create_bot(parts):
+        assert not [record for record in caplog.records if "voice" in record.getMessage()]
