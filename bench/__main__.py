@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--requests", type=int, default=200, help="how many /imagine are sent")
     parser.add_argument("--seconds", type=float, default=10.0, help="over which time")
     parser.add_argument("--pairs", type=int, default=7, help="how often the pictures are compared")
+    parser.add_argument("--steps", type=int, default=20, help="denoising steps of each picture")
     parser.add_argument("--imports", type=int, default=7, help="how often the imports are timed")
     options = parser.parse_args(arguments)
     try:
@@ -63,7 +64,7 @@ async def _measure(options: argparse.Namespace) -> tuple[dict[str, object], list
                 figures += later
             if "pictures" in options.only:
                 _say(f"pictures, {options.pairs} rounds")
-                found, drawn_with = await pictures.measure(product, options.pairs)
+                found, drawn_with = await pictures.measure(product, options.pairs, options.steps)
                 figures += found
                 machine |= drawn_with
     return machine, figures

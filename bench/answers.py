@@ -67,7 +67,7 @@ async def measure(product: Product, load: Load) -> list[Figure]:
 async def _keep_busy(product: Product, people: list[Person]) -> None:
     """Enough drawing to outlast the requests, and the first of it under way."""
     for person in people[:FILLERS]:
-        large = {"width": 512, "height": 512, "steps": 150, "count": 4}  # small pictures do not fill two cores
+        large = {"width": 512, "height": 512, "steps": 150, "count": 1}  # small pictures do not fill two cores
         await person.slash(CHANNEL, "imagine", {"prompt": PROMPT, **large})
     deadline = time.monotonic() + BEGIN_WITHIN_S
     while True:

@@ -30,12 +30,13 @@ SPEC = Txt2Img(
 CARD_WITHIN_S = 120.0
 
 
-async def measure(product: Product, pairs: int) -> tuple[list[Figure], dict[str, object]]:
+async def measure(product: Product, pairs: int, steps: int) -> tuple[list[Figure], dict[str, object]]:
     """`pairs` rounds of product, pipeline, engine, pipeline, so that a slow second of the machine hits all alike.
 
     Each round's product and engine are divided by the mean of its two pipelines. Also returned: what draws.
     """
-    async with _straight() as straight, _onlooker(product) as onlooker:
+    spec = SPEC.model_copy(update={"steps": steps})
+    async with _straight(spec) as straight, _onlooker(product, spec) as onlooker:
         drawn_with = json.loads(await straight.line())
         # Models loaded, caches filled, on every side.
         await onlooker.picture_s(1)
@@ -48,7 +49,7 @@ async def measure(product: Product, pairs: int) -> tuple[list[Figure], dict[str,
             engine_s = await straight.draw_s("engine", seed)
             second_s = await straight.draw_s("pipeline", seed)
             rounds.append((whole_s, engine_s, (first_s + second_s) / 2))
-    topic = f"Four demo pictures, medians of {pairs}"
+    topic = f"Four demo pictures, {steps} steps, medians of {pairs}"
     whole, engine, pipeline = ([r[i] for r in rounds] for i in range(3))
     ratios = [w / p for w, p in zip(whole, pipeline, strict=True)]
     figures = [
@@ -81,10 +82,10 @@ class _Straight:
 
 
 @contextlib.asynccontextmanager
-async def _straight() -> AsyncIterator[_Straight]:
+async def _straight(spec: Txt2Img) -> AsyncIterator[_Straight]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.straight",
-        "--spec", SPEC.model_dump_json(), "--demo", str(CHECKOUT / "data" / "demo" / "sd-mini"),
+        "--spec", spec.model_dump_json(), "--demo", str(CHECKOUT / "data" / "demo" / "sd-mini"),
         # As the worker sets it for itself.
         cwd=CHECKOUT, env=clean_environment(OMP_WAIT_POLICY="PASSIVE"),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -100,8 +101,9 @@ async def _straight() -> AsyncIterator[_Straight]:
 class _Onlooker:
     """Somebody at the page who types the command and looks until the pictures are there."""
 
-    def __init__(self, person: Person) -> None:
+    def __init__(self, person: Person, spec: Txt2Img) -> None:
         self._person = person
+        self._spec = spec
         self._events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
     async def follow(self, live: aiohttp.ClientWebSocketResponse) -> None:
@@ -112,10 +114,11 @@ class _Onlooker:
 
     async def picture_s(self, seed: int) -> float:
         """From sending the command until the card shows its pictures and their files have arrived."""
+        spec = self._spec
         options: dict[str, object] = {
-            "prompt": SPEC.prompt, "negative": SPEC.negative_prompt, "checkpoint": SPEC.checkpoint,
-            "width": SPEC.width, "height": SPEC.height, "steps": SPEC.steps, "cfg": SPEC.cfg_scale,
-            "sampler": f"{SPEC.sampler} {SPEC.schedule}", "seed": seed, "count": SPEC.count,
+            "prompt": spec.prompt, "negative": spec.negative_prompt, "checkpoint": spec.checkpoint,
+            "width": spec.width, "height": spec.height, "steps": spec.steps, "cfg": spec.cfg_scale,
+            "sampler": f"{spec.sampler} {spec.schedule}", "seed": seed, "count": spec.count,
         }  # fmt: skip
         started = time.perf_counter()
         answer = await self._person.slash(CHANNEL, "imagine", options)
@@ -131,12 +134,12 @@ class _Onlooker:
                 raise RuntimeError("the page's connection ended")
             if event.get("id") == message_id and event["t"] == "message":
                 seen = SeenMessage(event["message"])
-                if "U1" in seen.labels and len(seen.media) == SPEC.count:
+                if "U1" in seen.labels and len(seen.media) == self._spec.count:
                     return seen
 
 
 @contextlib.asynccontextmanager
-async def _onlooker(product: Product) -> AsyncIterator[_Onlooker]:
+async def _onlooker(product: Product, spec: Txt2Img) -> AsyncIterator[_Onlooker]:
     page = URL(product.page)
     async with contextlib.AsyncExitStack() as stack:
         person = await stack.enter_async_context(await Person.enter(product.page, "Member"))
@@ -147,7 +150,7 @@ async def _onlooker(product: Product) -> AsyncIterator[_Onlooker]:
             response.raise_for_status()
         address = page.with_path("/page/live").with_query(user=person.user_id)
         live = await stack.enter_async_context(session.ws_connect(address))
-        onlooker = _Onlooker(person)
+        onlooker = _Onlooker(person, spec)
         following = asyncio.create_task(onlooker.follow(live), name="bench-onlooker")
         try:
             yield onlooker
