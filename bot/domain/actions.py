@@ -34,8 +34,8 @@ Strength = Literal["subtle", "strong"]
 VARIATION_STRENGTHS: dict[Strength, float] = {"subtle": 0.12, "strong": 0.35}
 """Variation strengths in A1111's sense: the pose stays with the first, the layout with the second."""
 VARIATIONS = 4
-UPSCALE = Hires(scale=2.0, upscaler="Lanczos", denoising_strength=0.45)
-"""Enough denoising to draw detail at the new size, too little to move things."""
+UPSCALE = Hires(scale=2.0, upscaler="Lanczos", denoising_strength=0.35)
+"""Enough denoising to draw detail at the new size, too little to move things; a checkpoint may know better."""
 
 
 def picture_spec(spec: Txt2Img, index: int) -> Txt2Img:
@@ -79,15 +79,25 @@ def first_pass(spec: Txt2Img) -> Txt2Img:
     return spec.model_copy(update={"hires": None})
 
 
-def upscale(spec: Txt2Img, index: int, source: Source, limits: Limits = DEFAULT_LIMITS) -> Txt2Img:
+def upscale(
+    spec: Txt2Img,
+    index: int,
+    source: Source,
+    limits: Limits = DEFAULT_LIMITS,
+    facts: Sequence[ModelFact] = (),
+) -> Txt2Img:
     """A second pass at twice the size over picture `index`, which `source` brings.
 
-    Works on enlarged pictures, too, until a limit is met, so sources nest at most as often as a side can double.
-    Raises UserFacingError (`upscale_too_large`).
+    `facts` may name the checkpoint's own denoising strength. Works on enlarged pictures, too, until a limit is met, so
+    sources nest at most as often as a side can double. Raises UserFacingError (`upscale_too_large`).
     """
+    hires = UPSCALE
+    for fact in facts:
+        if (fact.kind, fact.name) == ("checkpoint", spec.checkpoint) and "upscale_denoising" in (fact.defaults or {}):
+            hires = UPSCALE.model_copy(update={"denoising_strength": (fact.defaults or {})["upscale_denoising"]})
     picture = picture_spec(spec, index)
     width, height = picture_size(picture)
-    enlarged = picture.model_copy(update={"width": width, "height": height, "hires": UPSCALE})
+    enlarged = picture.model_copy(update={"width": width, "height": height, "hires": hires})
     target = picture_size(enlarged)
     if (
         max(width, height) > SIZE_MAX_PX
@@ -95,7 +105,7 @@ def upscale(spec: Txt2Img, index: int, source: Source, limits: Limits = DEFAULT_
         or target[0] * target[1] > limits.max_upscaled_pixels
     ):
         raise UserFacingError("upscale_too_large", width=target[0], height=target[1])
-    return enlarged.model_copy(update={"hires": UPSCALE.model_copy(update={"source": source})})
+    return enlarged.model_copy(update={"hires": hires.model_copy(update={"source": source})})
 
 
 def vary(spec: Txt2Img, index: int, strength: Strength, rng: Random, limits: Limits = DEFAULT_LIMITS) -> Txt2Img:

@@ -21,6 +21,7 @@ from bot.storage.images import Images
 from bot.storage.jobs import Jobs
 from bot.studio.forms import edit_form, style_form
 from bot.studio.intake import Intake
+from bot.studio.models import Models
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.door import say
@@ -44,8 +45,10 @@ class Pressed:
         dispatcher: Dispatcher,
         editor: CardEditor,
         intake: Intake,
+        models: Models,
         limits: Limits,
     ) -> None:
+        self._models = models
         self._limits = limits
         self._jobs = jobs
         self._images = images
@@ -106,7 +109,7 @@ class Pressed:
         return job
 
     def upscaled(self, job: Job, image: Image) -> JobSpec:
-        return actions.upscale(job.spec, image.index, stored_source(image), self._limits)
+        return actions.upscale(job.spec, image.index, stored_source(image), self._limits, self._models.facts())
 
     async def rerolled(self, job: Job) -> JobSpec:
         return actions.reroll((await self.origin(job)).spec, self._rng)

@@ -101,6 +101,7 @@ class Studio:
             dispatcher=self.dispatcher,
             editor=self.editor,
             intake=self.intake,
+            models=self.models,
             limits=self.limits,
         )
         self.submitted = Submitted(

@@ -108,7 +108,7 @@ _USED = frozenset(
 
 
 def _wishes(given: Mapping[str, str]) -> Parameters:
-    """Upper and lower case alike; other keys are the caller's to report. Raises UserFacingError for what is no number."""
+    """Upper and lower case alike; other keys are the caller's to report. Raises UserFacingError for no number."""
     known = {key.casefold(): value.strip() for key, value in given.items()}
     return Parameters(
         checkpoint=known.get("model") or None,

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.actions import (
+    UPSCALE,
     VARIATION_STRENGTHS,
     edit,
     first_pass,
@@ -68,7 +69,7 @@ def test_upscale_draws_a_second_pass_over_that_picture():
     assert (enlarged.width, enlarged.height) == (512, 768)
     assert enlarged.hires is not None
     assert (enlarged.hires.scale, enlarged.hires.upscaler, enlarged.hires.source) == (2, "Lanczos", STORED)
-    assert 0.4 <= enlarged.hires.denoising_strength <= 0.5
+    assert 0.3 <= enlarged.hires.denoising_strength <= 0.5
     assert picture_size(enlarged) == (1024, 1536)
 
 
@@ -182,3 +183,16 @@ def test_edit_goes_through_every_check():
 def test_parameters_of_show_the_request():
     shown = parameters_of(SPEC)
     assert (shown.width, shown.height, shown.seed, shown.aspect) == (512, 768, 100, None)
+
+
+def test_a_checkpoint_may_know_its_own_denoising_strength() -> None:
+    spec = Txt2Img(prompt="a cat", checkpoint="small", width=128, height=128, seed=1)
+    source = StoredSource(image=ImageRef(ref="image:x", sha256="0" * 64, mime="image/png", size_bytes=1))
+    fact = ModelFact(kind="checkpoint", name="small", defaults={"upscale_denoising": 0.2})
+
+    def strength(facts: tuple[ModelFact, ...]) -> float | None:
+        hires = upscale(spec, 0, source, facts=facts).hires
+        return hires.denoising_strength if hires else None
+
+    assert strength((fact,)) == 0.2
+    assert strength((fact.model_copy(update={"name": "another"}),)) == UPSCALE.denoising_strength
