@@ -53,9 +53,7 @@ class Queue(commands.Cog):
             standing = standings.get(job.id)
             section: discord.ui.Section[discord.ui.LayoutView] = discord.ui.Section(
                 _line(job, standing.position if standing else 1, texts),
-                accessory=in_layout(
-                    button(Verb.CANCEL, job.id, texts("button.cancel"), style=discord.ButtonStyle.danger)
-                ),
+                accessory=in_layout(button(Verb.CANCEL, job.id, texts("button.cancel"))),
             )
             box.add_item(section)
         if len(mine) > SHOWN:

@@ -27,8 +27,8 @@ from gpu_worker.protocol.specs import JobSpec
 
 __all__ = ["Picture", "cancelled_card", "failed_card", "filename", "progress_card", "queued_card", "result_card"]
 
-PROMPT_CHARS = 700
-"""Of the prompt on the card; the whole of it is in the picture's infotext."""
+PROMPT_CHARS = 350
+"""Of the prompt on the card, so that the pictures stay the largest thing on it; the form behind Edit shows it all."""
 ALT_CHARS = 1000
 BAR = 12
 PREVIEW_NAME = "preview.webp"
@@ -142,7 +142,7 @@ def _result_rows(job: Job, images: Sequence[Image], texts: Texts) -> list[list[A
             button(Verb.REROLL, job.id, texts("button.reroll"), emoji="🔁"),
             button(Verb.EDIT, job.id, texts("button.edit"), emoji="✏️"),
             button(Verb.STYLE, job.id, texts("button.style"), emoji="🎨"),
-            button(Verb.DELETE, job.id, texts("button.delete"), style=discord.ButtonStyle.danger, emoji="🗑️"),
+            button(Verb.DELETE, job.id, texts("button.delete"), emoji="🗑️"),
         ]
     )
     return rows
@@ -184,7 +184,7 @@ def _again(job: Job, texts: Texts) -> list[AddressButton]:
 
 
 def _cancel(job: Job, texts: Texts) -> AddressButton:
-    return button(Verb.CANCEL, job.id, texts("button.cancel"), style=discord.ButtonStyle.danger)
+    return button(Verb.CANCEL, job.id, texts("button.cancel"))
 
 
 def _card(
