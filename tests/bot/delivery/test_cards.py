@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.delivery.cards import (
@@ -76,6 +76,7 @@ def all_cards(job, images, standing, state):
     yield cancelled_card(job)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     prompt=TEXTS, locale=st.sampled_from(["en-US", "es-ES", "de"]), action=st.sampled_from(Action),
     count=st.integers(1, 4), standing=WHERE, phase=PHASES,
@@ -97,6 +98,7 @@ def test_any_prompt_fits_any_card(
         assert text.count("<@") <= 2
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(kind=st.text(max_size=20), detail=st.dictionaries(st.text(max_size=9), st.text(max_size=30), max_size=3))
 def test_any_failure_has_a_sentence(make_job, kind, detail):
     for language in LANGUAGES:

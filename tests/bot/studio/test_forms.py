@@ -4,7 +4,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.ids import ChannelId, JobId, UserId
@@ -40,6 +40,7 @@ def job_of(spec):
 TEXTS = st.text(max_size=9000) | st.text(alphabet="🍎a", max_size=9000)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(prompt=TEXTS, negative=TEXTS, checkpoint=st.text(min_size=1, max_size=300), locale=st.sampled_from(["en", "es"]))
 def test_any_record_fits_its_forms(prompt, negative, checkpoint, locale):
     found = spec(prompt=prompt, negative_prompt=negative, checkpoint=checkpoint)
@@ -68,6 +69,7 @@ async def test_an_open_form_is_not_kept_in_memory():
     assert style_form(job_of(spec()), spec(), texts_for("en")).is_finished()
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(TEXTS)
 def test_shown_and_hidden_part_are_the_whole(text):
     shown = shown_part(text)
@@ -76,6 +78,7 @@ def test_shown_and_hidden_part_are_the_whole(text):
     assert shown == text or len(shown.encode("utf-16-le")) // 2 >= 3999
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     st.integers(1, 150), st.floats(1, 30), st.integers(0, 2**64 - 1), st.integers(8, 256), st.integers(1, 4),
     st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=40),

@@ -1,7 +1,7 @@
 """custom_ids: addresses that come back as they went out, and nothing else is taken for one."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.ids import new_image_id, new_job_id
@@ -11,6 +11,7 @@ IDS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_s
 NUMBERS = st.none() | st.integers(0, 999)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.sampled_from(sorted(VERBS)), IDS, NUMBERS)
 def test_what_is_encoded_comes_back(verb, id_, n):
     text = encode(verb, id_, n)
@@ -19,12 +20,14 @@ def test_what_is_encoded_comes_back(verb, id_, n):
     assert TEMPLATE.fullmatch(text)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(max_size=120))
 def test_any_text_is_an_address_or_none(text):
     address = parse(text)
     assert address is None or encode(address.verb, address.id, address.n) == text
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.sampled_from(sorted(VERBS)), IDS, NUMBERS, st.text(min_size=1, max_size=9))
 def test_only_whole_ids_match(verb, id_, n, more):
     """discord.py builds an item on a mere prefix match, so the template has to end."""
