@@ -32,11 +32,12 @@ async def test_reroll_and_upscale(member, moderator):
 async def test_the_original_comes_by_direct_message(member):
     card = await member.imagine(prompt="a rocket", seed=41, steps=3, count=2)
     await member.react(card, "✉️")
-    wanted = {path.read_bytes() for path in member.files(card)}
+    files = sorted(member.files(card))
+    wanted = {path.read_bytes() for path in files}
     got = {}
-    for index in (1, 2):
+    for index, file in enumerate(files, start=1):
         message = await member.wait_for_message(
-            "dm", lambda m, index=index: any(f"-{index}.png" in a["filename"] for a in m.attachments), 20
+            "dm", lambda m, name=file.name: any(name == a["filename"] for a in m.attachments), 20
         )
         got[message.id] = await member.download(message.media[0])
         assert parse_infotext(message.content.replace("\\", "")).fields["Seed"] == str(40 + index)

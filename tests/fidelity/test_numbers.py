@@ -90,7 +90,7 @@ def _schedules():
             yield pytest.param(label, *parameter.values, id=parameter.id)
 
 
-@pytest.mark.parametrize(("label", "given", "expected"), _schedules())
+@pytest.mark.parametrize(("label", "given", "expected"), list(_schedules()))
 def test_schedules(label, given, expected):
     np.testing.assert_allclose(schedule_sigmas("Euler a", label, given["n"], TABLE), expected, atol=2e-5)
 

@@ -15,6 +15,9 @@ from gpu_worker.engine.sampling.plan import SamplingPlan
 from gpu_worker.engine.sampling.samplers import ddim, dpmpp_2m, euler_ancestral
 from gpu_worker.engine.sampling.sigmas import SigmaTable, ddim_timesteps, schedule_sigmas
 
+# diffusers' schedulers hand a tensor to numpy's older protocol.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
 TABLE = SigmaTable.scaled_linear()
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
