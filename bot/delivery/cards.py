@@ -31,6 +31,8 @@ PROMPT_CHARS = 350
 """Of the prompt on the card, so that the pictures stay the largest thing on it; the form behind Edit shows it all."""
 ALT_CHARS = 1000
 BAR = 12
+SOON_S = 3
+"""What is nearer than this is no promise worth reading; it would soon say "a second ago"."""
 PREVIEW_NAME = "preview.webp"
 
 GREY, BLUE, GREEN, RED = 0x80848E, 0x5865F2, 0x23A55A, 0xDA373C
@@ -61,7 +63,9 @@ def queued_card(job: Job, standing: Standing | None, machine: MachineState) -> d
         case MachineState.STARTING:
             state += " · " + texts("card.machine_starting")
         case MachineState.READY:
-            if standing is not None and standing.eta_s is not None:
+            if standing is not None and standing.loading:
+                state = texts("card.loading", model=neutral(job.model))
+            elif standing is not None and standing.eta_s is not None and standing.eta_s > SOON_S:
                 state += " · " + texts("card.eta", when=_when(standing.eta_s))
     return _card(job, texts, GREY, state, buttons=[[_cancel(job, texts)]])
 
@@ -88,7 +92,7 @@ def _progress_line(job: Job, progress: ProgressState, texts: Texts) -> str:
             share = min(1.0, progress.step / progress.of)
             full = round(share * BAR)
             line = texts(key, bar="▰" * full + "▱" * (BAR - full), percent=math.floor(share * 100))
-            if progress.eta_s is not None and progress.eta_s > 3:
+            if progress.eta_s is not None and progress.eta_s > SOON_S:
                 line += " · " + texts("card.eta", when=_when(progress.eta_s))
             return line
         case "decoding" | "saving":

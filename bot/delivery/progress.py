@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import discord
 
-from bot.delivery.cards import PREVIEW_NAME, progress_card, queued_card
+from bot.delivery.cards import PREVIEW_NAME, SOON_S, progress_card, queued_card
 from bot.delivery.machine import Machine, MachineState
 from bot.delivery.post import Card, Poster, TooLargeError
 from bot.delivery.progress_state import ProgressState
@@ -42,6 +42,8 @@ class _Watched:
     """None while it waits in the queue."""
     shown: object = None
     dirty: bool = False
+    ready_at: float | None = None
+    """What a queued card promises, on the monotonic clock: Discord goes on counting past it."""
     last_edit: float = 0.0
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -117,6 +119,9 @@ class CardEditor:
             self._machine_was = self._machine.state
             self.queue_changed()
         busy = sum(1 for w in self._watched.values() if w.task is not None and not w.task.done())
+        for watched in self._watched.values():
+            if watched.ready_at is not None and now > watched.ready_at:
+                watched.ready_at, watched.shown, watched.dirty = None, None, True
         due = [
             (job_id, watched)
             for job_id, watched in self._watched.items()
@@ -163,10 +168,13 @@ class CardEditor:
         if shown == watched.shown:
             return None
         watched.shown = shown
+        eta_s = standing.eta_s if standing is not None else None
+        watched.ready_at = time.monotonic() + eta_s if eta_s is not None and eta_s > SOON_S else None
         return Card(queued_card(job, standing, machine))
 
     async def _running(self, job: Job, watched: _Watched) -> Card | None:
         state = watched.state or ProgressState()
+        watched.ready_at = None
         preview = state.preview
         shown: object = (state.phase, state.step, state.of, state.cancelling, preview)
         if shown == watched.shown:
@@ -183,4 +191,9 @@ def _rounded(standing: Standing | None) -> object:
     """An ETA that wavers by a second or two is no news."""
     if standing is None:
         return None
-    return standing.position, standing.waiting, None if standing.eta_s is None else round(standing.eta_s / 10)
+    return (
+        standing.position,
+        standing.waiting,
+        standing.loading,
+        None if standing.eta_s is None else round(standing.eta_s / 10),
+    )

@@ -196,6 +196,7 @@ class Dispatcher:
             self._workers[hello.worker] = known
             await self._warm(known)
         known.hello = hello
+        known.loaded = hello.loaded
         known.seen_at = self._clock()
         if not known.compatible:
             log.error("worker %s speaks protocol %s-%s, we speak %s-%s: it gets no jobs; update it",
@@ -247,6 +248,9 @@ class Dispatcher:
             return
         now = view.seen_at = self._clock()
         view.draining = beat.draining
+        if view.loaded != beat.loaded:
+            view.loaded = beat.loaded
+            self._version += 1  # whoever was waiting for the model does so no longer
         for running in beat.running:
             held = view.assigned.get(running.job)
             if held is None or held.attempt != running.attempt:

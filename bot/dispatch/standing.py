@@ -24,6 +24,8 @@ class Standing:
     waiting: int
     eta_s: float | None
     """Until its pictures are ready; None before anything was learnt."""
+    loading: bool = False
+    """Its worker has taken it and reads the checkpoint first, which nobody can foretell."""
 
 
 async def stand(
@@ -42,10 +44,13 @@ async def stand(
     prefetched: list[tuple[float, JobId, float]] = []
     lines: list[Line] = []
     models = {job.model for job in queued}
+    loading: set[JobId] = set()
     for view in workers.values():
         free_s = 0.0
         for held in view.assigned.values():
             job_id = JobId(held.job)
+            if free_s == 0.0 and not held.started and held.model != view.loaded:
+                loading.add(job_id)
             whole_s = cost_s.pop(job_id, 0.0)
             begins_s = free_s
             elapsed_s = now - held.started_at if held.started_at is not None else 0.0
@@ -64,5 +69,6 @@ async def stand(
     waiting.extend((job.id, ready_s) for job, ready_s in planned)
     found = {job_id: Standing(0, len(waiting), ready_s if learnt else None) for job_id, ready_s in running}
     for position, (job_id, ready_s) in enumerate(waiting, start=1):
-        found[job_id] = Standing(position, len(waiting), ready_s if learnt else None)
+        eta_s = ready_s if learnt and job_id not in loading else None
+        found[job_id] = Standing(position, len(waiting), eta_s, job_id in loading)
     return found

@@ -41,6 +41,8 @@ class WorkerView:
     hello: Hello
     seen_at: float
     planned_model: str | None = None
+    loaded: str | None = None
+    """The checkpoint in its memory, as it said last."""
     draining: bool = False
     assigned: dict[str, Assigned] = field(default_factory=dict[str, Assigned])
     """Oldest first, which is the order it works in."""

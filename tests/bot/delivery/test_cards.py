@@ -24,7 +24,9 @@ from bot.i18n import LANGUAGES, texts_for
 
 TEXTS = st.text(max_size=6000) | st.text(alphabet="*_`|@<#>~[]()\\:/ \n-+1.", max_size=6000)
 PHASES = st.text(max_size=9) | st.sampled_from(["loading", "encoding", "sampling", "hires", "saving"])
-WHERE = st.none() | st.builds(Standing, st.integers(0, 9999), st.integers(1, 9999), st.none() | st.floats(0, 1e6))
+WHERE = st.none() | st.builds(
+    Standing, st.integers(0, 9999), st.integers(1, 9999), st.none() | st.floats(0, 1e6), st.booleans()
+)
 
 
 def components(view):
@@ -118,6 +120,11 @@ def test_where_a_waiting_job_stands(make_job):
     assert "<t:" not in starting
     assert "not running" in text_of(queued_card(job, second, MachineState.AWAY))
     assert "you are next" in text_of(queued_card(job, None, MachineState.READY))
+    # What is all but over would soon read "ready a second ago".
+    assert "<t:" not in text_of(queued_card(job, Standing(1, 1, 2.0), MachineState.READY))
+    loading = text_of(queued_card(job, Standing(1, 1, None, loading=True), MachineState.READY))
+    assert f"Loading {job.model}" in loading.replace("\\", "")
+    assert "next" not in loading
 
 
 @pytest.mark.parametrize(("step", "expected"), [(0, "0 %"), (10, "50 %"), (19, "95 %"), (20, "100 %"), (25, "100 %")])

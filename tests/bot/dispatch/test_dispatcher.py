@@ -366,6 +366,21 @@ async def test_standings_are_shared_and_follow_the_queue(desk):
     assert {standing.waiting for standing in standings.values()} == {3}
 
 
+async def test_a_job_whose_worker_still_loads_promises_no_time(desk):
+    await desk.hello("w1", prefetch=1)
+    first, second = [await desk.submit(user=n) for n in range(2)]
+    standings = await desk.dispatcher.standings()
+    assert (standings[first].loading, standings[second].loading) == (True, False)
+    assert standings[first].eta_s is None
+    model = (await desk.jobs.get(first)).model
+    await desk.dispatcher.on_message(
+        m.Heartbeat(
+            worker="w1", boot="boot of w1", running=(m.Running(job=first, attempt=1, phase="queued"),), loaded=model
+        )
+    )
+    assert not (await desk.dispatcher.standings())[first].loading
+
+
 async def test_partial_result_is_kept_once_with_the_state_to_go_on_from(desk):
     await desk.hello("w1")
     job = await desk.submit()
