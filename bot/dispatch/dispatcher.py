@@ -275,7 +275,8 @@ class Dispatcher:
     def _note_start(self, held: Assigned, now: float) -> None:
         if not held.started:
             held.start(now)
-            self._version += 1  # it no longer waits
+            self._version += 1  # it no longer waits, and those behind it move up
+            self._tell(self._listener.queue_changed)
 
     async def _on_end(self, message: m.Done | m.Failed | m.Cancelled) -> None:
         job_id = JobId(message.job)

@@ -95,7 +95,9 @@ class Settler:
             log.error("job %s failed (%s) after %s starts, reference %s: %s %s",
                       job_id, kind, attempt, failure["reference"], outcome, reason)  # fmt: skip
         elif status is not None:
-            log.warning("job %s, attempt %s: %s %s; the job is %s now", job_id, attempt, outcome, reason, status)
+            level = logging.INFO if status is JobStatus.CANCELLED else logging.WARNING
+            ended = f"{outcome} ({reason})" if reason else outcome
+            log.log(level, "job %s, attempt %s: %s; the job is %s now", job_id, attempt, ended, status)
         return status
 
     async def fail(

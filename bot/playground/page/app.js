@@ -112,7 +112,7 @@ async function loadEarlier() {
 
 function drawBanner() {
   const { bot } = world.boot;
-  const text = line.lost ? t("error.network") : bot.online ? "" : t(bot.seen ? "bot.away" : "bot.starting");
+  const text = line.lost || (bot.online ? "" : t(bot.seen ? "bot.away" : "bot.starting"));
   byId("banner").hidden = !text;
   fill(byId("banner"), text && [h("span", { class: "spinner", "aria-hidden": "true" }), " ", text]);
 }
@@ -150,7 +150,7 @@ async function live(event) {
       drawSide();
       break;
     }
-    case "lost": line.lost = true; drawBanner(); break;
+    case "lost": line.lost = event.text; drawBanner(); break;
     case "found":
       line.lost = false;
       drawBanner();

@@ -42,7 +42,7 @@ export async function call(method, path, { query = {}, body = null, files = null
 export const interact = (body, files) =>
   call("POST", "/page/interact", { body: { user: world.me, channel: world.channel.id, ...body }, files });
 
-/** Follows the live edits; calls back with each event, and with {t: "lost"} and {t: "found"} around a gap. */
+/** Follows the live edits; calls back with each event, and with {t: "lost", text} and {t: "found"} around a gap. */
 export function follow(onEvent) {
   let socket = null, wait = 300, lost = false, stopped = false;
   const open = () => {
@@ -56,8 +56,10 @@ export function follow(onEvent) {
     socket.onmessage = (event) => onEvent(JSON.parse(event.data));
     socket.onclose = () => {
       if (stopped) return;
-      if (!lost) onEvent({ t: "lost" });
+      if (!lost) onEvent({ t: "lost", text: t("error.network") });
       lost = true;
+      // Answered by another start, it says so: this page's key will never fit again.
+      call("GET", "/page/boot", { query: { user: world.me } }).catch((refusal) => lost && onEvent({ t: "lost", text: refusal.message }));
       setTimeout(open, wait);
       wait = Math.min(wait * 2, 5000);
     };
