@@ -2,9 +2,7 @@
 
 import asyncio
 
-from tests.e2e.visitor import finished
-
-LONG = {"steps": 100, "count": 4}
+from tests.e2e.visitor import ENDLESS, finished
 
 
 async def cancelled(visitor, card_id):
@@ -16,9 +14,9 @@ async def running(visitor, card_id):
 
 
 async def test_cancel_of_running_and_waiting_jobs_by_their_owner(member):
-    first = await member.begin(prompt="a running cat", **LONG)
-    second = await member.begin(prompt="a waiting cat", **LONG)
-    third = await member.begin(prompt="a cat in line", **LONG)
+    first = await member.begin(prompt="a running cat", **ENDLESS)
+    second = await member.begin(prompt="a waiting cat", **ENDLESS)
+    third = await member.begin(prompt="a cat in line", **ENDLESS)
     await running(member, first)
     card = await member.shown("general", third, lambda m: "position 2 of 2" in m.text, 30)
     assert "Queued" in card.text
@@ -42,8 +40,8 @@ async def test_cancel_of_running_and_waiting_jobs_by_their_owner(member):
 
 
 async def test_cancel_of_others_jobs_is_for_moderators(member, moderator):
-    theirs = await moderator.begin(prompt="a moderated dog", **LONG)
-    mine = await member.begin(prompt="a dog of mine", **LONG)
+    theirs = await moderator.begin(prompt="a moderated dog", **ENDLESS)
+    mine = await member.begin(prompt="a dog of mine", **ENDLESS)
     card = await member.shown("general", theirs, lambda m: m.labels == ("Cancel",), 10)
     assert "somebody else's job" in await member.told(await member.click(card, "Cancel"))
     refused = await member.slash("general", "cancel", {"job": moderator.job(theirs)["id"]})
@@ -82,7 +80,7 @@ async def test_too_late_to_cancel(member):
 
 
 async def test_one_person_may_queue_only_so_much(member, moderator):
-    begun = [await member.begin(prompt="one of many", **LONG) for _ in range(10)]
+    begun = [await member.begin(prompt="one of many", **ENDLESS) for _ in range(10)]
     try:
         refused = await member.slash("general", "imagine", {"prompt": "one too many"})
         assert "already have 10 jobs waiting" in await member.told(refused)

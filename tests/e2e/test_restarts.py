@@ -6,7 +6,7 @@ import time
 from bot import exit_codes
 from tests.e2e.visitor import finished
 
-LONG = {"steps": 60, "count": 4}
+LONG = {"steps": 60, "count": 2}
 
 
 def posted(messages, prompt):
@@ -14,7 +14,8 @@ def posted(messages, prompt):
 
 
 async def drawing(visitor, card_id):
-    return await visitor.shown("general", card_id, lambda m: "Drawing" in m.text)
+    """Until it is seen to be drawn; on a fast card it may be done before that."""
+    return await visitor.shown("general", card_id, lambda m: "Drawing" in m.text or finished(m))
 
 
 async def test_everything_killed_then_interrupted_then_finished(own_product):
@@ -42,7 +43,7 @@ async def test_everything_killed_then_interrupted_then_finished(own_product):
     async with product.person() as member:
         for name, card_id in begun.items():
             card = await member.shown("general", card_id)
-            assert len(card.media) == 4
+            assert len(card.media) == 2
             assert name in card.text
         assert finished(await member.shown("general", upscale))
         messages = await member.messages("general")
@@ -52,7 +53,7 @@ async def test_everything_killed_then_interrupted_then_finished(own_product):
         assert {row["status"] for row in rows} == {"delivered"}
         # A job is not blamed for a power cut so often that it fails.
         assert max(row["crashes"] for row in rows) < 3
-        assert len(product.rows("SELECT 1 FROM images")) == 2 + 4 * len(begun)
+        assert len(product.rows("SELECT 1 FROM images")) == 2 + 2 * len(begun)
 
 
 async def test_only_the_bot_dies(own_product, local_discord):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,11 @@ from bot.playground.person import Answer, Person, SeenMessage
 if TYPE_CHECKING:
     from tests.e2e.product import Product
 
-__all__ = ["Visitor", "finished"]
+__all__ = ["APPLE", "ENDLESS", "Visitor", "finished"]
 
 DRAWN_WITHIN_S = 120.0
+ENDLESS = {"steps": 150, "count": 4, "width": 256, "height": 256}
+"""Options of a job that a test cancels."""
 APPLE = "a red apple on a blue background"
 
 
@@ -59,6 +62,14 @@ class Visitor(Person):
     async def press(self, card: SeenMessage, button: str, channel: str = "general") -> SeenMessage:
         """Presses a button that starts a job; that job's finished card."""
         return await self.shown(channel, self.started(await self.click(card, button)))
+
+    @contextlib.asynccontextmanager
+    async def busy(self, channel: str = "general") -> AsyncGenerator[None]:
+        """Keeps the worker drawing something that nobody needs; what is begun meanwhile waits."""
+        blocker = await self.begin(channel, prompt="nothing in particular", **ENDLESS)
+        await self.shown(channel, blocker, lambda m: "Drawing" in m.text or finished(m))
+        yield
+        await self.slash(channel, "cancel", {"job": self.job(blocker)["id"]})
 
     @staticmethod
     def started(answer: Answer) -> str:
