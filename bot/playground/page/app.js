@@ -83,6 +83,7 @@ async function openChannel(row) {
   byId("nsfw").textContent = t("page.nsfw");
   byId("messages").setAttribute("aria-label", t("page.messages", { channel: row.name }));
   byId("earlier").textContent = t("message.earlier");
+  byId("newer").textContent = `↓ ${t("message.newer")}`;
   drawBanner();
   await refetch();
   if (world.channel === row) channelChanged();

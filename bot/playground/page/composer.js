@@ -3,7 +3,7 @@
 import { byId, fill, h, icon } from "./dom.js";
 import { call, interact, t, world } from "./net.js";
 import { commandOf, matching, optionsOf } from "./parse.js";
-import { pending } from "./messages.js";
+import { pending, toEnd } from "./messages.js";
 import { openModal } from "./modal.js";
 
 const ATTACHMENT = 11, BOOLEAN = 5, USER = 6, CHANNEL = 7, ROLE = 8, MENTIONABLE = 9;
@@ -330,6 +330,7 @@ async function submit() {
   const kept = [text, loose, reply];
   lastSent = text;
   clear();
+  toEnd();
   const to = reply?.id;
   setReply(null);
   try {

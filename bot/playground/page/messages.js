@@ -144,6 +144,13 @@ export function keepAtEnd() {
   if (atEnd) scroller().scrollTop = scroller().scrollHeight;
 }
 
+/** Where one's own message or command is answered. */
+export function toEnd() {
+  atEnd = true;
+  byId("newer").hidden = true;
+  keepAtEnd();
+}
+
 function regroup() {
   let previous = null;
   for (const item of list().children) {
@@ -165,7 +172,12 @@ export function upsert(message) {
     if (focused) [...element.querySelectorAll("[data-custom-id]")].find((item) => item.dataset.customId === focused)?.focus();
   } else {
     const after = [...list().children].find((item) => item.dataset.id && BigInt(item.dataset.id) > BigInt(message.id));
-    if (after) after.before(element); else list().append(element);
+    if (after) after.before(element);
+    else {
+      list().append(element);
+      // What a button far above has begun would otherwise come unseen.
+      byId("newer").hidden = atEnd;
+    }
   }
   regroup();
   keepAtEnd();
@@ -181,6 +193,7 @@ export function reset(messages) {
   shown.clear();
   fill(list());
   atEnd = true;
+  byId("newer").hidden = true;
   for (const message of messages) {
     shown.set(message.id, message);
     list().append(draw(message));
@@ -200,6 +213,7 @@ export const oldest = () => list().firstElementChild?.dataset.id ?? null;
 
 /** A command on its way: shown until the bot's answer is there, or with the reason why none came. */
 export function pending(label) {
+  toEnd();
   const note = h("div", { class: "small" }, t("message.sending"));
   const item = h("li", { class: "message pending", "data-testid": "pending", dataset: { lead: "1" } },
     h("div", { class: "above" }, avatar(world.me, "tiny"), h("b", {}, userName(world.me)), " ", t("message.used", { user: "" }).trim(), " ", h("span", { class: "mention" }, "/" + label)),
@@ -221,7 +235,11 @@ export function pending(label) {
 
 export function watchScroll() {
   const place = scroller();
-  place.addEventListener("scroll", () => { atEnd = place.scrollHeight - place.scrollTop - place.clientHeight < 60; });
+  place.addEventListener("scroll", () => {
+    atEnd = place.scrollHeight - place.scrollTop - place.clientHeight < 60;
+    if (atEnd) byId("newer").hidden = true;
+  });
+  byId("newer").addEventListener("click", toEnd);
   // Pictures and edits change heights after the fact.
   new ResizeObserver(keepAtEnd).observe(list());
   new ResizeObserver(keepAtEnd).observe(place);

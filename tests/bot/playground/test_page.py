@@ -105,6 +105,18 @@ async def test_a_newcomers_first_minutes(page, bot, playground):
     whisper = messages.filter(has_text="Only you can see this")
     await whisper.get_by_test_id("dismiss").click()
     await expect(whisper).to_have_count(0)
+    # What begins further down than one looks is announced.
+    await page.set_viewport_size({"width": 1280, "height": 400})
+    async with page.expect_event("console", lambda line: line.text == "scrolled"):
+        await page.locator("#scroll").evaluate(
+            "(e) => { e.addEventListener('scroll', () => console.log('scrolled'), { once: true }); e.scrollTop = 0; }"
+        )
+    await card.get_by_role("button", name="Reroll").dispatch_event("click")
+    await page.get_by_test_id("newer").click()
+    await expect(whisper).to_be_in_viewport()
+    await expect(page.get_by_test_id("newer")).to_be_hidden()
+    await whisper.get_by_test_id("dismiss").click()
+    await page.set_viewport_size({"width": 1280, "height": 800})
     await card.hover()
     await card.get_by_test_id("react").click()
     await page.get_by_role("button", name="⭐").click()
