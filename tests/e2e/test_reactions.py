@@ -3,7 +3,7 @@
 import asyncio
 
 from gpu_worker.language.infotext import parse_infotext
-from tests.e2e.visitor import finished
+from tests.e2e.visitor import ENDLESS, finished
 
 
 async def reply_to(visitor, card):
@@ -75,8 +75,8 @@ async def test_delete_only_by_who_may(member, moderator):
 
 
 async def test_a_waiting_card_that_is_deleted_stays_deleted(member):
-    running = await member.begin(prompt="a banana", steps=60)
-    waiting = await member.begin(prompt="a banana that nobody wants", steps=60)
+    running = await member.begin(prompt="a banana", **ENDLESS)
+    waiting = await member.begin(prompt="a banana that nobody wants", **ENDLESS)
     await member.react(await member.message("general", waiting), "❌")
     await member.gone(waiting)
     await member.react(await member.message("general", running), "❌")
