@@ -19,6 +19,7 @@ from bot.app import PincelBot, create_bot
 from bot.dispatch.child import ChildCommand
 from bot.dispatch.pipe import PipeTransport, StartFailure
 from bot.errors import StartupError
+from bot.operator_language import operator_texts
 from bot.playground.child import PlaygroundProcess
 from bot.playground.redirect import point_discord_at
 from bot.settings import CHECKOUT, Settings, load_settings
@@ -96,19 +97,16 @@ async def _connect(bot: PincelBot, token: str) -> int:
     try:
         await bot.start(token)
     except discord.LoginFailure as error:
-        raise StartupError(
-            "Discord does not accept the token in DISCORD_TOKEN.",
-            "Copy a fresh one from your application's page (Bot → Reset Token) into .env, or leave it empty for the "
-            "playground.",
-            exit_codes.TOKEN,
-        ) from error
+        raise _refusal("refused", exit_codes.TOKEN) from error
     except (aiohttp.ClientConnectorError, discord.GatewayNotFound) as error:
-        raise StartupError(
-            "Discord cannot be reached from this machine.",
-            "Check the internet connection (and discordstatus.com), then start again; the queue is kept.",
-            exit_codes.UNEXPECTED,
-        ) from error
+        raise _refusal("unreachable", exit_codes.OFFLINE) from error
     return exit_codes.OK
+
+
+def _refusal(reason: str, exit_code: int) -> StartupError:
+    say = operator_texts()
+    key = f"startup.discord.{reason}"
+    return StartupError(say(f"{key}.sentence"), say(f"{key}.fix"), exit_code)
 
 
 def _transport(settings: Settings, on_start_failure: StartFailure) -> PipeTransport:

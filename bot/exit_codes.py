@@ -8,6 +8,8 @@ UNEXPECTED = 1
 """A bug, or a failed check or test."""
 USAGE = 2
 """Unknown sub-command or option."""
+OFFLINE = 68
+"""Discord cannot be reached (EX_NOHOST of sysexits.h)."""
 ENVIRONMENT = 69
 """`.venv` could not be prepared."""
 PYTHON_TOO_OLD = 70

@@ -31,4 +31,6 @@ def check_models(say: Texts, settings: Settings) -> list[Check]:
 
 def _problem(say: Texts, name: str, problem: str) -> Check:
     what = problem if say.has(f"startup.doctor.models.{problem}_fix") else "other"
-    return finding(say, "models", State.WARN, what, name=name, problem=problem)
+    # A file's name may hold anything, even what a terminal would obey.
+    shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in name)
+    return finding(say, "models", State.WARN, what, name=shown, problem=problem)

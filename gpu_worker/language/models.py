@@ -161,5 +161,8 @@ def _files(root: Path, diffusers: list[Path] | None = None) -> Iterator[Path]:
         folders.sort()
         for name in sorted(files):
             path = Path(place, name)
-            if path.suffix.lower() in _MODEL_SUFFIXES and not name.startswith("."):
+            if path.suffix.lower() not in _MODEL_SUFFIXES or name.startswith("."):
+                continue
+            # A broken link is listed as unusable; a pipe or a device would be waited for without end.
+            if path.is_file() or not path.exists():
                 yield path

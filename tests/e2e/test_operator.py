@@ -78,7 +78,7 @@ def test_a_discord_that_cannot_be_reached(own_product, local_discord):
     endpoints = local_discord.start()
     local_discord.kill()
     code, said = refused(own_product(endpoints, **NO_WORKER))
-    assert code == exit_codes.UNEXPECTED
+    assert code == exit_codes.OFFLINE
     assert "cannot be reached" in said
 
 

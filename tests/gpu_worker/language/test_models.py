@@ -1,6 +1,7 @@
 """Scanning the models folder: names, families, and every kind of file that is no model."""
 
 import json
+import os
 import pickle
 import zipfile
 
@@ -169,6 +170,13 @@ def test_links_in_a_circle_end(tmp_path):
     root = tmp_path / "checkpoints"
     write(root / "a" / "dream.safetensors", SD1)
     (root / "a" / "again").symlink_to(root)
+    assert only(tmp_path).name == "dream"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in the file system here")
+def test_a_pipe_is_no_model_and_is_not_waited_for(tmp_path):
+    write(tmp_path / "checkpoints" / "dream.safetensors", SD1)
+    os.mkfifo(tmp_path / "checkpoints" / "pipe.safetensors")
     assert only(tmp_path).name == "dream"
 
 
