@@ -145,7 +145,8 @@ def _described(style: Style, texts: Texts) -> str:
         lines.append(f"**{texts('form.style.negative')}**\n{neutral(style.negative_prompt, SHOWN_CHARS)}")
     given = style.parameters.model_dump(exclude_none=True)
     if given:
-        pairs = " · ".join(f"{key.replace('_', ' ')} {neutral(str(value))}" for key, value in given.items())
+        values = {key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in given.items()}
+        pairs = " · ".join(f"{key.replace('_', ' ')} {neutral(value)}" for key, value in values.items())
         lines.append("-# " + pairs)
     return "\n".join(lines)
 
