@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import discord
@@ -29,8 +30,9 @@ SAVE_OPTIONS = (
     "seed", "count", "clip_skip", "replace",
 )  # fmt: skip
 SHOWN_CHARS = 1200
-LISTED = 50
-LISTED_CHARS = 60
+LINE_CHARS = 60
+LISTED_CHARS = 3700
+"""Of the 4000 that all texts of a message may have, with room for the last line."""
 
 
 class Styles(
@@ -89,17 +91,13 @@ class Styles(
         if not styles:
             await say(interaction, texts("style.none"))
             return
-        lines = [f"**{neutral(s.name)}** · {neutral(s.prompt or s.negative_prompt, LISTED_CHARS)}" for s in styles]
-        text = "\n".join([texts("style.title", n=len(styles)), *lines[:LISTED]])
-        if len(lines) > LISTED:
-            text += "\n" + texts("style.more", n=len(lines) - LISTED)
-        await self._show(interaction, text)
+        await self._show(interaction, listed(styles, texts))
 
     @app_commands.command(name=keyed("command.style.show.name"), description=keyed("command.style.show.description"))
     @localised_options("style.show", "name")
     async def show(self, interaction: Interaction, name: str) -> None:
         style = await self._studio.styles.get(UserId(interaction.user.id), name)
-        await self._show(interaction, _described(style, texts_for(str(interaction.locale))))
+        await self._show(interaction, described(style, texts_for(str(interaction.locale))))
 
     @app_commands.command(
         name=keyed("command.style.rename.name"), description=keyed("command.style.rename.description")
@@ -132,12 +130,23 @@ class Styles(
     async def _show(self, interaction: Interaction, text: str) -> None:
         view = discord.ui.LayoutView(timeout=None)
         box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=0x5865F2)
-        box.add_item(discord.ui.TextDisplay(text[:3900]))
+        box.add_item(discord.ui.TextDisplay(text))
         view.add_item(box)
         await interaction.response.send_message(view=view, ephemeral=True)
 
 
-def _described(style: Style, texts: Texts) -> str:
+def listed(styles: Sequence[Style], texts: Texts) -> str:
+    """As many as fit a message, and how many more there are."""
+    text = texts("style.title", n=len(styles))
+    for number, style in enumerate(styles):
+        line = f"\n**{neutral(style.name)}** · {neutral(style.prompt or style.negative_prompt, LINE_CHARS)}"
+        if len(text) + len(line) > LISTED_CHARS:
+            return text + "\n" + texts("style.more", n=len(styles) - number)
+        text += line
+    return text
+
+
+def described(style: Style, texts: Texts) -> str:
     lines = [f"### {neutral(style.name)}"]
     if style.prompt:
         lines.append(f"**{texts('form.style.prompt')}**\n{neutral(style.prompt, SHOWN_CHARS)}")
