@@ -154,10 +154,14 @@ def described(style: Style, texts: Texts) -> str:
         lines.append(f"**{texts('form.style.negative')}**\n{neutral(style.negative_prompt, SHOWN_CHARS)}")
     given = style.parameters.model_dump(exclude_none=True)
     if given:
-        values = {key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in given.items()}
-        pairs = " · ".join(f"{key.replace('_', ' ')} {neutral(value)}" for key, value in values.items())
-        lines.append("-# " + pairs)
+        lines.append("-# " + " · ".join(f"{key.replace('_', ' ')} {_shown(value)}" for key, value in given.items()))
     return "\n".join(lines)
+
+
+def _shown(value: str | float) -> str:
+    if isinstance(value, str):
+        return neutral(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 async def setup(bot: PincelBot) -> None:

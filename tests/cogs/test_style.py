@@ -51,6 +51,6 @@ def test_any_style_can_be_shown(style):
 
 
 def test_only_what_was_set_is_shown():
-    parameters = StyleParameters(**vars(Parameters(steps=9, cfg_scale=5.5)))
+    parameters = StyleParameters(**vars(Parameters(steps=9, cfg_scale=5.5, seed=4231489852)))
     text = described(Style(name="Ink", prompt="ink", parameters=parameters), texts_for("en"))
-    assert text.splitlines()[-1] == "-# steps 9 · cfg scale 5.5"
+    assert text.splitlines()[-1] == "-# steps 9 · cfg scale 5.5 · seed 4231489852"
