@@ -398,7 +398,7 @@ def find_browser() -> str | None:
 
 def test(arguments: list[str]) -> int:
     """Every check of the project, each with its time; all run even after a failure."""
-    python = str(prepare({"gpu", "dev"}))
+    python = str(prepare({"gpu", "dev", "codeformer"}))
     left_out: list[str] = []
     if not find_browser():
         tell(say("no_browser"))

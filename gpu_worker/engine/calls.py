@@ -1,21 +1,30 @@
 """What samplers and tasks ask of the driver. They are generators: they yield a call and are sent its answer.
 
 Latents are float32 on the model's device, shape [n, 4, h, w], in the variance-exploding scale (x = x0 + sigma * noise).
-Pictures are uint8 arrays [height, width, 3].
+Pictures are uint8 arrays [height, width, 3]. A sampler knows nothing but x and sigma; the task that runs it says by
+whose weights and words each call is answered (`GuidedCall`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 
-__all__ = ["Call", "DecodeCall", "EncodeCall", "ModelCall", "Phase", "Picture", "Prediction", "Sampling", "Task"]
+if TYPE_CHECKING:
+    from gpu_worker.engine.conditioning.guide import Guide
+    from gpu_worker.engine.state import ModelState
+    from gpu_worker.protocol.specs import FaceRestore
 
-Phase = Literal["loading", "encoding", "sampling", "hires", "decoding", "saving"]
+__all__ = [
+    "Call", "DecodeCall", "EncodeCall", "GuidedCall", "ModelCall", "Phase", "Picture", "Prediction", "RestoreCall",
+    "Sampling", "Task", "UpscaleCall",
+]  # fmt: skip
+
+Phase = Literal["loading", "encoding", "sampling", "hires", "decoding", "upscaling", "restoring", "saving"]
 
 Picture: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -30,12 +39,30 @@ class ModelCall:
     """Counts from 0."""
     of: int
     phase: Phase = "sampling"
+    timestep: float | None = None
+    """Where a sampler's own clock differs from the table's reading of sigma (UniPC); None reads the table."""
+    cfg_multiplier: float = 1.0
+    """Factor on the CFG scale for this call (DDIM CFG++)."""
+    wants_uncond: bool = False
+    """The sampler reads `Prediction.uncond`, so the negative prompt is evaluated whatever the CFG scale."""
 
 
 @dataclass(frozen=True)
 class Prediction:
+    """Estimates of the finished latent: guided, and what guidance mixed it from (None where it was left out)."""
+
     denoised: torch.Tensor
-    """The guided estimate of the finished latent."""
+    uncond: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class GuidedCall:
+    """A sampler's call with the conditioning of its pass; answered by a Prediction."""
+
+    call: ModelCall
+    guide: Guide
+    number: int
+    """Counts the calls of the pass from 0; prompt editing goes by it (behaviours §2.3)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +70,7 @@ class DecodeCall:
     """Answered by a list of pictures."""
 
     latents: torch.Tensor
+    state: ModelState
 
 
 @dataclass(frozen=True)
@@ -50,9 +78,28 @@ class EncodeCall:
     """Answered by latents, one for each picture; all pictures have one size."""
 
     pictures: list[Picture]
+    state: ModelState
 
 
-Call: TypeAlias = ModelCall | DecodeCall | EncodeCall
+@dataclass(frozen=True)
+class UpscaleCall:
+    """Answered by a list of pictures of exactly this size in pixels."""
+
+    pictures: list[Picture]
+    width: int
+    height: int
+    upscaler: str
+
+
+@dataclass(frozen=True)
+class RestoreCall:
+    """Answered by a list of pictures with their faces restored."""
+
+    pictures: list[Picture]
+    wish: FaceRestore
+
+
+Call: TypeAlias = GuidedCall | DecodeCall | EncodeCall | UpscaleCall | RestoreCall
 T = TypeVar("T")
 Sampling: TypeAlias = Generator[ModelCall, Prediction, torch.Tensor]
 Task: TypeAlias = Generator[Call, Any, T]

@@ -12,10 +12,11 @@ from gpu_worker.engine.adapters.lora import AppliedLora, merged_loras
 from gpu_worker.engine.adapters.lora_file import read_lora
 from gpu_worker.engine.calls import Picture
 from gpu_worker.engine.checkpoints.cache import CheckpointCache
-from gpu_worker.engine.checkpoints.checkpoint import Checkpoint, Device
+from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
 from gpu_worker.engine.checkpoints.hashes import HashBook
 from gpu_worker.engine.conditioning.encode import encode_prompt
 from gpu_worker.engine.denoise import Driver, Guidance
+from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
 from gpu_worker.engine.hooks import Hooks, Watch
 from gpu_worker.engine.images.files import open_picture, png_bytes

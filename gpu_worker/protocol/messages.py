@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from gpu_worker.protocol.specs import JobSpec, Wire
+from gpu_worker.protocol.specs import TaskSpec, Wire
 
 __all__ = [
     "PROTO_MAX", "PROTO_MIN", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind",
-    "Heartbeat", "Hello", "JobFrame", "ModelFact", "Output", "Partial", "Prepare", "PreviewWish", "Progress", "Resync",
-    "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot", "parse_to_worker",
+    "Heartbeat", "Hello", "JobFrame", "ModelFact", "ModelKind", "Output", "Partial", "Prepare", "PreviewWish", "Progress",
+    "Resync", "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot", "parse_to_worker",
 ]  # fmt: skip
 
 PROTO_MIN = 1
@@ -38,14 +38,22 @@ class JobFrame(Frame):
     attempt: int = Field(ge=0)
 
 
-class ModelFact(Wire):
-    """One checkpoint or LoRA the worker can use, or cannot and why."""
+ModelKind = Literal["checkpoint", "vae", "lora", "embedding", "upscaler", "face"]
 
-    kind: Literal["checkpoint", "lora"]
+
+class ModelFact(Wire):
+    """One model file the worker can use, or cannot and why."""
+
+    kind: ModelKind
     name: str
     sha256: str | None = None
     """None until hashed; hashing a 2 GB file must not delay the start."""
     family: str | None = None
+    """`sd1`, `sd2`, `sdxl` or `sdxl_refiner`; None where the file does not say."""
+    variant: Literal["inpaint", "pix2pix"] | None = None
+    """Checkpoints whose UNet reads more than the latent (behaviours §10)."""
+    alias: str | None = None
+    """A LoRA's second name, `ss_output_name` of its metadata (behaviours §5.3)."""
     native_px: int | None = None
     problem: str | None = None
     """A reason key (`pickled`, `corrupt`, `unknown_layout`, `unsupported`); such a model is listed, never loaded."""
@@ -170,7 +178,7 @@ class Assign(JobFrame):
     t: Literal["assign"] = "assign"
     lane: str = "interactive"
     model: str = ""
-    spec: JobSpec
+    spec: TaskSpec
     resume: bytes | None = None
     """Resumable state that an earlier attempt left (`Checkpointed` work such as training); None starts afresh."""
     max_run_s: float = 3600.0

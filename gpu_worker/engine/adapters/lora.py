@@ -50,7 +50,7 @@ _Terms = list[tuple[LoraPart, LoraRef]]
 def _changes(checkpoint: Checkpoint, loras: Sequence[AppliedLora]) -> dict[int, tuple[torch.Tensor, _Terms]]:
     if not loras:
         return {}
-    weights = {True: _weights(checkpoint.text_encoder), False: _weights(checkpoint.unet)}
+    weights = {True: _weights(checkpoint.text_encoders[0].model), False: _weights(checkpoint.unet)}
     changes: dict[int, tuple[torch.Tensor, _Terms]] = {}
     for lora in loras:
         fitting = 0

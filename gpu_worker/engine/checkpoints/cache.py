@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from gpu_worker.engine.checkpoints.checkpoint import Checkpoint, Device
+from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
 from gpu_worker.engine.checkpoints.folder import load_folder, load_tokenizer
 from gpu_worker.engine.checkpoints.single_file import load_single_file
+from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.language.models import ModelFile
 

@@ -1,34 +1,42 @@
-"""A loaded checkpoint: networks on their device, tokenizer, noise levels."""
+"""A loaded checkpoint: networks, vocabularies, noise levels."""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import torch
-
+from gpu_worker.engine.device import Device
 from gpu_worker.engine.preview import PreviewMap
 from gpu_worker.engine.sampling.sigmas import SigmaTable
 
-__all__ = ["Checkpoint", "Device"]
+__all__ = ["Checkpoint", "Concat", "EncoderKind", "Family", "Part", "Prediction", "TextEncoder"]
+
+Family = Literal["sd1", "sd2", "sdxl", "sdxl_refiner"]
+EncoderKind = Literal["clip_l", "clip_g", "open_clip"]
+"""The text models of SD 1.x and SDXL, of SDXL alone, and of SD 2.x."""
+Prediction = Literal["epsilon", "v"]
+Concat = Literal["none", "inpaint", "pix2pix"]
+"""What the UNet reads beside the latent: mask and masked picture (9 channels), or the picture (8); behaviours §10."""
+Part = Literal["text", "unet", "vae"]
 
 
 @dataclass(frozen=True)
-class Device:
-    """Where networks run and how precisely: half on CUDA, full on the CPU, which has no fast half."""
+class TextEncoder:
+    """One text model and how A1111 reads it (behaviours §3.4, §3.5)."""
 
-    torch_device: torch.device
-    dtype: torch.dtype
-
-    @classmethod
-    def choose(cls, name: str | None = None) -> Device:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-        return cls(device, torch.float16 if device.type == "cuda" else torch.float32)
-
-    @property
-    def is_cuda(self) -> bool:
-        return self.torch_device.type == "cuda"
+    kind: EncoderKind
+    model: Any
+    """transformers' CLIPTextModel or CLIPTextModelWithProjection."""
+    tokenizer: Any
+    """transformers' CLIPTokenizer."""
+    pad: int
+    """Fills a chunk up: the end token for CLIP-L, 0 for the OpenCLIP models."""
+    layer: int = 1
+    """The hidden state that is read, counted from the last; clip skip replaces it where `skips`."""
+    skips: bool = True
+    final_norm: bool = True
+    """Whether the final layer norm is laid over the state that is read."""
 
 
 @dataclass(frozen=True)
@@ -36,26 +44,30 @@ class Checkpoint:
     """The networks are shared by every job: whoever changes their weights or modes restores them before returning."""
 
     name: str
+    family: Family
     unet: Any
     """diffusers' UNet2DConditionModel."""
     vae: Any
     """diffusers' AutoencoderKL."""
-    text_encoder: Any
-    """transformers' CLIPTextModel."""
-    tokenizer: Any
-    """transformers' CLIPTokenizer."""
+    text_encoders: tuple[TextEncoder, ...]
+    """SDXL has two, whose vectors are laid side by side; its refiner has the second alone."""
     latent_scale: float
     table: SigmaTable
     device: Device
+    prediction: Prediction = "epsilon"
+    concat: Concat = "none"
 
     @property
     def latent_channels(self) -> int:
-        return int(self.unet.config.in_channels)
+        return int(self.vae.config.latent_channels)
 
     @property
     def factor(self) -> int:
         """Pixels to a side of a latent cell."""
         return 1 << (len(self.vae.config.block_out_channels) - 1)
+
+    def need(self, part: Part) -> None:
+        """Brings a part to the card before it is used; where memory is short another part makes room."""
 
     @functools.cached_property
     def preview_map(self) -> PreviewMap:

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from gpu_worker.engine.checkpoints.checkpoint import Checkpoint, Device
+from gpu_worker.engine.checkpoints.checkpoint import Checkpoint, TextEncoder
 from gpu_worker.engine.checkpoints.libraries import libraries
+from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.sampling.sigmas import SigmaTable
 from gpu_worker.language.layouts import folder_weights
@@ -22,12 +23,14 @@ def load_folder(name: str, path: Path, device: Device) -> Checkpoint:
     lib = libraries()
     try:
         vae = _part(lib.AutoencoderKL, path / "vae", device)
+        tokenizer = load_tokenizer(path / "tokenizer")
+        text = _part(lib.CLIPTextModel, path / "text_encoder", device)
         return Checkpoint(
             name=name,
+            family="sd1",
             unet=_part(lib.UNet2DConditionModel, path / "unet", device),
             vae=vae,
-            text_encoder=_part(lib.CLIPTextModel, path / "text_encoder", device),
-            tokenizer=load_tokenizer(path / "tokenizer"),
+            text_encoders=(TextEncoder("clip_l", text, tokenizer, tokenizer.pad_token_id),),
             latent_scale=float(vae.config.scaling_factor),
             table=_table(path / "scheduler" / "scheduler_config.json"),
             device=device,

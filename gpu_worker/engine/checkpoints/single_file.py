@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from gpu_worker.engine.checkpoints.checkpoint import Checkpoint, Device
+from gpu_worker.engine.checkpoints.checkpoint import Checkpoint, TextEncoder
 from gpu_worker.engine.checkpoints.libraries import libraries
+from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.families import sd1
 from gpu_worker.engine.sampling.sigmas import SigmaTable
@@ -32,14 +33,15 @@ def load_single_file(name: str, path: Path, tokenizer: Any, device: Device) -> C
         shapes = {key: tuple(tensor.shape) for part in (unet, vae, text) for key, tensor in part.items()}
         lib = libraries()
         unet_config, vae_config = sd1.unet_config(shapes), sd1.vae_config(shapes)
+        text_model = _filled(
+            lambda: lib.CLIPTextModel(lib.CLIPTextConfig(**sd1.text_config(shapes))), _for_model(text), device
+        )
         return Checkpoint(
             name=name,
+            family="sd1",
             unet=_filled(lambda: lib.UNet2DConditionModel(**unet_config), lib.convert_unet(unet, unet_config), device),
             vae=_filled(lambda: lib.AutoencoderKL(**vae_config), lib.convert_vae(vae, vae_config), device),
-            text_encoder=_filled(
-                lambda: lib.CLIPTextModel(lib.CLIPTextConfig(**sd1.text_config(shapes))), _for_model(text), device
-            ),
-            tokenizer=tokenizer,
+            text_encoders=(TextEncoder("clip_l", text_model, tokenizer, tokenizer.pad_token_id),),
             latent_scale=sd1.LATENT_SCALE,
             table=SigmaTable.scaled_linear(),
             device=device,

@@ -27,7 +27,7 @@ def encode_prompt(checkpoint: Checkpoint, prompt: str, clip_skip: int) -> torch.
 
 
 def vocabulary_of(checkpoint: Checkpoint) -> Vocabulary:
-    tokenizer = checkpoint.tokenizer
+    tokenizer = checkpoint.text_encoders[0].tokenizer
     # The backend itself: the wrapper warns about every text that is longer than one chunk.
     backend = tokenizer.backend_tokenizer
 
@@ -50,7 +50,7 @@ def apply_emphasis(encoded: torch.Tensor, weights: torch.Tensor) -> torch.Tensor
 
 
 def _encode(checkpoint: Checkpoint, chunks: list[Chunk], clip_skip: int) -> torch.Tensor:
-    model = checkpoint.text_encoder
+    model = checkpoint.text_encoders[0].model
     device = checkpoint.device.torch_device
     ids = torch.tensor([chunk.ids for chunk in chunks], device=device)
     states = model(input_ids=ids, output_hidden_states=True).hidden_states

@@ -67,7 +67,7 @@ def loras(models_dir):
 
 def state(engine):
     checkpoint = engine._borrow(engine._checkpoint_file("pincel-demo"))
-    parts = (checkpoint.unet, checkpoint.text_encoder)
+    parts = (checkpoint.unet, checkpoint.text_encoders[0].model)
     return [tensor.clone() for part in parts for tensor in part.state_dict().values()]
 
 
@@ -95,7 +95,7 @@ def test_the_weights_are_those_of_the_formula(engine, monkeypatch):
     checkpoint = engine._borrow(engine._checkpoint_file("pincel-demo"))
     linear = checkpoint.unet.get_submodule(TO_K).weight
     conv = checkpoint.unet.get_submodule(CONV).weight
-    text = checkpoint.text_encoder.get_submodule(MLP).weight
+    text = checkpoint.text_encoders[0].model.get_submodule(MLP).weight
     start = [t.clone() for t in (linear, conv, text)]
     seen = []
     original = checkpoint.unet.forward

@@ -32,7 +32,7 @@ def test_it_loads_and_draws_with_the_shape_of_its_weights(engine, weights):
 
 def test_every_weight_lands_where_diffusers_expects_it(engine, weights):
     checkpoint = engine._borrow(engine._checkpoint_file("small"))
-    unet, vae, text = checkpoint.unet, checkpoint.vae, checkpoint.text_encoder
+    unet, vae, text = checkpoint.unet, checkpoint.vae, checkpoint.text_encoders[0].model
     assert unet.config.attention_head_dim == 8
     assert (unet.config.block_out_channels, unet.config.cross_attention_dim) == ((32, 64, 64, 64), 64)
     assert vae.config.block_out_channels == (32, 32, 32, 32)
