@@ -1,26 +1,17 @@
-"""Sampler and schedule names: A1111's labels and aliases, and which of them this version draws with."""
+"""Sampler and schedule names: A1111's labels, aliases and flags (1.10; behaviours §7.2 and §7.3)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 __all__ = [
-    "AUTOMATIC", "SAMPLERS", "SAMPLER_CHOICES", "SCHEDULES", "SamplerChoice", "effective_schedule", "resolve_sampler",
+    "AUTOMATIC", "BROWNIAN", "DISCARDS", "SAMPLERS", "SAMPLER_CHOICES", "SCHEDULES", "SECOND_ORDER", "USES_ENSD",
+    "SamplerChoice", "effective_schedule", "resolve_sampler", "sampler_and_schedule",
 ]  # fmt: skip
 
 AUTOMATIC = "Automatic"
 
-SAMPLERS: tuple[str, ...] = ("DPM++ 2M", "Euler a", "DDIM")
-"""The samplers that draw."""
-
-SCHEDULES: tuple[str, ...] = (AUTOMATIC, "Uniform", "Karras", "Exponential")
-"""The schedules that draw. DDIM spaces its own timesteps and takes no notice of them."""
-
-SAMPLER_CHOICES: tuple[str, ...] = ("DPM++ 2M Karras", "Euler a", "DDIM", "DPM++ 2M", "Euler a Karras")
-"""What a user picks from: a sampler, or a sampler and its schedule in one name. `resolve_sampler` reads each."""
-
-# Default schedule and aliases of every sampler of A1111 1.10, so that a pasted name that does not draw yet is at least
-# understood (behaviours of the original: modules/sd_samplers_kdiffusion.py, sd_samplers_timesteps.py).
+# Label, default schedule, aliases, in the order of A1111's interface.
 _SAMPLERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "DPM++ 2M": ("Karras", ("k_dpmpp_2m",)),
     "DPM++ SDE": ("Karras", ("k_dpmpp_sde",)),
@@ -43,6 +34,7 @@ _SAMPLERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "UniPC": (AUTOMATIC, ("unipc",)),
     "LCM": (AUTOMATIC, ("k_lcm",)),
 }
+# Label, then name and aliases, in the order of A1111's interface.
 _SCHEDULES: dict[str, tuple[str, ...]] = {
     AUTOMATIC: ("automatic",),
     "Uniform": ("uniform",),
@@ -57,8 +49,30 @@ _SCHEDULES: dict[str, tuple[str, ...]] = {
     "DDIM": ("ddim",),
     "Beta": ("beta",),
 }
-# A1111 writes this default differently from the label, so it is never turned back into Automatic.
+# For A1111 Uniform is no sampler's declared default, only what Automatic ends up with: it is never folded into it.
 _NEVER_FOLDED = "Uniform"
+
+SAMPLERS: tuple[str, ...] = tuple(_SAMPLERS)
+SCHEDULES: tuple[str, ...] = tuple(_SCHEDULES)
+"""Samplers with timesteps of their own (DDIM, DDIM CFG++, PLMS, UniPC) and LCM take no notice of a schedule."""
+
+SAMPLER_CHOICES: tuple[str, ...] = (
+    "DPM++ 2M Karras", "DPM++ SDE Karras", "DPM++ 2M SDE Exponential", "DPM++ 2M SDE Karras", "Euler a", "Euler",
+    "DPM++ 3M SDE Exponential", "DPM++ 2S a Karras", "DPM++ 2M SDE Heun Exponential", "Heun", "DDIM", "UniPC", "LCM",
+    "LMS", "LMS Karras", "DPM2 Karras", "DPM2 a Karras", "Euler a Karras", "Restart Karras", "DPM fast", "DPM adaptive",
+    "PLMS", "DDIM CFG++",
+)  # fmt: skip
+"""What a user picks from: a sampler, or a sampler and its schedule in one name. `resolve_sampler` reads each.
+At most 24, because a Discord list has 25 rows and a form puts the current one first."""
+
+SECOND_ORDER = frozenset({"DPM++ SDE", "DPM++ 2S a", "Heun", "DPM2", "DPM2 a", "Restart"})
+"""Two model calls a step: the prompt's schedule is made for twice the steps (behaviours §2.3)."""
+USES_ENSD = frozenset({"DPM++ 2S a", "Euler a", "DPM2 a", "DPM fast", "DPM adaptive"})
+"""The infotext names a noise seed delta for these alone."""
+DISCARDS = frozenset({"DPM++ 3M SDE", "DPM2", "DPM2 a"})
+"""One sigma more is asked of the schedule, and the last but one removed."""
+BROWNIAN = frozenset({"DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 3M SDE"})
+"""Noise comes from a Brownian tree (behaviours §6)."""
 
 
 @dataclass(frozen=True)
@@ -66,34 +80,50 @@ class SamplerChoice:
     sampler: str
     schedule: str
 
-    @property
-    def draws(self) -> bool:
-        """Whether this version can draw with it."""
-        return self.sampler in SAMPLERS and self.schedule in SCHEDULES
+
+def sampler_and_schedule(
+    name: str | None, schedule: str | None = None, convert_automatic: bool = True
+) -> SamplerChoice:
+    """Exactly A1111's reading of the two names: case matters, aliases of samplers are unknown, and what is unknown
+    silently means the first sampler, or Automatic. A schedule at the end of the name wins over `schedule`.
+
+    `convert_automatic`: the sampler's declared default is written as Automatic.
+    """
+    rest = name or SAMPLERS[0]
+    label = schedule if schedule in _SCHEDULES else AUTOMATIC
+    for candidate, aliases in _SCHEDULES.items():
+        if schedule == aliases[0]:
+            label = candidate
+    # One ending of each schedule is cut off, in the order of the list; so "Euler SGM Uniform" ends as Uniform.
+    for candidate, aliases in _SCHEDULES.items():
+        ending = next((f" {text}" for text in (candidate, *aliases) if rest.endswith(f" {text}")), None)
+        if ending is not None:
+            rest, label = rest.removesuffix(ending), candidate
+    sampler = rest if rest in _SAMPLERS else SAMPLERS[0]
+    return SamplerChoice(sampler, _folded(sampler, label) if convert_automatic else label)
 
 
 def resolve_sampler(name: str, schedule: str | None = None) -> SamplerChoice | None:
     """The canonical sampler and schedule; None where the sampler is unknown.
 
-    A schedule at the end of the name (`DPM++ 2M Karras`) wins over `schedule`; the sampler's own default is written as
-    Automatic, as A1111 does. Upper and lower case do not matter (there they do, and an unknown name silently means the
-    first sampler of the list). An unknown `schedule` means Automatic.
+    `sampler_and_schedule` for people: upper and lower case and aliases do not matter, a schedule of several words may
+    end the name, and nothing unknown becomes another sampler. An unknown `schedule` means Automatic.
     """
     wanted = " ".join(name.split()).casefold()
     sampler = _sampler(wanted)
     label = _label(schedule or AUTOMATIC) or AUTOMATIC
     if sampler is None:
         sampler, label = _with_suffix(wanted)
-    if sampler is None:
-        return None
-    if label == _SAMPLERS[sampler][0] and label != _NEVER_FOLDED:
-        label = AUTOMATIC
-    return SamplerChoice(sampler, label)
+    return None if sampler is None else SamplerChoice(sampler, _folded(sampler, label))
 
 
 def effective_schedule(sampler: str, schedule: str) -> str:
     """What Automatic means for this sampler; any other schedule is itself."""
     return _SAMPLERS[sampler][0] if schedule == AUTOMATIC and sampler in _SAMPLERS else schedule
+
+
+def _folded(sampler: str, label: str) -> str:
+    return AUTOMATIC if label == _SAMPLERS[sampler][0] and label != _NEVER_FOLDED else label
 
 
 def _sampler(wanted: str) -> str | None:
