@@ -1,8 +1,9 @@
 """Prompt editing `[from:to:when]`, alternation `[a|b]` and composition `AND`, as A1111 reads them (behaviours §2).
 
 A prompt is a row of texts and groups. A group is `(prompt)`, `(prompt:prompt)`, `[prompt]`, an edit or an alternation;
-what stands inside must be made of texts and groups again. Brackets and colons that belong to no such group are text, and
-so is everything around them; a `|` outside of an alternation, or a lone backslash, leaves the whole prompt as it is.
+what stands inside must be made of texts and groups again. Brackets and colons that belong to no such group are text;
+a `|` outside of an alternation, or a lone backslash, leaves the whole prompt as it is. Where loose brackets leave a
+choice, A1111 takes one by chance (its parser's answer changes with Python's hash seed); here every group counts.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def text_at(schedule: Schedule, call_number: int) -> str:
 
 
 def split_and(prompt: str) -> tuple[tuple[str, float], ...]:
-    """The parts between the words AND with their weights, 1 where none stands at the very end of a part. Never empty."""
+    """The parts between the words AND with their weights: 1 where none ends the part. Never empty."""
     found: list[tuple[str, float]] = []
     for part in _AND.split(prompt):
         text, colon, tail = part.rpartition(":")
