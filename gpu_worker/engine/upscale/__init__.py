@@ -1,0 +1,1 @@
+"""Enlarging and restoring finished pictures: behaviours §20."""
