@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from gpu_worker.protocol.specs import FaceRestore
 
 __all__ = [
-    "Call", "DecodeCall", "EncodeCall", "GuidedCall", "ModelCall", "Phase", "Picture", "Prediction", "RestoreCall",
+    "Call", "DecodeCall", "EncodeCall", "Floats", "GuidedCall", "ModelCall", "Phase", "Picture", "Prediction", "RestoreCall",
     "Sampling", "Task", "UpscaleCall",
 ]  # fmt: skip
 
 Phase = Literal["loading", "encoding", "sampling", "hires", "decoding", "upscaling", "restoring", "saving"]
 
 Picture: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,12 @@ class DecodeCall:
 
 @dataclass(frozen=True)
 class EncodeCall:
-    """Answered by latents, one for each picture; all pictures have one size."""
+    """Answered by latents, one for each picture; all pictures have one size and type.
 
-    pictures: list[Picture]
+    Pictures are uint8, or float32 from -1 to 1 where masked ones need a grey that bytes cannot say.
+    """
+
+    pictures: list[Picture] | list[Floats]
     state: ModelState
 
 

@@ -1,110 +1,196 @@
-"""The driver: answers the calls of a task, and so owns guidance, precision, memory, progress, previews, cancelling."""
+"""The driver: answers the calls of tasks, and so owns batches, memory, progress, previews, pace and cancelling.
+
+It can advance several tasks at once. Model calls that want the same model state are evaluated together, whatever their
+samplers, steps, prompts and seeds (continuous batching, as in Yu et al., "Orca", OSDI 2022); no sampler ever knows.
+"""
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import torch
 
-from gpu_worker.engine.calls import Call, DecodeCall, EncodeCall, ModelCall, Picture, Prediction, Task
+from gpu_worker.engine.calls import (
+    Call,
+    DecodeCall,
+    EncodeCall,
+    GuidedCall,
+    Picture,
+    Prediction,
+    RestoreCall,
+    Task,
+    UpscaleCall,
+)
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
+from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
+from gpu_worker.engine.evaluate import evaluate
+from gpu_worker.engine.guidance import Question, ask
 from gpu_worker.engine.hooks import Watch
-from gpu_worker.engine.memory import Portions
+from gpu_worker.engine.memory import Portions, is_out_of_memory
 from gpu_worker.engine.preview import preview_bytes
+from gpu_worker.engine.state import ModelStates
 from gpu_worker.engine.vae import decode_latents, encode_pictures, pictures_of
 from gpu_worker.protocol.messages import PreviewWish
 
-__all__ = ["Driver", "Guidance"]
+__all__ = ["Driver", "Outcome", "Tools"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Guidance:
-    """Encoded prompts, each [1, length, width]; the lengths may differ. `scale` 1 leaves the negative prompt out."""
+class Tools:
+    """What answers the calls that no checkpoint is needed for."""
 
-    cond: torch.Tensor
-    uncond: torch.Tensor
-    scale: float
+    enlarge: Callable[[UpscaleCall, Watch], list[Picture]]
+    restore: Callable[[RestoreCall, Watch], list[Picture]]
+
+
+@dataclass
+class Outcome(Generic[T]):
+    """Of one task; an error is that task's alone."""
+
+    value: T | None = None
+    error: BaseException | None = None
+
+    def get(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self.value  # pyright: ignore[reportReturnType] (set whenever there is no error)
+
+
+@dataclass(eq=False)
+class _Lane:
+    task: Task[Any]
+    watch: Watch
+    outcome: Outcome[Any] = field(default_factory=Outcome)
+    call: Call | None = None
+    """What it waits for; None once it has ended."""
 
 
 class Driver:
-    """Runs one task on one checkpoint. Classifier-free guidance: Ho and Salimans (2022), on the denoised estimate."""
-
-    def __init__(self, checkpoint: Checkpoint, guidance: Guidance, watch: Watch) -> None:
-        self._checkpoint = checkpoint
-        self._guidance = guidance
-        self._watch = watch
-        self._portions = Portions(checkpoint.device.torch_device)
+    def __init__(self, states: ModelStates, tools: Tools, device: Device) -> None:
+        self._states = states
+        self._tools = tools
+        self._device = device
+        self._portions = Portions(device.torch_device)
         self._fences: deque[torch.cuda.Event] = deque()
 
-    def run(self, task: Task[T]) -> T:
-        """Raises DrawingCancelled before the next call once the job is cancelled."""
-        answer: Any = None
-        try:
-            while True:
-                call = task.send(answer)
-                self._watch.check()
-                answer = self._answer(call)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            task.close()
+    def run(self, task: Task[T], watch: Watch) -> T:
+        """Raises what the task raises, and DrawingCancelled before the next call once the job is cancelled."""
+        return self.run_all([(task, watch)])[0].get()
 
-    def _answer(self, call: Call) -> Prediction | list[Picture] | torch.Tensor:
-        if isinstance(call, ModelCall):
-            prediction = Prediction(self._denoised(call))
-            self._keep_pace()
-            self._watch.report(
-                call.phase, call.step + 1, call.of, lambda wish: self._preview(prediction.denoised, wish)
+    def run_all(self, tasks: Sequence[tuple[Task[T], Watch]]) -> list[Outcome[T]]:
+        """Every task to its end, one call of each a round."""
+        lanes = [_Lane(task, watch) for task, watch in tasks]
+        try:
+            for lane in lanes:
+                self._advance(lane, None)
+            while waiting := [lane for lane in lanes if lane.call is not None]:
+                self._round(waiting)
+        finally:
+            for lane in lanes:
+                lane.task.close()
+        return [lane.outcome for lane in lanes]
+
+    def _advance(self, lane: _Lane, answer: Any) -> None:
+        try:
+            lane.call = lane.task.send(answer)
+            lane.watch.check()
+        except StopIteration as stop:
+            lane.outcome.value, lane.call = stop.value, None
+        except Exception as error:
+            self._fail(lane, error)
+
+    def _fail(self, lane: _Lane, error: BaseException) -> None:
+        lane.outcome.error, lane.call = error, None
+        lane.task.close()
+
+    def _round(self, lanes: list[_Lane]) -> None:
+        groups: dict[tuple[object, ...], list[tuple[_Lane, Question]]] = {}
+        for lane in lanes:
+            if isinstance(lane.call, GuidedCall):
+                question = ask(lane.call)
+                groups.setdefault(question.guide.state.key, []).append((lane, question))
+            else:
+                try:
+                    answer = self._answer(lane.call, lane.watch)
+                except Exception as error:
+                    self._fail(lane, error)
+                else:
+                    self._advance(lane, answer)
+        for members in groups.values():
+            self._predict(members)
+        self._keep_pace()
+
+    def _predict(self, members: list[tuple[_Lane, Question]]) -> None:
+        """Out of memory, jobs that shared a batch are tried alone, so that only the one that is too large fails."""
+        predictions: list[Prediction] | None = None
+        try:
+            predictions = self._predictions([question for _, question in members])
+        except Exception as error:
+            if len(members) == 1 or not is_out_of_memory(error):
+                for lane, _ in members:
+                    self._fail(lane, error)
+                return
+        # Outside the handler, whose traceback holds the failed tensors.
+        if predictions is None:
+            for member in members:
+                self._predict([member])
+            return
+        for (lane, question), prediction in zip(members, predictions, strict=True):
+            self._told(lane, question, prediction)
+
+    def _predictions(self, questions: list[Question]) -> list[Prediction]:
+        state = questions[0].guide.state
+        self._states.enter(state)
+        outputs = iter(evaluate(state.checkpoint, [row for q in questions for row in q.rows], self._portions))
+        return [question.answer([next(outputs) for _ in question.rows]) for question in questions]
+
+    def _told(self, lane: _Lane, question: Question, prediction: Prediction) -> None:
+        call = question.call.call
+        checkpoint = question.guide.state.checkpoint
+        try:
+            lane.watch.report(
+                call.phase, call.step + 1, call.of, lambda wish: self._preview(checkpoint, prediction.denoised, wish)
             )
-            return prediction
+        except Exception as error:
+            self._fail(lane, error)
+        else:
+            self._advance(lane, prediction)
+
+    def _answer(self, call: Call | None, watch: Watch) -> list[Picture] | torch.Tensor:
         if isinstance(call, EncodeCall):
-            self._watch.report("encoding", 0, 1)
-            return encode_pictures(self._checkpoint, call.pictures)
-        self._watch.report("decoding", 0, 1)
-        return self._decoded(call)
+            watch.report("encoding", 0, 1)
+            self._states.enter(call.state)
+            return encode_pictures(call.state.checkpoint, call.pictures)
+        if isinstance(call, DecodeCall):
+            watch.report("decoding", 0, 1)
+            self._states.enter(call.state)
+            return self._decoded(call)
+        if isinstance(call, UpscaleCall):
+            watch.report("upscaling", 0, 1)
+            return self._tools.enlarge(call, watch)
+        assert isinstance(call, RestoreCall), f"no such call: {call!r}"
+        watch.report("restoring", 0, 1)
+        return self._tools.restore(call, watch)
 
     def _decoded(self, call: DecodeCall) -> list[Picture]:
         if not bool(torch.isfinite(call.latents).all()):
             raise EngineError("other", "the latents are not finite", {"reason": "not_finite"})
-        decoded = decode_latents(self._checkpoint, call.latents)
-        self._checkpoint.preview_map.learn(call.latents, decoded)
+        decoded = decode_latents(call.state.checkpoint, call.latents)
+        if not bool(torch.isfinite(decoded).all()):
+            raise EngineError("other", "the decoded pictures are not finite", {"reason": "not_finite"})
+        call.state.checkpoint.preview_map.learn(call.latents, decoded)
         return pictures_of(decoded)
-
-    def _denoised(self, call: ModelCall) -> torch.Tensor:
-        scale_in = 1 / math.sqrt(call.sigma**2 + 1)
-        timestep = torch.tensor(self._checkpoint.table.timestep(call.sigma), device=call.x.device)
-
-        def estimate(x: torch.Tensor) -> torch.Tensor:
-            return x - call.sigma * self._guided_noise((x * scale_in).to(self._checkpoint.unet.dtype), timestep)
-
-        return self._portions.run(call.x, estimate)
-
-    def _guided_noise(self, x: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-        cond, uncond, scale = self._guidance.cond, self._guidance.uncond, self._guidance.scale
-        if scale == 1:
-            return self._noise(x, timestep, cond)
-        if cond.shape == uncond.shape:
-            both = torch.cat([uncond.expand(len(x), -1, -1), cond.expand(len(x), -1, -1)])
-            without, with_prompt = self._noise(torch.cat([x, x]), timestep, both).chunk(2)
-        else:
-            without, with_prompt = self._noise(x, timestep, uncond), self._noise(x, timestep, cond)
-        return without + scale * (with_prompt - without)
-
-    def _noise(self, x: torch.Tensor, timestep: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        if len(context) != len(x):
-            context = context.expand(len(x), -1, -1)
-        return self._checkpoint.unet(x, timestep, encoder_hidden_states=context, return_dict=False)[0].float()
 
     def _keep_pace(self) -> None:
         """Lets the card run at most one step ahead: kernels are only queued here, and without this a whole drawing
         would be queued at once, its progress invented and no cancel in time."""
-        if not self._checkpoint.device.is_cuda:
+        if not self._device.is_cuda:
             return
         fence = torch.cuda.Event()
         fence.record()
@@ -112,12 +198,12 @@ class Driver:
         if len(self._fences) > 1:
             self._fences.popleft().synchronize()
 
-    def _preview(self, denoised: torch.Tensor, wish: PreviewWish) -> bytes | None:
-        colours = self._checkpoint.preview_map
+    def _preview(self, checkpoint: Checkpoint, denoised: torch.Tensor, wish: PreviewWish) -> bytes | None:
+        colours = checkpoint.preview_map
         if colours.empty:
             # The first preview of a checkpoint pays for one small decode; later ones cost next to nothing.
             small = torch.nn.functional.adaptive_avg_pool2d(
                 denoised[:1], (min(16, denoised.shape[2]), min(16, denoised.shape[3]))
             )
-            colours.learn(small, decode_latents(self._checkpoint, small))
+            colours.learn(small, decode_latents(checkpoint, small))
         return preview_bytes(colours.colours(denoised), wish)

@@ -1,48 +1,42 @@
-"""The engine: takes a job's spec, returns finished pictures. One instance a process, used from one thread at a time."""
+"""The engine: takes jobs' specs, returns finished pictures. One instance a process, used from one thread at a time."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from gpu_worker.engine.adapters.lora import AppliedLora, merged_loras
-from gpu_worker.engine.adapters.lora_file import read_lora
-from gpu_worker.engine.calls import Picture
-from gpu_worker.engine.checkpoints.cache import CheckpointCache
-from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
+from gpu_worker.engine.adapters.embeddings import EmbeddingBook
+from gpu_worker.engine.books import NetworkBook
+from gpu_worker.engine.build import Builder, Built
+from gpu_worker.engine.calls import Picture, RestoreCall, UpscaleCall
+from gpu_worker.engine.checkpoints.cache import ModelCache
 from gpu_worker.engine.checkpoints.hashes import HashBook
-from gpu_worker.engine.conditioning.encode import encode_prompt
-from gpu_worker.engine.denoise import Driver, Guidance
+from gpu_worker.engine.conditioning.prompts import Conditioner
+from gpu_worker.engine.denoise import Driver, Outcome, Tools
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
+from gpu_worker.engine.faces.restorer import FaceRestorer
 from gpu_worker.engine.hooks import Hooks, Watch
 from gpu_worker.engine.images.files import open_picture, png_bytes
-from gpu_worker.engine.images.record import Record, picture_infotext
+from gpu_worker.engine.images.record import Record, picture_infotext, upscale_infotext
 from gpu_worker.engine.memory import free, is_out_of_memory
+from gpu_worker.engine.options import EngineOptions
+from gpu_worker.engine.order import Finder, Order
 from gpu_worker.engine.sampling.noise import image_seeds
-from gpu_worker.engine.sampling.plan import SamplingPlan
-from gpu_worker.engine.tasks.hires import check_hires
-from gpu_worker.engine.tasks.txt2img import DrawPlan, txt2img
+from gpu_worker.engine.state import ModelStates
+from gpu_worker.engine.upscale.extras import run_extras
+from gpu_worker.engine.upscale.upscalers import Upscalers
 from gpu_worker.language.layouts import Reading
 from gpu_worker.language.models import ModelFile, Stamp, demo_folder, scan_model_files
-from gpu_worker.language.names import SamplerChoice, resolve_sampler
-from gpu_worker.language.networks import LoraRef, NetworkTagError, lora_refs, parse_networks
 from gpu_worker.protocol.messages import ModelFact
-from gpu_worker.protocol.specs import JobSpec, StoredSource
+from gpu_worker.protocol.specs import Drawing, TaskSpec, Upscale
 
 __all__ = ["DrawingCancelled", "Drawn", "Engine", "EngineError", "Hooks"]
-
-SOURCE_DEPTH_LIMIT = 8
-"""How many redrawn sources may lie behind one another."""
-
-UNSUPPORTED_NETWORKS = frozenset({"hypernet"})
-"""Kinds that change the picture in A1111; tags of unknown kinds do nothing there and are left out here, too."""
-
-TWO_MODELS_VRAM_MB = 10_000
-"""From here on two checkpoints of 2 GB stay loaded."""
 
 
 @dataclass(frozen=True)
@@ -57,24 +51,13 @@ class Drawn:
     infotext: str
 
 
-@dataclass(frozen=True)
-class _Order:
-    """A spec with everything that it names found."""
-
-    spec: JobSpec
-    sampler: SamplerChoice
-    model: ModelFile
-    loras: tuple[tuple[LoraRef, ModelFile], ...]
-    prompt: str
-    """Without network tags."""
-
-
 class Engine:
-    def __init__(self, *, models_dir: Path, demo_dir: Path, device: str | None = None) -> None:
-        """`device` is torch's name; None takes CUDA where there is any. Nothing is loaded yet."""
+    def __init__(self, *, models_dir: Path, demo_dir: Path, options: EngineOptions | None = None) -> None:
+        """Nothing is loaded yet."""
+        options = options or EngineOptions()
         self._models_dir = models_dir
         self._demo_dir = demo_dir
-        self._device = Device.choose(device)
+        self._device = Device.choose(options)
         self._known: dict[Stamp, Reading] = {}
         self._hashes = HashBook(models_dir.parent / "hashes.json")
         self.device_name: str = "cpu"
@@ -83,8 +66,14 @@ class Engine:
             facts = torch.cuda.get_device_properties(self._device.torch_device)
             self.device_name, self.vram_mb = str(facts.name), int(facts.total_memory) >> 20
         demo = demo_folder(demo_dir)
-        roomy = not self._device.is_cuda or self.vram_mb >= TWO_MODELS_VRAM_MB
-        self._cache = CheckpointCache(self._device, demo / "tokenizer" if demo else None, 2 if roomy else 1)
+        self._cache = ModelCache(self._device, options, demo / "tokenizer" if demo else None)
+        self._states = ModelStates()
+        self._upscalers = Upscalers(self._scan, self._device)
+        self._faces = FaceRestorer(self._scan, self._device)
+        self._finder = Finder(self._scan)
+        self._builder = Builder(
+            self._finder, self._cache, Conditioner(self._states), NetworkBook(), EmbeddingBook(), self._upscalers
+        )
         self.loaded: str | None = None
         """Name of the checkpoint used last."""
 
@@ -101,137 +90,144 @@ class Engine:
 
     def prepare(self, checkpoint: str) -> None:
         """Loads a checkpoint, and starts to hash it, before a job asks for it. Raises EngineError as `draw` does."""
-        model = self._checkpoint_file(checkpoint)
+        model = self._finder.find("checkpoint", checkpoint)
         self._hashes.start(model.weights)
-        self._borrow(model)
+        with self._cache.borrow(model):
+            self.loaded = model.fact.name
 
-    def draw(self, spec: JobSpec, hooks: Hooks) -> list[Drawn]:
-        """`spec.count` pictures. Raises EngineError and DrawingCancelled; every model is restored either way.
+    def draw(self, spec: TaskSpec, hooks: Hooks) -> list[Drawn]:
+        """The spec's pictures. Raises EngineError and DrawingCancelled; every model is restored either way.
 
-        EngineError kinds: `missing_model` and `bad_model` name `checkpoint` or `lora`; `bad_input` names what cannot be
-        drawn (`sampler`, `schedule`, `upscaler`, `lora`) or gives a `reason`; `oom` carries the size.
+        EngineError kinds: `missing_model` and `bad_model` name the model by its kind (`checkpoint`, `vae`, `lora`,
+        `upscaler`, `face`); `bad_input` names what cannot be drawn (`sampler`, `schedule`, `upscaler`, `lora`) or gives
+        a `reason`; `oom` carries the size.
         """
-        try:
-            return self._draw(spec, hooks)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            failure = EngineError("oom", str(error), {"width": spec.width, "height": spec.height, "count": spec.count})
-        # Outside the handler, whose traceback holds the tensors of the failed attempt.
-        self._cache.clear()
-        self.loaded = None
-        free(self._device.torch_device)
-        raise failure
+        return self.draw_all([(spec, hooks)])[0].get()
+
+    def draw_all(self, jobs: Sequence[tuple[TaskSpec, Hooks]]) -> list[Outcome[list[Drawn]]]:
+        """Several jobs side by side; those of one model state share its batches. What fails in one is its own."""
+        outcomes = self._draw_all(jobs)
+        full = [index for index, outcome in enumerate(outcomes) if outcome.error and is_out_of_memory(outcome.error)]
+        for index in full:
+            spec = jobs[index][0]
+            # The traceback of the failed attempt holds its tensors, so the error itself is let go.
+            outcomes[index] = Outcome(error=EngineError("oom", str(outcomes[index].error), _size(spec)))
+        if full:
+            self._cache.clear()
+            self.loaded = None
+            free(self._device.torch_device)
+        return outcomes
 
     def close(self) -> None:
         self._cache.clear()
         self._hashes.close()
 
-    def _draw(self, spec: JobSpec, hooks: Hooks) -> list[Drawn]:
-        order = self._order(spec)
-        model_hash = self._hashes.start(order.model.weights)
-        lora_hashes = [(ref.name, self._hashes.start(file.weights, data_only=True)) for ref, file in order.loras]
+    def _draw_all(self, jobs: Sequence[tuple[TaskSpec, Hooks]]) -> list[Outcome[list[Drawn]]]:
+        outcomes: list[Outcome[list[Drawn]]] = [Outcome() for _ in jobs]
+        driver = Driver(self._states, Tools(self._enlarge, self._restore), self._device)
+        ready: list[tuple[int, _Job]] = []
+        with contextlib.ExitStack() as borrowed, torch.no_grad(), self._states.restored():
+            for index, (spec, hooks) in enumerate(jobs):
+                try:
+                    if isinstance(spec, Upscale):
+                        outcomes[index].value = [self._upscaled(spec, hooks)]
+                    else:
+                        ready.append((index, self._ready(spec, hooks, borrowed)))
+                except Exception as error:
+                    outcomes[index].error = error
+            ends = driver.run_all([(job.built.task, job.watch) for _, job in ready])
+            for (index, job), end in zip(ready, ends, strict=True):
+                try:
+                    outcomes[index].value = self._saved(job, end.get())
+                except Exception as error:
+                    outcomes[index].error = error
+        return outcomes
+
+    def _ready(self, spec: Drawing, hooks: Hooks, borrowed: contextlib.ExitStack) -> _Job:
+        order = self._finder.order(spec)
+        hashes = _Hashes.started(self._hashes, order)
         watch = Watch(hooks)
-        source = self._source(spec, hooks, depth=0)
-        pictures = self._pictures(order, source, watch)
-        watch.report("saving", 0, len(pictures))
-        size = (source.shape[1], source.shape[0]) if source is not None else None
-        record = Record(spec, order.sampler, model_hash.result(), _short(lora_hashes), size)
+        built = self._builder.build(order, hooks, watch, borrowed)
+        self.loaded = order.first.model.fact.name
+        return _Job(order, built, watch, hashes)
+
+    def _saved(self, job: _Job, pictures: list[Picture]) -> list[Drawn]:
+        job.watch.report("saving", 0, len(pictures))
+        record = job.hashes.record(job.order, job.built)
         drawn: list[Drawn] = []
-        for picture, seed in zip(pictures, image_seeds(spec), strict=True):
+        for picture, seed in zip(pictures, image_seeds(job.order.spec), strict=True):
             text = picture_infotext(record, seed)
             height, width, _ = picture.shape
             variation = seed.variations[-1].seed if seed.variations else None
             drawn.append(Drawn(png_bytes(picture, text), width, height, seed.seed, variation, text))
         return drawn
 
-    def _source(self, spec: JobSpec, hooks: Hooks, depth: int) -> Picture | None:
-        """The picture that the second pass starts from: opened, or drawn again with all that lies behind it."""
-        source = spec.hires.source if spec.hires else None
-        if source is None:
-            return None
-        if isinstance(source, StoredSource):
-            return open_picture(hooks.open_image(source.image), source.image)
-        if depth >= SOURCE_DEPTH_LIMIT:
-            raise EngineError("bad_input", "sources nested too deeply", {"reason": "source_depth"})
-        behind = source.spec.model_copy(update={"count": 1})
-        return self._pictures(self._order(behind), self._source(behind, hooks, depth + 1), Watch(hooks))[0]
+    def _upscaled(self, spec: Upscale, hooks: Hooks) -> Drawn:
+        watch = Watch(hooks)
+        source = open_picture(hooks.open_image(spec.image), spec.image)
+        watch.report("upscaling", 0, 1)
+        picture = run_extras(source, spec, self._upscalers, self._faces, watch.check)
+        text = upscale_infotext(spec)
+        return Drawn(png_bytes(picture, text), picture.shape[1], picture.shape[0], 0, None, text)
 
-    def _pictures(self, order: _Order, source: Picture | None, watch: Watch) -> list[Picture]:
-        spec = order.spec
-        if spec.hires is not None:
-            first = (spec.width, spec.height) if source is None else (source.shape[1], source.shape[0])
-            check_hires(spec.hires, *first)
-        if not self._cache.holds(order.model):
-            watch.report("loading", 0, 1)
-        checkpoint = self._borrow(order.model)
-        watch.check()
-        loras = [AppliedLora(ref, read_lora(ref.name, file.path)) for ref, file in order.loras]
-        with merged_loras(checkpoint, loras), torch.inference_mode():
-            watch.report("encoding", 0, 1)
-            guidance = Guidance(
-                encode_prompt(checkpoint, order.prompt, spec.clip_skip),
-                encode_prompt(checkpoint, spec.negative_prompt, spec.clip_skip),
-                spec.cfg_scale,
-            )
-            return Driver(checkpoint, guidance, watch).run(txt2img(_plan(order, checkpoint, source)))
+    def _enlarge(self, call: UpscaleCall, watch: Watch) -> list[Picture]:
+        return self._upscalers.enlarge(
+            call.pictures,
+            call.width,
+            call.height,
+            call.upscaler,
+            check=watch.check,
+            report=lambda step, of: watch.report("upscaling", step, of),
+        )
 
-    def _order(self, spec: JobSpec) -> _Order:
-        sampler = resolve_sampler(spec.sampler, spec.schedule)
-        if sampler is None or not sampler.draws:
-            detail = {"sampler": spec.sampler, "schedule": spec.schedule}
-            raise EngineError("bad_input", f"cannot draw with {spec.sampler}, {spec.schedule}", detail)
-        prompt, tags = parse_networks(spec.prompt)
-        foreign = next((tag for tag in tags if tag.kind.lower() in UNSUPPORTED_NETWORKS), None)
-        if foreign is not None:
-            detail = {"network": f"{foreign.kind}:{foreign.items[0]}", "reason": "network_kind"}
-            raise EngineError("bad_input", f"no networks of kind {foreign.kind}", detail)
-        try:
-            refs = lora_refs(tags)
-        except NetworkTagError as error:
-            detail = {"lora": error.name, "reason": "lora_tag"}
-            raise EngineError("bad_input", f"unreadable tag of {error.name}", detail) from error
-        loras = tuple((ref, self._lora_file(ref.name)) for ref in refs)
-        return _Order(spec, sampler, self._checkpoint_file(spec.checkpoint), loras, prompt)
-
-    def _checkpoint_file(self, name: str) -> ModelFile:
-        return self._find("checkpoint", name)
-
-    def _lora_file(self, name: str) -> ModelFile:
-        return self._find("lora", name)
-
-    def _find(self, kind: str, name: str) -> ModelFile:
-        found = next((m for m in self._scan() if m.fact.kind == kind and m.fact.name == name), None)
-        if found is None:
-            raise EngineError("missing_model", f"no {kind} {name}", {kind: name})
-        if found.fact.problem is not None:
-            detail = {kind: name, "problem": found.fact.problem}
-            raise EngineError("bad_model", f"{found.path}: {found.fact.problem}", detail)
-        return found
-
-    def _borrow(self, model: ModelFile) -> Checkpoint:
-        checkpoint = self._cache.borrow(model)
-        self.loaded = checkpoint.name
-        return checkpoint
+    def _restore(self, call: RestoreCall, watch: Watch) -> list[Picture]:
+        return self._faces.restore(call.pictures, call.wish, watch.check)
 
     def _scan(self) -> tuple[ModelFile, ...]:
         return scan_model_files(self._models_dir, self._demo_dir, self._known)
 
 
-def _plan(order: _Order, checkpoint: Checkpoint, source: Picture | None) -> DrawPlan:
-    sampling = SamplingPlan(order.sampler.sampler, order.sampler.schedule, checkpoint.table)
-    return DrawPlan(
-        spec=order.spec,
-        sampling=sampling,
-        seeds=image_seeds(order.spec),
-        channels=checkpoint.latent_channels,
-        factor=checkpoint.factor,
-        device=checkpoint.device.torch_device,
-        source=source,
-    )
+@dataclass(frozen=True)
+class _Job:
+    order: Order
+    built: Built
+    watch: Watch
+    hashes: _Hashes
 
 
-def _short(hashes: list[tuple[str, Future[str | None]]]) -> tuple[tuple[str, str], ...]:
-    """A1111's short LoRA hashes, each LoRA once."""
-    found = {name: digest.result() for name, digest in hashes}
-    return tuple((name, digest[:12]) for name, digest in found.items() if digest)
+@dataclass(frozen=True)
+class _Hashes:
+    """Hashes under way while the pictures are drawn."""
+
+    model: Future[str | None]
+    vae: Future[str | None] | None
+    loras: tuple[tuple[str, Future[str | None]], ...]
+
+    @classmethod
+    def started(cls, book: HashBook, order: Order) -> _Hashes:
+        first, second = order.first, order.second
+        networks = {ref.name: file for ref, file in (*first.networks, *(second.networks if second else ()))}
+        return cls(
+            book.start(first.model.weights),
+            book.start(first.vae.weights) if first.vae else None,
+            tuple((name, book.start(file.weights, data_only=True)) for name, file in networks.items()),
+        )
+
+    def record(self, order: Order, built: Built) -> Record:
+        vae = order.first.vae
+        return Record(
+            spec=order.spec,
+            sampler=order.first.sampler,
+            model_hash=self.model.result(),
+            model_name=order.spec.checkpoint,
+            vae=(vae.path.name, self.vae.result()) if vae and self.vae else None,
+            lora_hashes=tuple((name, digest[:12]) for name, found in self.loras if (digest := found.result())),
+            embedding_hashes=tuple(built.embeddings.items()),
+            source_size=built.source_size,
+        )
+
+
+def _size(spec: TaskSpec) -> dict[str, int]:
+    if isinstance(spec, Upscale):
+        return {"width": spec.width, "height": spec.height, "count": 1}
+    return {"width": spec.width, "height": spec.height, "count": spec.count}

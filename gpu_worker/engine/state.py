@@ -1,13 +1,19 @@
-"""What the weights must be for a call: which checkpoint, what is merged into it, how its convolutions pad."""
+"""What the weights must be for a call, and the one place that brings them there and back."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import torch
+
+from gpu_worker.engine.adapters.merge import NetworkMerger
 from gpu_worker.engine.adapters.networks import AppliedNetwork
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
 
-__all__ = ["ModelState"]
+__all__ = ["ModelState", "ModelStates"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,4 +26,52 @@ class ModelState:
 
     @property
     def key(self) -> tuple[object, ...]:
-        return id(self.checkpoint), tuple(network.key for network in self.networks), self.tiling
+        return id(self.checkpoint.unet), tuple(network.key for network in self.networks), self.tiling
+
+
+class ModelStates:
+    """Switches checkpoints from state to state. Nothing is undone between two calls that want the same."""
+
+    def __init__(self) -> None:
+        self._mergers: dict[int, NetworkMerger] = {}
+        self._circular: dict[int, Any] = {}
+
+    def enter(self, state: ModelState) -> None:
+        """Raises EngineError `bad_input` for a network that does not fit, before any weight is touched."""
+        checkpoint = state.checkpoint
+        merger = self._mergers.get(id(checkpoint.unet))
+        if merger is None:
+            if not state.networks:
+                self._tile(state)
+                return
+            merger = self._mergers[id(checkpoint.unet)] = NetworkMerger(checkpoint)
+        merger.apply(state.networks)
+        self._tile(state)
+
+    @contextlib.contextmanager
+    def restored(self) -> Iterator[None]:
+        """Afterwards every weight and mode is as the checkpoints were loaded, whatever happened."""
+        try:
+            yield
+        finally:
+            for merger in self._mergers.values():
+                merger.restore()
+            for network in self._circular.values():
+                _pad(network, "zeros")
+            self._mergers.clear()
+            self._circular.clear()
+
+    def _tile(self, state: ModelState) -> None:
+        for network in (state.checkpoint.unet, state.checkpoint.vae):
+            if state.tiling and id(network) not in self._circular:
+                self._circular[id(network)] = network
+                _pad(network, "circular")
+            elif not state.tiling and self._circular.pop(id(network), None) is not None:
+                _pad(network, "zeros")
+
+
+def _pad(network: torch.nn.Module, mode: str) -> None:
+    """A1111's tiling: every convolution of UNet and VAE wraps round (behaviours §21)."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.padding_mode = mode

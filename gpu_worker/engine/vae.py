@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from gpu_worker.engine.calls import Picture
+from gpu_worker.engine.calls import Floats, Picture
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
 from gpu_worker.engine.memory import Portions, free, is_out_of_memory
 
@@ -18,6 +18,7 @@ __all__ = ["decode_latents", "encode_pictures", "pictures_of"]
 
 def decode_latents(checkpoint: Checkpoint, latents: torch.Tensor) -> torch.Tensor:
     """[n, 3, h, w] in -1 to 1, float32."""
+    checkpoint.need("vae")
 
     def decode(part: torch.Tensor) -> torch.Tensor:
         vae = checkpoint.vae
@@ -26,17 +27,21 @@ def decode_latents(checkpoint: Checkpoint, latents: torch.Tensor) -> torch.Tenso
     return _careful(checkpoint, latents, decode)
 
 
-def encode_pictures(checkpoint: Checkpoint, pictures: list[Picture]) -> torch.Tensor:
-    """Latents [n, c, h // factor, w // factor], float32. All pictures have one size.
+def encode_pictures(checkpoint: Checkpoint, pictures: Sequence[Picture | Floats]) -> torch.Tensor:
+    """Latents [n, c, h // factor, w // factor], float32. All pictures have one size and type: uint8, or float32 from
+    -1 to 1.
 
     The mean of the posterior is taken. A1111 draws from it with unseeded noise far below one grey level, which could
     never be drawn again.
     """
+    checkpoint.need("vae")
     stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).to(checkpoint.device.torch_device)
+    if stacked.dtype == torch.uint8:
+        stacked = stacked.float() / 127.5 - 1
 
     def encode(part: torch.Tensor) -> torch.Tensor:
         vae = checkpoint.vae
-        mean = vae.encode((part.float() / 127.5 - 1).to(vae.dtype)).latent_dist.mode()
+        mean = vae.encode(part.to(vae.dtype)).latent_dist.mode()
         return mean.float() * checkpoint.latent_scale
 
     return _careful(checkpoint, stacked, encode)

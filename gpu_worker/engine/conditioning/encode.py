@@ -1,68 +1,152 @@
-"""Encodes prompts with the checkpoint's CLIP text model: chunks, clip skip, and emphasis after encoding."""
+"""Encodes prompts with a checkpoint's text models: chunks, embeddings, clip skip, emphasis (behaviours §3, §4)."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
-from gpu_worker.engine.conditioning.chunks import Chunk, Vocabulary, chunk_prompt
+from gpu_worker.engine.adapters.embeddings import Embedding, EmbeddingShelf
+from gpu_worker.engine.checkpoints.checkpoint import Checkpoint, TextEncoder
+from gpu_worker.engine.conditioning.chunks import Chunk, Emphasis, Find, Vocabulary, chunk_prompt, empty_chunk
+from gpu_worker.engine.conditioning.emphasis import apply_emphasis
+from gpu_worker.engine.conditioning.guide import Encoded
 
-__all__ = ["apply_emphasis", "encode_prompt", "vocabulary_of"]
-
-CHUNKS_AT_ONCE = 16
-"""Bounds memory for very long prompts; chunks do not see each other, so this changes no value."""
-
-
-def encode_prompt(checkpoint: Checkpoint, prompt: str, clip_skip: int) -> torch.Tensor:
-    """[1, 77 * chunks, width] in the UNet's precision. `clip_skip` counts as A1111 does: 1 is the last layer."""
-    chunks, _ = chunk_prompt(_speakable(prompt), vocabulary_of(checkpoint))
-    parts = [
-        _encode(checkpoint, chunks[start : start + CHUNKS_AT_ONCE], clip_skip)
-        for start in range(0, len(chunks), CHUNKS_AT_ONCE)
-    ]
-    encoded = torch.cat(parts)
-    return encoded.reshape(1, -1, encoded.shape[-1]).to(checkpoint.unet.dtype)
+__all__ = ["Reading", "encode_texts", "vocabulary_of"]
 
 
-def vocabulary_of(checkpoint: Checkpoint) -> Vocabulary:
-    tokenizer = checkpoint.text_encoders[0].tokenizer
+@dataclass(frozen=True)
+class Reading:
+    """How texts are to be read."""
+
+    clip_skip: int = 1
+    """A1111's count: 1 is the last layer. Text models that have a layer of their own take no notice."""
+    emphasis: Emphasis = "Original"
+    shelf: EmbeddingShelf | None = None
+    """The textual inversions that fit the checkpoint."""
+    negative: bool = False
+
+
+def encode_texts(
+    checkpoint: Checkpoint, texts: Sequence[str], reading: Reading, used: Callable[[str], object]
+) -> tuple[Encoded, ...]:
+    """One call of A1111: all texts of a prompt's schedule. They get equal lengths (empty chunks fill the shorter ones),
+    and each one's emphasis depends a little on the others. `used` is told each embedding that is read."""
+    checkpoint.need("text")
+    contexts: list[torch.Tensor] = []
+    pooled: torch.Tensor | None = None
+    # SDXL was trained with zeros, not with the encoding of "", for a missing negative prompt (§3.5).
+    silent = reading.negative and checkpoint.family == "sdxl" and not any(texts)
+    for encoder in checkpoint.text_encoders:
+        chunks = _chunks(encoder, texts, reading, used)
+        parts: list[torch.Tensor] = []
+        for place in range(len(chunks[0])):
+            encoded, summary = _encode(encoder, [of_text[place] for of_text in chunks], checkpoint, reading)
+            parts.append(encoded)
+            if place == 0 and summary is not None:
+                pooled = summary
+        contexts.append(torch.cat(parts, dim=1))
+    context = torch.cat(contexts, dim=2).to(checkpoint.unet.dtype)
+    if silent:
+        context = torch.zeros_like(context)
+        pooled = torch.zeros_like(pooled) if pooled is not None else None
+    rows = range(len(texts))
+    return tuple(Encoded(context[i : i + 1], None if pooled is None else pooled[i : i + 1]) for i in rows)
+
+
+def vocabulary_of(tokenizer: Any) -> Vocabulary:
     # The backend itself: the wrapper warns about every text that is longer than one chunk.
     backend = tokenizer.backend_tokenizer
 
     def tokenize(text: str) -> list[int]:
         return backend.encode(text, add_special_tokens=False).ids
 
-    comma = tokenizer.get_vocab()[",</w>"]
-    return Vocabulary(tokenize, tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, comma)
+    return Vocabulary(
+        tokenize, tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(",</w>")
+    )
 
 
-def apply_emphasis(encoded: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """A1111's "Original" mode: each token times its weight, then each chunk scaled back to its mean before.
+def _chunks(
+    encoder: TextEncoder, texts: Sequence[str], reading: Reading, used: Callable[[str], object]
+) -> list[list[Chunk]]:
+    """The chunks of each text; all texts have equally many."""
+    vocabulary = vocabulary_of(encoder.tokenizer)
+    find = _finder(reading.shelf, used) if reading.shelf else None
+    of_texts = [chunk_prompt(_speakable(text), vocabulary, emphasis=reading.emphasis, find=find)[0] for text in texts]
+    most = max(map(len, of_texts))
+    return [chunks + [empty_chunk(vocabulary)] * (most - len(chunks)) for chunks in of_texts]
 
-    `encoded` is [chunks, 77, width], `weights` [chunks, 77]. Where weights make the new mean vanish no scaling is
-    possible, and none is done.
-    """
-    weighted = encoded * weights.unsqueeze(-1)
-    scale = encoded.mean(dim=(1, 2), keepdim=True) / weighted.mean(dim=(1, 2), keepdim=True)
-    return weighted * torch.where(torch.isfinite(scale), scale, torch.ones_like(scale))
+
+def _finder(shelf: EmbeddingShelf, used: Callable[[str], object]) -> Find:
+    def find(ids: Sequence[int], place: int) -> tuple[Embedding, int, int] | None:
+        found = shelf.find(ids, place)
+        if found is None:
+            return None
+        embedding, named = found
+        used(embedding.name)
+        return embedding, named, embedding.length
+
+    return find
 
 
-def _encode(checkpoint: Checkpoint, chunks: list[Chunk], clip_skip: int) -> torch.Tensor:
-    model = checkpoint.text_encoders[0].model
+def _encode(
+    encoder: TextEncoder, chunks: list[Chunk], checkpoint: Checkpoint, reading: Reading
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """[texts, 77, width] and, where the model has a projection, [texts, width], float32."""
     device = checkpoint.device.torch_device
-    ids = torch.tensor([chunk.ids for chunk in chunks], device=device)
-    states = model(input_ids=ids, output_hidden_states=True).hidden_states
-    layer = min(clip_skip, len(states) - 1)
-    encoded = _final_norm(model)(states[-layer]).float()
+    ids = torch.tensor([_padded(chunk.ids, encoder) for chunk in chunks], device=device)
+    with _embedded(encoder, chunks):
+        answer = encoder.model(input_ids=ids, output_hidden_states=True)
+    states = answer.hidden_states
+    layer = reading.clip_skip if encoder.skips else encoder.layer
+    encoded = states[-min(layer, len(states) - 1)]
+    if encoder.final_norm:
+        encoded = _text_model(encoder.model).final_layer_norm(encoded)
     weights = torch.tensor([chunk.weights for chunk in chunks], device=device)
-    return encoded if bool((weights == 1).all()) else apply_emphasis(encoded, weights)
+    encoded = encoded.float()
+    if not bool((weights == 1).all()):
+        encoded = apply_emphasis(encoded, weights, reading.emphasis)
+    summary = getattr(answer, "text_embeds", None)
+    return encoded, summary.to(checkpoint.unet.dtype) if summary is not None else None
 
 
-def _final_norm(model: Any) -> Any:
+def _padded(ids: tuple[int, ...], encoder: TextEncoder) -> tuple[int, ...]:
+    """OpenCLIP's models read their own padding after the first end token."""
+    end = int(encoder.tokenizer.eos_token_id)
+    if encoder.pad == end:
+        return ids
+    filled = ids.index(end) + 1
+    return (*ids[:filled], *[encoder.pad] * (len(ids) - filled))
+
+
+@contextlib.contextmanager
+def _embedded(encoder: TextEncoder, chunks: list[Chunk]) -> Iterator[None]:
+    """Lays the vectors of textual inversions over what their placeholders look up."""
+    if not any(chunk.fixes for chunk in chunks):
+        yield
+        return
+
+    def replace(_module: Any, _given: Any, looked_up: torch.Tensor) -> torch.Tensor:
+        looked_up = looked_up.clone()
+        for row, chunk in enumerate(chunks):
+            for fix in chunk.fixes:
+                vectors = fix.embedding.vectors[encoder.kind].to(looked_up)
+                looked_up[row, fix.at + 1 : fix.at + 1 + len(vectors)] = vectors
+        return looked_up
+
+    hook = _text_model(encoder.model).embeddings.token_embedding.register_forward_hook(replace)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _text_model(model: Any) -> Any:
     # transformers before 5.6 wraps the text model once more
-    return getattr(model, "text_model", model).final_layer_norm
+    return getattr(model, "text_model", model)
 
 
 def _speakable(text: str) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
+from gpu_worker.engine.sampling.sigmas import SigmaTable
 from gpu_worker.engine.state import ModelState
 
 __all__ = ["Encoded", "Guide", "Timeline", "encoding_at"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Encoded:
     """One text as the UNet reads it."""
 
@@ -33,6 +35,8 @@ def encoding_at(timeline: Timeline, number: int) -> Encoded:
 @dataclass(frozen=True, eq=False)
 class Guide:
     state: ModelState
+    table: SigmaTable
+    """The checkpoint's noise levels, as this job reads them."""
     positive: tuple[tuple[float, Timeline], ...]
     """The parts of an `AND`, with their weights."""
     negative: Timeline
@@ -46,5 +50,15 @@ class Guide:
     image_scale: float = 1.0
     """pix2pix: the image's own guidance scale."""
     ngms: float = 0.0
+    """Below this sigma every second call leaves the negative prompt out (A1111's s_min_uncond)."""
     refiner: tuple[float, Guide] | None = None
-    """From this share of the noise levels on, another guide."""
+    """From this share of the trained noise levels on, another guide."""
+
+    def at(self, sigma: float) -> Guide:
+        """The guide of a call: the refiner's once its share has begun."""
+        if self.refiner is None:
+            return self
+        share, refiner = self.refiner
+        trained = len(self.table.sigmas)
+        done = (trained - 1 - int(np.abs(self.table.sigmas - sigma).argmin())) / trained
+        return refiner if done >= share else self

@@ -1,17 +1,16 @@
-"""Hires fix: the size of the second pass and the ways to bring a picture or a latent to it."""
+"""Hires fix: which ways lead to the second pass's size (behaviours §8)."""
 
 from __future__ import annotations
+
+from collections.abc import Container
 
 import torch
 
 from gpu_worker.engine.errors import EngineError
-from gpu_worker.engine.images.files import FILTERS
-from gpu_worker.protocol.specs import Hires
+from gpu_worker.language.passes import hires_target
+from gpu_worker.protocol.specs import OUTPUT_MAX_PX, Hires
 
-__all__ = ["HIRES_LIMIT_PX", "UPSCALERS", "check_hires", "hires_size", "is_latent", "upscaled_latents"]
-
-HIRES_LIMIT_PX = 4096
-"""Longest side of a second pass."""
+__all__ = ["LATENT_UPSCALERS", "check_hires", "is_latent", "upscaled_latents"]
 
 _LATENT_MODES: dict[str, tuple[str, bool]] = {
     "Latent": ("bilinear", False),
@@ -23,24 +22,23 @@ _LATENT_MODES: dict[str, tuple[str, bool]] = {
 }
 """torch's interpolation mode, and whether it smooths."""
 
-UPSCALERS: tuple[str, ...] = (*FILTERS, *_LATENT_MODES)
+LATENT_UPSCALERS: tuple[str, ...] = tuple(_LATENT_MODES)
 
 
-def hires_size(width: int, height: int, scale: float) -> tuple[int, int]:
-    """Target in pixels, cut off and not rounded to eights; the drawn picture is the next lower multiple of eight."""
-    return int(width * scale), int(height * scale)
-
-
-def check_hires(hires: Hires, width: int, height: int) -> None:
+def check_hires(hires: Hires, width: int, height: int, upscalers: Container[str]) -> None:
     """Raises EngineError `bad_input` for an upscaler or a size that cannot be drawn. Size is that of the first pass."""
-    if hires.upscaler not in UPSCALERS:
+    if not is_latent(hires.upscaler) and hires.upscaler not in upscalers:
         raise EngineError("bad_input", f"no upscaler {hires.upscaler}", {"upscaler": hires.upscaler})
     if hires.source is not None and is_latent(hires.upscaler):
         detail = {"upscaler": hires.upscaler, "reason": "latent_source"}
         raise EngineError("bad_input", "a latent upscaler cannot start from a picture", detail)
-    target = hires_size(width, height, hires.scale)
-    if max(target) > HIRES_LIMIT_PX:
-        detail = {"reason": "size", "width": target[0], "height": target[1], "limit_px": HIRES_LIMIT_PX}
+    target = hires_target(width, height, hires.scale, hires.resize_width, hires.resize_height)
+    sides = (*target.upscale_to, *target.final)
+    if max(sides) > OUTPUT_MAX_PX:
+        detail = {"reason": "size", "width": max(sides[::2]), "height": max(sides[1::2]), "limit_px": OUTPUT_MAX_PX}
+        raise EngineError("bad_input", f"second pass of {target}", detail)
+    if min(target.final) < 1:
+        detail = {"reason": "size_small", "width": target.final[0], "height": target.final[1]}
         raise EngineError("bad_input", f"second pass of {target}", detail)
 
 

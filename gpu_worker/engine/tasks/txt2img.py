@@ -1,66 +1,97 @@
-"""Text to pictures, with an optional second pass at a larger size."""
+"""Text to pictures, with an optional second pass at a larger size (behaviours §8)."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from gpu_worker.engine.calls import Call, DecodeCall, EncodeCall, Picture, Task
-from gpu_worker.engine.images.files import resized
-from gpu_worker.engine.sampling.noise import ImageNoise, ImageSeed
-from gpu_worker.engine.sampling.plan import SamplingPlan
-from gpu_worker.engine.tasks.hires import hires_size, is_latent, upscaled_latents
-from gpu_worker.protocol.specs import Hires, Txt2Img
+from gpu_worker.engine.calls import Call, DecodeCall, EncodeCall, Picture, Task, UpscaleCall
+from gpu_worker.engine.conditioning.guide import Guide
+from gpu_worker.engine.sampling.noise import ImageSeed
+from gpu_worker.engine.tasks.finish import restored_faces
+from gpu_worker.engine.tasks.hires import is_latent, upscaled_latents
+from gpu_worker.engine.tasks.model_inputs import conditioned
+from gpu_worker.engine.tasks.passes import guided
+from gpu_worker.engine.tasks.plan import DrawPlan
+from gpu_worker.language.passes import HiresTarget, hires_target
+from gpu_worker.protocol.specs import Hires
 
-__all__ = ["DrawPlan", "txt2img"]
+__all__ = ["txt2img"]
 
-
-@dataclass(frozen=True)
-class DrawPlan:
-    spec: Txt2Img
-    sampling: SamplingPlan
-    seeds: tuple[ImageSeed, ...]
-    channels: int
-    factor: int
-    """Pixels to a side of a latent cell."""
-    device: torch.device
-    source: Picture | None = None
-    """The picture that the second pass starts from; None draws the first pass."""
-
-    def noise(self, height: int, width: int) -> ImageNoise:
-        """A fresh source for one pass; sizes in latent cells."""
-        return ImageNoise(self.seeds, (self.channels, height, width), self.device)
+Seeds = tuple[ImageSeed, ...]
+Share = tuple[int, int]
 
 
-def txt2img(plan: DrawPlan) -> Task[list[Picture]]:
-    """One picture for each of the plan's seeds."""
-    hires = plan.spec.hires
-    if hires is None:
-        return (yield DecodeCall((yield from _first_pass(plan))))
-    start = yield from _second_start(plan, hires)
-    noise = plan.noise(start.shape[2], start.shape[3])
-    steps = hires.steps or plan.spec.steps
-    return (yield DecodeCall((yield from plan.sampling.from_latent(start, steps, hires.denoising_strength, noise))))
+def txt2img(plan: DrawPlan, hires: Hires | None, source: Picture | None = None) -> Task[list[Picture]]:
+    """One picture for each of the plan's seeds. With `source` the first pass is skipped and the second starts there."""
+    pictures: list[Picture] = []
+    for seeds, share in plan.batches():
+        if hires is None:
+            guide, latents = plan.first.guide, (yield from _first_pass(plan, seeds, share))
+        else:
+            guide, latents = yield from _second_pass(plan, hires, source, seeds, share)
+        drawn: list[Picture] = yield DecodeCall(latents, guide.state)
+        pictures += yield from restored_faces(drawn, plan.spec.face_restore)
+    return pictures
 
 
-def _first_pass(plan: DrawPlan) -> Generator[Call, Any, torch.Tensor]:
-    cells = plan.spec.height // plan.factor, plan.spec.width // plan.factor
-    return (yield from plan.sampling.from_noise(plan.spec.steps, plan.noise(*cells)))
+def _first_pass(plan: DrawPlan, seeds: Seeds, share: Share) -> Generator[Call, Any, torch.Tensor]:
+    spec, sampling = plan.spec, plan.first.sampling
+    height, width = spec.height // plan.factor, spec.width // plan.factor
+    guide = yield from conditioned(plan.first.guide, height, width)
+    return (yield from guided(sampling.from_noise(spec.steps, plan.noise(seeds, height, width)), guide, share))
 
 
-def _second_start(plan: DrawPlan, hires: Hires) -> Generator[Call, Any, torch.Tensor]:
-    """Latents at the size of the second pass, one for each seed."""
-    if plan.source is not None:
-        height, width, _ = plan.source.shape
-        target = hires_size(width, height, hires.scale)
-        latent = yield EncodeCall([resized(plan.source, *target, hires.upscaler)])
-        return latent.expand(len(plan.seeds), -1, -1, -1)
-    target = hires_size(plan.spec.width, plan.spec.height, hires.scale)
-    latents = yield from _first_pass(plan)
+def _second_pass(
+    plan: DrawPlan, hires: Hires, source: Picture | None, seeds: Seeds, share: Share
+) -> Generator[Call, Any, tuple[Guide, torch.Tensor]]:
+    assert plan.second is not None, "a hires fix has a second pass"
+    start, guide = yield from _second_start(plan, hires, source, seeds, share)
+    noise = plan.noise(seeds, start.shape[2], start.shape[3])
+    sampling = plan.second.sampling.from_latent(
+        start,
+        noise,
+        steps=hires.steps or plan.spec.steps,
+        strength=hires.denoising_strength,
+        exact=True,
+        phase="hires",
+    )
+    return guide, (yield from guided(sampling, guide, share))
+
+
+def _second_start(
+    plan: DrawPlan, hires: Hires, source: Picture | None, seeds: Seeds, share: Share
+) -> Generator[Call, Any, tuple[torch.Tensor, Guide]]:
+    """Latents at the size of the second pass, one for each seed, and the guide they go on under."""
+    assert plan.second is not None, "a hires fix has a second pass"
+    guide = plan.second.guide
+    if source is not None:
+        height, width, _ = source.shape
+        target = hires_target(width, height, hires.scale, hires.resize_width, hires.resize_height)
+        enlarged = yield UpscaleCall([source], *target.upscale_to, hires.upscaler)
+        start, guide = yield from _encoded(enlarged, guide, target)
+        return start.expand(len(seeds), -1, -1, -1), guide
+    target = hires_target(plan.spec.width, plan.spec.height, hires.scale, hires.resize_width, hires.resize_height)
+    latents = yield from _first_pass(plan, seeds, share)
     if is_latent(hires.upscaler):
-        return upscaled_latents(latents, target[1] // plan.factor, target[0] // plan.factor, hires.upscaler)
-    pictures = yield DecodeCall(latents)
-    return (yield EncodeCall([resized(picture, *target, hires.upscaler) for picture in pictures]))
+        width, height = (side // plan.factor for side in target.upscale_to)
+        start = _truncated(upscaled_latents(latents, height, width, hires.upscaler), target)
+        return start, (yield from conditioned(guide, start.shape[2], start.shape[3]))
+    pictures = yield DecodeCall(latents, plan.first.guide.state)
+    enlarged = yield UpscaleCall(pictures, *target.upscale_to, hires.upscaler)
+    return (yield from _encoded(enlarged, guide, target))
+
+
+def _encoded(
+    pictures: list[Picture], guide: Guide, target: HiresTarget
+) -> Generator[Call, Any, tuple[torch.Tensor, Guide]]:
+    latents = _truncated((yield EncodeCall(pictures, guide.state)), target)
+    return latents, (yield from conditioned(guide, latents.shape[2], latents.shape[3]))
+
+
+def _truncated(latents: torch.Tensor, target: HiresTarget) -> torch.Tensor:
+    """What covers more than the size that was asked for is cut off, half at each side (behaviours §8.1)."""
+    left, top, right, bottom = target.cut
+    return latents[:, :, top : latents.shape[2] - bottom, left : latents.shape[3] - right]

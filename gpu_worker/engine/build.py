@@ -1,0 +1,207 @@
+"""From an order to a task: models borrowed, networks read, prompts encoded, pictures opened."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+from gpu_worker.engine.adapters.embeddings import EmbeddingBook
+from gpu_worker.engine.adapters.networks import AppliedNetwork
+from gpu_worker.engine.books import NetworkBook
+from gpu_worker.engine.calls import Call, Picture, Task
+from gpu_worker.engine.checkpoints.cache import ModelCache
+from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
+from gpu_worker.engine.conditioning.encode import Reading
+from gpu_worker.engine.conditioning.guide import Guide
+from gpu_worker.engine.conditioning.prompts import Conditioner, Steps
+from gpu_worker.engine.errors import EngineError
+from gpu_worker.engine.hooks import Hooks, Watch
+from gpu_worker.engine.images.files import open_mask, open_picture
+from gpu_worker.engine.order import Finder, Networks, Order, PassOrder
+from gpu_worker.engine.sampling.noise import image_seeds
+from gpu_worker.engine.sampling.plan import SamplerOptions, SamplingPlan
+from gpu_worker.engine.state import ModelState
+from gpu_worker.engine.tasks.canvas import canvas_of
+from gpu_worker.engine.tasks.hires import check_hires
+from gpu_worker.engine.tasks.img2img import img2img
+from gpu_worker.engine.tasks.plan import DrawPlan, Pass
+from gpu_worker.engine.tasks.txt2img import txt2img
+from gpu_worker.engine.upscale.upscalers import Upscalers
+from gpu_worker.language.names import SECOND_ORDER
+from gpu_worker.language.passes import hires_target
+from gpu_worker.protocol.specs import Drawing, Hires, Img2Img, StoredSource, Txt2Img
+
+__all__ = ["Built", "Builder", "drawn_size"]
+
+SOURCE_DEPTH_LIMIT = 8
+"""How many redrawn sources may lie behind one another."""
+
+Size = tuple[int, int]
+
+
+@dataclass
+class Built:
+    """A task that is ready to run, and what its infotext needs."""
+
+    task: Task[list[Picture]]
+    source_size: Size | None = None
+    """Of a stored source picture, in pixels."""
+    embeddings: dict[str, None] = field(default_factory=dict)
+    """Names of the textual inversions that its prompts use, in order."""
+
+
+@dataclass(frozen=True)
+class Builder:
+    finder: Finder
+    cache: ModelCache
+    conditioner: Conditioner
+    networks: NetworkBook
+    embeddings: EmbeddingBook
+    upscalers: Upscalers
+
+    def build(self, order: Order, hooks: Hooks, watch: Watch, borrowed: contextlib.ExitStack) -> Built:
+        """`borrowed` takes back the checkpoints. Raises EngineError and DrawingCancelled."""
+        built = Built(iter(()))  # pyright: ignore[reportArgumentType] (replaced below)
+        if isinstance(order.spec, Img2Img):
+            built.task = self._img2img(order, order.spec, hooks, _Making(watch, borrowed, built))
+        else:
+            assert isinstance(order.spec, Txt2Img), "no other drawing exists"
+            built.task = self._txt2img(order, order.spec, hooks, _Making(watch, borrowed, built), depth=0)
+        return built
+
+    def _img2img(self, order: Order, spec: Img2Img, hooks: Hooks, making: _Making) -> Task[list[Picture]]:
+        picture = open_picture(hooks.open_image(spec.image), spec.image)
+        mask = open_mask(hooks.open_image(spec.mask.image), spec.mask.image) if spec.mask else None
+        canvas = canvas_of(picture, mask, spec)
+        first = self._pass(order, order.first, (spec.width, spec.height), None, making)
+        return img2img(DrawPlan(spec, image_seeds(spec), first), spec, canvas)
+
+    def _txt2img(self, order: Order, spec: Txt2Img, hooks: Hooks, making: _Making, depth: int) -> Task[list[Picture]]:
+        hires = spec.hires
+        if hires is None:
+            first = self._pass(order, order.first, (spec.width, spec.height), None, making)
+            return txt2img(DrawPlan(spec, image_seeds(spec), first), None)
+        source, behind = self._source(hires, hooks, depth)
+        size = drawn_size(behind) if behind else (source.shape[1], source.shape[0]) if source is not None else None
+        start = size or (spec.width, spec.height)
+        check_hires(hires, *start, self.upscalers.names())
+        assert order.second is not None, "a hires fix has a second pass"
+        target = hires_target(*start, hires.scale, hires.resize_width, hires.resize_height)
+        second = self._pass(order, order.second, target.upscale_to, hires, making)
+        # With a source there is no first pass to encode for.
+        first = second if size else self._pass(order, order.first, (spec.width, spec.height), None, making)
+        plan = DrawPlan(spec, image_seeds(spec), first, second)
+        if behind is None:
+            if depth == 0 and source is not None:
+                making.built.source_size = size
+            return txt2img(plan, hires, source)
+        return _sourced(self._txt2img(self.finder.order(behind), behind, hooks, making, depth + 1), plan, hires)
+
+    def _source(self, hires: Hires, hooks: Hooks, depth: int) -> tuple[Picture | None, Txt2Img | None]:
+        """The picture that the second pass starts from, or the recipe to draw it again."""
+        if hires.source is None:
+            return None, None
+        if isinstance(hires.source, StoredSource):
+            return open_picture(hooks.open_image(hires.source.image), hires.source.image), None
+        if depth >= SOURCE_DEPTH_LIMIT:
+            raise EngineError("bad_input", "sources nested too deeply", {"reason": "source_depth"})
+        return None, hires.source.spec.model_copy(update={"count": 1})
+
+    def _pass(self, order: Order, wanted: PassOrder, size: Size, hires: Hires | None, making: _Making) -> Pass:
+        """`hires` is set for the second pass of a hires fix, which alone a refiner joins where there is one."""
+        spec = order.spec
+        checkpoint = self._borrow(wanted, making)
+        state = ModelState(checkpoint, self._applied(wanted.networks), spec.tiling)
+        guide = self._guide(order, wanted, state, size, hires, making)
+        last = hires is not None or order.second is None
+        if spec.refiner is not None and order.refiner is not None and last:
+            other = PassOrder(order.refiner, None, wanted.sampler, wanted.prompt, wanted.negative_prompt, ())
+            state = ModelState(self._borrow(other, making), (), spec.tiling)
+            refiner = self._guide(order, other, state, size, hires, making)
+            guide = dataclasses.replace(guide, refiner=(spec.refiner.switch_at, refiner))
+        plan = SamplingPlan(
+            wanted.sampler.sampler,
+            wanted.sampler.schedule,
+            guide.table,
+            SamplerOptions.of(spec),
+            sdxl=checkpoint.family in ("sdxl", "sdxl_refiner"),
+        )
+        return Pass(plan, guide)
+
+    def _borrow(self, wanted: PassOrder, making: _Making) -> Checkpoint:
+        if not self.cache.holds(wanted.model, wanted.vae):
+            making.watch.report("loading", 0, 1)
+        checkpoint = making.borrowed.enter_context(self.cache.borrow(wanted.model, wanted.vae))
+        making.watch.check()
+        return checkpoint
+
+    def _applied(self, networks: Networks) -> tuple[AppliedNetwork, ...]:
+        return tuple(self.networks.applied(ref, file) for ref, file in networks)
+
+    def _guide(
+        self, order: Order, wanted: PassOrder, state: ModelState, size: Size, hires: Hires | None, making: _Making
+    ) -> Guide:
+        spec, checkpoint = order.spec, state.checkpoint
+        making.watch.report("encoding", 0, 1)
+        shelf = self.embeddings.shelf(checkpoint, order.embeddings)
+        steps = _steps(order, hires)
+        positive = Reading(spec.clip_skip, spec.emphasis, shelf)
+        negative = Reading(spec.clip_skip, spec.emphasis, shelf, negative=True)
+        used = lambda name: making.built.embeddings.setdefault(name)  # noqa: E731
+        table = checkpoint.table
+        if spec.downcast_alphas:
+            table = table.downcast()
+        if spec.zero_terminal_snr:
+            table = table.zero_terminal_snr()
+        return Guide(
+            state=state,
+            table=table,
+            positive=self.conditioner.positive(state, wanted.prompt, steps, positive, used),
+            negative=self.conditioner.timeline(state, wanted.negative_prompt, steps, negative, used),
+            scale=spec.cfg_scale,
+            width=size[0],
+            height=size[1],
+            image_scale=spec.image_cfg_scale if isinstance(spec, Img2Img) else 1.0,
+            ngms=spec.ngms,
+        )
+
+
+@dataclass(frozen=True)
+class _Making:
+    """What is handed along while one job is built."""
+
+    watch: Watch
+    borrowed: contextlib.ExitStack
+    built: Built
+
+
+def drawn_size(spec: Txt2Img) -> Size:
+    """The size in pixels of what a recipe draws. A stored source's own size does not show in it."""
+    hires = spec.hires
+    if hires is None:
+        return spec.width // 8 * 8, spec.height // 8 * 8
+    behind = hires.source
+    first = (spec.width, spec.height) if behind is None or isinstance(behind, StoredSource) else drawn_size(behind.spec)
+    return hires_target(*first, hires.scale, hires.resize_width, hires.resize_height).final
+
+
+def _sourced(behind: Task[list[Picture]], plan: DrawPlan, hires: Hires) -> Generator[Call, Any, list[Picture]]:
+    """The second pass of a picture that is drawn again first."""
+    pictures = yield from behind
+    return (yield from txt2img(plan, hires, pictures[0]))
+
+
+def _steps(order: Order, hires: Hires | None) -> Steps:
+    """A1111 counts model calls; second-order samplers make two a step (behaviours §2.3)."""
+
+    def calls(steps: int, wanted: PassOrder) -> int:
+        return steps * 2 if wanted.sampler.sampler in SECOND_ORDER else steps
+
+    spec = order.spec
+    first = calls(spec.steps, order.first)
+    if hires is None or order.second is None:
+        return Steps(first, old=spec.old_prompt_editing)
+    return Steps(first, calls(hires.steps or spec.steps, order.second), spec.old_prompt_editing)

@@ -1,0 +1,60 @@
+"""Runs the UNet over the rows of one or several calls, in as few batches as their shapes allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
+from gpu_worker.engine.guidance import Rows
+from gpu_worker.engine.memory import Portions
+
+__all__ = ["evaluate"]
+
+
+def evaluate(checkpoint: Checkpoint, rows: Sequence[Rows], portions: Portions) -> list[torch.Tensor]:
+    """The model's answer to each of `rows`, [n, c, h, w] float32. Rows of equal shape share a batch."""
+    checkpoint.need("unet")
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for index, entry in enumerate(rows):
+        groups.setdefault(entry.shape, []).append(index)
+    answers: dict[int, torch.Tensor] = {}
+    for members in groups.values():
+        group = [rows[index] for index in members]
+        output = _batch(checkpoint, group, portions)
+        answers |= zip(members, output.split([len(entry.sample) for entry in group]), strict=True)
+    return [answers[index] for index in range(len(rows))]
+
+
+def _batch(checkpoint: Checkpoint, group: list[Rows], portions: Portions) -> torch.Tensor:
+    samples = torch.cat([entry.sample for entry in group])
+    contexts = torch.cat([entry.context.expand(len(entry.sample), -1, -1) for entry in group])
+    device = samples.device
+    timesteps = torch.tensor([entry.timestep for entry in group for _ in entry.sample], device=device)
+    added: dict[str, torch.Tensor] = {}
+    if group[0].pooled is not None:
+        added["text_embeds"] = torch.cat([_pooled(entry) for entry in group])
+    if group[0].time_ids is not None:
+        ids = [entry.time_ids for entry in group for _ in entry.sample]
+        added["time_ids"] = torch.tensor(ids, device=device, dtype=samples.dtype)
+
+    def run(places: torch.Tensor) -> torch.Tensor:
+        whole = len(places) == len(samples)
+        part: Any = (lambda tensor: tensor) if whole else (lambda tensor: tensor[places])
+        output = checkpoint.unet(
+            part(samples),
+            part(timesteps),
+            encoder_hidden_states=part(contexts),
+            added_cond_kwargs={key: part(value) for key, value in added.items()} or None,
+            return_dict=False,
+        )[0]
+        return output.float()
+
+    return portions.run(torch.arange(len(samples), device=device), run)
+
+
+def _pooled(entry: Rows) -> torch.Tensor:
+    assert entry.pooled is not None, "all rows of a checkpoint have it, or none"
+    return entry.pooled.expand(len(entry.sample), -1)

@@ -1,0 +1,123 @@
+"""A spec with everything that it names found among the model files, or the reason why it cannot be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gpu_worker.engine.checkpoints.vae_choice import choose_vae
+from gpu_worker.engine.errors import EngineError
+from gpu_worker.language.models import ModelFile
+from gpu_worker.language.names import SamplerChoice, resolve_sampler
+from gpu_worker.language.networks import LoraRef, NetworkTagError, lora_refs, parse_networks, resolve_network
+from gpu_worker.protocol.messages import ModelKind
+from gpu_worker.protocol.specs import Drawing, Txt2Img
+
+__all__ = ["Finder", "Networks", "Order", "PassOrder"]
+
+UNSUPPORTED_NETWORKS = frozenset({"hypernet"})
+"""Kinds that change the picture in A1111; tags of unknown kinds do nothing there and are left out here, too."""
+
+Networks = tuple[tuple[LoraRef, ModelFile], ...]
+
+
+@dataclass(frozen=True)
+class PassOrder:
+    """One denoising pass."""
+
+    model: ModelFile
+    vae: ModelFile | None
+    """None is the checkpoint's own."""
+    sampler: SamplerChoice
+    prompt: str
+    """Without network tags."""
+    negative_prompt: str
+    networks: Networks
+
+
+@dataclass(frozen=True)
+class Order:
+    spec: Drawing
+    first: PassOrder
+    second: PassOrder | None
+    """Of a hires fix."""
+    refiner: ModelFile | None
+    embeddings: tuple[ModelFile, ...]
+    """All that are there; which of them a prompt names is seen when it is read."""
+
+
+class Finder:
+    """Errors are EngineError: `missing_model` and `bad_model` name the kind of model; `bad_input` what is wrong with
+    `sampler` and `schedule`, `network` or `lora`."""
+
+    def __init__(self, scan: Callable[[], Sequence[ModelFile]]) -> None:
+        self._scan = scan
+
+    def find(self, kind: ModelKind, name: str) -> ModelFile:
+        return _find(self._scan(), kind, name)
+
+    def order(self, spec: Drawing) -> Order:
+        models = self._scan()
+        first = _pass(models, spec, spec.checkpoint, spec.sampler, spec.schedule, spec.prompt, spec.negative_prompt)
+        second = None
+        if isinstance(spec, Txt2Img) and spec.hires is not None:
+            hires = spec.hires
+            second = _pass(
+                models,
+                spec,
+                hires.checkpoint or spec.checkpoint,
+                hires.sampler or spec.sampler,
+                hires.schedule or (spec.schedule if hires.sampler is None else "Automatic"),
+                hires.prompt or spec.prompt,
+                hires.negative_prompt or spec.negative_prompt,
+            )
+        return Order(
+            spec=spec,
+            first=first,
+            second=second,
+            refiner=_find(models, "checkpoint", spec.refiner.checkpoint) if spec.refiner else None,
+            embeddings=tuple(m for m in models if m.fact.kind == "embedding" and m.fact.problem is None),
+        )
+
+
+def _pass(
+    models: Sequence[ModelFile],
+    spec: Drawing,
+    checkpoint: str,
+    sampler: str,
+    schedule: str,
+    prompt: str,
+    negative_prompt: str,
+) -> PassOrder:
+    choice = resolve_sampler(sampler, schedule)
+    if choice is None:
+        raise EngineError("bad_input", f"no sampler {sampler}", {"sampler": sampler, "schedule": schedule})
+    text, networks = _networks(models, prompt)
+    model = _find(models, "checkpoint", checkpoint)
+    vae = choose_vae(spec.vae, model, [m for m in models if m.fact.kind == "vae"])
+    return PassOrder(model, vae, choice, text, negative_prompt, networks)
+
+
+def _networks(models: Sequence[ModelFile], prompt: str) -> tuple[str, Networks]:
+    text, tags = parse_networks(prompt)
+    foreign = next((tag for tag in tags if tag.kind.lower() in UNSUPPORTED_NETWORKS), None)
+    if foreign is not None:
+        detail = {"network": f"{foreign.kind}:{foreign.items[0]}", "reason": "network_kind"}
+        raise EngineError("bad_input", f"no networks of kind {foreign.kind}", detail)
+    try:
+        refs = lora_refs(tags)
+    except NetworkTagError as error:
+        detail = {"lora": error.name, "reason": "lora_tag"}
+        raise EngineError("bad_input", f"unreadable tag of {error.name}", detail) from error
+    names = [(model.fact.name, model.fact.alias) for model in models if model.fact.kind == "lora"]
+    return text, tuple((ref, _find(models, "lora", resolve_network(ref.name, names) or ref.name)) for ref in refs)
+
+
+def _find(models: Sequence[ModelFile], kind: ModelKind, name: str) -> ModelFile:
+    found = next((model for model in models if model.fact.kind == kind and model.fact.name == name), None)
+    if found is None:
+        raise EngineError("missing_model", f"no {kind} {name}", {kind: name})
+    if found.fact.problem is not None:
+        detail = {kind: name, "problem": found.fact.problem}
+        raise EngineError("bad_model", f"{found.path}: {found.fact.problem}", detail)
+    return found

@@ -1,0 +1,61 @@
+"""Everything a drawing task needs, found, loaded and encoded before its first call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from gpu_worker.engine.conditioning.guide import Guide
+from gpu_worker.engine.sampling.noise import ImageNoise, ImageSeed
+from gpu_worker.engine.sampling.plan import SamplingPlan
+from gpu_worker.protocol.specs import Drawing
+
+__all__ = ["DrawPlan", "Pass"]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One denoising pass."""
+
+    sampling: SamplingPlan
+    guide: Guide
+
+
+@dataclass(frozen=True)
+class DrawPlan:
+    spec: Drawing
+    seeds: tuple[ImageSeed, ...]
+    first: Pass
+    second: Pass | None = None
+    """Of a hires fix."""
+
+    @property
+    def device(self) -> torch.device:
+        return self.first.guide.state.checkpoint.device.torch_device
+
+    @property
+    def factor(self) -> int:
+        """Pixels to a side of a latent cell."""
+        return self.first.guide.state.checkpoint.factor
+
+    def batches(self) -> Iterator[tuple[tuple[ImageSeed, ...], tuple[int, int]]]:
+        """The seeds that are drawn at once, with the batch's number and how many there are."""
+        size = self.spec.batch_size or len(self.seeds)
+        starts = range(0, len(self.seeds), size)
+        for number, start in enumerate(starts):
+            yield self.seeds[start : start + size], (number, len(starts))
+
+    def noise(self, seeds: tuple[ImageSeed, ...], height: int, width: int) -> ImageNoise:
+        """A fresh source for one pass; sizes in latent cells."""
+        spec = self.spec
+        resize = spec.seed_resize
+        return ImageNoise(
+            seeds,
+            (self.first.guide.state.checkpoint.latent_channels, height, width),
+            self.device,
+            source=spec.noise_source,
+            ensd=spec.ensd,
+            resize_from=(resize[1] // self.factor, resize[0] // self.factor) if resize else None,
+        )
