@@ -31,43 +31,44 @@ def parse_attention(prompt: str) -> list[tuple[str, float]]:
     Weights are unbounded and may be zero or negative. A number that is no finite float (`(a:1..2)`, where A1111 raises)
     is literal text.
     """
-    found: list[tuple[str, float]] = []
+    texts: list[str] = []
+    weights: list[float] = []
     openers: dict[str, list[int]] = {"(": [], "[": []}
 
-    def weigh(start: int, factor: float) -> None:
-        for index in range(start, len(found)):
-            text, weight = found[index]
-            found[index] = (text, weight * factor)
+    def write(text: str, weight: float = 1.0) -> None:
+        texts.append(text)
+        weights.append(weight)
 
-    def write(text: str) -> None:
-        for index, part in enumerate(_BREAK.split(text)):
-            if index:
-                found.append(BREAK)
-            found.append((part, 1.0))
+    def weigh(start: int, factor: float) -> None:
+        # In A1111's order, innermost first: the last bit of a product depends on it, and neighbours merge if equal.
+        weights[start:] = [weight * factor for weight in weights[start:]]
 
     for token in _TOKEN.finditer(prompt):
         kind, text = token.lastgroup, token.group()
         if kind == "escape":
-            found.append((text[1], 1.0))
+            write(text[1])
         elif kind == "open":
-            openers[text].append(len(found))
+            openers[text].append(len(texts))
         elif kind == "number":
             weight = _weight(token["number"])
             if openers["("] and weight is not None:
                 weigh(openers["("].pop(), weight)
             else:
-                found.append((text[:-1] if openers["("] else text, 1.0))
+                write(text[:-1] if openers["("] else text)
                 if openers["("]:
                     weigh(openers["("].pop(), ROUND_WEIGHT)
         elif kind == "close" and openers[_OPENER[text]]:
             weigh(openers[_OPENER[text]].pop(), ROUND_WEIGHT if text == ")" else 1 / ROUND_WEIGHT)
         elif kind != "slash":
-            write(text)
+            for index, part in enumerate(_BREAK.split(text)):
+                if index:
+                    write(*BREAK)
+                write(part)
     for start in openers["("]:
         weigh(start, ROUND_WEIGHT)
     for start in openers["["]:
         weigh(start, 1 / ROUND_WEIGHT)
-    return _merged(found) or [("", 1.0)]
+    return _merged(texts, weights) or [("", 1.0)]
 
 
 def _weight(number: str) -> float | None:
@@ -78,11 +79,11 @@ def _weight(number: str) -> float | None:
     return weight if math.isfinite(weight) else None
 
 
-def _merged(found: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    merged: list[tuple[str, float]] = []
-    for text, weight in found:
+def _merged(texts: list[str], weights: list[float]) -> list[tuple[str, float]]:
+    merged: list[tuple[list[str], float]] = []
+    for text, weight in zip(texts, weights, strict=True):
         if merged and merged[-1][1] == weight:
-            merged[-1] = (merged[-1][0] + text, weight)
+            merged[-1][0].append(text)
         else:
-            merged.append((text, weight))
-    return merged
+            merged.append(([text], weight))
+    return [("".join(parts), weight) for parts, weight in merged]
