@@ -1,25 +1,49 @@
 """What a model is, told by the names and shapes of its tensors (and, for a diffusers folder, its config files).
 
-Key rules: A1111's modules/sd_models_config.py and the kohya and PEFT naming of LoRA files.
+Key rules: behaviours §12.4 for checkpoints, §11 for VAEs, §5.4 to §5.6 for LoRAs, §4 for embeddings.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from gpu_worker.language.headers import HeaderError, Shapes, TensorHeader, read_header
+from gpu_worker.language.pickles import flat_tensors, read_pickled
 
-__all__ = ["Reading", "folder_weights", "read_checkpoint_file", "read_checkpoint_folder", "read_lora_file"]
+__all__ = [
+    "PICKLE_SUFFIXES", "Reading", "folder_weights", "model_type_from_keys", "read_any_header", "read_checkpoint_file",
+    "read_checkpoint_folder", "read_embedding_file", "read_lora_file", "read_vae_file", "type_of",
+]  # fmt: skip
 
-SD1_NATIVE_PX = 512
 UNET = "model.diffusion_model."
+STEM = UNET + "input_blocks.0.0.weight"
 CONFIG_LIMIT_BYTES = 1_000_000
-_FACTORS = ("lora_down", "lora_A", "lora.down", "lora_linear_layer.down")
-"""The first low-rank factor, as kohya, PEFT and two generations of diffusers name it."""
+LATENT_CHANNELS = 4
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
+
+Variant = Literal["inpaint", "pix2pix"]
+
+_TYPES: dict[str, tuple[str, Variant | None]] = {
+    "config_default": ("sd1", None), "config_inpainting": ("sd1", "inpaint"),
+    "config_instruct_pix2pix": ("sd1", "pix2pix"), "config_sd2": ("sd2", None),
+    "config_sd2_inpainting": ("sd2", "inpaint"), "config_sdxl": ("sdxl", None),
+    "config_sdxl_inpainting": ("sdxl", "inpaint"), "config_sdxl_refiner": ("sdxl_refiner", None),
+}  # fmt: skip
+_NATIVE_PX = {"sd1": 512, "sd2": 768, "sdxl": 1024, "sdxl_refiner": 1024}
+_TEXT = {
+    "sd1": ("cond_stage_model.transformer.",),
+    "sd2": ("cond_stage_model.model.", "conditioner.embedders.0.model."),
+    "sdxl": ("conditioner.embedders.1.model.",),
+    "sdxl_refiner": ("conditioner.embedders.0.model.",),
+}
+_TURBO_WIDTH = 1024
+_CONTEXT_FAMILIES = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl_refiner"}
+"""By the width of the text encoding that cross-attention reads, which is also an embedding's."""
 
 
 @dataclass(frozen=True)
@@ -29,28 +53,68 @@ class Reading:
     family: str | None = None
     native_px: int | None = None
     problem: str | None = None
+    variant: Variant | None = None
+    alias: str | None = None
+    lacks_vae: bool = False
+    """Draws only with a separate VAE file."""
+
+
+def model_type_from_keys(shapes: Mapping[str, Any]) -> str:
+    """The name of A1111's configuration for these keys, in its order of tests (behaviours §12.4)."""
+    channels = _size(shapes, STEM, 1)
+    second, first = "conditioner.embedders.1.model.ln_final.weight", "conditioner.embedders.0.model.ln_final.weight"
+    if second in shapes:
+        return "config_sdxl_inpainting" if channels == 9 else "config_sdxl"
+    if first in shapes and _size(shapes, first, 0) != _TURBO_WIDTH:
+        return "config_sdxl_refiner"
+    if "depth_model.model.pretrained.act_postprocess3.0.project.0.bias" in shapes:
+        return "config_depth_model"
+    if "embedder.model.ln_final.weight" in shapes:
+        width = _size(shapes, "embedder.model.ln_final.weight", 0)
+        return "config_unclip" if width == 768 else "config_unopenclip"
+    if first in shapes or "cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight" in shapes:
+        return "config_sd2_inpainting" if channels == 9 else "config_sd2"
+    if "cond_stage_model.roberta.embeddings.word_embeddings.weight" in shapes:
+        return "config_alt_diffusion"
+    return {9: "config_inpainting", 8: "config_instruct_pix2pix"}.get(channels, "config_default")
+
+
+def type_of(shapes: Mapping[str, Any]) -> tuple[str, Variant | None] | None:
+    """(family, variant) of a checkpoint; None for one that cannot be drawn with."""
+    return _TYPES.get(model_type_from_keys(shapes))
+
+
+def read_any_header(path: Path) -> TensorHeader:
+    """Of a safetensors file or of torch.save's, whatever the name says. Raises HeaderError: `unsafe`, `corrupt`."""
+    try:
+        return read_header(path)
+    except HeaderError as error:
+        if error.problem != "pickled":
+            raise
+    content = read_pickled(path).content
+    return TensorHeader({key: tensor.shape for key, tensor in flat_tensors(content).items()}, {})
 
 
 def read_checkpoint_file(path: Path) -> Reading:
     """A single file in the original layout. Never raises."""
-    if path.suffix.lower() in PICKLE_SUFFIXES:
-        return Reading(problem="pickled")
     try:
-        shapes = read_header(path).shapes
+        header = read_any_header(path)
     except HeaderError as error:
         return Reading(problem=error.problem)
-    stem = shapes.get(UNET + "input_blocks.0.0.weight")
+    shapes = header.shapes
+    stem = shapes.get(STEM)
     if stem is None or len(stem) != 4:
         return Reading(problem="unknown_layout")
-    if any(
-        key.startswith(("conditioner.", "cond_stage_model.model.", "embedder.", "control_model.")) for key in shapes
-    ):
-        return Reading(problem="unsupported")  # SDXL, SD 2.x, unCLIP, ControlNet
-    text = any(key.startswith("cond_stage_model.transformer.") for key in shapes)
+    known = type_of(shapes)
+    if known is None or any(key.startswith("control_model.") for key in shapes):
+        return Reading(problem="unsupported")  # depth, unCLIP, Alt-Diffusion, ControlNet
+    family, variant = known
+    if stem[1] != {None: 4, "inpaint": 9, "pix2pix": 8}[variant]:
+        return Reading(problem="unsupported")
+    if not any(key.startswith(_TEXT[family]) for key in shapes):
+        return Reading(problem="no_text_encoder")
     vae = any(key.startswith("first_stage_model.decoder.") for key in shapes)
-    if stem[1] != 4 or not text or not vae:
-        return Reading(problem="unsupported")  # inpainting, pix2pix, or a part alone
-    return Reading("sd1", SD1_NATIVE_PX)
+    return Reading(family, _native_px(family, variant, header.metadata), variant=variant, lacks_vae=not vae)
 
 
 def read_checkpoint_folder(folder: Path) -> Reading:
@@ -58,10 +122,19 @@ def read_checkpoint_folder(folder: Path) -> Reading:
     index = _config(folder / "model_index.json")
     unet = _config(folder / "unet" / "config.json")
     vae = _config(folder / "vae" / "config.json")
-    scheduler = _config(folder / "scheduler" / "scheduler_config.json")
     if index is None or unet is None or vae is None:
         return Reading(problem="corrupt")
-    for part in ("unet", "vae", "text_encoder"):
+    kind = str(index.get("_class_name"))
+    xl = "XL" in kind
+    wide = unet.get("cross_attention_dim") == _TURBO_WIDTH
+    family = "sdxl" if xl else "sd2" if wide else "sd1"
+    variant = cast("dict[Any, Variant]", {9: "inpaint", 8: "pix2pix"}).get(unet.get("in_channels"))
+    if xl and index.get("text_encoder", [None])[0] is None:
+        family = "sdxl_refiner"
+    if not kind.startswith("StableDiffusion") or (variant is None and unet.get("in_channels") != LATENT_CHANNELS):
+        return Reading(problem="unsupported")
+    texts = {"sdxl": ("text_encoder", "text_encoder_2"), "sdxl_refiner": ("text_encoder_2",)}
+    for part in ("unet", "vae", *texts.get(family, ("text_encoder",))):
         weights = folder_weights(folder / part)
         if weights is None:
             pickles = any((folder / part).glob("*.bin"))
@@ -70,61 +143,122 @@ def read_checkpoint_folder(folder: Path) -> Reading:
             read_header(weights)
         except HeaderError as error:
             return Reading(problem=error.problem)
-    # 1024 is OpenCLIP's width: SD 2.x under the same pipeline class.
-    sd1 = (
-        index.get("_class_name") == "StableDiffusionPipeline"
-        and unet.get("in_channels") == 4
-        and unet.get("cross_attention_dim") != 1024
-        and (scheduler or {}).get("prediction_type", "epsilon") == "epsilon"
-    )
-    if not sd1:
-        return Reading(problem="unsupported")
     size, blocks = unet.get("sample_size"), vae.get("block_out_channels")
     if not isinstance(size, int) or not isinstance(blocks, list):
-        return Reading("sd1", SD1_NATIVE_PX)
-    return Reading("sd1", size << (len(cast("list[Any]", blocks)) - 1))
+        return Reading(family, _NATIVE_PX[family], variant=variant)
+    return Reading(family, size << (len(cast("list[Any]", blocks)) - 1), variant=variant)
+
+
+def read_vae_file(path: Path) -> Reading:
+    """A separate VAE in one of the three layouts (behaviours §11). Never raises."""
+    try:
+        shapes = read_any_header(path).shapes
+    except HeaderError as error:
+        return Reading(problem=error.problem)
+    for prefix in ("", "first_stage_model.", "vae."):
+        shape = shapes.get(f"{prefix}decoder.conv_in.weight")
+        if shape is not None and f"{prefix}encoder.conv_in.weight" in shapes:
+            return Reading() if shape[1:2] == (LATENT_CHANNELS,) else Reading(problem="unsupported")
+    return Reading(problem="unknown_layout")
+
+
+_NETWORK_MARKS = (
+    "lora_down", "lora_up", "lora_A", "lora_B", "lora.down", "lora.up", "lora_linear_layer.", "hada_w1", "lokr_w",
+    "on_input", ".diff", "w_norm", "b_norm", ".a1.weight", "oft_blocks", "oft_diag", "dora_scale", "lora_magnitude",
+)  # fmt: skip
+_NETWORK_PREFIXES = (
+    "lora_unet_", "lora_te_", "lora_te1_", "lora_te2_", "unet.", "text_encoder.", "text_encoder_2.",
+    "base_model.model.", "lycoris_", "oft_unet_", "bundle_emb.", "transformer.", "diffusion_model.",
+)  # fmt: skip
 
 
 def read_lora_file(path: Path) -> Reading:
-    """A LoRA in kohya's or PEFT's naming. Never raises."""
-    if path.suffix.lower() in PICKLE_SUFFIXES:
-        return Reading(problem="pickled")
+    """A LoRA or one of its relatives: kohya's, PEFT's, diffusers' and LyCORIS' layouts. Never raises."""
     try:
-        header = read_header(path)
+        header = read_any_header(path)
     except HeaderError as error:
         return Reading(problem=error.problem)
-    return _lora(header)
+    keys, metadata = header.shapes, header.metadata
+    network = any(mark in key for key in keys for mark in _NETWORK_MARKS)
+    if not network or not any(key.startswith(_NETWORK_PREFIXES) for key in keys):
+        return Reading(problem="unknown_layout")
+    alias = metadata.get("ss_output_name") or None
+    return Reading(_lora_family(keys, metadata), alias=alias)
+
+
+def read_embedding_file(path: Path) -> Reading:
+    """A textual inversion file; its family by the width of its vectors (behaviours §4). Never raises."""
+    try:
+        shapes = _embedding_shapes(path)
+    except HeaderError as error:
+        return Reading(problem=error.problem)
+    if "clip_l" in shapes and "clip_g" in shapes:
+        return Reading("sdxl")
+    found = [shape for shape in shapes.values() if len(shape) in {1, 2}]
+    if len(found) != 1 or len(shapes) != 1:
+        return Reading(problem="unknown_layout")
+    family = _CONTEXT_FAMILIES.get(found[0][-1])
+    return Reading(family) if family in {"sd1", "sd2"} else Reading(problem="unsupported")
 
 
 def folder_weights(part: Path) -> Path | None:
     """The safetensors file of one part of a diffusers folder; full precision first."""
-    stem = "model" if part.name == "text_encoder" else "diffusion_pytorch_model"
+    stem = "model" if part.name.startswith("text_encoder") else "diffusion_pytorch_model"
     for name in (f"{stem}.safetensors", f"{stem}.fp16.safetensors"):
         if (part / name).is_file():
             return part / name
     return None
 
 
-def _lora(header: TensorHeader) -> Reading:
-    keys = header.shapes
-    if not any(mark in key for key in keys for mark in _FACTORS):
-        other = any(mark in key for key in keys for mark in ("hada_w1", "lokr_w", "oft_", ".diff", "on_input"))
-        return Reading(problem="unsupported" if other else "unknown_layout")
-    base = header.metadata.get("ss_base_model_version", "")
-    two_encoders = any(key.startswith(("lora_te1_", "lora_te2_", "text_encoder_2.")) for key in keys)
-    if base.startswith(("sdxl", "sd_v2")) or two_encoders or _context_width(keys) in {1024, 2048}:
-        return Reading(problem="unsupported")
-    if not any(key.startswith(("lora_unet_", "lora_te_", "unet.", "text_encoder.")) for key in keys):
-        return Reading(problem="unknown_layout")
-    return Reading("sd1")
+def _size(shapes: Mapping[str, Any], key: str, axis: int) -> int:
+    shape = tuple(shapes.get(key, ()))
+    return int(shape[axis]) if len(shape) > axis else 0
+
+
+def _native_px(family: str, variant: Variant | None, metadata: Mapping[str, str]) -> int:
+    stated = re.fullmatch(r"(\d{3,4})x(\d{3,4})", metadata.get("modelspec.resolution", ""))
+    if stated:
+        return min(int(stated[1]), int(stated[2]))
+    small = variant is not None or metadata.get("modelspec.prediction_type") == "epsilon"
+    return 512 if family == "sd2" and small else _NATIVE_PX[family]
+
+
+def _lora_family(keys: Shapes, metadata: Mapping[str, str]) -> str | None:
+    """By the metadata (behaviours §5.4), else by two text encoders or by the width that cross-attention reads."""
+    base = metadata.get("ss_base_model_version", "") + metadata.get("modelspec.architecture", "")
+    if "sdxl" in base or "stable-diffusion-xl" in base:
+        return "sdxl"
+    if "sd_v2" in base or "stable-diffusion-v2" in base or metadata.get("ss_v2") == "True":
+        return "sd2"
+    if any(key.startswith(("lora_te1_", "lora_te2_", "text_encoder_2.")) for key in keys):
+        return "sdxl"
+    width = _context_width(keys)
+    if width is not None:
+        return _CONTEXT_FAMILIES.get(width)
+    if any(re.match(r"lora_unet_(input|middle|output)_block", key) for key in keys):
+        return "sdxl"
+    return "sd1" if "ss_base_model_version" in metadata or "ss_v2" in metadata else None
 
 
 def _context_width(shapes: Shapes) -> int | None:
-    """Width of the text encoding that a LoRA's cross-attention reads: 768 SD 1.x, 1024 SD 2.x, 2048 SDXL."""
+    """Width of the input of cross-attention's keys: the first factor's second size, or that of a whole matrix."""
     for key, shape in shapes.items():
-        if "attn2" in key and "to_k" in key and any(mark in key for mark in _FACTORS) and len(shape) >= 2:
+        if "attn2" not in key or "to_k" not in key or len(shape) < 2:
+            continue
+        if any(mark in key for mark in ("lora_down", "lora_A", "lora.down", "layer.down", "hada_w1_b", ".diff")):
             return shape[1]
     return None
+
+
+def _embedding_shapes(path: Path) -> Shapes:
+    """Shapes of the vectors by their place in the file: `*` of `string_to_param`, `clip_l`, `clip_g`, or one name."""
+    try:
+        return read_header(path).shapes
+    except HeaderError as error:
+        if error.problem != "pickled":
+            raise
+    content = read_pickled(path).content
+    return {key: tensor.shape for key, tensor in flat_tensors(content, ("string_to_param",)).items()}
 
 
 def _config(path: Path) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -56,6 +57,8 @@ class Checkpoint:
     device: Device
     prediction: Prediction = "epsilon"
     concat: Concat = "none"
+    bring: Callable[[Part], None] | None = None
+    """How a part gets to the card; None: all of it is where it is used."""
 
     @property
     def latent_channels(self) -> int:
@@ -68,6 +71,8 @@ class Checkpoint:
 
     def need(self, part: Part) -> None:
         """Brings a part to the card before it is used; where memory is short another part makes room."""
+        if self.bring is not None:
+            self.bring(part)
 
     @functools.cached_property
     def preview_map(self) -> PreviewMap:

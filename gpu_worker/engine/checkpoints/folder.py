@@ -1,44 +1,63 @@
-"""A checkpoint as a diffusers folder: shape and latent scale come from its config files."""
+"""A checkpoint as a diffusers folder: shapes, latent scale and prediction come from its config files."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import torch
-
-from gpu_worker.engine.checkpoints.checkpoint import Checkpoint, TextEncoder
+from gpu_worker.engine.checkpoints.checkpoint import EncoderKind, Family, TextEncoder
 from gpu_worker.engine.checkpoints.libraries import libraries
+from gpu_worker.engine.checkpoints.networks import CONCAT, Networks, finished
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
+from gpu_worker.engine.families.text import text_reading
+from gpu_worker.engine.memory import is_out_of_memory
 from gpu_worker.engine.sampling.sigmas import SigmaTable
-from gpu_worker.language.layouts import folder_weights
+from gpu_worker.language.layouts import folder_weights, read_checkpoint_folder
 
-__all__ = ["load_folder", "load_tokenizer"]
+__all__ = ["load_folder_networks", "load_folder_vae", "load_tokenizer"]
+
+_KINDS: dict[str, tuple[EncoderKind, ...]] = {
+    "sd1": ("clip_l",), "sd2": ("open_clip",), "sdxl": ("clip_l", "clip_g"), "sdxl_refiner": ("clip_g",),
+}  # fmt: skip
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, RuntimeError, AttributeError)
 
 
-def load_folder(name: str, path: Path, device: Device) -> Checkpoint:
+def load_folder_networks(path: Path, detail: dict[str, str], device: Device) -> Networks:
     """Raises EngineError `bad_model` for a folder that is damaged or incomplete."""
-    lib = libraries()
+    family = read_checkpoint_folder(path).family
     try:
-        vae = _part(lib.AutoencoderKL, path / "vae", device)
-        tokenizer = load_tokenizer(path / "tokenizer")
-        text = _part(lib.CLIPTextModel, path / "text_encoder", device)
-        return Checkpoint(
-            name=name,
-            family="sd1",
-            unet=_part(lib.UNet2DConditionModel, path / "unet", device),
-            vae=vae,
-            text_encoders=(TextEncoder("clip_l", text, tokenizer, tokenizer.pad_token_id),),
-            latent_scale=float(vae.config.scaling_factor),
-            table=_table(path / "scheduler" / "scheduler_config.json"),
-            device=device,
+        if family not in _KINDS:
+            raise ValueError("no checkpoint folder")
+        family = cast("Family", family)
+        unet = _part(libraries().UNet2DConditionModel, path / "unet", device.dtype)
+        prediction, table = _schedule(path / "scheduler" / "scheduler_config.json")
+        vae = json.loads((path / "vae" / "config.json").read_text(encoding="utf-8"))
+        return Networks(
+            family=family,
+            unet=finished(unet, device),
+            text_encoders=tuple(_encoder(path, family, kind, device) for kind in _KINDS[family]),
+            latent_scale=float(vae.get("scaling_factor", 0.18215)),
+            table=table,
+            prediction="v" if prediction == "v_prediction" else "epsilon",
+            concat=CONCAT[int(unet.config.in_channels)],
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
+    except _DAMAGE as error:
+        if is_out_of_memory(error):
             raise
-        raise EngineError("bad_model", f"{path}: {error!r}", {"checkpoint": name, "problem": "corrupt"}) from error
+        raise EngineError("bad_model", f"{path}: {error!r}", {**detail, "problem": "corrupt"}) from error
+
+
+def load_folder_vae(path: Path, detail: dict[str, str], scale: float, device: Device) -> Any:
+    """Raises EngineError `bad_model`. `scale` is in the folder's own config, too."""
+    del scale
+    try:
+        return _part(libraries().AutoencoderKL, path / "vae", device.vae_dtype)
+    except _DAMAGE as error:
+        if is_out_of_memory(error):
+            raise
+        raise EngineError("bad_model", f"{path}: {error!r}", {**detail, "problem": "corrupt"}) from error
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -46,7 +65,17 @@ def load_tokenizer(folder: Path) -> Any:
     return libraries().CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
 
 
-def _part(kind: Any, folder: Path, device: Device) -> Any:
+def _encoder(path: Path, family: Family, kind: EncoderKind, device: Device) -> TextEncoder:
+    suffix = "_2" if kind == "clip_g" else ""
+    lib = libraries()
+    network = lib.CLIPTextModelWithProjection if kind == "clip_g" else lib.CLIPTextModel
+    model = _part(network, path / f"text_encoder{suffix}", device.dtype)
+    tokenizer = load_tokenizer(path / f"tokenizer{suffix}")
+    reading = text_reading(family, kind, int(model.config.num_hidden_layers), tokenizer.eos_token_id)
+    return TextEncoder(kind, model, tokenizer, **reading)
+
+
+def _part(kind: Any, folder: Path, dtype: Any) -> Any:
     weights = folder_weights(folder)
     half = weights is not None and ".fp16." in weights.name
     network = kind.from_pretrained(
@@ -54,14 +83,15 @@ def _part(kind: Any, folder: Path, device: Device) -> Any:
         local_files_only=True,
         use_safetensors=True,
         variant="fp16" if half else None,
-        dtype=device.dtype,
+        dtype=dtype,
     )
-    return network.to(device.torch_device).eval().requires_grad_(False)
+    return network.eval().requires_grad_(False)
 
 
-def _table(path: Path) -> SigmaTable:
+def _schedule(path: Path) -> tuple[str, SigmaTable]:
+    """Prediction type and noise levels."""
     if not path.is_file():
-        return SigmaTable.scaled_linear()
+        return "epsilon", SigmaTable.scaled_linear()
     config = json.loads(path.read_text(encoding="utf-8"))
     values = (
         float(config.get("beta_start", 0.00085)),
@@ -69,4 +99,5 @@ def _table(path: Path) -> SigmaTable:
         int(config.get("num_train_timesteps", 1000)),
     )
     line = config.get("beta_schedule", "scaled_linear") == "linear"
-    return SigmaTable.linear(*values) if line else SigmaTable.scaled_linear(*values)
+    table = SigmaTable.linear(*values) if line else SigmaTable.scaled_linear(*values)
+    return str(config.get("prediction_type", "epsilon")), table

@@ -1,4 +1,5 @@
-"""Hashes of model files, computed beside the work and remembered by path, size and modification time."""
+"""Hashes of model files, computed beside the work and remembered by path, size and modification time; and short notes
+on what was found out about them."""
 
 from __future__ import annotations
 
@@ -32,14 +33,30 @@ class HashBook:
 
     def known(self, file: Path, *, data_only: bool = False) -> str | None:
         """The hash if it is known already; never reads the file."""
-        key = _key(file, data_only)
+        key = _key(file, "data" if data_only else "file")
         with self._lock:
             return self._known.get(key) if key else None
+
+    def noted(self, file: Path, what: str) -> str | None:
+        """What `note` wrote of the file as it is now."""
+        key = _key(file, what)
+        with self._lock:
+            return self._known.get(key) if key else None
+
+    def note(self, file: Path, what: str, value: str) -> None:
+        """`what` is a lower-case word other than `file` and `data`; a file that is gone is not noted."""
+        key = _key(file, what)
+        if key is None:
+            return
+        with self._lock:
+            self._known[key] = value
+            snapshot = dict(self._known)
+        _write(self._path, snapshot)
 
     def start(self, file: Path, *, data_only: bool = False) -> Future[str | None]:
         """The hash of the whole file, or of a safetensors file's data without its header (A1111's LoRA hash, which
         editing metadata does not change). The result is None where the file cannot be read."""
-        key = _key(file, data_only)
+        key = _key(file, "data" if data_only else "file")
         done: Future[str | None] = Future()
         with self._lock:
             if key is None or key in self._known:
@@ -72,12 +89,12 @@ class HashBook:
         return snapshot[key]
 
 
-def _key(file: Path, data_only: bool) -> str | None:
+def _key(file: Path, what: str) -> str | None:
     try:
         stat = file.stat()
     except OSError:
         return None
-    return f"{'data' if data_only else 'file'}:{stat.st_size}:{stat.st_mtime_ns}:{file.resolve()}"
+    return f"{what}:{stat.st_size}:{stat.st_mtime_ns}:{file.resolve()}"
 
 
 def _read(path: Path) -> dict[str, str]:
@@ -87,7 +104,11 @@ def _read(path: Path) -> dict[str, str]:
         return {}
     if not isinstance(book, dict):
         return {}
-    return {key: value for key, value in book.items() if isinstance(value, str) and len(value) == 64}
+    return {
+        key: value
+        for key, value in book.items()
+        if isinstance(value, str) and (len(value) == 64 or not key.startswith(("file:", "data:")))
+    }
 
 
 def _write(path: Path, book: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ class Libraries:
     UNet2DConditionModel: Any
     AutoencoderKL: Any
     CLIPTextModel: Any
+    CLIPTextModelWithProjection: Any
     CLIPTextConfig: Any
     CLIPTokenizer: Any
     convert_unet: Any
@@ -35,7 +36,7 @@ def libraries() -> Libraries:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
         from diffusers.utils import logging as diffusers_logging
-        from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+        from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
         from transformers.utils import logging as transformers_logging
 
     diffusers_logging.set_verbosity_error()
@@ -46,6 +47,7 @@ def libraries() -> Libraries:
         UNet2DConditionModel,
         AutoencoderKL,
         CLIPTextModel,
+        CLIPTextModelWithProjection,
         CLIPTextConfig,
         CLIPTokenizer,
         convert_ldm_unet_checkpoint,

@@ -1,0 +1,66 @@
+"""What every way of loading makes: a checkpoint's networks without its VAE, which may be exchanged (behaviours §11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gpu_worker.engine.checkpoints.checkpoint import Concat, Family, Prediction, TextEncoder
+from gpu_worker.engine.checkpoints.libraries import libraries
+from gpu_worker.engine.device import Device
+from gpu_worker.engine.sampling.sigmas import SigmaTable
+
+__all__ = ["CONCAT", "Networks", "filled", "finished", "owned"]
+
+CONCAT: dict[int, Concat] = {4: "none", 9: "inpaint", 8: "pix2pix"}
+"""By the channels that the UNet reads; behaviours §10."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """In memory, not yet on the card."""
+
+    family: Family
+    unet: Any
+    text_encoders: tuple[TextEncoder, ...]
+    latent_scale: float
+    table: SigmaTable
+    prediction: Prediction
+    concat: Concat
+
+
+def filled(build: Callable[[], Any], weights: dict[str, torch.Tensor]) -> Any:
+    """The network that `build` makes, with `weights` themselves in it. Raises ValueError where one is missing or has no
+    place, RuntimeError where one has another shape."""
+    with libraries().empty_weights():
+        network = build()
+    missing, unexpected = network.load_state_dict(weights, strict=False, assign=True)
+    if missing or unexpected:
+        raise ValueError(f"missing {missing[:3]}, unexpected {unexpected[:3]}")
+    return network.eval().requires_grad_(False)
+
+
+def owned(weights: dict[str, torch.Tensor], dtype: torch.dtype, device: Device) -> dict[str, torch.Tensor]:
+    """In `dtype`. Where networks run in the machine's own memory they get memory of their own, so that nothing that
+    happens to the file later reaches them; what a card gets is copied there anyway."""
+
+    def own(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.is_floating_point() and tensor.dtype != dtype:
+            return tensor.to(dtype)
+        return tensor if device.is_cuda else tensor.clone()
+
+    return {name: own(tensor) for name, tensor in weights.items()}
+
+
+def finished(unet: Any, device: Device) -> Any:
+    """The UNet with the operator's choice of attention and memory format."""
+    if device.channels_last:
+        unet.to(memory_format=torch.channels_last)
+    if device.attention == "xformers":
+        unet.enable_xformers_memory_efficient_attention()
+    elif device.attention == "split":
+        unet.set_attention_slice("auto")
+    return unet
