@@ -32,9 +32,9 @@ from gpu_worker.engine.tasks.txt2img import txt2img
 from gpu_worker.engine.upscale.upscalers import Upscalers
 from gpu_worker.language.names import SECOND_ORDER
 from gpu_worker.language.passes import hires_target
-from gpu_worker.protocol.specs import Drawing, Hires, Img2Img, StoredSource, Txt2Img
+from gpu_worker.protocol.specs import Hires, Img2Img, StoredSource, Txt2Img
 
-__all__ = ["Built", "Builder", "drawn_size"]
+__all__ = ["Builder", "Built", "drawn_size"]
 
 SOURCE_DEPTH_LIMIT = 8
 """How many redrawn sources may lie behind one another."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gpu_worker.protocol.specs import FaceRestore
 
 __all__ = [
-    "Call", "DecodeCall", "EncodeCall", "Floats", "GuidedCall", "ModelCall", "Phase", "Picture", "Prediction", "RestoreCall",
-    "Sampling", "Task", "UpscaleCall",
+    "Call", "DecodeCall", "EncodeCall", "Floats", "GuidedCall", "ModelCall", "Phase", "Picture", "Prediction",
+    "RestoreCall", "Sampling", "Task", "UpscaleCall",
 ]  # fmt: skip
 
 Phase = Literal["loading", "encoding", "sampling", "hires", "decoding", "upscaling", "restoring", "saving"]
