@@ -8,7 +8,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpu_worker.engine.adapters.embeddings import EmbeddingBook
+from gpu_worker.engine.adapters.embeddings import Embedding, EmbeddingBook
 from gpu_worker.engine.adapters.networks import AppliedNetwork
 from gpu_worker.engine.books import NetworkBook
 from gpu_worker.engine.calls import Call, Picture, Task
@@ -49,8 +49,11 @@ class Built:
     task: Task[list[Picture]]
     source_size: Size | None = None
     """Of a stored source picture, in pixels."""
-    embeddings: dict[str, None] = field(default_factory=dict)
-    """Names of the textual inversions that its prompts use, in order."""
+    embeddings: dict[str, str] = field(default_factory=dict)
+    """The textual inversions that its prompts use: the short hash of each by its name, in order."""
+
+    def uses(self, embedding: Embedding) -> None:
+        self.embeddings.setdefault(embedding.name, embedding.digest)
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ class Builder:
             guide.table,
             SamplerOptions.of(spec),
             sdxl=checkpoint.family in ("sdxl", "sdxl_refiner"),
+            velocity=checkpoint.prediction == "v",
         )
         return Pass(plan, guide)
 
@@ -146,11 +150,10 @@ class Builder:
     ) -> Guide:
         spec, checkpoint = order.spec, state.checkpoint
         making.watch.report("encoding", 0, 1)
-        shelf = self.embeddings.shelf(checkpoint, order.embeddings)
+        shelf = self.embeddings.shelf(checkpoint, order.embeddings, [file for _, file in wanted.networks])
         steps = _steps(order, hires)
         positive = Reading(spec.clip_skip, spec.emphasis, shelf)
         negative = Reading(spec.clip_skip, spec.emphasis, shelf, negative=True)
-        used = lambda name: making.built.embeddings.setdefault(name)  # noqa: E731
         table = checkpoint.table
         if spec.downcast_alphas:
             table = table.downcast()
@@ -159,8 +162,8 @@ class Builder:
         return Guide(
             state=state,
             table=table,
-            positive=self.conditioner.positive(state, wanted.prompt, steps, positive, used),
-            negative=self.conditioner.timeline(state, wanted.negative_prompt, steps, negative, used),
+            positive=self.conditioner.positive(state, wanted.prompt, steps, positive, making.built.uses),
+            negative=self.conditioner.timeline(state, wanted.negative_prompt, steps, negative, making.built.uses),
             scale=spec.cfg_scale,
             width=size[0],
             height=size[1],

@@ -66,7 +66,7 @@ class Engine:
             facts = torch.cuda.get_device_properties(self._device.torch_device)
             self.device_name, self.vram_mb = str(facts.name), int(facts.total_memory) >> 20
         demo = demo_folder(demo_dir)
-        self._cache = ModelCache(self._device, options, demo / "tokenizer" if demo else None)
+        self._cache = ModelCache(self._device, options, demo / "tokenizer" if demo else None, self._hashes)
         self._states = ModelStates()
         self._upscalers = Upscalers(self._scan, self._device)
         self._faces = FaceRestorer(self._scan, self._device)
@@ -222,7 +222,7 @@ class _Hashes:
             model_name=order.spec.checkpoint,
             vae=(vae.path.name, self.vae.result()) if vae and self.vae else None,
             lora_hashes=tuple((name, digest[:12]) for name, found in self.loras if (digest := found.result())),
-            embedding_hashes=tuple(built.embeddings.items()),
+            embedding_hashes=tuple((name, digest) for name, digest in built.embeddings.items() if digest),
             source_size=built.source_size,
         )
 

@@ -9,7 +9,7 @@ from gpu_worker.engine.checkpoints.vae_choice import choose_vae
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.language.models import ModelFile
 from gpu_worker.language.names import SamplerChoice, resolve_sampler
-from gpu_worker.language.networks import LoraRef, NetworkTagError, lora_refs, parse_networks, resolve_network
+from gpu_worker.language.networks import LoraRef, NetworkTagError, lora_refs, parse_networks, resolve_networks
 from gpu_worker.protocol.messages import ModelKind
 from gpu_worker.protocol.specs import Drawing, Txt2Img
 
@@ -109,15 +109,23 @@ def _networks(models: Sequence[ModelFile], prompt: str) -> tuple[str, Networks]:
     except NetworkTagError as error:
         detail = {"lora": error.name, "reason": "lora_tag"}
         raise EngineError("bad_input", f"unreadable tag of {error.name}", detail) from error
-    names = [(model.fact.name, model.fact.alias) for model in models if model.fact.kind == "lora"]
-    return text, tuple((ref, _find(models, "lora", resolve_network(ref.name, names) or ref.name)) for ref in refs)
+    loras = [model for model in models if model.fact.kind == "lora"]
+    found, missing = resolve_networks(refs, [(model.fact.name, model.fact.alias) for model in loras])
+    if missing:
+        raise EngineError("missing_model", f"no lora {missing[0]}", {"lora": missing[0]})
+    return text, tuple((ref, _usable(loras[index])) for index, ref in found)
 
 
 def _find(models: Sequence[ModelFile], kind: ModelKind, name: str) -> ModelFile:
     found = next((model for model in models if model.fact.kind == kind and model.fact.name == name), None)
     if found is None:
         raise EngineError("missing_model", f"no {kind} {name}", {kind: name})
-    if found.fact.problem is not None:
-        detail = {kind: name, "problem": found.fact.problem}
-        raise EngineError("bad_model", f"{found.path}: {found.fact.problem}", detail)
-    return found
+    return _usable(found)
+
+
+def _usable(model: ModelFile) -> ModelFile:
+    problem = model.fact.problem
+    if problem is not None:
+        detail = {model.fact.kind: model.fact.name, "problem": problem}
+        raise EngineError("bad_model", f"{model.path}: {problem}", detail)
+    return model

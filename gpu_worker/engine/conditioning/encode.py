@@ -31,7 +31,7 @@ class Reading:
 
 
 def encode_texts(
-    checkpoint: Checkpoint, texts: Sequence[str], reading: Reading, used: Callable[[str], object]
+    checkpoint: Checkpoint, texts: Sequence[str], reading: Reading, used: Callable[[Embedding], object]
 ) -> tuple[Encoded, ...]:
     """One call of A1111: all texts of a prompt's schedule. They get equal lengths (empty chunks fill the shorter ones),
     and each one's emphasis depends a little on the others. `used` is told each embedding that is read."""
@@ -70,7 +70,7 @@ def vocabulary_of(tokenizer: Any) -> Vocabulary:
 
 
 def _chunks(
-    encoder: TextEncoder, texts: Sequence[str], reading: Reading, used: Callable[[str], object]
+    encoder: TextEncoder, texts: Sequence[str], reading: Reading, used: Callable[[Embedding], object]
 ) -> list[list[Chunk]]:
     """The chunks of each text; all texts have equally many."""
     vocabulary = vocabulary_of(encoder.tokenizer)
@@ -80,13 +80,13 @@ def _chunks(
     return [chunks + [empty_chunk(vocabulary)] * (most - len(chunks)) for chunks in of_texts]
 
 
-def _finder(shelf: EmbeddingShelf, used: Callable[[str], object]) -> Find:
+def _finder(shelf: EmbeddingShelf, used: Callable[[Embedding], object]) -> Find:
     def find(ids: Sequence[int], place: int) -> tuple[Embedding, int, int] | None:
         found = shelf.find(ids, place)
         if found is None:
             return None
         embedding, named = found
-        used(embedding.name)
+        used(embedding)
         return embedding, named, embedding.length
 
     return find

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from gpu_worker.engine.adapters.embeddings import Embedding
 from gpu_worker.engine.conditioning.encode import Reading, encode_texts
 from gpu_worker.engine.conditioning.guide import Encoded, Timeline
 from gpu_worker.engine.state import ModelState, ModelStates
@@ -34,7 +35,7 @@ class Steps:
 class _Entry:
     model: weakref.ref[Any]
     encoded: tuple[Encoded, ...]
-    used: tuple[str, ...]
+    used: tuple[Embedding, ...]
 
 
 class Conditioner:
@@ -49,13 +50,13 @@ class Conditioner:
         """Calls that really ran a text model; for tests and benchmarks."""
 
     def positive(
-        self, state: ModelState, prompt: str, steps: Steps, reading: Reading, used: Callable[[str], None]
+        self, state: ModelState, prompt: str, steps: Steps, reading: Reading, used: Callable[[Embedding], object]
     ) -> tuple[tuple[float, Timeline], ...]:
         """The parts of an AND. `used` is told every textual inversion that is read."""
         return tuple((weight, self.timeline(state, text, steps, reading, used)) for text, weight in split_and(prompt))
 
     def timeline(
-        self, state: ModelState, prompt: str, steps: Steps, reading: Reading, used: Callable[[str], None]
+        self, state: ModelState, prompt: str, steps: Steps, reading: Reading, used: Callable[[Embedding], object]
     ) -> Timeline:
         schedule = prompt_schedule(prompt, steps.first, steps.second, old=steps.old)
         encoded = self._encoded(state, tuple(text for _, text in schedule), reading, used)
@@ -66,7 +67,7 @@ class Conditioner:
         self._held = 0
 
     def _encoded(
-        self, state: ModelState, texts: tuple[str, ...], reading: Reading, used: Callable[[str], None]
+        self, state: ModelState, texts: tuple[str, ...], reading: Reading, used: Callable[[Embedding], object]
     ) -> tuple[Encoded, ...]:
         model = state.checkpoint.text_encoders[0].model
         shelf = reading.shelf.key if reading.shelf else None
@@ -77,16 +78,16 @@ class Conditioner:
             entry = self._encode(state, model, texts, reading)
             self._keep(key, entry)
         self._entries.move_to_end(key)
-        for name in entry.used:
-            used(name)
+        for embedding in entry.used:
+            used(embedding)
         return entry.encoded
 
     def _encode(self, state: ModelState, model: Any, texts: tuple[str, ...], reading: Reading) -> _Entry:
         self._states.enter(state)
         self.encodes += 1
-        found: dict[str, None] = {}
-        encoded = encode_texts(state.checkpoint, texts, reading, lambda name: found.setdefault(name))
-        return _Entry(weakref.ref(model), encoded, tuple(found))
+        found: dict[str, Embedding] = {}
+        encoded = encode_texts(state.checkpoint, texts, reading, lambda read: found.setdefault(read.name, read))
+        return _Entry(weakref.ref(model), encoded, tuple(found.values()))
 
     def _keep(self, key: tuple[object, ...], entry: _Entry) -> None:
         old = self._entries.pop(key, None)

@@ -42,7 +42,8 @@ class DrawPlan:
 
     def batches(self) -> Iterator[tuple[tuple[ImageSeed, ...], tuple[int, int]]]:
         """The seeds that are drawn at once, with the batch's number and how many there are."""
-        size = self.spec.batch_size or len(self.seeds)
+        alone = any(part is not None and part.sampling.one_at_a_time for part in (self.first, self.second))
+        size = 1 if alone else self.spec.batch_size or len(self.seeds)
         starts = range(0, len(self.seeds), size)
         for number, start in enumerate(starts):
             yield self.seeds[start : start + size], (number, len(starts))
