@@ -87,7 +87,7 @@ def test_mask_blur_kernel(given, expected):
     else:
         kernel = cv2.getGaussianKernel(expected["kernel"], expected["sigma"])
         wanted = cv2.sepFilter2D(mask.astype(np.float64), -1, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
-        assert np.abs(soft - wanted).max() <= 1.5
+        assert np.abs(soft - wanted).max() <= 2  # two roundings
 
 
 @pytest.mark.parametrize(("given", "expected"), vectors("only_masked_crop"))

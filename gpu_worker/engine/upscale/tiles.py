@@ -11,7 +11,7 @@ from PIL import Image
 
 from gpu_worker.engine.calls import Picture
 
-__all__ = ["TileGrid", "merged", "split_grid"]
+__all__ = ["TileGrid", "averaged", "dense_grid", "merged", "split_grid"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class TileGrid:
     """Upper edge of each row."""
     columns: tuple[int, ...]
     """Left edge of each column."""
+    dense: bool = False
+    """Tiles are to be averaged."""
 
     def __len__(self) -> int:
         return len(self.rows) * len(self.columns)
@@ -51,11 +53,30 @@ def split_grid(width: int, height: int, tile_width: int, tile_height: int, overl
     )
 
 
+def dense_grid(width: int, height: int, tile: int, overlap: int) -> TileGrid:
+    """Square tiles at a fixed step, the last one of each row and column moved back inside; to be averaged."""
+    step = tile - overlap
+    rows, columns = ((*range(0, length - tile, step), length - tile) for length in (height, width))
+    return TileGrid(tile, tile, overlap, rows, columns, dense=True)
+
+
+def averaged(tiles: list[Picture], grid: TileGrid, factor: int) -> Picture:
+    """The mean of all tiles that show a pixel; tiles as for `merged`."""
+    width, height = grid.columns[-1] + grid.tile_width, grid.rows[-1] + grid.tile_height
+    total = np.zeros((height * factor, width * factor, 3), np.uint32)
+    shown = np.zeros((height * factor, width * factor, 1), np.uint32)
+    for (left, top, right, bottom), tile in zip(grid.boxes(), tiles, strict=True):
+        place = slice(top * factor, bottom * factor), slice(left * factor, right * factor)
+        total[place] += tile
+        shown[place] += 1
+    return ((total + shown // 2) // shown).astype(np.uint8)
+
+
 def merged(tiles: list[Picture], grid: TileGrid, factor: int) -> Picture:
     """The picture from its tiles, each `factor` times the grid's tile, in the order of `grid.boxes()`.
 
-    Of two neighbours the later one covers, but for a linear ramp over its first `overlap` pixels; within the rows first,
-    then between them.
+    Of two neighbours the later one covers, but for a linear ramp over its first `overlap` pixels; first within the
+    rows, then between them.
     """
     count = len(grid.columns)
     rows = [_joined(tiles[i : i + count], grid.columns, grid.overlap, factor) for i in range(0, len(tiles), count)]
