@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import io
 from pathlib import Path
@@ -10,9 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from gpu_worker.engine.adapters.merge import NetworkMerger
+from gpu_worker.engine.books import NetworkBook
 from gpu_worker.engine.engine import Engine
 from gpu_worker.engine.options import EngineOptions
 from gpu_worker.language.models import DEMO_NAME
+from gpu_worker.language.networks import LoraRef
 from gpu_worker.protocol.messages import PreviewWish
 from gpu_worker.protocol.specs import ImageRef, Img2Img, Txt2Img
 
@@ -55,6 +59,8 @@ class EngineSide:
         self._engine = self._new()
         self._picture = source_picture(options.size)
         self._hooks = _Hooks(self._picture)
+        self._borrowed = contextlib.ExitStack()
+        self._merger: NetworkMerger | None = None
 
     def do(self, what: str, seed: int) -> None:
         if what == "load":
@@ -66,11 +72,17 @@ class EngineSide:
         elif what == "img2img":
             self._engine.draw(self._img2img(seed), self._hooks)
         elif what.startswith("lora"):
-            # The same tiny picture with one LoRA or the other: what is more than without is the switch.
-            tag = f" <lora:{what}:1>" if what != "lora-none" else ""
-            self._engine.draw(self._txt2img(seed, 1, prompt=PROMPT[0] + tag, steps=1, width=64, height=64), self._hooks)
+            self._switch(what)
         else:
             self._engine.draw(self._txt2img(seed, 4 if what == "batch" else 1), self._hooks)
+
+    def _switch(self, lora: str) -> None:
+        """What the engine does between two jobs that differ in their LoRA, its file read included."""
+        builder = self._engine.builder
+        if self._merger is None:
+            checkpoint = builder.cache.borrow(builder.finder.find("checkpoint", self._name))
+            self._merger = NetworkMerger(self._borrowed.enter_context(checkpoint))
+        self._merger.apply([NetworkBook().applied(LoraRef(lora), builder.finder.find("lora", lora))])
 
     def _new(self) -> Engine:
         options = self._options
@@ -84,8 +96,8 @@ class EngineSide:
             "seed": seed, "count": count,
         }  # fmt: skip
 
-    def _txt2img(self, seed: int, count: int, **changes: object) -> Txt2Img:
-        return Txt2Img.model_validate(self._values(seed, count) | changes)
+    def _txt2img(self, seed: int, count: int) -> Txt2Img:
+        return Txt2Img.model_validate(self._values(seed, count))
 
     def _img2img(self, seed: int) -> Img2Img:
         ref = ImageRef(

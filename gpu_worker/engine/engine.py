@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +19,14 @@ from gpu_worker.engine.conditioning.prompts import Conditioner
 from gpu_worker.engine.denoise import Driver, Outcome, Tools
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
-from gpu_worker.engine.faces.restorer import FaceRestorer
+from gpu_worker.engine.faces.restore import FaceRestorer
 from gpu_worker.engine.hooks import Hooks, Watch
-from gpu_worker.engine.images.files import open_picture, png_bytes
-from gpu_worker.engine.images.record import Record, picture_infotext, upscale_infotext
+from gpu_worker.engine.images.files import open_picture, png_bytes, read_infotext
+from gpu_worker.engine.images.record import picture_infotext, upscale_infotext
 from gpu_worker.engine.memory import free, is_out_of_memory
 from gpu_worker.engine.options import EngineOptions
 from gpu_worker.engine.order import Finder, Order
+from gpu_worker.engine.records import Hashes
 from gpu_worker.engine.sampling.noise import image_seeds
 from gpu_worker.engine.state import ModelStates
 from gpu_worker.engine.upscale.extras import run_extras
@@ -71,7 +71,7 @@ class Engine:
         self._upscalers = Upscalers(self._scan, self._device)
         self._faces = FaceRestorer(self._scan, self._device)
         self._finder = Finder(self._scan)
-        self._builder = Builder(
+        self.builder = Builder(
             self._finder, self._cache, Conditioner(self._states), NetworkBook(), EmbeddingBook(), self._upscalers
         )
         self.loaded: str | None = None
@@ -145,9 +145,9 @@ class Engine:
 
     def _ready(self, spec: Drawing, hooks: Hooks, borrowed: contextlib.ExitStack) -> _Job:
         order = self._finder.order(spec)
-        hashes = _Hashes.started(self._hashes, order)
+        hashes = Hashes.started(self._hashes, order)
         watch = Watch(hooks)
-        built = self._builder.build(order, hooks, watch, borrowed)
+        built = self.builder.build(order, hooks, watch, borrowed)
         self.loaded = order.first.model.fact.name
         return _Job(order, built, watch, hashes)
 
@@ -164,10 +164,18 @@ class Engine:
 
     def _upscaled(self, spec: Upscale, hooks: Hooks) -> Drawn:
         watch = Watch(hooks)
-        source = open_picture(hooks.open_image(spec.image), spec.image)
+        data = hooks.open_image(spec.image)
+        source = open_picture(data, spec.image)
         watch.report("upscaling", 0, 1)
-        picture = run_extras(source, spec, self._upscalers, self._faces, watch.check)
-        text = upscale_infotext(spec)
+        picture = run_extras(
+            source,
+            spec,
+            self._upscalers,
+            self._faces,
+            check=watch.check,
+            report=lambda step, of: watch.report("upscaling", step, of),
+        )
+        text = upscale_infotext(spec, read_infotext(data))
         return Drawn(png_bytes(picture, text), picture.shape[1], picture.shape[0], 0, None, text)
 
     def _enlarge(self, call: UpscaleCall, watch: Watch) -> list[Picture]:
@@ -192,39 +200,7 @@ class _Job:
     order: Order
     built: Built
     watch: Watch
-    hashes: _Hashes
-
-
-@dataclass(frozen=True)
-class _Hashes:
-    """Hashes under way while the pictures are drawn."""
-
-    model: Future[str | None]
-    vae: Future[str | None] | None
-    loras: tuple[tuple[str, Future[str | None]], ...]
-
-    @classmethod
-    def started(cls, book: HashBook, order: Order) -> _Hashes:
-        first, second = order.first, order.second
-        networks = {ref.name: file for ref, file in (*first.networks, *(second.networks if second else ()))}
-        return cls(
-            book.start(first.model.weights),
-            book.start(first.vae.weights) if first.vae else None,
-            tuple((name, book.start(file.weights, data_only=True)) for name, file in networks.items()),
-        )
-
-    def record(self, order: Order, built: Built) -> Record:
-        vae = order.first.vae
-        return Record(
-            spec=order.spec,
-            sampler=order.first.sampler,
-            model_hash=self.model.result(),
-            model_name=order.spec.checkpoint,
-            vae=(vae.path.name, self.vae.result()) if vae and self.vae else None,
-            lora_hashes=tuple((name, digest[:12]) for name, found in self.loras if (digest := found.result())),
-            embedding_hashes=tuple((name, digest) for name, digest in built.embeddings.items() if digest),
-            source_size=built.source_size,
-        )
+    hashes: Hashes
 
 
 def _size(spec: TaskSpec) -> dict[str, int]:
