@@ -1,73 +1,84 @@
-"""The infotext of a drawn picture: which keys say how it was made, in A1111's order."""
+"""The infotext of a drawn picture (behaviours §22), and of an upscaled one (§20)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from gpu_worker.engine.sampling.noise import ImageSeed
 from gpu_worker.language.infotext import build_infotext
 from gpu_worker.language.names import SamplerChoice
-from gpu_worker.protocol.specs import Hires, StoredSource, Txt2Img
+from gpu_worker.language.picture_fields import DrawnWith, OwnKey, extras_fields, picture_fields
+from gpu_worker.protocol.specs import Img2Img, StoredSource, Txt2Img, Upscale
 
-__all__ = ["VARIATION_PATH", "Record", "picture_infotext"]
+__all__ = ["VARIATION_PATH", "Record", "picture_infotext", "upscale_infotext"]
 
-VARIATION_PATH = "Variation path"
-"""Our own key: `seed:strength` of each of several variations, which A1111's single variation seed cannot say."""
+VARIATION_PATH = OwnKey.VARIATION_PATH
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a job's pictures have in common beside the spec."""
+    """What a job's pictures have in common beside the spec; hashes are hexadecimal sha256, whole or their beginning."""
 
-    spec: Txt2Img
+    spec: Txt2Img | Img2Img
     sampler: SamplerChoice
     model_hash: str | None
+    model_name: str = ""
+    """Empty: the spec's checkpoint."""
+    vae: tuple[str, str | None] | None = None
+    """File name with extension and hash of a VAE that is not the checkpoint's own."""
     lora_hashes: tuple[tuple[str, str], ...] = ()
+    embedding_hashes: tuple[tuple[str, str], ...] = ()
     source_size: tuple[int, int] | None = None
-    """Size in pixels of a stored source picture."""
+    """Width and height in pixels of a stored source picture."""
+    hires_checkpoint_hash: str | None = None
+    refiner_hash: str | None = None
+    inpainting: bool = False
+    """The checkpoint sees mask and masked picture."""
+    edits: bool = False
+    """An instruct-pix2pix checkpoint."""
 
 
-def picture_infotext(record: Record, seed: ImageSeed) -> str:
+def picture_infotext(
+    record: Record, seed: ImageSeed, *, prompt: str | None = None, negative_prompt: str | None = None
+) -> str:
+    """`prompt` and `negative_prompt` are those of this one picture where they are not the spec's."""
     spec = record.spec
-    hires = spec.hires
-    one = seed.variations[0] if len(seed.variations) == 1 else None
-    path = ", ".join(f"{v.seed}:{_number(v.strength)}" for v in seed.variations) if len(seed.variations) > 1 else None
-    hashes = ", ".join(f"{name}: {digest}" for name, digest in record.lora_hashes) or None
-    fields: dict[str, Any] = {
-        "Steps": spec.steps,
-        "Sampler": record.sampler.sampler,
-        "Schedule type": record.sampler.schedule,
-        "CFG scale": _number(spec.cfg_scale),
-        "Seed": seed.seed,
-        "Size": f"{spec.width}x{spec.height}",
-        "Model hash": record.model_hash[:10] if record.model_hash else None,
-        "Model": spec.checkpoint,
-        "Variation seed": one.seed if one else None,
-        "Variation seed strength": _number(one.strength) if one else None,
-        "Denoising strength": _number(hires.denoising_strength) if hires else None,
-        "Clip skip": spec.clip_skip if spec.clip_skip > 1 else None,
-        "Hires upscale": _number(hires.scale) if hires else None,
-        "Hires steps": hires.steps or None if hires else None,
-        "Hires upscaler": hires.upscaler if hires else None,
-        "Init image hash": _source_hash(hires, record) if hires else None,
-        "Lora hashes": hashes,
-        VARIATION_PATH: path,
-        "Version": f"Pincel {_version()}",
-    }
-    return build_infotext(spec.prompt, spec.negative_prompt, fields)
+    found = DrawnWith(
+        sampler=record.sampler,
+        model_name=record.model_name or spec.checkpoint,
+        model_hash=record.model_hash,
+        vae=record.vae,
+        lora_hashes=record.lora_hashes,
+        embedding_hashes=record.embedding_hashes,
+        hires_checkpoint_hash=record.hires_checkpoint_hash,
+        refiner_hash=record.refiner_hash,
+        init_image_hash=_source_hash(record),
+        inpainting=record.inpainting,
+        edits=record.edits,
+    )
+    fields = picture_fields(spec, seed.seed, seed.variations, found) | {"Version": f"Pincel {_version()}"}
+    return build_infotext(
+        spec.prompt if prompt is None else prompt,
+        spec.negative_prompt if negative_prompt is None else negative_prompt,
+        fields,
+    )
 
 
-def _source_hash(hires: Hires, record: Record) -> str | None:
-    """Named only where the source was no plain first pass of this size: otherwise the text alone draws it again."""
-    if isinstance(hires.source, StoredSource) and record.source_size != (record.spec.width, record.spec.height):
-        return hires.source.image.sha256[:10]
+def upscale_infotext(spec: Upscale) -> str:
+    """What was done, without prompts: A1111 keeps it apart from the source's own text (PNG keyword `extras`)."""
+    return build_infotext("", "", extras_fields(spec) | {"Version": f"Pincel {_version()}"})
+
+
+def _source_hash(record: Record) -> str | None:
+    """A second pass names its source only where that was no plain first pass of this size: otherwise the text alone
+    draws it again."""
+    spec = record.spec
+    if isinstance(spec, Img2Img):
+        return spec.image.sha256[:10]
+    if spec.hires and isinstance(spec.hires.source, StoredSource) and record.source_size != (spec.width, spec.height):
+        return spec.hires.source.image.sha256[:10]
     return None
-
-
-def _number(value: float) -> int | float:
-    return int(value) if value == int(value) else value
 
 
 def _version() -> str:
