@@ -12,18 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from gpu_worker.language.embedding_pictures import holds_embedding
 from gpu_worker.language.headers import HeaderError, Shapes, TensorHeader, read_header
 from gpu_worker.language.pickles import flat_tensors, read_pickled
 
 __all__ = [
-    "PICKLE_SUFFIXES", "Reading", "folder_weights", "model_type_from_keys", "read_any_header", "read_checkpoint_file",
-    "read_checkpoint_folder", "read_embedding_file", "read_lora_file", "read_vae_file", "type_of",
+    "PICKLE_SUFFIXES", "PICTURE_SUFFIXES", "Reading", "folder_weights", "model_type_from_keys", "read_any_header",
+    "read_checkpoint_file", "read_checkpoint_folder", "read_embedding_file", "read_lora_file", "read_plain_file",
+    "read_vae_file", "type_of",
 ]  # fmt: skip
 
 UNET = "model.diffusion_model."
 STEM = UNET + "input_blocks.0.0.weight"
 CONFIG_LIMIT_BYTES = 1_000_000
 LATENT_CHANNELS = 4
+PICTURE_SUFFIXES = frozenset({".png", ".webp", ".avif"})
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
 
 Variant = Literal["inpaint", "pix2pix"]
@@ -69,9 +72,9 @@ def model_type_from_keys(shapes: Mapping[str, Any]) -> str:
         return "config_sdxl_refiner"
     if "depth_model.model.pretrained.act_postprocess3.0.project.0.bias" in shapes:
         return "config_depth_model"
-    if "embedder.model.ln_final.weight" in shapes:
-        width = _size(shapes, "embedder.model.ln_final.weight", 0)
-        return "config_unclip" if width == 768 else "config_unopenclip"
+    image = {768: "config_unclip", 1024: "config_unopenclip"}.get(_size(shapes, "embedder.model.ln_final.weight", 0))
+    if image is not None:
+        return image
     if first in shapes or "cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight" in shapes:
         return "config_sd2_inpainting" if channels == 9 else "config_sd2"
     if "cond_stage_model.roberta.embeddings.word_embeddings.weight" in shapes:
@@ -188,6 +191,8 @@ def read_lora_file(path: Path) -> Reading:
 
 def read_embedding_file(path: Path) -> Reading:
     """A textual inversion file; its family by the width of its vectors (behaviours §4). Never raises."""
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return Reading() if holds_embedding(path) else Reading(problem="unknown_layout")
     try:
         shapes = _embedding_shapes(path)
     except HeaderError as error:
@@ -199,6 +204,11 @@ def read_embedding_file(path: Path) -> Reading:
         return Reading(problem="unknown_layout")
     family = _CONTEXT_FAMILIES.get(found[0][-1])
     return Reading(family) if family in {"sd1", "sd2"} else Reading(problem="unsupported")
+
+
+def read_plain_file(path: Path) -> Reading:
+    """An upscaler or a face model, whose layouts its own library knows; only an empty file is judged here."""
+    return Reading() if path.stat().st_size else Reading(problem="corrupt")
 
 
 def folder_weights(part: Path) -> Path | None:

@@ -24,7 +24,7 @@ from gpu_worker.engine.memory import free, is_out_of_memory
 from gpu_worker.engine.options import EngineOptions
 from gpu_worker.language.models import ModelFile
 
-__all__ = ["CheckpointCache", "ModelCache"]
+__all__ = ["ModelCache"]
 
 Stamp = tuple[str, str, int, int]
 """What of a file (`networks` or `vae`), path, size and modification time: another stamp is another model."""
@@ -249,21 +249,3 @@ def _stamp(what: str, model: ModelFile) -> Stamp:
     except OSError as error:
         raise EngineError("missing_model", f"{model.weights}: {error!r}", {model.fact.kind: model.fact.name}) from error
     return what, str(model.path), stat.st_size, stat.st_mtime_ns
-
-
-class CheckpointCache:
-    """The engine's former view of a cache: one checkpoint at a time."""
-
-    def __init__(self, device: Device, vocabulary: Path | None, limit: int) -> None:
-        del limit
-        self._cache = ModelCache(device, EngineOptions(), vocabulary)
-
-    def holds(self, model: ModelFile) -> bool:
-        return self._cache.holds(model)
-
-    def borrow(self, model: ModelFile) -> Checkpoint:
-        with self._cache.borrow(model) as checkpoint:
-            return checkpoint
-
-    def clear(self) -> None:
-        self._cache.clear()

@@ -1,9 +1,11 @@
 """Scanning the models folder: names, families, and every kind of file that is no model."""
 
+import base64
 import json
 import os
 import pickle
 import zipfile
+import zlib
 
 import pytest
 
@@ -14,6 +16,7 @@ SD1 = {
     "first_stage_model.decoder.conv_out.weight": [3, 128, 3, 3],
     "cond_stage_model.transformer.text_model.embeddings.position_embedding.weight": [77, 768],
 }
+VAE = {"encoder.conv_in.weight": [128, 3, 3, 3], "decoder.conv_in.weight": [512, 4, 3, 3]}
 KOHYA = {
     "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight": [4, 768],
     "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.lora_up.weight": [320, 4],
@@ -48,38 +51,76 @@ def test_a_checkpoint_in_the_original_layout(tmp_path):
     )
 
 
+IN = "model.diffusion_model.input_blocks.0.0.weight"
+
+
 @pytest.mark.parametrize(
-    ("name", "change", "problem"),
+    ("change", "family", "variant", "native_px"),
     [
-        ("sdxl", {"conditioner.embedders.1.model.ln_final.weight": [1280]}, "unsupported"),
-        ("sd2", {"cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight": [3072, 1024]}, "unsupported"),
-        ("inpainting", {"model.diffusion_model.input_blocks.0.0.weight": [320, 9, 3, 3]}, "unsupported"),
-        ("controlnet", {"control_model.input_blocks.0.0.weight": [320, 4, 3, 3]}, "unsupported"),
-        ("no-vae", {"first_stage_model.decoder.conv_out.weight": None}, "unsupported"),
-        ("lora", {"model.diffusion_model.input_blocks.0.0.weight": None}, "unknown_layout"),
+        ({IN: [320, 9, 3, 3]}, "sd1", "inpaint", 512),
+        ({IN: [320, 8, 3, 3]}, "sd1", "pix2pix", 512),
+        ({"cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight": [3072, 1024]}, "sd2", None, 768),
+        ({"conditioner.embedders.1.model.ln_final.weight": [1280]}, "sdxl", None, 1024),
+        ({"conditioner.embedders.1.model.ln_final.weight": [1280], IN: [320, 9, 3, 3]}, "sdxl", "inpaint", 1024),
+        ({"conditioner.embedders.0.model.ln_final.weight": [1280]}, "sdxl_refiner", None, 1024),
+        ({"conditioner.embedders.0.model.ln_final.weight": [1024]}, "sd2", None, 768),
     ],
 )
-def test_what_this_version_cannot_draw_with_is_listed_with_the_reason(tmp_path, name, change, problem):
-    write(tmp_path / "checkpoints" / f"{name}.safetensors", {k: v for k, v in (SD1 | change).items() if v})
+def test_families_and_variants(tmp_path, change, family, variant, native_px):
+    write(tmp_path / "checkpoints" / "x.safetensors", SD1 | change)
+    fact = only(tmp_path)
+    assert (fact.family, fact.variant, fact.native_px, fact.problem) == (family, variant, native_px, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"embedder.model.ln_final.weight": [768]}, "unsupported"),
+        ({"depth_model.model.pretrained.act_postprocess3.0.project.0.bias": [1], IN: [320, 5, 3, 3]}, "unsupported"),
+        ({IN: [320, 7, 3, 3]}, "unsupported"),
+        ({"control_model.input_blocks.0.0.weight": [320, 4, 3, 3]}, "unsupported"),
+        ({"cond_stage_model.transformer.text_model.embeddings.position_embedding.weight": None}, "no_text_encoder"),
+        ({"first_stage_model.decoder.conv_out.weight": None}, "no_vae"),
+        ({IN: None}, "unknown_layout"),
+    ],
+)
+def test_what_cannot_be_drawn_with_is_listed_with_the_reason(tmp_path, change, problem):
+    write(tmp_path / "checkpoints" / "x.safetensors", {k: v for k, v in (SD1 | change).items() if v})
     assert only(tmp_path).problem == problem
+
+
+def test_a_checkpoint_without_a_vae_is_usable_where_there_is_one_to_choose(tmp_path):
+    lone = {key: shape for key, shape in SD1.items() if not key.startswith("first_stage_model")}
+    write(tmp_path / "checkpoints" / "x.safetensors", lone)
+    write(tmp_path / "vae" / "bad.safetensors", {"a": [1]})
+    assert [(f.name, f.problem) for f in scan_models(tmp_path, tmp_path)] == [
+        ("x", "no_vae"),
+        ("bad", "unknown_layout"),
+    ]
+    write(tmp_path / "checkpoints" / "x.vae.safetensors", VAE)
+    assert [f.problem for f in scan_models(tmp_path, tmp_path) if f.kind == "checkpoint"] == [None]
 
 
 def broken_files():
     zipped = b"PK\x03\x04" + b"\0" * 100
+    trap = pickle.dumps({"state_dict": os.system}, 2)
     return {
         "empty.safetensors": (b"", "corrupt"),
         "short.safetensors": (b"\1\2", "corrupt"),
         "page.safetensors": (b"<!DOCTYPE html><html>404</html>" * 9, "corrupt"),
-        "renamed.safetensors": (zipped, "pickled"),
-        "old.safetensors": (pickle.dumps({"state_dict": {}}, 2) * 9, "pickled"),
+        "renamed.safetensors": (zipped, "corrupt"),
+        "old.safetensors": (pickle.dumps({"state_dict": {}}, 2) * 9, "corrupt"),
         "huge-header.safetensors": ((2**62).to_bytes(8, "little") + b"{}", "corrupt"),
         "over-file.safetensors": ((500).to_bytes(8, "little") + b"{}", "corrupt"),
         "no-json.safetensors": ((4).to_bytes(8, "little") + b"{{{{", "corrupt"),
         "list.safetensors": ((2).to_bytes(8, "little") + b"[]", "corrupt"),
         "deep.safetensors": ((90_000).to_bytes(8, "little") + b"[" * 90_000, "corrupt"),
         "odd.safetensors": ((9).to_bytes(8, "little") + b'{"a": []}', "corrupt"),
-        "model.ckpt": (zipped, "pickled"),
-        "model.pt": (b"anything", "pickled"),
+        "model.ckpt": (zipped, "corrupt"),
+        "model.pt": (b"anything", "corrupt"),
+        "trap.pt": (trap, "unsafe"),
+        "trap.ckpt": (trap, "unsafe"),
+        "trap.safetensors": (trap, "unsafe"),
     }
 
 
@@ -121,14 +162,24 @@ def test_loras_and_their_families(tmp_path):
     root = tmp_path / "loras"
     write(root / "style.safetensors", KOHYA)
     write(root / "xl.safetensors", {"lora_te1_text_model_x.lora_down.weight": [4, 768]})
-    write(root / "v2.safetensors", KOHYA, metadata={"ss_base_model_version": "sd_v2"})
+    write(root / "v2.safetensors", KOHYA, metadata={"ss_base_model_version": "sd_v2", "ss_output_name": "Two"})
     write(root / "loha.safetensors", {"lora_unet_x.hada_w1_a": [4, 4], "y.hada_w1_b": [4, 4]})
+    write(root / "peft.safetensors", {"unet.down_blocks.1.attentions.0.attn2.to_k.lora_A.weight": [4, 2048]})
+    write(root / "ldm.safetensors", {"lora_unet_input_blocks_4_1_proj_in.lora_down.weight": [4, 640]})
+    write(root / "foreign.safetensors", {"layers.0.weight": [4, 4]})
+    write(root / "checkpoint.safetensors", SD1)
     facts = {fact.name: fact for fact in scan_models(tmp_path, tmp_path / "no-demo")}
-    assert facts["style"].family == "sd1"
-    assert facts["style"].kind == "lora"
-    assert facts["xl"].problem == "unsupported"
-    assert facts["v2"].problem == "unsupported"
-    assert facts["loha"].problem == "unsupported"
+    assert {fact.kind for fact in facts.values()} == {"lora"}
+    assert {name: (fact.family, fact.alias, fact.problem) for name, fact in facts.items()} == {
+        "style": ("sd1", None, None),
+        "xl": ("sdxl", None, None),
+        "v2": ("sd2", "Two", None),
+        "loha": (None, None, None),
+        "peft": ("sdxl", None, None),
+        "ldm": ("sdxl", None, None),
+        "foreign": (None, None, "unknown_layout"),
+        "checkpoint": (None, None, "unknown_layout"),
+    }
 
 
 def test_the_demo_is_listed_and_is_the_default_only_while_alone(tmp_path, demo_dir):
@@ -183,5 +234,58 @@ def test_a_pipe_is_no_model_and_is_not_waited_for(tmp_path):
 def test_a_zip_is_a_pickle_whatever_its_name(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     with zipfile.ZipFile(tmp_path / "checkpoints" / "x.safetensors", "w") as file:
-        file.writestr("archive/data.pkl", b"x" * 300)
-    assert only(tmp_path).problem == "pickled"
+        file.writestr("archive/data.pkl", pickle.dumps(os.system))
+    assert only(tmp_path).problem == "unsafe"
+
+
+def test_the_default_draws_from_words_alone(tmp_path, demo_dir):
+    write(tmp_path / "checkpoints" / "a.safetensors", SD1 | {IN: [320, 9, 3, 3]})
+    assert default_checkpoint(scan_models(tmp_path, demo_dir)) == "a"
+    write(tmp_path / "checkpoints" / "b.safetensors", SD1)
+    assert default_checkpoint(scan_models(tmp_path, demo_dir)) == "b"
+
+
+def png(*chunks):
+    parts = [
+        len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big") for kind, data in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def test_every_kind_of_model_in_its_folder_in_a_stable_order(tmp_path, demo_dir):
+    write(tmp_path / "checkpoints" / "dream.safetensors", SD1)
+    write(tmp_path / "checkpoints" / "dream.vae.safetensors", {f"first_stage_model.{k}": v for k, v in VAE.items()})
+    write(tmp_path / "vae" / "mse.safetensors", VAE)
+    write(tmp_path / "vae" / "wide.safetensors", VAE | {"decoder.conv_in.weight": [512, 16, 3, 3]})
+    write(tmp_path / "loras" / "style.safetensors", KOHYA)
+    write(tmp_path / "embeddings" / "sub" / "easy.safetensors", {"emb_params": [8, 768]})
+    write(tmp_path / "embeddings" / "two.safetensors", {"emb_params": [8, 1024]})
+    write(tmp_path / "embeddings" / "xl.safetensors", {"clip_l": [2, 768], "clip_g": [2, 1280]})
+    write(tmp_path / "embeddings" / "odd.safetensors", {"emb_params": [8, 640]})
+    write(tmp_path / "embeddings" / "none.safetensors", KOHYA)
+    text = png((b"IHDR", b"x" * 13), (b"tEXt", b"sd-ti-embedding\0" + base64.b64encode(b"{}")))
+    (tmp_path / "embeddings" / "drawn.png").write_bytes(text)
+    for name in ("easy.preview.png", "two.png"):
+        (tmp_path / "embeddings" / name).write_bytes(text)
+    (tmp_path / "embeddings" / "holiday.png").write_bytes(png((b"IHDR", b"x" * 13), (b"IDAT", b"")))
+    for folder, name in (("upscalers", "4x.pth"), ("upscalers", "empty.pth"), ("faces", "GFPGANv1.4.pth")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name).write_bytes(b"" if name == "empty.pth" else b"x")
+    found = [(f.kind, f.name, f.family, f.problem) for f in scan_models(tmp_path, demo_dir)]
+    assert found == [
+        ("checkpoint", "dream", "sd1", None),
+        ("checkpoint", DEMO_NAME, "sd1", None),
+        ("vae", "dream.vae", None, None),
+        ("vae", "mse", None, None),
+        ("vae", "wide", None, "unsupported"),
+        ("lora", "style", "sd1", None),
+        ("embedding", "drawn", None, None),
+        ("embedding", "easy", "sd1", None),
+        ("embedding", "none", None, "unknown_layout"),
+        ("embedding", "odd", None, "unsupported"),
+        ("embedding", "two", "sd2", None),
+        ("embedding", "xl", "sdxl", None),
+        ("upscaler", "4x", None, None),
+        ("upscaler", "empty", None, "corrupt"),
+        ("face", "GFPGANv1.4", None, None),
+    ]
