@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-__all__ = ["switches_of_version"]
+__all__ = ["is_before_schedules", "switches_of_version"]
 
 _VERSION = re.compile(
     r"\s*v?(\d+(?:\.\d+)*)(?:[-_.]?(a|b|c|rc|alpha|beta|pre|preview|dev)[-_.]?\d*)?(?:-(\d+))?\s*", re.IGNORECASE
@@ -18,6 +18,7 @@ _Version: TypeAlias = tuple[tuple[int, ...], bool, int]
 _V1_6_0: _Version = ((1, 6), True, 0)
 _V1_7_0_225: _Version = ((1, 7), True, 225)
 _V1_8_0: _Version = ((1, 8), True, 0)
+_V1_9_0: _Version = ((1, 9), True, 0)
 
 
 def switches_of_version(fields: Mapping[str, Any]) -> dict[str, bool]:
@@ -47,3 +48,13 @@ def _read(text: str) -> _Version | None:
     while len(release) > 1 and release[-1] == 0:
         release.pop()
     return tuple(release), match[2] is None, int(match[3] or 0)
+
+
+def is_before_schedules(fields: Mapping[str, Any]) -> bool:
+    """Whether the text was written by an A1111 before 1.9, in which a bare sampler name meant the uniform schedule.
+
+    Before versions were written at all (1.3) the hash of the model was: a text with neither was not written there.
+    """
+    text = str(fields.get("Version", ""))
+    version = _read(text)
+    return version < _V1_9_0 if version else not text and "Model hash" in fields
