@@ -1,29 +1,141 @@
-"""Reads pictures of unknown origin safely and writes PNGs that carry their infotext."""
+"""Reads pictures of unknown origin safely; writes PNG, JPEG and WebP that carry their infotext where A1111 puts it."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from gpu_worker.engine.calls import Picture
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.protocol.specs import ImageRef
 
-__all__ = ["open_picture", "png_bytes", "read_infotext", "resized"]
+__all__ = [
+    "FORMATS", "LIMIT_BYTES", "LIMIT_PIXELS", "TROUBLE", "infotext_in", "open_mask", "open_picture", "picture_bytes",
+    "png_bytes", "read_infotext",
+]  # fmt: skip
 
-FORMATS = ("PNG", "JPEG", "WEBP")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 LIMIT_BYTES = 64 * 1024 * 1024
 LIMIT_PIXELS = 4096 * 4096
-FILTERS = {"Lanczos": Image.Resampling.LANCZOS, "Nearest": Image.Resampling.NEAREST}
+TROUBLE = (
+    UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, ValueError,
+    SyntaxError, EOFError, OverflowError, MemoryError, KeyError, TypeError, IndexError,
+)  # fmt: skip
+"""What Pillow raises for files that are broken, or hostile."""
+
+_OPAQUE_ABOVE = 128
+_UNICODE = b"UNICODE\0"
+_STEPS = "Steps: "
+"""Tells in which byte order another program wrote its infotext."""
+_EXIF_LIMIT_BYTES = 65_000
+"""A JPEG segment holds 65,533 bytes; a longer infotext is left out of it."""
 
 
 def open_picture(data: bytes, ref: ImageRef) -> Picture:
-    """RGB, transparency on white. Raises EngineError `bad_input` for what is no such picture, or too large."""
+    """RGB, upright, transparency on white; a GIF's first frame.
+
+    Raises EngineError `bad_input` for what is no such picture, too large, or not the bytes that `ref` announces.
+    """
+    with _opened(data, ref) as image:
+        clear = _rgba(image)
+        flat = Image.new("RGBA", clear.size, "white")
+        flat.alpha_composite(clear)
+        return np.asarray(flat.convert("RGB"))
+
+
+def open_mask(data: bytes, ref: ImageRef) -> Picture:
+    """uint8 [height, width], 255 where to repaint: a transparent picture's alpha above 128, else the brightness as it
+    is (behaviours §9.3.1). Errors as in `open_picture`.
+    """
+    with _opened(data, ref) as image:
+        clear = _rgba(image)
+        alpha = np.asarray(clear.getchannel("A"))
+        if (alpha != 255).any():
+            return np.where(alpha > _OPAQUE_ABOVE, 255, 0).astype(np.uint8)
+        return np.asarray(clear.convert("RGB").convert("L"))
+
+
+def png_bytes(picture: Picture, infotext: str, extras: str | None = None) -> bytes:
+    """The infotext goes where A1111 puts it: keyword `parameters`, tEXt, or iTXt where it is not Latin-1.
+
+    `extras` is what its Extras tab did to the picture, under the keyword of that name.
+    """
+    info = PngInfo()
+    info.add_text("parameters", infotext.encode("utf-8", "replace").decode("utf-8"))
+    if extras:
+        info.add_text("extras", extras.encode("utf-8", "replace").decode("utf-8"))
+    target = io.BytesIO()
+    Image.fromarray(picture).save(target, "PNG", pnginfo=info)
+    return target.getvalue()
+
+
+def picture_bytes(
+    picture: Picture, infotext: str, kind: Literal["PNG", "JPEG", "WEBP"], *, quality: int = 95, lossless: bool = False
+) -> bytes:
+    """`quality` (1–100) is JPEG's and WebP's, `lossless` WebP's; the infotext goes into EXIF's UserComment there."""
+    if kind == "PNG":
+        return png_bytes(picture, infotext)
+    comment = _UNICODE + infotext.encode("utf-16-be", "replace")
+    options: dict[str, Any] = {"quality": quality} | ({"lossless": lossless} if kind == "WEBP" else {})
+    if kind == "WEBP" or len(comment) < _EXIF_LIMIT_BYTES:
+        exif = Image.Exif()
+        exif.endian = ">"
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = comment
+        options["exif"] = exif.tobytes()
+    target = io.BytesIO()
+    Image.fromarray(picture).save(target, kind, **options)
+    return target.getvalue()
+
+
+def read_infotext(data: bytes) -> str | None:
+    """A PNG's `parameters`, EXIF's UserComment, a GIF's comment; None where there is none, or no picture of ours."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                if image.width * image.height > LIMIT_PIXELS:
+                    return None
+                image.load()
+                return infotext_in(image)
+    except TROUBLE:
+        return None
+
+
+def infotext_in(image: Image.Image) -> str | None:
+    """A UserComment that is not empty wins over a PNG's text, as in A1111."""
+    text: Any = image.info.get("parameters")
+    comment = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
+    if comment:
+        return _user_comment(comment) or (None if text is None else str(text))
+    if "exif" not in image.info and isinstance(said := image.info.get("comment"), bytes):
+        return said.decode("utf-8", "ignore") or (None if text is None else str(text))
+    return None if text is None else str(text)
+
+
+def _user_comment(comment: bytes | str) -> str:
+    """Eight bytes name the encoding; A1111 and its kin write UTF-16 in the order of EXIF's "MM", some write UTF-8."""
+    if isinstance(comment, str):
+        return comment.removeprefix("UNICODE\0").removeprefix("ASCII\0\0\0")
+    code, body = comment[:8], comment[8:]
+    if code == _UNICODE:
+        big = body.decode("utf-16-be", "replace")
+        little = body.decode("utf-16-le", "replace")
+        return little if _STEPS in little and _STEPS not in big else big
+    if code in (b"ASCII\0\0\0", b"\0" * 8):
+        return body.decode("utf-8", "replace")
+    return comment.decode("utf-8", "ignore")
+
+
+@contextmanager
+def _opened(data: bytes, ref: ImageRef) -> Generator[Image.Image]:
     detail = {"reason": "source_picture", "limit_px": LIMIT_PIXELS}
     if len(data) > LIMIT_BYTES or hashlib.sha256(data).hexdigest() != ref.sha256:
         raise EngineError("bad_input", f"{len(data)} bytes that are too many or not those of {ref.ref}", detail)
@@ -33,34 +145,12 @@ def open_picture(data: bytes, ref: ImageRef) -> Picture:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 if image.width * image.height > LIMIT_PIXELS:
                     raise EngineError("bad_input", f"a picture of {image.size}", detail)
-                clear = image.convert("RGBA")
-                flat = Image.new("RGBA", clear.size, "white")
-                flat.alpha_composite(clear)
-                return np.asarray(flat.convert("RGB"))
-    except (
-        UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, ValueError,
-        SyntaxError,
-    ) as error:  # fmt: skip
+                yield image
+    except TROUBLE as error:
         raise EngineError("bad_input", f"{ref.ref}: {error!r}", detail) from error
 
 
-def resized(picture: Picture, width: int, height: int, upscaler: str) -> Picture:
-    """`upscaler` is a key of FILTERS."""
-    return np.asarray(Image.fromarray(picture).resize((width, height), FILTERS[upscaler]))
-
-
-def png_bytes(picture: Picture, infotext: str) -> bytes:
-    """The infotext goes where A1111 puts it: keyword `parameters`, tEXt, or iTXt where it is not Latin-1."""
-    info = PngInfo()
-    info.add_text("parameters", infotext.encode("utf-8", "replace").decode("utf-8"))
-    target = io.BytesIO()
-    Image.fromarray(picture).save(target, "PNG", pnginfo=info)
-    return target.getvalue()
-
-
-def read_infotext(png: bytes) -> str | None:
-    """What `png_bytes` wrote; None where there is none."""
-    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
-        image.load()
-        text = image.info.get("parameters")
-    return str(text) if text is not None else None
+def _rgba(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return ImageOps.exif_transpose(image.convert("RGBA"))
