@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import torch
+
 from gpu_worker.engine.checkpoints.budgets import card_budget, memory_budget
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint, Prediction
 from gpu_worker.engine.checkpoints.folder import load_folder_networks, load_folder_vae, load_tokenizer
@@ -81,7 +83,7 @@ class ModelCache:
     def borrow(self, model: ModelFile, vae: ModelFile | None = None) -> Iterator[Checkpoint]:
         """Loads what is missing. With another VAE the text models and the UNet are the same objects. Raises EngineError
         `missing_model`, or `bad_model` with a `problem`."""
-        with self._lock:
+        with self._lock, torch.inference_mode(False):
             stamps = _stamp("networks", model), _stamp("vae", vae or model)
             items: list[_Item] = []
             try:
@@ -151,7 +153,8 @@ class ModelCache:
         return pairs[stamps]
 
     def _bring(self, resident: Resident) -> None:
-        with self._lock:
+        # Weights made in inference mode could never be changed outside it again.
+        with self._lock, torch.inference_mode(False):
             self._card.need(resident)
 
     def _networks(self, model: ModelFile) -> _Item:

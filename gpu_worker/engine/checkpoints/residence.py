@@ -180,7 +180,8 @@ class _Visit:
 
     def enter(self, unit: nn.Module, _args: Any) -> None:
         self._kept[id(unit)] = [(tensor, tensor.data) for tensor in (*unit.parameters(), *unit.buffers())]
-        self._move(unit, self._target)
+        with torch.inference_mode(False):
+            self._move(unit, self._target)
 
     def leave(self, unit: nn.Module, _args: Any, _output: Any) -> None:
         for tensor, data in self._kept.pop(id(unit), []):

@@ -8,6 +8,7 @@ import pytest
 import gpu_worker.engine  # noqa: F401 (its environment must stand before torch is imported)
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[2] / "fidelity"))  # make_checkpoint
 
 DEMO = Path(__file__).parents[3] / "data" / "demo"
 
@@ -17,6 +18,12 @@ def few_threads():
     import torch
 
     torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def vocabulary():
+    """CLIP's tokenizer."""
+    return DEMO / "sd-mini" / "tokenizer"
 
 
 @pytest.fixture(scope="session")
