@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 
 from gpu_worker.engine.calls import Picture
@@ -84,7 +83,7 @@ def _tiled(
 
 def _tile(model: ImageModel, tile: Picture, device: Device) -> Picture:
     """Channels go in as BGR, as A1111 has them; grey networks get each by itself, others a full opacity as well."""
-    pixels = torch.from_numpy(np.ascontiguousarray(tile[:, :, ::-1].transpose(2, 0, 1)))
+    pixels = torch.from_numpy(tile[:, :, ::-1].transpose(2, 0, 1).copy())
     x = pixels.to(device.torch_device, model.dtype)[None] / 255
     channels = model.network.input_channels
     if channels == 1:

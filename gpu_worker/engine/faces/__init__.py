@@ -1,0 +1,1 @@
+"""Restore faces: found, aligned, drawn again, put back (behaviours §21)."""
