@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import string
@@ -184,7 +185,10 @@ def _has_prompt(prompt: str, arguments: list[str]) -> str:
 
 
 def _time(when: datetime, form: str = "", zone: str = "") -> str:
-    try:
-        return file_name_part(when.astimezone(ZoneInfo(zone) if zone else None).strftime(form or "%Y%m%d%H%M%S"), False)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return file_name_part(when.strftime("%Y%m%d%H%M%S"), False)
+    """An unknown zone is as good as none, as in A1111."""
+    with contextlib.suppress(ZoneInfoNotFoundError, ValueError, OSError):
+        when = when.astimezone(ZoneInfo(zone)) if zone else when
+    text = ""
+    with contextlib.suppress(ValueError):
+        text = when.strftime(form)
+    return file_name_part(text or when.strftime("%Y%m%d%H%M%S"), False)

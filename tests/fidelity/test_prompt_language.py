@@ -1,12 +1,22 @@
-"""The prompt grammar, the network tags, the names and the infotext, against what A1111 itself answered."""
+"""The prompt grammar, the network tags, the names and the seeds, against what A1111 itself answered."""
+
+from random import Random
 
 import pytest
 from reference import vectors
 
 from gpu_worker.language.attention import parse_attention
-from gpu_worker.language.infotext import build_infotext, parse_infotext, quote, unquote
-from gpu_worker.language.names import resolve_sampler
-from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
+from gpu_worker.language.names import resolve_sampler, sampler_and_schedule
+from gpu_worker.language.networks import (
+    LoraRef,
+    NetworkTagError,
+    lora_refs,
+    parse_networks,
+    parse_networks_of_batch,
+    resolve_networks,
+)
+from gpu_worker.language.schedule import prompt_schedule, split_and, text_at
+from gpu_worker.language.seeds import batch_seeds, fixed_seed
 
 
 @pytest.mark.parametrize(("prompt", "expected"), vectors("prompt_attention"))
@@ -47,70 +57,123 @@ def test_lora_multipliers(prompt, expected):
     assert [r.rank for r in refs] == expected["dyn"]
 
 
-# Left out: an empty name (013) and an unknown one, which A1111 turns into its first sampler and we refuse; and
-# convert_automatic=False (001), a form that only its user interface needs.
-@pytest.mark.parametrize(("wanted", "expected"), vectors("sampler_and_scheduler_from_name", leave_out={"001", "013"}))
+@pytest.mark.parametrize(("prompts", "expected"), vectors("extra_network_parse_batch"))
+def test_the_first_prompt_of_a_batch_decides_its_networks(prompts, expected):
+    clean, tags = parse_networks_of_batch(prompts)
+    assert list(clean) == expected["prompts"]
+    assert {"lora": [list(tag.items) for tag in tags]} == expected["networks_taken_from_first_prompt"]
+
+
+# The files of these vectors, in the order of the scan; another file has the alias "dup" too.
+_FILES = [("fileA", "myalias"), ("fileB", None), ("fileC", "dup"), ("fileD", "dup")]
+
+
+@pytest.mark.parametrize(("wanted", "expected"), vectors("lora_name_resolution"))
+def test_lora_names(wanted, expected):
+    refs = [LoraRef(name, te, te) for name, te in zip(wanted["names"], wanted["multipliers"], strict=True)]
+    found, missing = resolve_networks(refs, _FILES)
+    assert [[_FILES[index][0], ref.te] for index, ref in found] == expected["applied"]
+    assert [f"Lora not found: {name}" for name in missing] == expected["comments"]
+
+
+def test_an_alias_met_twice_means_nothing_but_a_file_of_that_name_does():
+    ref = LoraRef("dup")
+    assert resolve_networks([ref], _FILES) == ((), ("dup",))
+    assert resolve_networks([ref], [*_FILES, ("dup", None)]) == (((4, ref),), ())
+    assert resolve_networks([LoraRef("none")], [("x", "none")]) == ((), ("none",))
+    assert resolve_networks([LoraRef("a")], [("a", None), ("a", "b")])[0][0][0] == 1
+
+
+@pytest.mark.parametrize(("given", "expected"), vectors("prompt_schedule"))
+def test_prompt_schedule(given, expected):
+    made = prompt_schedule(
+        given["prompt"], given["base_steps"], given["hires_steps"], old=given["use_old_scheduling"]
+    )  # fmt: skip
+    assert [list(entry) for entry in made] == expected
+
+
+@pytest.mark.parametrize(("given", "expected"), vectors("prompt_text_per_model_call"))
+def test_text_of_each_model_call(given, expected):
+    schedule = prompt_schedule(given["prompt"], given["steps"])
+    assert [text_at(schedule, call) for call in range(given["steps"])] == expected
+
+
+@pytest.mark.parametrize(("prompts", "expected"), vectors("composable_and"))
+def test_composition(prompts, expected):
+    places: dict[str, int] = {}
+    indexes = [[[places.setdefault(text, len(places)), weight] for text, weight in split_and(p)] for p in prompts]
+    assert {"indexes": indexes, "prompts": list(places)} == expected
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        # Loose brackets and colons are text and leave edits alone; a bar outside of an alternation does not.
+        ("a (b [c:d:2]", ["a (b c", "a (b d"]), (":) [c:d:2]", [":) c", ":) d"]), ("[x:y:z:3] [c:d:2]", None),
+        ("(x:y:1.2) [c:d:2]", ["(x:y:1.2) c", "(x:y:1.2) d"]), ("[(x:y:1.2):d:2]", ["[(x:y:1.2):d:2]"]),
+        ("a|b [c:d:2]", ["a|b [c:d:2]"]), ("{a|b} [c:d:2]", ["{a|b} [c:d:2]"]),
+        ("[a|b:2] [c:d:2]", ["[a|b:2] [c:d:2]"]),
+        ("\\| [c:d:2]", ["\\| c", "\\| d"]), ("[c:d:2]\\", ["[c:d:2]\\"]), ("[c:d:2]\\\n", ["[c:d:2]\\\n"]),
+        ("[c:d:1.]", ["c"]), ("[c:d:+2]", ["c", "d"]), ("[c:d:2e0]", ["c", "d"]), ("[c:d:2_0]", ["[c:d:2_0]"]),
+        ("[c:d:\u00a02\n]", ["c", "d"]), ("[c:d:٢]", ["[c:d:٢]"]), ("[c:d:1e999]", ["c"]), ("[c:d:-.5e9]", ["d"]),
+        ("[::2]", ["", ""]), ("[:2]", ["", ""]), ("[c:(d):2]", ["c", "(d)"]), ("[[c]:[d:e]:2]", ["[[c]:[d:e]:2]"]),
+        ("[c:d(2]", ["[c:d(2]"]), ("(c:[d:2])", ["(c:)", "(c:d)"]),
+    ],
+)  # fmt: skip
+def test_the_edges_of_the_grammar(prompt, expected):
+    """Where loose brackets leave A1111's parser a choice, it is by chance, and this is one of its answers."""
+    expected = expected or ["[x:y:z:3] c", "[x:y:z:3] d"]
+    assert [text for _, text in prompt_schedule(prompt, 4)] == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), vectors("get_fixed_seed"))
+def test_fixed_seeds(value, expected):
+    drawn = fixed_seed(value, Random(1))
+    assert drawn == (expected if isinstance(expected, int) else Random(1).randrange(4294967294))
+
+
+def test_seeds_that_are_no_numbers_are_drawn():
+    for value in (None, [], float("nan"), float("inf"), "1.5"):
+        assert fixed_seed(value, Random(1)) == Random(1).randrange(4294967294)
+    assert [fixed_seed(value, Random(1)) for value in (-2, 2.7, " 12 ", True)] == [-2, 2, 12, 1]
+
+
+@pytest.mark.parametrize(("given", "expected"), vectors("batch_seeds"))
+def test_seeds_of_a_batch(given, expected):
+    seeds, subseeds = batch_seeds(
+        given["seed"], given["subseed"], given["subseed_strength"], given["n_iter_times_batch_size"]
+    )  # fmt: skip
+    assert {"seeds": seeds, "subseeds": subseeds} == expected
+
+
+@pytest.mark.parametrize(("wanted", "expected"), vectors("sampler_and_scheduler_from_name"))
 def test_sampler_names(wanted, expected):
-    choice = resolve_sampler(wanted["sampler"], wanted["scheduler"])
-    if wanted["sampler"] == "euler a":  # case matters there, not here
-        expected = ["Euler a", "Automatic"]
-    assert choice is not None
+    choice = sampler_and_schedule(wanted["sampler"], wanted["scheduler"], wanted["convert_automatic"])
     assert [choice.sampler, choice.schedule] == expected
 
 
-@pytest.mark.parametrize(("value", "expected"), vectors("infotext_quote"))
-def test_quote(value, expected):
-    assert quote(value) == expected
+@pytest.mark.parametrize(
+    ("name", "schedule", "expected"),
+    [
+        ("Foo", None, ("DPM++ 2M", "Automatic")), ("Euler", "sgm_uniform", ("Euler", "SGM Uniform")),
+        ("Euler karras", None, ("Euler", "Karras")), ("Euler", "SGMUniform", ("Euler", "Automatic")),
+        ("Euler Automatic", "Karras", ("Euler", "Automatic")), ("k_euler", None, ("DPM++ 2M", "Automatic")),
+        # One ending of each schedule is cut off, in the order of the list.
+        ("Euler SGM Uniform", None, ("DPM++ 2M", "Uniform")), ("Euler Karras Uniform", None, ("Euler", "Karras")),
+    ],
+)  # fmt: skip
+def test_sampler_names_read_to_the_letter(name, schedule, expected):
+    choice = sampler_and_schedule(name, schedule)
+    assert (choice.sampler, choice.schedule) == expected
 
 
-@pytest.mark.parametrize(("text", "expected"), vectors("infotext_unquote"))
-def test_unquote(text, expected):
-    assert unquote(text) == expected
-
-
-# Left out: old forms that A1111 rewrites while reading (First pass size 011, Hypernet 013). Its defaults for missing
-# fields and its switches for old versions are settings of that program, not part of the text.
-_DERIVED = {"Emphasis", "Old prompt editing timelines", "Pad conds v0", "Downcast alphas_cumprod"}
-
-
-@pytest.mark.parametrize(("text", "expected"), vectors("infotext_parse", leave_out={"011", "013"}))
-def test_parse_infotext(text, expected):
-    info = parse_infotext(text)
-    fields = {key: value for key, value in expected["fields"].items() if key not in _DERIVED}
-    assert info.prompt == fields.pop("Prompt")
-    assert info.negative_prompt == fields.pop("Negative prompt")
-    assert dict(info.fields) == fields
-
-
-def _fields(given):
-    """The field dictionary that A1111 fills for the state in a vector."""
-    extra = dict(given.get("extra_generation_params", {}))
-    fields = {
-        "Steps": given.get("steps", 20),
-        "Sampler": given.get("sampler_name", "Euler a"),
-        "CFG scale": given.get("cfg_scale", 7),
-        "Seed": 1,
-        "Face restoration": "CodeFormer" if given.get("restore_faces") else None,
-        "Size": "512x768",
-        "Model hash": "31e35c80fc",
-        "Model": "sd_xl_base",
-    }
-    if "sd_vae_name" in given:
-        fields |= {"VAE hash": "63aeecb90f", "VAE": given["sd_vae_name"]}
-    if given.get("subseed_strength"):
-        fields |= {"Variation seed": 5, "Variation seed strength": given["subseed_strength"]}
-    if given.get("seed_resize_from_w"):
-        fields["Seed resize from"] = "512x512"
-    fields["Denoising strength"] = extra.pop("Denoising strength", None)
-    fields["Conditional mask weight"] = 1.0 if given.get("is_using_inpainting_conditioning") else None
-    fields["Clip skip"] = given.get("clip_skip")
-    fields["ENSD"] = given["ensd"] if given["ensd"] and "sampler_name" not in given else None
-    fields["RNG"] = given["rng"] if given["rng"] != "GPU" else None
-    fields["NGMS"] = given.get("s_min_uncond")
-    fields["Tiling"] = True if given.get("tiling") else None
-    return fields | extra | {"Version": "v1.9.0"}
-
-
-@pytest.mark.parametrize(("given", "expected"), vectors("infotext_create"))
-def test_build_infotext(given, expected):
-    assert build_infotext(given["prompt"], given["negative_prompt"], _fields(given)) == expected
+@pytest.mark.parametrize(("wanted", "expected"), vectors("sampler_and_scheduler_from_name"))
+def test_people_may_write_sampler_names_as_they_like(wanted, expected):
+    """`resolve_sampler` agrees, except that case does not matter to it and that nothing unknown becomes a sampler."""
+    if wanted["sampler"] is None or not wanted["convert_automatic"]:
+        return
+    if wanted["sampler"] == "euler a":
+        expected = ["Euler a", "Automatic"]
+    choice = resolve_sampler(wanted["sampler"], wanted["scheduler"])
+    assert choice is not None
+    assert [choice.sampler, choice.schedule] == expected

@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+from dataclasses import astuple
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,18 @@ from hypothesis import strategies as st
 
 from gpu_worker.language.attention import parse_attention
 from gpu_worker.language.infotext import build_infotext, parse_infotext, quote, unquote
-from gpu_worker.language.names import SAMPLER_CHOICES, SAMPLERS, SCHEDULES, resolve_sampler
+from gpu_worker.language.names import (
+    BROWNIAN,
+    DISCARDS,
+    SAMPLER_CHOICES,
+    SAMPLERS,
+    SCHEDULES,
+    SECOND_ORDER,
+    USES_ENSD,
+    effective_schedule,
+    resolve_sampler,
+    sampler_and_schedule,
+)
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
 
 syntax = st.text(alphabet=st.sampled_from("ab ()[]:\\.0123456789+-<>lora,=|BREAK\n\"'") | st.characters(), max_size=80)
@@ -53,19 +65,23 @@ def test_infinite_weights_are_literal():
     assert parse_attention(f"(a:{'9' * 400})") == [(f"a:{'9' * 400}", 1.1)]
 
 
-def test_every_choice_that_a_user_sees_draws():
+def test_every_choice_that_a_user_sees_is_understood():
+    assert len(set(SAMPLER_CHOICES)) == len(SAMPLER_CHOICES) <= 24
     for name in (*SAMPLER_CHOICES, *SAMPLERS):
         choice = resolve_sampler(name)
         assert choice is not None
-        assert choice.draws
+        assert choice.sampler in SAMPLERS
+        assert sampler_and_schedule(name) == choice
     for sampler in SAMPLERS:
         for schedule in SCHEDULES:
             choice = resolve_sampler(sampler, schedule)
             assert choice is not None
-            assert choice.draws
-    heun = resolve_sampler("Heun")
-    assert heun is not None
-    assert not heun.draws
+            assert effective_schedule(*astuple(choice)) == effective_schedule(sampler, schedule)
+            assert resolve_sampler(f"{sampler} {schedule}".lower()) == choice
+    assert {*SECOND_ORDER, *USES_ENSD, *DISCARDS, *BROWNIAN} <= set(SAMPLERS)
+    assert (len(SAMPLERS), len(SCHEDULES)) == (20, 12)
+    assert {resolve_sampler(name).sampler for name in SAMPLER_CHOICES} == set(SAMPLERS)
+    assert resolve_sampler("k_euler_ancestral").sampler == "Euler a"
     assert resolve_sampler("no such sampler") is None
 
 
