@@ -12,7 +12,7 @@ from gpu_worker.engine.sampling.noise import ImageNoise, ImageSeed, image_seeds,
 from gpu_worker.engine.sampling.plan import SamplerOptions, SamplingPlan, img2img_steps
 from gpu_worker.engine.sampling.schedules import schedule_sigmas
 from gpu_worker.engine.sampling.sigmas import LcmTable, SigmaTable, ddim_timesteps
-from gpu_worker.engine.sampling.streams import open_stream
+from gpu_worker.engine.sampling.streams import Stream
 from gpu_worker.language.names import SCHEDULES, effective_schedule
 from gpu_worker.protocol.specs import Img2Img, Txt2Img, Variation
 
@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize(("given", "expected"), vectors("philox_nv_rng"))
 @pytest.mark.parametrize("source", ["GPU", "NV"])
 def test_philox_is_cudas_noise(given, expected, source):
-    stream = open_stream(source, given["seed"])
+    stream = Stream(source, given["seed"], CPU)
     for values in expected:
         np.testing.assert_allclose(stream.normal(tuple(given["shape"])), values, atol=2e-6)
 
@@ -103,13 +103,13 @@ def test_a_full_variation_is_the_noise_of_its_seed_and_a_path_is_walked_in_order
         seed = ImageSeed(1, tuple(Variation(seed=s, strength=v) for s, v in path))
         return ImageNoise((seed,), (4, 8, 8), CPU, source=source).first()[0]
 
-    alone = open_stream(source, 7).normal((4, 8, 8))
+    alone = Stream(source, 7, CPU).normal((4, 8, 8))
     torch.testing.assert_close(first((7, 1.0)), alone, atol=1e-5, rtol=0)
     torch.testing.assert_close(first((5, 0.3), (7, 1.0)), alone, atol=1e-5, rtol=0)
     torch.testing.assert_close(first((5, 0.3), (7, 0.2)), slerp(0.2, first((5, 0.3)), alone))
     later = ImageNoise((ImageSeed(1, (Variation(seed=7, strength=1.0),)),), (4, 8, 8), CPU, source=source)
     later.first()
-    plain = open_stream(source, 1)
+    plain = Stream(source, 1, CPU)
     plain.normal((4, 8, 8))
     torch.testing.assert_close(later.next()[0], plain.normal((4, 8, 8)))
 

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from gpu_worker.engine.sampling.streams import NoiseSource, open_stream
+from gpu_worker.engine.sampling.streams import NoiseSource, first_normals
 
 __all__ = ["BrownianTree"]
 
 _DIGITS = 6
 _POOL = 24
 _REMEMBERED = 64
-"""Increments kept: two ways from the root to a millionth, so that a step's start finds the last one's end."""
+"""Normal values kept, by place: two ways from the root to a millionth, as the start of a step is the last one's end."""
 
 
 @dataclass(frozen=True)
@@ -38,58 +38,84 @@ class _Node:
     def middle(self) -> float:
         return round(0.5 * (self.end + self.start), _DIGITS)
 
+    @property
+    def halves(self) -> tuple[_Node, _Node]:
+        return (
+            _Node(self.start, self.middle, self.depth + 1, 2 * self.place),
+            _Node(self.middle, self.end, self.depth + 1, 2 * self.place + 1),
+        )
+
 
 class BrownianTree:
-    """The path of one seed from `start` to `end`, as tensors of `shape` (float32, on the CPU)."""
+    """The path of one seed from `start` to `end`, as float32 tensors of `shape` on a device."""
 
-    def __init__(self, seed: int, shape: tuple[int, ...], start: float, end: float, source: NoiseSource) -> None:
+    def __init__(
+        self,
+        seed: int,
+        shape: tuple[int, ...],
+        start: float,
+        end: float,
+        *,
+        source: NoiseSource,
+        device: torch.device,
+    ) -> None:
         self._seed = seed
         self._shape = shape
         self._source: NoiseSource = source
+        self._device = device
         self._root = _Node(round(start, _DIGITS), round(end, _DIGITS))
-        entropy = np.random.SeedSequence(entropy=seed, pool_size=_POOL)
-        self._whole = self._normal(entropy) * math.sqrt(end - start)
-        self._known: OrderedDict[tuple[int, int], torch.Tensor] = OrderedDict()
+        entropy = np.random.SeedSequence(seed, pool_size=_POOL)
+        self._whole = self._normals([entropy])[0] * math.sqrt(end - start)
+        self._known: OrderedDict[_Node, torch.Tensor] = OrderedDict()
 
     def increment(self, start: float, end: float) -> torch.Tensor:
         """W(end) - W(start) for start <= end; what lies outside of the path counts as its end."""
         low, high = (min(max(round(t, _DIGITS), self._root.start), self._root.end) for t in (start, end))
-        total = torch.zeros(self._shape)
         if low >= high:
-            return total
-        pieces = self._pieces(low, high)
-        return pieces[0] if len(pieces) == 1 else sum(pieces[1:], pieces[0])
-
-    def _pieces(self, low: float, high: float) -> list[torch.Tensor]:
-        """Increments over the fewest intervals of the tree that make up [low, high], from left to right."""
-        pieces: list[torch.Tensor] = []
-        waiting = [(self._root, self._whole, low, high)]
-        while waiting:
-            node, whole, low, high = waiting.pop()
-            if low == node.start and high == node.end:
-                pieces.append(whole)
-                continue
-            left, right = self._halves(node, whole)
-            middle = node.middle
-            below = _Node(node.start, middle, node.depth + 1, 2 * node.place)
-            above = _Node(middle, node.end, node.depth + 1, 2 * node.place + 1)
-            if high > middle:
-                waiting.append((above, right, max(low, middle), high))
-            if low < middle:
-                waiting.append((below, left, low, min(high, middle)))
-        return pieces
-
-    def _halves(self, node: _Node, whole: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        left = self._known.pop((node.depth, node.place), None)
-        if left is None:
-            before, after = node.middle - node.start, node.end - node.middle
+            return torch.zeros(self._shape, device=self._device)
+        cut, pieces = _parts(self._root, low, high)
+        self._draw(cut)
+        increments = {self._root: self._whole}
+        for node in cut:
+            left, right = node.halves
+            whole, before, after = increments[node], node.middle - node.start, node.end - node.middle
             share = 1 / (node.end - node.start)
-            entropy = np.random.SeedSequence(self._seed, spawn_key=(node.place, node.depth), pool_size=_POOL)
-            left = before * whole * share + math.sqrt(before * after * share) * self._normal(entropy)
-        self._known[node.depth, node.place] = left
-        if len(self._known) > _REMEMBERED:
+            increments[left] = before * whole * share + math.sqrt(before * after * share) * self._known[node]
+            increments[right] = whole - increments[left]
+        total = increments[pieces[0]]
+        for piece in pieces[1:]:
+            total = total + increments[piece]
+        while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return left, whole - left
+        return total
 
-    def _normal(self, entropy: np.random.SeedSequence) -> torch.Tensor:
-        return open_stream(self._source, int(entropy.generate_state(1)[0])).normal(self._shape)
+    def _draw(self, nodes: list[_Node]) -> None:
+        missing = [node for node in nodes if node not in self._known]
+        for node in nodes:
+            if node in self._known:
+                self._known.move_to_end(node)
+        seeds = [np.random.SeedSequence(self._seed, spawn_key=(n.place, n.depth), pool_size=_POOL) for n in missing]
+        if seeds:
+            self._known.update(zip(missing, self._normals(seeds), strict=True))
+
+    def _normals(self, entropy: list[np.random.SeedSequence]) -> torch.Tensor:
+        return first_normals(self._source, [int(e.generate_state(1)[0]) for e in entropy], self._shape, self._device)
+
+
+def _parts(root: _Node, low: float, high: float) -> tuple[list[_Node], list[_Node]]:
+    """The intervals to be halved, each after the one it is a half of; and the fewest that make up [low, high]."""
+    cut: list[_Node] = []
+    pieces: list[_Node] = []
+    waiting = [(root, low, high)]
+    while waiting:
+        node, start, end = waiting.pop()
+        if start == node.start and end == node.end:
+            pieces.append(node)
+            continue
+        cut.append(node)
+        left, right = node.halves
+        if end > node.middle:
+            waiting.append((right, max(start, node.middle), end))
+        if start < node.middle:
+            waiting.append((left, start, min(end, node.middle)))
+    return cut, pieces

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from gpu_worker.engine.sampling.brownian import BrownianTree
-from gpu_worker.engine.sampling.streams import NoiseSource, open_stream
+from gpu_worker.engine.sampling.streams import NoiseSource, Stream
 from gpu_worker.protocol.specs import SEED_MAX, Drawing, Variation
 
 __all__ = ["Brownian", "ImageNoise", "ImageSeed", "image_seeds", "slerp"]
@@ -64,7 +64,7 @@ class ImageNoise:
         self._source: NoiseSource = source
         self._ensd = ensd
         self._small = shape if resize_from is None else (shape[0], *resize_from)
-        self._streams = [open_stream(source, seed.seed) for seed in seeds]
+        self._streams = [Stream(source, seed.seed, device) for seed in seeds]
 
     def first(self) -> torch.Tensor:
         """The starting noise [n, c, h, w]; call it once, before any `next`."""
@@ -74,34 +74,40 @@ class ImageNoise:
                 drawn.append(self._varied(seed, stream.normal(self._shape)))
                 continue
             # The small noise is a stream of its own, so that later draws are those of a drawing without resize.
-            small = self._varied(seed, open_stream(self._source, seed.seed).normal(self._small))
+            small = self._varied(seed, self._stream(seed.seed).normal(self._small))
             drawn.append(_laid_into(stream.normal(self._shape), small))
         if self._ensd:
-            self._streams = [open_stream(self._source, seed.seed + self._ensd) for seed in self._seeds]
-        return torch.stack(drawn).to(self._device)
+            self._streams = [self._stream(seed.seed + self._ensd) for seed in self._seeds]
+        return torch.stack(drawn)
 
     def next(self) -> torch.Tensor:
         """Fresh noise [n, c, h, w] for one step."""
-        return torch.stack([stream.normal(self._shape) for stream in self._streams]).to(self._device)
+        return torch.stack([stream.normal(self._shape) for stream in self._streams])
 
     def brownian(self, sigma_min: float, sigma_max: float) -> Brownian:
         """Noise for the SDE samplers over the whole schedule's positive sigmas: a tree for each picture.
 
         Of the main seeds alone: variations, ENSD and what was drawn before make no difference.
         """
-        trees = [BrownianTree(s.seed, self._shape, sigma_min, sigma_max, self._source) for s in self._seeds]
+        trees = [
+            BrownianTree(s.seed, self._shape, sigma_min, sigma_max, source=self._source, device=self._device)
+            for s in self._seeds
+        ]
 
         def noise(sigma: float, target: float) -> torch.Tensor:
             low, high = sorted((sigma, target))
             sign = 1.0 if sigma < target else -1.0
             scale = sign / math.sqrt(high - low) if high > low else 0.0
-            return torch.stack([tree.increment(low, high) for tree in trees]).to(self._device) * scale
+            return torch.stack([tree.increment(low, high) for tree in trees]) * scale
 
         return noise
 
+    def _stream(self, seed: int) -> Stream:
+        return Stream(self._source, seed, self._device)
+
     def _varied(self, seed: ImageSeed, noise: torch.Tensor) -> torch.Tensor:
         for variation in seed.variations:
-            target = open_stream(self._source, variation.seed).normal(tuple(noise.shape))
+            target = self._stream(variation.seed).normal(tuple(noise.shape))
             noise = slerp(variation.strength, noise, target)
         return noise
 

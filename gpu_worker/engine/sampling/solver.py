@@ -65,7 +65,7 @@ def dpm_adaptive(x: torch.Tensor, high: float, low: float, run: Run) -> Sampling
         factor = 1 + math.atan((1 / (error + 1e-8)) ** (1 / order) - 1)
         if factor >= _ACCEPT or hopeless or not math.isfinite(error):
             before = lower
-            x = higher + run.noise() * (run.options.s_noise * up)
+            x = higher + run.noise() * up
             t = target
         width *= factor if math.isfinite(error) else 1.0
     return x

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+import math
+from typing import Literal
 
 import torch
 
-from gpu_worker.engine.sampling.philox import Philox
+from gpu_worker.engine.sampling.philox import card_normals, processor_normals
 
-__all__ = ["NoiseSource", "Stream", "open_stream"]
+__all__ = ["NoiseSource", "Stream", "first_normals"]
 
 NoiseSource = Literal["GPU", "CPU", "NV"]
 """Where A1111 would draw. GPU and NV are the numbers of an NVIDIA card, CPU is torch's own generator."""
@@ -16,28 +17,31 @@ NoiseSource = Literal["GPU", "CPU", "NV"]
 _SEEDS = 1 << 64
 
 
-class Stream(Protocol):
-    def normal(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """The next draw: standard normal values, float32, on the CPU."""
-        ...
+class Stream:
+    """The draws of one seed; a seed outside 0 to 2**64 - 1 wraps round, as in torch."""
 
-
-class _Card:
-    def __init__(self, seed: int) -> None:
-        self._philox = Philox(seed)
-
-    def normal(self, shape: tuple[int, ...]) -> torch.Tensor:
-        return torch.from_numpy(self._philox.normal(shape))
-
-
-class _Processor:
-    def __init__(self, seed: int) -> None:
-        self._generator = torch.Generator("cpu").manual_seed(seed)
+    def __init__(self, source: NoiseSource, seed: int, device: torch.device) -> None:
+        self._seed = seed % _SEEDS
+        self._device = device
+        self._generator = torch.Generator("cpu").manual_seed(self._seed) if source == "CPU" else None
+        self._calls = 0
 
     def normal(self, shape: tuple[int, ...]) -> torch.Tensor:
-        return torch.randn(shape, generator=self._generator, dtype=torch.float32)
+        """The next draw: standard normal values, float32, on the stream's device."""
+        if self._generator is not None:
+            return torch.randn(shape, generator=self._generator, dtype=torch.float32).to(self._device)
+        call, self._calls = self._calls, self._calls + 1
+        return _philox([self._seed], call, math.prod(shape), self._device)[0].reshape(shape)
 
 
-def open_stream(source: NoiseSource, seed: int) -> Stream:
-    """A fresh stream; a seed outside 0 to 2**64 - 1 wraps round, as in torch."""
-    return _Processor(seed % _SEEDS) if source == "CPU" else _Card(seed % _SEEDS)
+def first_normals(source: NoiseSource, seeds: list[int], shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """The first draw of each of several streams, [seeds, *shape]."""
+    if source == "CPU":
+        return torch.stack([Stream(source, seed, device).normal(shape) for seed in seeds])
+    return _philox([seed % _SEEDS for seed in seeds], 0, math.prod(shape), device).reshape(len(seeds), *shape)
+
+
+def _philox(seeds: list[int], call: int, count: int, device: torch.device) -> torch.Tensor:
+    if device.type == "cuda":
+        return card_normals(seeds, call, count, device)
+    return torch.stack([torch.from_numpy(processor_normals(seed, call, count)) for seed in seeds]).to(device)
