@@ -20,11 +20,15 @@ __all__ = ["OVERLAP_PX", "Extended", "extended"]
 
 OVERLAP_PX = 16
 """The mask reaches so far into the picture: two latent cells, in which the seam is drawn again."""
-STRIP_PX = 64
+STRIP_PX = 32
 """Depth of the border whose grain is taken."""
+NEAR_PX = 16
+"""Grain comes from the border at most this far along it, so that smooth sky stays smooth beside rough ground."""
+OUTLIERS = 3.0
+"""Deviations beyond so many standard deviations are edges of things and no grain; they are cut to that."""
 COARSE_PX = 8
 """One latent cell: grain of this size is what the latent sees."""
-SOFT_SHARE = 0.5
+SOFT_SHARE = 0.25
 """The border's colours are blurred along it by this share of the distance, so that they do not become stripes."""
 SEED = 0
 
@@ -74,7 +78,7 @@ def _continued(picture: Picture, depth: int) -> Picture:
     strip = picture[-STRIP_PX:].astype(np.float32)
     smooth = cv2.GaussianBlur(strip, (0, 0), COARSE_PX, borderType=cv2.BORDER_REPLICATE)
     colours = _spreading(smooth[-1:].mean(axis=0), depth)
-    grain = _grain((strip - smooth).reshape(-1, 3), (depth, picture.shape[1]))
+    grain = _grain(_without_edges(strip - smooth), depth)
     return np.asarray((colours + grain).clip(0, 255).round(), np.uint8)
 
 
@@ -94,10 +98,25 @@ def _spreading(line: Floats, depth: int) -> Floats:
     return np.asarray(smooth, np.float32)
 
 
-def _grain(pool: Floats, size: tuple[int, int]) -> Floats:
-    """[h, w, 3] drawn from the border's own deviations, so with its strength and colours: half fine, half in cells."""
+def _without_edges(deviations: Floats) -> Floats:
+    """Cut by a standard deviation that edges do not raise: 1.4826 times the median of absolute values."""
+    limit = OUTLIERS * 1.4826 * np.median(np.abs(deviations), axis=(0, 1))
+    return deviations.clip(-limit, limit).astype(np.float32)
+
+
+def _grain(pool: Floats, depth: int) -> Floats:
+    """[depth, w, 3] drawn from the border's deviations [strip, w, 3] nearby, so with their strength and colours.
+
+    Half of it is fine, half in cells.
+    """
     random = np.random.default_rng(SEED)
-    cells = (-(-size[0] // COARSE_PX), -(-size[1] // COARSE_PX))
-    coarse = pool[random.integers(len(pool), size=cells)].repeat(COARSE_PX, axis=0).repeat(COARSE_PX, axis=1)
-    fine = pool[random.integers(len(pool), size=size)]
-    return (coarse[: size[0], : size[1]] + fine) / np.float32(np.sqrt(2))
+    rows, width = pool.shape[:2]
+
+    def drawn(height: int, places: np.ndarray) -> Floats:
+        size = (height, len(places))
+        columns = places + random.integers(-NEAR_PX, NEAR_PX + 1, size=size)
+        return pool[random.integers(rows, size=size), columns.clip(0, width - 1)]
+
+    cells = drawn(-(-depth // COARSE_PX), np.arange(0, width, COARSE_PX))
+    coarse = cells.repeat(COARSE_PX, axis=0).repeat(COARSE_PX, axis=1)[:depth, :width]
+    return (coarse + drawn(depth, np.arange(width))) / np.float32(np.sqrt(2))
