@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
+from decimal import Decimal
 
-__all__ = ["BREAK", "ROUND_WEIGHT", "parse_attention"]
+__all__ = ["BREAK", "ROUND_WEIGHT", "format_attention", "parse_attention"]
 
 BREAK = ("BREAK", -1.0)
 """The marker between chunks. Inside brackets it is multiplied like any text and so stops being a marker."""
@@ -22,6 +24,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _BREAK = re.compile(r"\s*\bBREAK\b\s*")
+_BREAK_WORD = re.compile(r"\bBREAK\b")
+_SPECIAL = re.compile(r"[\\()\[\]]")
 _OPENER = {")": "(", "]": "["}
 
 
@@ -69,6 +73,21 @@ def parse_attention(prompt: str) -> list[tuple[str, float]]:
     for start in openers["["]:
         weigh(start, 1 / ROUND_WEIGHT)
     return _merged(texts, weights) or [("", 1.0)]
+
+
+def format_attention(parts: Sequence[tuple[str, float]]) -> str:
+    """A prompt that `parse_attention` reads as these parts again, but for empty texts. Weights must be finite."""
+    return "".join(_written(text, weight) for text, weight in parts if text)
+
+
+def _written(text: str, weight: float) -> str:
+    if (text, weight) == BREAK:
+        return "\\BREAK\\"  # dropped backslashes, so that no white space beside it is swallowed
+    marker = text == BREAK[0] and weight < 0
+    escaped = text if marker else _BREAK_WORD.sub(r"B\\REAK", _SPECIAL.sub(r"\\\g<0>", text))
+    if weight == 1 and not marker:
+        return escaped
+    return f"({escaped}:{format(Decimal(repr(-weight if marker else weight)), 'f')})"
 
 
 def _weight(number: str) -> float | None:

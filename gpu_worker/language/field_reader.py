@@ -64,10 +64,12 @@ class FieldReader:
     def raw(self, key: str) -> str | None:
         """A value that looks like a size was split; here it is whole again."""
         self._read |= {key, f"{key}-1", f"{key}-2"}
-        if key in self.fields:
-            return str(self.fields[key])
+        plain = self.fields.get(key)
         parts = self.fields.get(f"{key}-1"), self.fields.get(f"{key}-2")
-        return None if None in parts else f"{parts[0]}x{parts[1]}"
+        # The default for a missing key may stand beside the halves.
+        if None in parts or (plain is not None and plain != "" and plain not in _NO_CHANGE.get(key, ())):
+            return None if plain is None else str(plain)
+        return f"{parts[0]}x{parts[1]}"
 
     def text(self, key: str) -> str | None:
         value = self.raw(key)

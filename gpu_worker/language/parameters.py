@@ -59,7 +59,7 @@ def drawing_from_infotext(fields: Mapping[str, Any], fallback_checkpoint: str) -
         "checkpoint": reader.name("Model") or fallback_checkpoint,
         "vae": reader.text("VAE") or AUTOMATIC,
     }
-    if "Model" not in fields and "Model hash" in fields:
+    if reader.raw("Model") is None and "Model hash" in fields:
         reader.note("model_by_hash", "Model hash")
     values |= reader.numbers(Drawing, _NUMBERS) | reader.switches(_SWITCHES)
     values |= _size(reader) | _sampler(reader) | _seed(reader)
