@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 
 from gpu_worker.engine.calls import Sampling
-from gpu_worker.engine.sampling.run import Run, slope
+from gpu_worker.engine.sampling.run import Run, ancestral_split, slope
 from gpu_worker.engine.sampling.sigmas import SigmaTable
 
 __all__ = ["ddim", "ddim_cfgpp", "plms"]
@@ -23,7 +23,7 @@ _CFG_PLUS_PLUS = 1 / 12.5
 
 
 def ddim(x: torch.Tensor, timesteps: list[int], table: SigmaTable, run: Run) -> Sampling:
-    """Song et al., "Denoising Diffusion Implicit Models" (2021), equation 12. `timesteps` descend."""
+    """Song et al., "Denoising Diffusion Implicit Models" (2021), equations 12 and 16. `timesteps` descend."""
     return (yield from _ddim(x, timesteps, table, run, plus_plus=False))
 
 
@@ -43,20 +43,11 @@ def _ddim(x: torch.Tensor, timesteps: list[int], table: SigmaTable, run: Run, *,
             call = dataclasses.replace(call, cfg_multiplier=_CFG_PLUS_PLUS, wants_uncond=True)
         answer = yield call
         without = answer.denoised if not plus_plus or answer.uncond is None else answer.uncond
-        up = eta * _posterior(sigma, target)
-        # In the variance-preserving scale 1 - abar - up^2 of the noise is the old one.
-        old = math.sqrt(max(0.0, target**2 - (1 + target**2) * up**2))
-        noise = slope(x, sigma, without)
-        x = answer.denoised + noise * old
+        down, up = ancestral_split(sigma, target, eta)
+        x = answer.denoised + slope(x, sigma, without) * down
         if eta:
-            x = x + run.noise() * (up * math.sqrt(1 + target**2))
+            x = x + run.noise() * up
     return x / math.sqrt(1 + table.vp_sigma(timesteps[-1]) ** 2)
-
-
-def _posterior(sigma: float, target: float) -> float:
-    """Song et al. 2021, equation 16 with eta 1, in the variance-preserving scale."""
-    bar, after = 1 / (1 + sigma**2), 1 / (1 + target**2)
-    return math.sqrt((1 - after) / (1 - bar) * (1 - bar / after))
 
 
 def plms(x: torch.Tensor, timesteps: list[int], table: SigmaTable, run: Run) -> Sampling:
