@@ -38,7 +38,8 @@ def models_dir(tmp_path_factory):
 @pytest.fixture(scope="session")
 def engine(models_dir):
     from gpu_worker.engine.engine import Engine
+    from gpu_worker.engine.options import EngineOptions
 
-    engine = Engine(models_dir=models_dir, demo_dir=DEMO, device="cpu")
+    engine = Engine(models_dir=models_dir, demo_dir=DEMO, options=EngineOptions(device="cpu"))
     yield engine
     engine.close()

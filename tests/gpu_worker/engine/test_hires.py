@@ -8,7 +8,7 @@ from drawing import Recorder, draw, pixels, ref_to, spec
 from PIL import Image
 
 from gpu_worker.engine.engine import EngineError
-from gpu_worker.engine.tasks.hires import UPSCALERS
+from gpu_worker.engine.tasks.hires import LATENT_UPSCALERS
 from gpu_worker.language.infotext import parse_infotext
 from gpu_worker.protocol.specs import Hires, RenderedSource, StoredSource
 
@@ -74,7 +74,7 @@ def test_several_pictures_from_one_source_differ_by_their_seeds(engine):
     assert (pixels(several[0]) != pixels(several[1])).any()
 
 
-@pytest.mark.parametrize("upscaler", UPSCALERS)
+@pytest.mark.parametrize("upscaler", ("None", "Lanczos", "Nearest", *LATENT_UPSCALERS))
 def test_every_upscaler_draws_at_the_size_cut_to_cells(engine, upscaler):
     (drawn,) = draw(engine, **SMALL, steps=2, hires=Hires(scale=1.3, upscaler=upscaler, denoising_strength=0.7))
     assert (drawn.width, drawn.height) == (80, 80)

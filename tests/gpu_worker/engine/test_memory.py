@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from drawing import Recorder, draw, pixels, spec
+from drawing import Recorder, borrowed, draw, pixels, spec
 
 from gpu_worker.engine.engine import EngineError
 from gpu_worker.engine.memory import Portions, is_out_of_memory
@@ -12,7 +12,8 @@ SMALL = {"width": 64, "height": 64, "steps": 2}
 
 @pytest.fixture
 def checkpoint(engine):
-    return engine._borrow(engine._checkpoint_file("pincel-demo"))
+    with borrowed(engine) as checkpoint:
+        yield checkpoint
 
 
 def limited(function, limit, sizes, measure=len):
