@@ -5,11 +5,25 @@ dx/dsigma = eps.
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
+import torch
 from scipy.integrate import quad
 
-__all__ = ["Toy", "ancestral", "exponential", "moments", "runge_kutta", "walk_eps"]
+from gpu_worker.engine.calls import Prediction
+from gpu_worker.engine.sampling.noise import ImageNoise, ImageSeed
+from gpu_worker.engine.sampling.sigmas import SigmaTable
+
+__all__ = [
+    "CLOSE", "SEEDS", "TABLE", "TOY", "Dice", "Toy", "ancestral", "apart", "drawn", "exponential", "moments", "noise",
+    "runge_kutta", "steps", "walk_eps",
+]  # fmt: skip
+
+TABLE = SigmaTable.scaled_linear()
+SEEDS = (ImageSeed(3), ImageSeed(2**40 + 7))
+CLOSE = 1e-5
+"""Relative. Issue 3 asks for 1e-4; float32 leaves about 1e-6."""
 
 
 class Toy:
@@ -79,3 +93,45 @@ def walk_eps(x, sigma, target, polynomial):
         weight = quad(lambda s, k=k: -width * sigma * math.exp(-width * s) * s**k, 0, 1, epsabs=1e-13, epsrel=1e-12)[0]
         x = x + part * weight
     return x
+
+
+TOY = Toy()
+
+
+def noise(source="CPU"):
+    return ImageNoise(SEEDS, (4, 6, 6), torch.device("cpu"), source=source)
+
+
+def drawn(sampling, toy=TOY, answers=None):
+    """The sampler's latent with the toy in place of the model, as float64."""
+    answer = None
+    while True:
+        try:
+            call = sampling.send(answer)
+        except StopIteration as stop:
+            return stop.value.double().numpy()
+        x = call.x.double().numpy()
+        answer = (answers or plain)(toy, x, call)
+
+
+def plain(toy, x, call):
+    return Prediction(torch.from_numpy(toy.denoised(x, call.sigma, call.timestep)).float())
+
+
+class Dice:
+    """The noise of a run, in order, as float64."""
+
+    def __init__(self, source="CPU"):
+        self._noise = noise(source)
+        self.first = self._noise.first().double().numpy()
+
+    def next(self):
+        return self._noise.next().double().numpy()
+
+
+def steps(sigmas):
+    return list(pairwise(sigmas))
+
+
+def apart(got, expected):
+    return np.linalg.norm(got - expected) / np.linalg.norm(expected)
