@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -145,6 +146,8 @@ def _network(weights: dict[str, torch.Tensor]) -> Any:
     except spandrel.UnsupportedModelError:
         if find_spec("spandrel_extra_arches") is None:
             raise
-    from spandrel_extra_arches import EXTRA_REGISTRY
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # one of its layouts is compiled by torch.jit on import
+        from spandrel_extra_arches import EXTRA_REGISTRY
 
     return EXTRA_REGISTRY.load(weights)
