@@ -86,7 +86,9 @@ class NetworkMerger:
                 for module in [known for known in self._merged if known not in orders]:
                     self._take_out(module)
                 changed = {m: o for m, o in orders.items() if m not in self._merged or self._merged[m].key != o.key}
-                keep = roomy([order.target.module.weight for order in changed.values()])
+                # Elsewhere parts come and go, and originals on the card would take the room that was made.
+                stays = self._checkpoint.device.memory not in ("medium", "low")
+                keep = stays and roomy([order.target.module.weight for order in changed.values()])
                 for module, order in changed.items():
                     self._merge(module, order, keep)
         except BaseException:

@@ -77,6 +77,9 @@ def test_inside_inference_mode_too(checkpoint, nets):
     before = state(checkpoint)
     with torch.inference_mode():
         merger = merged(checkpoint, network(nets["one"]))
+    assert not any(parameter.data.is_inference() for parameter in checkpoint.unet.parameters())
+    merger.apply([network(nets["two"])])
+    with torch.inference_mode():
         merger.apply([network(nets["one"]), network(nets["two"])])
         merger.restore()
     assert untouched(before, checkpoint)
