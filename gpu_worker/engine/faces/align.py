@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
-from gpu_worker.engine.calls import Picture
-from gpu_worker.engine.images.masks import Floats
+from gpu_worker.engine.calls import Floats, Picture
 
 __all__ = ["FACE_PX", "TEMPLATE", "Landmarks", "Placement", "box_mask", "crop", "paste", "placement"]
 

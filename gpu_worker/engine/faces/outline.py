@@ -13,9 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gpu_worker.engine.calls import Picture
+from gpu_worker.engine.calls import Floats, Picture
 from gpu_worker.engine.faces.align import FACE_PX
-from gpu_worker.engine.images.masks import Floats
 from gpu_worker.engine.upscale.load import bad_model, read_weights
 
 __all__ = ["OUTLINE_NAME", "ParseNet", "load_outline", "outline_mask"]

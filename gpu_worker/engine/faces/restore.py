@@ -12,13 +12,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from gpu_worker.engine.calls import Picture
+from gpu_worker.engine.calls import Floats, Picture
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.faces.align import Landmarks, box_mask, crop, paste, placement
 from gpu_worker.engine.faces.detect import DETECTOR_NAME, find_faces, load_detector
 from gpu_worker.engine.faces.outline import OUTLINE_NAME, load_outline, outline_mask
-from gpu_worker.engine.images.masks import Floats
 from gpu_worker.engine.memory import free, is_out_of_memory
 from gpu_worker.engine.upscale.load import ImageModel, Shelf, bad_model, load_image_model
 from gpu_worker.language.models import ModelFile

@@ -10,8 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from gpu_worker.engine.calls import Picture
-from gpu_worker.engine.images.masks import Floats
+from gpu_worker.engine.calls import Floats, Picture
 
 __all__ = ["matched"]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gpu_worker.engine.calls import Picture
+from gpu_worker.engine.calls import Floats, Picture
 from gpu_worker.engine.images.geometry import Enlarge, ResizeMode, fit, resample
 from gpu_worker.engine.images.masks import (
-    Floats,
     Mask8,
     Region,
     blurred,

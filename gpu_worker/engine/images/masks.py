@@ -12,16 +12,15 @@ import cv2
 import numpy as np
 from PIL import Image, ImageFilter
 
-from gpu_worker.engine.calls import Picture
+from gpu_worker.engine.calls import Floats, Picture
 from gpu_worker.engine.images.geometry import fit
 
 __all__ = [
-    "Floats", "Mask8", "Region", "blur_kernel", "blurred", "crop_region", "expand_region", "fill", "hidden",
+    "Mask8", "Region", "blur_kernel", "blurred", "crop_region", "expand_region", "fill", "hidden",
     "latent_mask", "mask_of", "model_mask", "overlay", "paste",
 ]  # fmt: skip
 
 Mask8: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
-Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 Region = tuple[int, int, int, int]
 
 FILL_BLURS = ((256, 1), (64, 1), (16, 2), (4, 4), (2, 2), (0, 1))

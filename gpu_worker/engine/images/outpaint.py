@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from gpu_worker.engine.calls import Picture
-from gpu_worker.engine.images.masks import Floats, Mask8
+from gpu_worker.engine.calls import Floats, Picture
+from gpu_worker.engine.images.masks import Mask8
 from gpu_worker.protocol.specs import Extend
 
 __all__ = ["OVERLAP_PX", "Extended", "extended"]

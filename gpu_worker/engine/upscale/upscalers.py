@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from math import ceil
 
 import numpy as np
+import torch
 from PIL import Image
 
 from gpu_worker.engine.calls import Picture
@@ -117,6 +118,8 @@ class Upscalers:
             return run_model(model, picture, self._device, check, report)
         except EngineError as error:
             raise EngineError(error.kind, error.message, {**error.detail, "upscaler": name}) from error
+        except torch.AcceleratorError:
+            raise  # the card's own trouble
         except (RuntimeError, ValueError, AssertionError) as error:
             # A network that its library took for another, or one for other pictures.
             detail = {"upscaler": name, "problem": "unsupported"}

@@ -238,3 +238,14 @@ def test_a_loaded_model_is_used_again_until_its_file_changes(tmp_path, picture):
     assert upscalers._model("model") is first
     save_file(rrdb_weights(factor=4), path)
     assert upscalers._model("model").network.scale == 4
+
+
+def test_a_network_that_cannot_read_pictures_is_named(upscalers, picture, monkeypatch):
+    def failing(model, part, device):
+        raise RuntimeError("expected 6 channels")
+
+    monkeypatch.setattr(run, "_tile", failing)
+    with pytest.raises(EngineError) as caught:
+        upscalers.enlarge([picture], 112, 80, "repeat2", check=silent, report=silent)
+    assert caught.value.kind == "bad_model"
+    assert caught.value.detail == {"upscaler": "repeat2", "problem": "unsupported"}
