@@ -93,6 +93,10 @@ class Settings(BaseSettings):
         return self.data / "outputs"
 
     @property
+    def inputs_dir(self) -> Path:
+        return self.data / "inputs"
+
+    @property
     def models_dir(self) -> Path:
         return self.data / "models"
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.domain.flags import read_value
 from bot.domain.ids import UserId
 from bot.domain.imagine import ImagineOptions, build_imagine
 from bot.domain.job import Action
+from bot.domain.models import AUTOMATIC_VAE, NONE, UPSCALERS
+from bot.domain.parameters import Parameters
 from bot.domain.sizes import ASPECTS
 from bot.i18n import texts_for
 from bot.studio import Studio
+from bot.studio.panels import told
 from bot.ui.client import Interaction
 from bot.ui.commands import choices, keyed, localised_options
 from gpu_worker.language.models import default_checkpoint
@@ -24,9 +29,11 @@ if TYPE_CHECKING:
 
 Range = app_commands.Range
 OPTIONS = (
-    "prompt", "negative", "style", "checkpoint", "lora", "aspect", "width", "height", "steps", "cfg", "sampler",
-    "schedule", "seed", "count", "clip_skip",
+    "prompt", "negative", "style", "aspect", "count", "seed", "checkpoint", "lora", "steps", "cfg", "sampler", "hires",
+    "image", "denoise", "mask", "width", "height", "schedule", "vae", "clip_skip", "variation", "upscaler", "tiling",
+    "restore_faces", "advanced",
 )  # fmt: skip
+"""All that Discord takes; the first are those that a phone shows without scrolling."""
 
 
 class Imagine(commands.Cog):
@@ -47,41 +54,60 @@ class Imagine(commands.Cog):
         prompt: Range[str, 1, 6000],
         negative: Range[str, 0, 6000] | None = None,
         style: str | None = None,
+        aspect: str | None = None,
+        count: Range[int, 1, 4] | None = None,
+        seed: int | None = None,
         checkpoint: str | None = None,
         lora: str | None = None,
-        aspect: str | None = None,
-        width: int | None = None,
-        height: int | None = None,
         steps: Range[int, 1, 150] | None = None,
         cfg: Range[float, 1, 30] | None = None,
         sampler: str | None = None,
+        hires: Range[float, 1, 4] | None = None,
+        image: discord.Attachment | None = None,
+        denoise: Range[float, 0, 1] | None = None,
+        mask: discord.Attachment | None = None,
+        width: int | None = None,
+        height: int | None = None,
         schedule: str | None = None,
-        seed: int | None = None,
-        count: Range[int, 1, 4] | None = None,
+        vae: str | None = None,
         clip_skip: Range[int, 1, 12] | None = None,
+        variation: Range[str, 1, 30] | None = None,
+        upscaler: str | None = None,
+        tiling: bool | None = None,
+        restore_faces: bool | None = None,
+        advanced: bool = False,
     ) -> None:
-        studio = self._studio
-        options = ImagineOptions(
-            prompt=prompt,
-            negative=negative,
-            checkpoint=checkpoint,
-            lora=lora,
+        wishes = Parameters(
             aspect=aspect,
-            width=width,
-            height=height,
+            count=count,
+            seed=seed,
+            checkpoint=checkpoint,
             steps=steps,
             cfg_scale=cfg,
             sampler=sampler,
+            hires_scale=hires,
+            denoising_strength=denoise,
+            width=width,
+            height=height,
             schedule=schedule,
+            vae=vae,
             clip_skip=clip_skip,
-            seed=seed,
-            count=count,
+            hires_upscaler=upscaler,
+            tiling=tiling,
+            face_restore=None if restore_faces is None else "on" if restore_faces else "off",
         )
+        if variation is not None:
+            wishes = read_value("variation", variation).over(wishes)
+        studio = self._studio
         chosen = await studio.styles.get(UserId(interaction.user.id), style) if style else None
-        built = build_imagine(options, style=chosen, facts=studio.models.facts(), limits=studio.limits, rng=self._rng)
-        texts = texts_for(str(interaction.locale))
-        notes = [texts(f"note.{note.key}", **note.values) for note in built.notes]
-        await studio.intake.begin(interaction, built.spec, Action.IMAGINE, notes=notes)
+        async with studio.attachments.given(interaction, image, mask, hidden=advanced) as picture:
+            options = ImagineOptions(prompt, negative, lora, wishes, picture)
+            built = build_imagine(
+                options, style=chosen, facts=studio.models.facts(), limits=studio.limits, rng=self._rng
+            )
+            notes = told(built.notes, texts_for(str(interaction.locale)))
+            begin = studio.panels.open if advanced else studio.intake.begin
+            await begin(interaction, built.spec, Action.IMAGINE, notes=notes)
 
     @imagine.autocomplete("style")
     async def _styles(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
@@ -95,6 +121,14 @@ class Imagine(commands.Cog):
     @imagine.autocomplete("lora")
     async def _loras(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         return choices(current, self._studio.models.names("lora"))
+
+    @imagine.autocomplete("vae")
+    async def _vaes(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        return choices(current, [AUTOMATIC_VAE, NONE, *self._studio.models.names("vae")])
+
+    @imagine.autocomplete("upscaler")
+    async def _upscalers(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        return choices(current, [*self._studio.models.names("upscaler"), *UPSCALERS])
 
 
 async def setup(bot: PincelBot) -> None:

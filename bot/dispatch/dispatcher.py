@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from bot.dispatch.leases import Leases, Orphan
 from bot.dispatch.policy import Candidate, Choice, FairClock, choose
 from bot.dispatch.settle import Settler
-from bot.dispatch.sources import SpecResolver
+from bot.dispatch.sources import SourceGoneError, SpecResolver
 from bot.dispatch.standing import Standing, stand
 from bot.dispatch.transport import BotTransport, WorkerGone
 from bot.dispatch.workers import Assigned, Roster, WorkerView
@@ -499,17 +499,26 @@ class Dispatcher:
                 await asyncio.sleep(RETRY_S)
                 await self._take_back(view, held, "unsent")
                 return
+            except SourceGoneError as error:
+                log.warning("job %s: %s", job.id, error)
+                await self._give_up(view, held, job, "bad_input", {"reason": "source_gone"}, str(error))
+                return
             except Exception as error:
                 log.exception("job %s cannot be handed out", job.id)
-                self._forget(view, held)
-                if await self._settler.fail(job.id, job.attempt, "other", {}, repr(error)):
-                    self._ended(job.id)
+                await self._give_up(view, held, job, "other", {}, repr(error))
                 return
         if accepted is False:
             view.refused.add(job.id)
             await self._take_back(view, held, "refused")
         elif job.id in self._cancelling:
             await self._send_cancel(view.name, job.id, job.attempt, "user")
+
+    async def _give_up(
+        self, view: WorkerView, held: Assigned, job: Job, kind: m.FailureKind, detail: dict[str, object], message: str
+    ) -> None:
+        self._forget(view, held)
+        if await self._settler.fail(job.id, job.attempt, kind, detail, message):
+            self._ended(job.id)
 
     async def _take_back(self, view: WorkerView, held: Assigned, outcome: str) -> None:
         self._forget(view, held)

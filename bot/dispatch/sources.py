@@ -1,4 +1,4 @@
-"""Turns a stored spec into what the worker gets: source pictures by address, or the recipe to draw them again."""
+"""Turns a stored spec into what the worker gets: pictures by address, or the recipe to draw them again."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from bot.domain.actions import picture_spec
 from bot.domain.ids import ImageId
 from bot.domain.job import Job
 from bot.storage.images import Images, MissingPictureError
+from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
-from gpu_worker.protocol.specs import JobSpec, RenderedSource, Source, StoredSource
+from gpu_worker.protocol.specs import ImageRef, Img2Img, JobSpec, RenderedSource, Source, StoredSource, Txt2Img
 
-__all__ = ["SpecResolver"]
+__all__ = ["SourceGoneError", "SpecResolver"]
 
 log = logging.getLogger(__name__)
 
@@ -20,17 +21,36 @@ IMAGE_SCHEME = "image:"
 """In the table a source is `image:<id>`; the transport's own address is made when the job is handed out."""
 
 
+class SourceGoneError(LookupError):
+    """A picture that a job starts from is nowhere any more, and nothing tells how to draw it again."""
+
+
 class SpecResolver:
-    def __init__(self, *, jobs: Jobs, images: Images, transport: BotTransport) -> None:
+    def __init__(self, *, jobs: Jobs, images: Images, inputs: InputPictures, transport: BotTransport) -> None:
         self._jobs = jobs
         self._images = images
+        self._inputs = inputs
         self._transport = transport
 
     async def resolve(self, job: Job) -> JobSpec:
-        """Raises OSError where the transport cannot take a source now, LookupError where there is none."""
-        return await self._resolve(job.spec)
+        """Raises OSError where the transport cannot take a source now, SourceGoneError where there is none."""
+        if isinstance(job.spec, Img2Img):
+            return await self._from_picture(job.spec)
+        return await self._second_pass(job.spec)
 
-    async def _resolve(self, spec: JobSpec) -> JobSpec:
+    async def _from_picture(self, spec: Img2Img) -> Img2Img:
+        changes: dict[str, object] = {"image": await self._given(spec.image)}
+        if spec.mask is not None:
+            changes["mask"] = spec.mask.model_copy(update={"image": await self._given(spec.mask.image)})
+        return spec.model_copy(update=changes)
+
+    async def _given(self, ref: ImageRef) -> ImageRef:
+        try:
+            return await self._transport.put_input(await self._inputs.read(ref), ref.mime)
+        except MissingPictureError as error:
+            raise SourceGoneError(ref.ref) from error
+
+    async def _second_pass(self, spec: Txt2Img) -> Txt2Img:
         if spec.hires is None or not isinstance(spec.hires.source, StoredSource):
             return spec
         source = await self._source(spec.hires.source)
@@ -40,13 +60,14 @@ class SpecResolver:
         image_id = ImageId(stored.image.ref.removeprefix(IMAGE_SCHEME))
         image = await self._images.get(image_id)
         if image is None:
-            raise LookupError(f"picture {image_id} was never stored")
+            raise SourceGoneError(f"picture {image_id} was never stored")
         try:
             ref = await self._transport.put_input(await self._images.read(image), image.mime)
             return StoredSource(image=ref)
         except MissingPictureError:
             maker = await self._jobs.get(image.job_id)
-            if maker is None:
-                raise LookupError(f"picture {image_id} has no job") from None
+            if maker is None or not isinstance(maker.spec, Txt2Img):
+                # What was made of a given picture is no recipe that a second pass could begin with.
+                raise SourceGoneError(f"picture {image_id} cannot be drawn again") from None
             log.info("picture %s is gone; it is drawn again from its recorded seed", image.id)
-            return RenderedSource(spec=await self._resolve(picture_spec(maker.spec, image.index)))
+            return RenderedSource(spec=await self._second_pass(picture_spec(maker.spec, image.index)))

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from bot.domain.imagine import Built, ImagineOptions, build_imagine, draw_seed
 from bot.domain.limits import DEFAULT_LIMITS, Limits
 from bot.domain.parameters import Parameters
+from bot.domain.pictures import GivenPicture
+from bot.domain.recorded import parameters_of
+from bot.domain.second_pass import upscale_denoising
+from bot.domain.sizes import hires_target
 from bot.errors import UserFacingError
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import (
     SEED_MAX,
     SIZE_MAX_PX,
+    Drawing,
     Hires,
+    Img2Img,
+    JobSpec,
     RenderedSource,
     Source,
     Txt2Img,
@@ -26,11 +33,12 @@ from gpu_worker.protocol.specs import (
 )
 
 __all__ = [
-    "UPSCALE", "VARIATION_STRENGTHS", "Strength", "edit", "first_pass", "parameters_of", "picture_size", "picture_spec",
+    "UPSCALE", "VARIATION_STRENGTHS", "Strength", "edit", "first_pass", "picture_size", "picture_spec",
     "rendered_source", "reroll", "upscale", "vary",
 ]  # fmt: skip
 
 Strength = Literal["subtle", "strong"]
+Spec = TypeVar("Spec", Txt2Img, Img2Img, JobSpec)
 VARIATION_STRENGTHS: dict[Strength, float] = {"subtle": 0.12, "strong": 0.35}
 """Variation strengths in A1111's sense: the pose stays with the first, the layout with the second."""
 VARIATIONS = 4
@@ -38,7 +46,7 @@ UPSCALE = Hires(scale=2.0, upscaler="Lanczos", denoising_strength=0.35)
 """Enough denoising to draw detail at the new size, too little to move things; a checkpoint may know better."""
 
 
-def picture_spec(spec: Txt2Img, index: int) -> Txt2Img:
+def picture_spec(spec: Spec, index: int) -> Spec:
     """The request that draws picture `index` (from 0) of `spec`'s job alone: the same seeds, one picture.
 
     Without variations the seed counts up; with them the seed stays and the last variation's seed counts up
@@ -57,10 +65,12 @@ def _moved(seed: int, by: int) -> int:
     return min(seed + by, SEED_MAX)
 
 
-def picture_size(spec: Txt2Img) -> tuple[int, int]:
+def picture_size(spec: JobSpec) -> tuple[int, int]:
     """Width and height in pixels of the pictures that `spec` draws; a second pass is cut off to multiples of 8."""
-    scale = spec.hires.scale if spec.hires else 1
-    return int(spec.width * scale) // 8 * 8, int(spec.height * scale) // 8 * 8
+    if isinstance(spec, Img2Img) or spec.hires is None:
+        return spec.width, spec.height
+    hires = spec.hires
+    return hires_target((spec.width, spec.height), hires.scale, (hires.resize_width, hires.resize_height))
 
 
 def rendered_source(spec: Txt2Img, index: int) -> RenderedSource:
@@ -68,19 +78,21 @@ def rendered_source(spec: Txt2Img, index: int) -> RenderedSource:
     return RenderedSource(spec=picture_spec(spec, index))
 
 
-def first_pass(spec: Txt2Img) -> Txt2Img:
-    """The request without enlargement, back to the picture that was drawn from noise as far as `spec` knows it.
+def first_pass(spec: Spec) -> Spec:
+    """The request without the enlargement of a picture that exists; a second pass that was asked for is part of it.
 
-    A source that is drawn again is followed to its first pass; of a stored one only its size is known, so for a picture
+    A source that is drawn again is followed to its request; of a stored one only its size is known, so for a picture
     that was enlarged twice pass the request of the job it came from.
     """
-    while spec.hires and isinstance(spec.hires.source, RenderedSource):
+    while isinstance(spec, Txt2Img) and spec.hires and isinstance(spec.hires.source, RenderedSource):
         spec = spec.hires.source.spec
-    return spec.model_copy(update={"hires": None})
+    if isinstance(spec, Txt2Img) and spec.hires and spec.hires.source:
+        return spec.model_copy(update={"hires": None})
+    return spec
 
 
 def upscale(
-    spec: Txt2Img,
+    spec: JobSpec,
     index: int,
     source: Source,
     limits: Limits = DEFAULT_LIMITS,
@@ -88,27 +100,38 @@ def upscale(
 ) -> Txt2Img:
     """A second pass at twice the size over picture `index`, which `source` brings.
 
-    `facts` may name the checkpoint's own denoising strength. Works on enlarged pictures, too, until a limit is met, so
-    sources nest at most as often as a side can double. Raises UserFacingError (`upscale_too_large`).
+    Everything that `spec` says stays (tiling, faces, VAE, refiner …), and so do the sampler, checkpoint and texts of a
+    second pass of its own. `facts` may name the checkpoint's own denoising strength. Works on enlarged pictures, too,
+    until a limit is met, so sources nest at most as often as a side can double.
+    Raises UserFacingError (`upscale_too_large`).
     """
-    hires = UPSCALE
-    for fact in facts:
-        if (fact.kind, fact.name) == ("checkpoint", spec.checkpoint) and "upscale_denoising" in (fact.defaults or {}):
-            hires = UPSCALE.model_copy(update={"denoising_strength": (fact.defaults or {})["upscale_denoising"]})
     picture = picture_spec(spec, index)
     width, height = picture_size(picture)
-    enlarged = picture.model_copy(update={"width": width, "height": height, "hires": hires})
-    target = picture_size(enlarged)
+    target = hires_target((width, height), UPSCALE.scale)
     if (
         max(width, height) > SIZE_MAX_PX
         or max(target) > limits.max_upscaled_side_px
         or target[0] * target[1] > limits.max_upscaled_pixels
     ):
         raise UserFacingError("upscale_too_large", width=target[0], height=target[1])
-    return enlarged.model_copy(update={"hires": hires.model_copy(update={"source": source})})
+    own: dict[str, Any] = {name: getattr(picture, name) for name in Drawing.model_fields}
+    drawing: dict[str, Any] = own | {"width": width, "height": height, "hires": _enlargement(picture, facts, source)}
+    return Txt2Img(**drawing)
 
 
-def vary(spec: Txt2Img, index: int, strength: Strength, rng: Random, limits: Limits = DEFAULT_LIMITS) -> Txt2Img:
+def _enlargement(picture: JobSpec, facts: Sequence[ModelFact], source: Source) -> Hires:
+    hires = UPSCALE
+    if isinstance(picture, Txt2Img) and picture.hires:
+        kept = ("sampler", "schedule", "checkpoint", "prompt", "negative_prompt")
+        hires = hires.model_copy(update={name: getattr(picture.hires, name) for name in kept})
+    for fact in facts:
+        if (fact.kind, fact.name) == ("checkpoint", picture.checkpoint):
+            strength = upscale_denoising(fact)
+            hires = hires if strength is None else hires.model_copy(update={"denoising_strength": strength})
+    return hires.model_copy(update={"source": source})
+
+
+def vary(spec: Spec, index: int, strength: Strength, rng: Random, limits: Limits = DEFAULT_LIMITS) -> Spec:
     """Four pictures a step away from picture `index`: its seed and path stay, one more variation is added.
 
     Raises UserFacingError (`variation_depth`) where the path is as long as the worker takes.
@@ -120,30 +143,13 @@ def vary(spec: Txt2Img, index: int, strength: Strength, rng: Random, limits: Lim
     return picture.model_copy(update={"count": VARIATIONS, "variations": (*picture.variations, step)})
 
 
-def reroll(spec: Txt2Img, rng: Random) -> Txt2Img:
+def reroll(spec: Spec, rng: Random) -> Spec:
     """The same request with a new seed, as if asked anew: no variations, no enlargement of a picture that exists."""
-    fresh = first_pass(spec) if spec.hires and spec.hires.source else spec
-    return fresh.model_copy(update={"seed": draw_seed(rng), "variations": ()})
-
-
-def parameters_of(spec: Txt2Img) -> Parameters:
-    """What a form shows of a recorded request, and what an edit starts from."""
-    return Parameters(
-        checkpoint=spec.checkpoint,
-        width=spec.width,
-        height=spec.height,
-        steps=spec.steps,
-        cfg_scale=spec.cfg_scale,
-        sampler=spec.sampler,
-        schedule=spec.schedule,
-        clip_skip=spec.clip_skip,
-        seed=spec.seed,
-        count=spec.count,
-    )
+    return first_pass(spec).model_copy(update={"seed": draw_seed(rng), "variations": ()})
 
 
 def edit(
-    spec: Txt2Img,
+    spec: JobSpec,
     *,
     prompt: str,
     negative_prompt: str,
@@ -151,17 +157,22 @@ def edit(
     facts: Sequence[ModelFact],
     limits: Limits,
     rng: Random,
+    dropped: Sequence[str] = (),
+    picture: GivenPicture | None = None,
 ) -> Built:
     """The recorded request with new texts and `changes`, through the same checks as a new one (inline flags included).
 
     The seed stays unless changed (-1 draws one), so that an edit shows what the new words do; variations stay as long
-    as the seed does. Enlargement is dropped. Raises UserFacingError as `build_imagine`.
+    as the seed does. An enlargement is dropped; a second pass that was asked for stays. `dropped` are fields of
+    `Parameters` that fall back to their defaults. `picture` is what an `Img2Img` starts from.
+    Raises UserFacingError as `build_imagine`.
     """
     base = first_pass(spec)
-    wishes = changes.over(parameters_of(base))
-    built = build_imagine(
-        ImagineOptions(prompt=prompt, negative=negative_prompt, **vars(wishes)), facts=facts, limits=limits, rng=rng
-    )
-    if built.spec.seed == base.seed and base.variations:
+    recorded = parameters_of(base).without(*dropped)
+    if changes.seed is not None and changes.seed != base.seed:
+        recorded = recorded.without("variation_seed", "variation_strength")
+    options = ImagineOptions(prompt, negative_prompt, wishes=changes.over(recorded), picture=picture)
+    built = build_imagine(options, facts=facts, limits=limits, rng=rng)
+    if built.spec.seed == base.seed and len(base.variations) > 1 and not built.spec.variations:
         return Built(built.spec.model_copy(update={"variations": base.variations}), built.notes)
     return built

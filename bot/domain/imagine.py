@@ -6,21 +6,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from random import Random
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any
 
-from bot.domain.flags import read_flags
+from bot.domain.flags import Flagged, read_flags
 from bot.domain.limits import Limits
 from bot.domain.mentions import spoken
-from bot.domain.models import check_loras, closest, find_checkpoint, find_lora
+from bot.domain.models import (
+    AUTOMATIC_VAE,
+    NONE,
+    check_loras,
+    choose_face_model,
+    find_checkpoint,
+    find_lora,
+    find_partner,
+    find_vae,
+    useless_embeddings,
+)
 from bot.domain.parameters import Parameters
+from bot.domain.pasted import Pasted, read_pasted
+from bot.domain.pictures import (
+    GivenPicture,
+    build_extend,
+    build_mask,
+    choose_picture_size,
+    default_resize_mode,
+    require_picture,
+)
+from bot.domain.ranges import check_ranges, numbers, within
+from bot.domain.samplers import choose_sampler
+from bot.domain.second_pass import build_hires, wants_hires
 from bot.domain.sizes import choose_size
 from bot.domain.styles import Style, apply_style
 from bot.domain.text import Cleaned, clean, is_blank
 from bot.errors import UserFacingError
-from gpu_worker.language.names import SAMPLER_CHOICES, SCHEDULES, SamplerChoice, resolve_sampler
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
 from gpu_worker.protocol.messages import ModelFact
-from gpu_worker.protocol.specs import SEED_MAX, Txt2Img
+from gpu_worker.protocol.specs import SEED_MAX, FaceRestore, Img2Img, JobSpec, Refiner, Txt2Img, Variation
 
 __all__ = ["FALLBACK", "Built", "ImagineOptions", "Note", "build_imagine", "draw_seed"]
 
@@ -29,9 +50,13 @@ FALLBACK = Parameters(steps=20, cfg_scale=7.0, sampler="DPM++ 2M", schedule="Kar
 FALLBACK_NATIVE_PX = 512
 RANDOM_SEEDS = 4294967294
 """A1111 draws `randrange` of this, so a drawn seed can be typed there."""
-
-
-N = TypeVar("N", int, float)
+_NAMED = 10
+"""Keys of a pasted text that a note names at most."""
+_SWITCHES = ("tiling", "old_prompt_editing", "discard_penultimate", "zero_terminal_snr", "downcast_alphas")
+_WORDS = ("noise_source", "emphasis")
+_OF_PICTURES = (
+    "exact_steps", "color_correction", "mask_weight", "image_cfg_scale", "noise_multiplier", "extra_noise",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,21 +65,9 @@ class ImagineOptions:
 
     prompt: str
     negative: str | None = None
-    checkpoint: str | None = None
     lora: str | None = None
-    aspect: str | None = None
-    width: int | None = None
-    height: int | None = None
-    steps: int | None = None
-    cfg_scale: float | None = None
-    sampler: str | None = None
-    schedule: str | None = None
-    clip_skip: int | None = None
-    seed: int | None = None
-    count: int | None = None
-
-    def layer(self) -> Parameters:
-        return Parameters(**{wish.name: getattr(self, wish.name) for wish in fields(Parameters)})
+    wishes: Parameters = field(default_factory=Parameters)
+    picture: GivenPicture | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Built:
-    spec: Txt2Img
+    spec: JobSpec
     notes: tuple[Note, ...] = ()
 
 
@@ -88,64 +101,85 @@ def build_imagine(
     """The request, complete: every default resolved, the seed drawn.
 
     Layers, each over the one before: fallback < checkpoint's own defaults < server < user < style < options < inline
-    flags. Order of checks, each a UserFacingError that names the next step:
+    flags (a pasted infotext stands below the options instead). Order of checks, each a UserFacingError that names the
+    next step:
 
     1. prompt and negative prompt: length, unreadable characters (removed, with a note if one could be seen), flags
     2. checkpoint: there is one, it is known, it is usable
     3. style applied: something is left to draw, and it is not too long
-    4. LoRAs, from the option and from tags in the text: readable, known, usable, of the checkpoint's family
-    5. sampler and schedule
-    6. size: aspect, sides, limits
-    7. steps, CFG scale, clip skip, count, seed
+    4. LoRAs, from the option and from tags in the texts: readable, known, usable, of the checkpoint's family
+    5. sampler and schedule, VAE, faces, refiner
+    6. size: aspect, sides, limits; second pass, or the given picture
+    7. steps, CFG scale, clip skip, count, seed, and every other number
 
-    The content rules are the caller's: `require_allowed(built.spec.prompt)` before anything is stored.
+    The content rules are the caller's: `require_allowed` of the prompts before anything is stored.
     """
     typed = _text(options.prompt, "prompt_long", limits)
-    flags = read_flags(typed.text)
     unwanted = _text(options.negative or "", "negative_long", limits)
     notes = [Note("prompt_cleaned")] if typed.altered or unwanted.altered else []
+    pasted = read_pasted(typed.text, facts)
+    flags = Flagged(pasted.prompt, pasted.parameters, pasted.negative) if pasted else read_flags(typed.text)
     if flags.ignored:
         notes.append(Note("flags_ignored", {"flags": ", ".join(flags.ignored)}))
-
+    if pasted:
+        notes += _of_pasted(pasted, options)
+    asked = options.wishes.over(flags.parameters) if pasted else flags.parameters.over(options.wishes)
     wishes = Parameters()
-    for layer in (server_defaults, user_defaults, style.parameters.layer() if style else None, options.layer()):
+    for layer in (server_defaults, user_defaults, style.parameters.layer() if style else None, asked):
         wishes = layer.over(wishes) if layer else wishes
-    wishes = flags.parameters.over(wishes)
     checkpoint = find_checkpoint(wishes.checkpoint, facts)
     own = _own_defaults(checkpoint)
     wishes = wishes.over(replace(own, width=None, height=None)).over(FALLBACK)
 
-    prompt = apply_style(style.prompt, flags.prompt) if style else flags.prompt
-    negative = ", ".join(part for part in (unwanted.text, flags.negative) if part)
-    negative = apply_style(style.negative_prompt, negative) if style else negative
+    prompt, negative = _styled(style, flags.prompt, ", ".join(p for p in (unwanted.text, flags.negative) if p))
     if is_blank(prompt):
         raise UserFacingError("prompt_empty")
-    if max(len(prompt), len(negative)) > limits.max_expanded_chars:
+    if wishes.hires_prompt or wishes.hires_negative:
+        second = _styled(style, wishes.hires_prompt or "", wishes.hires_negative or "")
+        wishes = replace(
+            wishes,
+            hires_prompt=second[0] if wishes.hires_prompt else None,
+            hires_negative=second[1] if wishes.hires_negative else None,
+        )
+    texts = (prompt, negative, wishes.hires_prompt or "", wishes.hires_negative or "")
+    if max(map(len, texts)) > limits.max_expanded_chars:
         raise UserFacingError("prompt_expanded_long", limit=limits.max_expanded_chars)
     prompt = _with_lora(prompt, options.lora, checkpoint, facts)
+    if wishes.hires_prompt:
+        _with_lora(wishes.hires_prompt, None, checkpoint, facts)
+    useless = useless_embeddings(" ".join(texts), checkpoint, facts)
+    if useless:
+        notes.append(Note("embedding_unused", {"names": ", ".join(map(spoken, useless))}))
 
-    sampler = _sampler(wishes.sampler, wishes.schedule)
+    drawing = _drawing(wishes, checkpoint, facts, limits, rng)
     native_px = checkpoint.native_px or FALLBACK_NATIVE_PX
     native = (own.width or native_px, own.height or native_px)
-    width, height = choose_size(wishes, native, native_px, limits)
-    count = _within("count", wishes.count, 1, limits.max_count)
-    return Built(
-        Txt2Img(
-            prompt=prompt,
-            negative_prompt=negative,
-            checkpoint=checkpoint.name,
-            width=width,
-            height=height,
-            steps=_within("steps", wishes.steps, 1, limits.max_steps),
-            cfg_scale=_within("cfg_scale", wishes.cfg_scale, 1, limits.max_cfg_scale),
-            sampler=sampler.sampler,
-            schedule=sampler.schedule,
-            clip_skip=_within("clip_skip", wishes.clip_skip, 1, limits.max_clip_skip),
-            seed=_seed(wishes.seed, count, rng),
-            count=count,
-        ),
-        tuple(notes),
-    )
+    drawing |= {"prompt": prompt, "negative_prompt": negative}
+    if options.picture is not None:
+        if wants_hires(asked):
+            notes.append(Note("hires_not_with_picture"))
+        spec: JobSpec = _from_picture(drawing, options.picture, wishes, native, native_px, limits)
+    else:
+        require_picture(asked)
+        width, height = choose_size(wishes, native, native_px, limits)
+        hires = build_hires(wishes, (width, height), checkpoint, facts, limits)
+        if hires is None and not pasted and asked.denoising_strength is not None:
+            notes.append(Note("denoise_unused"))
+        spec = Txt2Img(**drawing, width=width, height=height, hires=hires)
+    if asked.variation_seed is not None and not wishes.variation_strength:
+        notes.append(Note("variation_unused"))
+    return Built(spec, tuple(notes))
+
+
+def _of_pasted(pasted: Pasted, options: ImagineOptions) -> list[Note]:
+    notes = [Note("pasted")]
+    if pasted.missing:
+        notes.append(Note("pasted_missing", {"names": ", ".join(pasted.missing)}))
+    if pasted.unused:
+        notes.append(Note("parameters_ignored", {"names": ", ".join(map(spoken, pasted.unused[:_NAMED]))}))
+    if pasted.needs_picture and options.picture is None:
+        notes.append(Note("pasted_picture"))
+    return notes
 
 
 def _text(raw: str, too_long: str, limits: Limits) -> Cleaned:
@@ -155,10 +189,95 @@ def _text(raw: str, too_long: str, limits: Limits) -> Cleaned:
     return cleaned
 
 
+def _styled(style: Style | None, prompt: str, negative: str) -> tuple[str, str]:
+    if style is None:
+        return prompt, negative
+    return apply_style(style.prompt, prompt), apply_style(style.negative_prompt, negative)
+
+
 def _own_defaults(checkpoint: ModelFact) -> Parameters:
     """What the worker says this checkpoint is drawn best with; names it does not know yet are left aside."""
     said = checkpoint.defaults or {}
     return Parameters(**{wish.name: said[wish.name] for wish in fields(Parameters) if wish.name in said})
+
+
+def _drawing(
+    wishes: Parameters, checkpoint: ModelFact, facts: Sequence[ModelFact], limits: Limits, rng: Random
+) -> dict[str, Any]:
+    """Everything of a `Drawing` but texts and size."""
+    choice = choose_sampler(wishes.sampler, wishes.schedule)
+    drawing: dict[str, Any] = {
+        "checkpoint": checkpoint.name,
+        "vae": find_vae(wishes.vae, checkpoint, facts) if wishes.vae else AUTOMATIC_VAE,
+        "sampler": choice.sampler,
+        "schedule": choice.schedule,
+        "face_restore": _faces(wishes, facts),
+        "refiner": _refiner(wishes, checkpoint, facts),
+    }
+    count = within("count", wishes.count, 1, limits.max_count)
+    drawing |= {
+        "steps": within("steps", wishes.steps, 1, limits.max_steps),
+        "cfg_scale": within("cfg_scale", wishes.cfg_scale, 1, limits.max_cfg_scale),
+        "clip_skip": within("clip_skip", wishes.clip_skip, 1, limits.max_clip_skip),
+        "count": count,
+    }
+    check_ranges(wishes, limits)
+    strength = wishes.variation_strength
+    drawing |= {
+        # With a variation the seed stays, and the variation's own counts up.
+        "seed": _seed(wishes.seed, 1 if strength else count, rng),
+        "variations": (Variation(seed=_seed(wishes.variation_seed, count, rng), strength=strength),)
+        if strength
+        else (),
+        "seed_resize": wishes.seed_resize if all(wishes.seed_resize or (0,)) else None,
+    }
+    given = {name: wish for name in (*_SWITCHES, *_WORDS) if (wish := getattr(wishes, name)) is not None}
+    return drawing | given | numbers(wishes)
+
+
+def _from_picture(
+    drawing: dict[str, Any],
+    picture: GivenPicture,
+    wishes: Parameters,
+    native: tuple[int, int],
+    native_px: int,
+    limits: Limits,
+) -> Img2Img:
+    size = choose_picture_size(picture, wishes, native, native_px, limits)
+    extend, whole = build_extend(wishes, size, limits)
+    strength = wishes.denoising_strength
+    if strength is not None and not 0 <= strength <= 1:
+        raise UserFacingError("denoising_range", wish=f"{strength:g}")
+    given: dict[str, Any] = {name: wish for name in _OF_PICTURES if (wish := getattr(wishes, name)) is not None}
+    if strength is not None:
+        given["denoising_strength"] = strength
+    return Img2Img(
+        **drawing,
+        **given,
+        width=whole[0],
+        height=whole[1],
+        image=picture.image,
+        resize_mode=wishes.resize_mode or default_resize_mode(picture, size),  # pyright: ignore[reportArgumentType]
+        mask=build_mask(picture, wishes),
+        extend=extend,
+    )
+
+
+def _faces(wishes: Parameters, facts: Sequence[ModelFact]) -> FaceRestore | None:
+    model = choose_face_model(wishes.face_restore, facts) if wishes.face_restore else None
+    if model is None:
+        return None
+    given = {"visibility": wishes.face_visibility, "weight": wishes.face_weight}
+    return FaceRestore.model_validate({"model": model} | {key: wish for key, wish in given.items() if wish is not None})
+
+
+def _refiner(wishes: Parameters, checkpoint: ModelFact, facts: Sequence[ModelFact]) -> Refiner | None:
+    if not wishes.refiner or wishes.refiner.casefold() in (NONE.casefold(), "off"):
+        return None
+    name = find_partner(wishes.refiner, checkpoint, facts)
+    return (
+        Refiner(checkpoint=name) if wishes.refiner_at is None else Refiner(checkpoint=name, switch_at=wishes.refiner_at)
+    )
 
 
 def _with_lora(prompt: str, wanted: str | None, checkpoint: ModelFact, facts: Sequence[ModelFact]) -> str:
@@ -168,8 +287,9 @@ def _with_lora(prompt: str, wanted: str | None, checkpoint: ModelFact, facts: Se
     except NetworkTagError as error:
         raise UserFacingError("lora_weight", name=spoken(error.name)) from error
     if wanted is not None:
-        name = find_lora(wanted, facts).name
-        if name not in named:
+        found = find_lora(wanted, facts)
+        name = found.name
+        if not {name, found.alias} & {*named}:
             tag = f"<lora:{name}:1>"
             prompt = f"{prompt.rstrip()} {tag}"
             # A name with a sign of the tag's own syntax would be read back as something else.
@@ -178,36 +298,6 @@ def _with_lora(prompt: str, wanted: str | None, checkpoint: ModelFact, facts: Se
             named.append(name)
     check_loras(named, checkpoint, facts)
     return prompt
-
-
-def _sampler(name: str | None, schedule: str | None) -> SamplerChoice:
-    """Raises UserFacingError: `sampler_unknown`, `schedule_unknown`, `schedule_twice`, `sampler_later`."""
-    name = name or SAMPLER_CHOICES[0]
-    if resolve_sampler(name) is None:
-        near = ", ".join(closest(name, SAMPLER_CHOICES))
-        raise UserFacingError("sampler_unknown", name=spoken(name), closest=near)
-    choice = resolve_sampler(name, schedule)
-    assert choice is not None, "known by its name alone, so known with a schedule"
-    # `resolve_sampler` reads an unknown schedule as Automatic and lets one in the name win; both would go unsaid.
-    if schedule and resolve_sampler(f"{choice.sampler} {schedule}") is None:
-        raise UserFacingError("schedule_unknown", name=spoken(schedule), closest=", ".join(SCHEDULES))
-    if (
-        schedule
-        and resolve_sampler(f"{name} {schedule}") is None
-        and choice != resolve_sampler(choice.sampler, schedule)
-    ):
-        raise UserFacingError("schedule_twice", name=spoken(name), schedule=spoken(schedule))
-    if not choice.draws:
-        raise UserFacingError("sampler_later", name=spoken(name), choices=", ".join(SAMPLER_CHOICES))
-    return choice
-
-
-def _within(name: str, wish: N | None, least: N, most: N) -> N:
-    """Raises UserFacingError (`steps_range`, `cfg_scale_range`, `clip_skip_range`, `count_range`)."""
-    assert wish is not None, f"the fallback layer lacks {name}"
-    if not least <= wish <= most:
-        raise UserFacingError(f"{name}_range", wish=f"{wish:g}", least=f"{least:g}", most=f"{most:g}")
-    return wish
 
 
 def _seed(wish: int | None, count: int, rng: Random) -> int:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
-from gpu_worker.protocol.specs import JobSpec
+from bot.domain.sizes import hires_target
+from gpu_worker.protocol.specs import Img2Img, JobSpec
 
 __all__ = ["Action", "Image", "Job", "JobStatus", "Lane", "NewJob", "TokenGrant", "work_units"]
 
@@ -143,11 +144,15 @@ class Image:
 def work_units(spec: JobSpec) -> float:
     """Denoising work in steps x megapixels over all pictures; learnt seconds per unit turn it into a cost."""
     base_mp = spec.width * spec.height / 1e6
-    units = 0.0
-    if spec.hires is None or spec.hires.source is None:
-        units += spec.steps * base_mp
-    if spec.hires is not None:
-        units += (spec.hires.steps or spec.steps) * base_mp * spec.hires.scale**2
-        if spec.hires.source is not None and spec.hires.source.type == "rendered":
-            units += work_units(spec.hires.source.spec) / spec.count
+    if isinstance(spec, Img2Img):
+        share = 1.0 if spec.exact_steps else spec.denoising_strength
+        return max(1.0, spec.steps * share) * base_mp * spec.count
+    hires = spec.hires
+    units = spec.steps * base_mp if hires is None or hires.source is None else 0.0
+    if hires is not None:
+        resize = (hires.resize_width, hires.resize_height)
+        width, height = hires_target((spec.width, spec.height), hires.scale, resize)
+        units += (hires.steps or spec.steps) * width * height / 1e6
+        if hires.source is not None and hires.source.type == "rendered":
+            units += work_units(hires.source.spec) / spec.count
     return units * spec.count

@@ -21,6 +21,11 @@ class Limits:
     max_steps: int = 150
     max_cfg_scale: float = 30.0
     max_clip_skip: int = 12
+    max_hires_scale: float = 4.0
+    max_picture_bytes: int = 20 * 2**20
+    """Of an uploaded picture's file."""
+    max_picture_pixels: int = 4096 * 4096
+    """Of an uploaded picture, before it is brought to the size of the drawing; the worker decodes no larger ones."""
     max_count: int = 4
     max_queued_per_user: int = 10
     max_styles_per_user: int = 100

@@ -10,7 +10,7 @@ from bot.domain.mentions import spoken
 from bot.domain.parameters import Parameters
 from bot.errors import UserFacingError
 
-__all__ = ["ASPECTS", "SIZE_MULTIPLE_PX", "aspect_size", "check_size", "choose_size"]
+__all__ = ["ASPECTS", "MIN_SIDE_PX", "SIZE_MULTIPLE_PX", "aspect_size", "check_size", "choose_size", "hires_target"]
 
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
 SIZE_MULTIPLE_PX = 8
@@ -101,3 +101,18 @@ def check_size(width: int, height: int, limits: Limits) -> None:
     if width * height > limits.max_pixels:
         side = math.isqrt(limits.max_pixels) // 64 * 64
         raise UserFacingError("size_area", width=width, height=height, side=side)
+
+
+def hires_target(size: tuple[int, int], scale: float, resize: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """The size a second pass over a picture of `size` ends at (behaviours §8.1), cut off to multiples of 8."""
+    width, height = size
+    match resize:
+        case (0, 0):
+            target = int(width * scale), int(height * scale)
+        case (wide, 0):
+            target = wide, wide * height // width
+        case (0, high):
+            target = high * width // height, high
+        case both:
+            target = both
+    return target[0] // 8 * 8, target[1] // 8 * 8

@@ -9,10 +9,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot.domain.parameters import Parameters
+from bot.domain.recorded import parameters_of
 from bot.domain.sizes import ASPECTS
 from bot.domain.text import clean, is_blank
 from bot.errors import UserFacingError
-from gpu_worker.protocol.specs import Txt2Img
+from gpu_worker.protocol.specs import JobSpec
 
 __all__ = [
     "MAX_NAME_CHARS", "PLACEHOLDER", "Style", "StyleParameters", "apply_style", "apply_styles", "check_style_name",
@@ -21,6 +22,7 @@ __all__ = [
 
 PLACEHOLDER = "{prompt}"
 MAX_NAME_CHARS = 60
+_NO_LOOK = frozenset({"seed", "count"})
 MAX_TEXT_CHARS = 6000
 _MENTION_SIGNS = frozenset("@#<>`")
 
@@ -33,6 +35,7 @@ class StyleParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     checkpoint: str | None = None
+    vae: str | None = None
     width: Side | None = None
     height: Side | None = None
     aspect: str | None = Field(default=None, pattern=rf"^(?:{'|'.join(ASPECTS)})$")
@@ -43,6 +46,37 @@ class StyleParameters(BaseModel):
     clip_skip: int | None = Field(default=None, ge=1, le=12)
     seed: int | None = Field(default=None, ge=0, le=2**64 - 4)
     count: int | None = Field(default=None, ge=1, le=4)
+    seed_resize: tuple[int, int] | None = None
+    noise_source: str | None = None
+    ensd: int | None = None
+    emphasis: str | None = None
+    old_prompt_editing: bool | None = None
+    tiling: bool | None = None
+    face_restore: str | None = None
+    face_visibility: float | None = None
+    face_weight: float | None = None
+    refiner: str | None = None
+    refiner_at: float | None = None
+    ngms: float | None = None
+    eta: float | None = None
+    s_churn: float | None = None
+    s_tmin: float | None = None
+    s_tmax: float | None = None
+    s_noise: float | None = None
+    sigma_min: float | None = None
+    sigma_max: float | None = None
+    rho: float | None = None
+    discard_penultimate: bool | None = None
+    zero_terminal_snr: bool | None = None
+    downcast_alphas: bool | None = None
+    hires_scale: float | None = Field(default=None, ge=0, le=4)
+    hires_size: tuple[int, int] | None = None
+    hires_upscaler: str | None = None
+    hires_steps: int | None = Field(default=None, ge=0, le=150)
+    hires_sampler: str | None = None
+    hires_schedule: str | None = None
+    hires_checkpoint: str | None = None
+    denoising_strength: float | None = Field(default=None, ge=0, le=1)
 
     def layer(self) -> Parameters:
         return Parameters(**self.model_dump())
@@ -112,19 +146,10 @@ def make_style(name: str, prompt: str, negative_prompt: str = "", parameters: Pa
     return Style(name=shown, prompt=prompt, negative_prompt=negative_prompt, parameters=chosen)
 
 
-def style_from_spec(name: str, spec: Txt2Img) -> Style:
+def style_from_spec(name: str, spec: JobSpec) -> Style:
     """ "Save as style" of a finished picture: its whole texts (LoRA tags included) and everything that gives the look.
 
     Seed and count are left out, for they belong to the picture, not to the look. Raises as `make_style`.
     """
-    look = Parameters(
-        checkpoint=spec.checkpoint,
-        width=spec.width,
-        height=spec.height,
-        steps=spec.steps,
-        cfg_scale=spec.cfg_scale,
-        sampler=spec.sampler,
-        schedule=spec.schedule,
-        clip_skip=spec.clip_skip,
-    )
-    return make_style(name, spec.prompt, spec.negative_prompt, look)
+    look = {name: getattr(parameters_of(spec), name) for name in StyleParameters.model_fields if name not in _NO_LOOK}
+    return make_style(name, spec.prompt, spec.negative_prompt, Parameters(**look))

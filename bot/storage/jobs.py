@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiosqlite
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
 from bot.domain.job import Action, Job, JobStatus, Lane, NewJob, TokenGrant, work_units
@@ -23,6 +23,7 @@ __all__ = ["WAITING", "Claim", "Jobs", "QueueRow"]
 log = logging.getLogger(__name__)
 
 WAITING = (JobStatus.QUEUED, JobStatus.ASSIGNED)
+_SPEC: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +369,7 @@ def _job(row: Row | sqlite3.Row) -> Job:
         channel_id=ChannelId(row["channel_id"]),
         locale=row["locale"],
         lane=Lane(row["lane"]),
-        spec=JobSpec.model_validate_json(row["spec"]),
+        spec=_SPEC.validate_json(row["spec"]),
         status=JobStatus(row["status"]),
         work_units=row["work_units"],
         attempt=row["attempt"],

@@ -24,7 +24,7 @@ from bot.i18n import texts_for
 from bot.storage.jobs import Jobs
 from bot.ui.client import Interaction
 from bot.ui.door import say
-from gpu_worker.protocol.specs import JobSpec
+from gpu_worker.protocol.specs import JobSpec, Txt2Img
 
 __all__ = ["TOKEN_LIFE_S", "Intake"]
 
@@ -137,7 +137,8 @@ class Intake:
 
     async def _check(self, user_id: UserId, spec: JobSpec) -> None:
         # A prompt full of syntax takes the rules up to a tenth of a second: not on the loop.
-        await asyncio.to_thread(require_allowed, spec.prompt)
+        for text in _prompts(spec):
+            await asyncio.to_thread(require_allowed, text)
         waiting = await self._jobs.count_waiting_of(user_id)
         if waiting >= self._limits.max_queued_per_user:
             raise UserFacingError("queue_full", n=waiting)
@@ -148,12 +149,21 @@ class Intake:
         standing = (await self._dispatcher.standings()).get(job_id)
         card = queued_card(job, standing, self._machine.state)
         try:
-            response = await interaction.response.send_message(view=card)
+            if interaction.response.is_done():  # a given picture was fetched meanwhile
+                message_id = (await interaction.edit_original_response(view=card)).id
+            else:
+                message_id = (await interaction.response.send_message(view=card)).message_id
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
             # The job is committed, and the answer may have arrived all the same (its receipt was lost): the result
             # tries the token, which knows that message, and then goes its other ways.
             log.warning("job %s: its first answer failed (%s); its result finds another way", job_id, error)
         else:
-            if response.message_id is not None:
-                await self._jobs.set_message(job_id, MessageId(response.message_id))
+            if message_id is not None:
+                await self._jobs.set_message(job_id, MessageId(message_id))
         self._editor.watch(job_id)
+
+
+def _prompts(spec: JobSpec) -> list[str]:
+    """Every text that a picture of this job is steered toward."""
+    second = spec.hires.prompt if isinstance(spec, Txt2Img) and spec.hires is not None else None
+    return [spec.prompt, *([second] if second else [])]

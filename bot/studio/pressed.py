@@ -18,14 +18,16 @@ from bot.domain.limits import Limits
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.images import Images
+from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
 from bot.studio.forms import edit_form, style_form
 from bot.studio.intake import Intake
 from bot.studio.models import Models
+from bot.studio.panels import Panels
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.door import say
-from gpu_worker.protocol.specs import ImageRef, JobSpec, StoredSource
+from gpu_worker.protocol.specs import ImageRef, Img2Img, JobSpec, StoredSource
 
 __all__ = ["Pressed", "stored_source"]
 
@@ -46,8 +48,12 @@ class Pressed:
         editor: CardEditor,
         intake: Intake,
         models: Models,
+        panels: Panels,
+        inputs: InputPictures,
         limits: Limits,
     ) -> None:
+        self._panels = panels
+        self._inputs = inputs
         self._models = models
         self._limits = limits
         self._jobs = jobs
@@ -87,6 +93,8 @@ class Pressed:
                 job = await self.job(JobId(address.id))
                 spec = (await self.origin(job)).spec
                 await interaction.response.send_modal(style_form(job, spec, texts_for(str(interaction.locale))))
+            case Verb.ADVANCED | Verb.DRAW:
+                await self._panels.pressed(interaction, address)
             case Verb.CANCEL:
                 await self._cancel(interaction, JobId(address.id))
             case Verb.DELETE:
@@ -144,6 +152,10 @@ class Pressed:
         if job.status.waiting:
             await self._dispatcher.cancel(job.id, by)
         await self._images.delete_of_job(job.id)
+        if isinstance(job.spec, Img2Img):
+            await self._inputs.discard_unused(job.spec.image, job.id)
+            if job.spec.mask is not None:
+                await self._inputs.discard_unused(job.spec.mask.image, job.id)
 
     # --- answers ------------------------------------------------------------------------------------------------------
 

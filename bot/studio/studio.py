@@ -20,13 +20,17 @@ from bot.domain.ids import JobId
 from bot.domain.limits import Limits
 from bot.settings import Settings
 from bot.storage.database import Database
+from bot.storage.drafts import Drafts
 from bot.storage.facts import Facts, Timings
 from bot.storage.images import Images
+from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
 from bot.storage.styles import Styles
 from bot.storage.users import Users
+from bot.studio.attachments import Attachments
 from bot.studio.intake import Intake
 from bot.studio.models import Models
+from bot.studio.panels import Panels
 from bot.studio.pressed import Pressed
 from bot.studio.reactions import Reactions
 from bot.studio.submitted import Submitted
@@ -70,6 +74,8 @@ class Studio:
         self.timings = Timings(database)
         self.jobs = Jobs(database)
         self.images = Images(database, settings.outputs_dir)
+        self.inputs = InputPictures(database, settings.inputs_dir)
+        self.drafts = Drafts(database)
         self.styles = Styles(database)
         self.users = Users(database)
         poster = Poster(client)
@@ -79,7 +85,7 @@ class Studio:
             jobs=self.jobs,
             timings=self.timings,
             settler=Settler(database=database, jobs=self.jobs, images=self.images, transport=transport),
-            resolver=SpecResolver(jobs=self.jobs, images=self.images, transport=transport),
+            resolver=SpecResolver(jobs=self.jobs, images=self.images, inputs=self.inputs, transport=transport),
             transport=transport,
             listener=_Relay(self.editor, self.deliverer),
             leases=parts.leases,
@@ -95,17 +101,26 @@ class Studio:
             machine=self.machine,
             limits=self.limits,
         )
+        self.attachments = Attachments(self.inputs, self.limits)
+        self.panels = Panels(drafts=self.drafts, intake=self.intake, models=self.models, limits=self.limits)
         self.pressed = Pressed(
             jobs=self.jobs,
             images=self.images,
+            inputs=self.inputs,
             dispatcher=self.dispatcher,
             editor=self.editor,
             intake=self.intake,
             models=self.models,
+            panels=self.panels,
             limits=self.limits,
         )
         self.submitted = Submitted(
-            pressed=self.pressed, intake=self.intake, styles=self.styles, models=self.models, limits=self.limits
+            pressed=self.pressed,
+            intake=self.intake,
+            styles=self.styles,
+            models=self.models,
+            panels=self.panels,
+            limits=self.limits,
         )
         self.reactions = Reactions(
             client=client,

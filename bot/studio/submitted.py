@@ -7,28 +7,35 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.domain import actions
+from bot.domain.actions import first_pass
+from bot.domain.fields import read_fields
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Action, Job
 from bot.domain.limits import Limits
 from bot.domain.mentions import neutral, spoken
-from bot.domain.parameters import Parameters
 from bot.domain.styles import make_style, style_from_spec
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.styles import Styles
-from bot.studio.forms import fields_of, parameters_of, sampler_name, shown_part
+from bot.studio.forms import dropped_fields, fields_in, sampler_name
 from bot.studio.intake import Intake
 from bot.studio.models import Models
+from bot.studio.panels import Panels, told
 from bot.studio.pressed import Pressed
+from bot.studio.sources import picture_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.door import say
+from bot.ui.forms import fields_of, shown_part
 
 __all__ = ["Submitted"]
 
 
 class Submitted:
-    def __init__(self, *, pressed: Pressed, intake: Intake, styles: Styles, models: Models, limits: Limits) -> None:
+    def __init__(
+        self, *, pressed: Pressed, intake: Intake, styles: Styles, models: Models, panels: Panels, limits: Limits
+    ) -> None:
+        self._panels = panels
         self._pressed = pressed
         self._intake = intake
         self._styles = styles
@@ -38,6 +45,9 @@ class Submitted:
 
     async def submitted(self, interaction: Interaction, address: Address | None) -> None:
         """Raises UserFacingError; on_interaction tells it."""
+        if address is not None and address.verb == Verb.ADVANCED_FORM:
+            await self._panels.submitted(interaction, address)
+            return
         if address is None or address.verb not in (Verb.EDIT_FORM, Verb.STYLE_FORM):
             raise UserFacingError("form_unknown")
         job = await self._pressed.job(JobId(address.id))
@@ -52,8 +62,8 @@ class Submitted:
 
     async def _edit(self, interaction: Interaction, job: Job, fields: Mapping[str, str]) -> None:
         origin = await self._pressed.origin(job)
-        given = parameters_of(fields.get("parameters", ""))
-        wishes = _wishes(given)
+        read = read_fields(fields_in(fields.get("parameters", "")))
+        wishes = read.parameters
         chosen = fields.get("sampler") or None
         if chosen is not None and (wishes.sampler is None or chosen != sampler_name(origin.spec)):
             wishes = replace(wishes, sampler=chosen, schedule=None)
@@ -64,18 +74,20 @@ class Submitted:
             prompt=_whole(fields.get("prompt", ""), origin.spec.prompt),
             negative_prompt=_whole(fields.get("negative", ""), origin.spec.negative_prompt),
             changes=changes,
+            dropped=dropped_fields(first_pass(origin.spec), wishes),
+            picture=picture_of(origin.spec),
             facts=self._models.facts(),
             limits=self._limits,
             rng=self._rng,
         )
         texts = texts_for(str(interaction.locale))
-        notes = [texts(f"note.{note.key}", **note.values) for note in built.notes]
-        ignored = [key for key in given if key.casefold() not in _USED]
-        if ignored:
-            notes.append(texts("note.parameters_ignored", names=", ".join(map(spoken, ignored))))
+        notes = told(built.notes, texts)
+        if read.unused:
+            notes.append(texts("note.parameters_ignored", names=", ".join(map(spoken, read.unused))))
         if _tail(origin.spec.prompt) or _tail(origin.spec.negative_prompt):
             notes.append(texts("note.tail_kept"))
-        await self._intake.begin(interaction, built.spec, Action.EDIT, source_image_id=job.source_image_id, notes=notes)
+        begin = self._panels.open if fields.get("advanced") == "True" else self._intake.begin
+        await begin(interaction, built.spec, Action.EDIT, source_image_id=job.source_image_id, notes=notes)
 
     async def _save_style(self, interaction: Interaction, job: Job, fields: Mapping[str, str]) -> None:
         spec = (await self._pressed.origin(job)).spec
@@ -99,46 +111,3 @@ def _tail(text: str) -> str:
 
 def _whole(typed: str, recorded: str) -> str:
     return typed + _tail(recorded)
-
-
-_USED = frozenset(
-    {"model", "size-1", "size-2", "steps", "cfg scale", "sampler", "schedule type", "clip skip", "seed", "count"}
-)
-"""A1111's keys that a form's parameter line is read for."""
-
-
-def _wishes(given: Mapping[str, str]) -> Parameters:
-    """Upper and lower case alike; other keys are the caller's to report. Raises UserFacingError for no number."""
-    known = {key.casefold(): value.strip() for key, value in given.items()}
-    return Parameters(
-        checkpoint=known.get("model") or None,
-        width=_number(known, "size-1"),
-        height=_number(known, "size-2"),
-        steps=_number(known, "steps"),
-        cfg_scale=_decimal(known, "cfg scale"),
-        sampler=known.get("sampler") or None,
-        schedule=known.get("schedule type") or None,
-        clip_skip=_number(known, "clip skip"),
-        seed=_number(known, "seed"),
-        count=_number(known, "count"),
-    )
-
-
-def _number(known: Mapping[str, str], key: str) -> int | None:
-    value = known.get(key)
-    if not value:
-        return None
-    try:
-        return int(value)
-    except ValueError as error:
-        raise UserFacingError("parameter_not_number", name=key, value=value[:40]) from error
-
-
-def _decimal(known: Mapping[str, str], key: str) -> float | None:
-    value = known.get(key)
-    if not value:
-        return None
-    try:
-        return float(value.replace(",", "."))
-    except ValueError as error:
-        raise UserFacingError("parameter_not_number", name=key, value=value[:40]) from error

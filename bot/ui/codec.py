@@ -38,6 +38,12 @@ class Verb:
     """job"""
     RETRY = "retry"
     """job; the same spec once more"""
+    ADVANCED = "advanced"
+    """draft; n is a group of parameters, opens its form"""
+    ADVANCED_FORM = "advancedform"
+    """draft; n as before; the form's own id"""
+    DRAW = "draw"
+    """draft; becomes a job"""
 
 
 VERBS: frozenset[str] = frozenset(v for k, v in vars(Verb).items() if k.isupper())

@@ -224,8 +224,8 @@ class Upscale(Wire):
     codeformer_weight: Share = 0.0
 
 
-JobSpec = Txt2Img
-"""What the bot makes so far."""
+JobSpec = Txt2Img | Img2Img
+"""What the bot makes."""
 
 TaskSpec = Annotated[Txt2Img | Img2Img | Upscale, Field(discriminator="kind")]
 """What a worker draws."""

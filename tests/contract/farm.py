@@ -16,6 +16,7 @@ from bot.domain.job import Action, Job, JobStatus, Lane, NewJob
 from bot.storage.database import Database, open_database
 from bot.storage.facts import Timings
 from bot.storage.images import Images
+from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import Txt2Img
@@ -79,7 +80,12 @@ class Farm:
             jobs=self.jobs,
             timings=self.timings,
             settler=self.settler,
-            resolver=SpecResolver(jobs=self.jobs, images=self.images, transport=self.transport),
+            resolver=SpecResolver(
+                jobs=self.jobs,
+                images=self.images,
+                inputs=InputPictures(database, root / "inputs"),
+                transport=self.transport,
+            ),
             transport=self.transport,
             listener=self.seen,
             leases=leases,

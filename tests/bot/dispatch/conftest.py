@@ -21,6 +21,7 @@ from bot.domain.job import Job
 from bot.storage.database import Database, open_database
 from bot.storage.facts import Timings
 from bot.storage.images import Images
+from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import ImageRef
@@ -86,7 +87,12 @@ class Desk:
         self.settler = Settler(database=database, jobs=self.jobs, images=self.images, transport=self.transport)
         self.dispatcher = Dispatcher(
             jobs=self.jobs, timings=self.timings, settler=self.settler,
-            resolver=SpecResolver(jobs=self.jobs, images=self.images, transport=self.transport),
+            resolver=SpecResolver(
+                jobs=self.jobs,
+                images=self.images,
+                inputs=InputPictures(database, root / "inputs"),
+                transport=self.transport,
+            ),
             transport=self.transport, listener=self.seen, leases=self.leases, clock=lambda: self.now,
         )  # fmt: skip
         self.held_back: set[asyncio.Task[None]] = set()

@@ -11,7 +11,6 @@ from bot.domain.actions import (
     VARIATION_STRENGTHS,
     edit,
     first_pass,
-    parameters_of,
     picture_size,
     picture_spec,
     rendered_source,
@@ -21,6 +20,7 @@ from bot.domain.actions import (
 )
 from bot.domain.limits import Limits
 from bot.domain.parameters import Parameters
+from bot.domain.recorded import parameters_of
 from bot.errors import UserFacingError
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import Hires, ImageRef, RenderedSource, StoredSource, Txt2Img, Variation

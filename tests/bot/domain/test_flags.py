@@ -23,7 +23,7 @@ from bot.errors import UserFacingError
         ("--seed 3", "", Parameters(seed=3), "", ()),
         # An unknown flag stays as text and does not hide the known ones beside it.
         ("a cat --v 5 --ar 1:1", "a cat --v 5", Parameters(aspect="1:1"), "", ("--v",)),
-        ("a cat --ar 1:1 --tile", "a cat --tile", Parameters(aspect="1:1"), "", ("--tile",)),
+        ("a cat --ar 1:1 --shiny", "a cat --shiny", Parameters(aspect="1:1"), "", ("--shiny",)),
         # A known one in the middle is text.
         ("a cat --steps 30 and a dog", "a cat --steps 30 and a dog", Parameters(), "", ("--steps",)),
         ("--seed 4 a cat --steps 9", "--seed 4 a cat", Parameters(steps=9), "", ("--seed",)),

@@ -13,14 +13,13 @@ from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.studio.forms import (
     edit_form,
-    fields_of,
+    fields_in,
     parameters_line,
-    parameters_of,
     sampler_name,
-    shown_part,
     style_form,
 )
 from bot.ui.codec import Verb, parse
+from bot.ui.forms import fields_of, shown_part
 from gpu_worker.protocol.specs import Txt2Img
 
 
@@ -86,7 +85,7 @@ def test_shown_and_hidden_part_are_the_whole(text):
 def test_the_parameter_line_reads_back(steps, cfg, seed, eighths, count, name):
     cfg = float(f"{cfg:g}")
     made = spec(steps=steps, cfg_scale=cfg, seed=seed, width=eighths * 8, count=count, checkpoint=f"x{name}x")
-    read = parameters_of(parameters_line(made))
+    read = fields_in(parameters_line(made))
     assert read["Steps"] == str(steps)
     assert float(read["CFG scale"]) == cfg
     assert read["Seed"] == str(seed)
@@ -106,13 +105,13 @@ def test_the_parameter_line_reads_back(steps, cfg, seed, eighths, count, name):
     ],
 )
 def test_lines_as_people_write_them(text, expected):
-    assert dict(parameters_of(text)) == expected
+    assert dict(fields_in(text)) == expected
 
 
 @pytest.mark.parametrize("text", ["20", "hello", "steps=20"])
 def test_what_is_no_parameter_is_refused(text):
     with pytest.raises(UserFacingError, match="parameters_unreadable"):
-        parameters_of(text)
+        fields_in(text)
 
 
 def test_samplers_by_the_name_people_know():

@@ -1,0 +1,138 @@
+"""Pictures that come with a command: fetched from Discord alone, looked at, and kept before anything is promised."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import warnings
+from collections.abc import AsyncGenerator
+from urllib.parse import urlsplit
+
+import aiohttp
+import discord
+
+from bot.domain.limits import Limits
+from bot.domain.mentions import spoken
+from bot.domain.pictures import GivenPicture
+from bot.errors import UserFacingError
+from bot.storage.database import StorageFullError
+from bot.storage.inputs import InputPictures
+from bot.ui.client import Interaction
+from gpu_worker.protocol.specs import ImageRef
+
+__all__ = ["Attachments"]
+
+FETCH_TIMEOUT_S = 60.0
+CHUNK_BYTES = 256 * 1024
+_MEDIA_ORIGIN = ("https", "media.discordapp.net")
+_MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
+
+
+class Attachments:
+    def __init__(self, inputs: InputPictures, limits: Limits) -> None:
+        self._inputs = inputs
+        self._limits = limits
+
+    def check(self, attachment: discord.Attachment) -> None:
+        """What its own entry tells, before anything is fetched. Raises UserFacingError: `picture_large`,
+        `picture_foreign`."""
+        if attachment.size > self._limits.max_picture_bytes:
+            raise UserFacingError("picture_large", limit_mb=self._limits.max_picture_bytes >> 20)
+        # An address comes from outside: nothing but Discord's hosts is asked, or else this machine's network would be.
+        if _origin(attachment.url) not in (_origin(discord.asset.Asset.BASE), _MEDIA_ORIGIN):
+            raise UserFacingError("picture_foreign")
+
+    @contextlib.asynccontextmanager
+    async def given(
+        self,
+        interaction: Interaction,
+        image: discord.Attachment | None,
+        mask: discord.Attachment | None,
+        *,
+        hidden: bool,
+    ) -> AsyncGenerator[GivenPicture | None]:
+        """The kept picture of a command, or None where it has none. Fetching may take longer than an answer may, so the
+        command is acknowledged first (`hidden`: what follows is for the user alone); whatever the body raises takes
+        that back. Raises UserFacingError: `mask_without_picture`, those of `take`."""
+        if image is None:
+            if mask is not None:
+                raise UserFacingError("mask_without_picture")
+            yield None
+            return
+        for one in (image, mask):
+            if one is not None:
+                self.check(one)
+        await interaction.response.defer(ephemeral=hidden)
+        try:
+            yield await self.take(image, mask)
+        except (UserFacingError, StorageFullError):
+            with contextlib.suppress(discord.HTTPException):
+                await interaction.delete_original_response()
+            raise
+
+    async def take(self, image: discord.Attachment, mask: discord.Attachment | None) -> GivenPicture:
+        """Kept durably. Raises UserFacingError: those of `check`, `picture_unreadable`, `picture_pixels`,
+        `picture_gone`, `mask_size`; StorageFullError."""
+        ref, size = await self._one(image)
+        if mask is None:
+            return GivenPicture(ref, *size)
+        mask_ref, mask_size = await self._one(mask)
+        if mask_size != size:
+            raise UserFacingError(
+                "mask_size", width=size[0], height=size[1], mask_width=mask_size[0], mask_height=mask_size[1]
+            )
+        return GivenPicture(ref, *size, mask_ref)
+
+    async def _one(self, attachment: discord.Attachment) -> tuple[ImageRef, tuple[int, int]]:
+        self.check(attachment)
+        data = await self._fetch(attachment.url)
+        found = await asyncio.to_thread(_look_at, data)
+        if found is None:
+            raise UserFacingError("picture_unreadable", name=spoken(attachment.filename))
+        mime, size = found
+        if size[0] * size[1] > self._limits.max_picture_pixels:
+            raise UserFacingError(
+                "picture_pixels", width=size[0], height=size[1], limit_mp=self._limits.max_picture_pixels // 10**6
+            )
+        return await self._inputs.keep(data, mime), size
+
+    async def _fetch(self, url: str) -> bytes:
+        limit = self._limits.max_picture_bytes
+        parts: list[bytes] = []
+        total = 0
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S), trust_env=True) as session,
+                session.get(url, allow_redirects=False) as response,
+            ):
+                if response.status != 200:
+                    raise UserFacingError("picture_gone")
+                async for part in response.content.iter_chunked(CHUNK_BYTES):
+                    total += len(part)
+                    if total > limit:
+                        raise UserFacingError("picture_large", limit_mb=limit >> 20)
+                    parts.append(part)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise UserFacingError("picture_gone") from error
+        return b"".join(parts)
+
+
+def _origin(url: str) -> tuple[str, str]:
+    found = urlsplit(url)
+    return found.scheme, found.netloc
+
+
+def _look_at(data: bytes) -> tuple[str, tuple[int, int]] | None:
+    """Type and upright size, from the header; None for what is no picture. The worker decodes it."""
+    from PIL import ExifTags, Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=tuple(_MIMES)) as picture:
+                width, height = picture.size
+                turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+                return _MIMES[str(picture.format)], (height, width) if turned else (width, height)
+    except Exception:  # whatever Pillow makes of foreign bytes: it is no picture then
+        return None

@@ -1,0 +1,95 @@
+"""Parts of a form, within Discord's limits, and reading a sent one.
+
+A form's custom_id is an address like a button's, and its answer is read from the interaction's own data, so a form that
+was open while the bot restarted still arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import discord
+
+from bot.ui.client import Interaction
+
+__all__ = [
+    "NAME_LIMIT", "OPTIONS_LIMIT", "TEXT_LIMIT", "fields_of", "form_of", "select_field", "shown_part", "text_field",
+]  # fmt: skip
+
+TEXT_LIMIT = 4000
+"""A TextInput's own limit."""
+OPTIONS_LIMIT = 25
+NAME_LIMIT = 100
+
+
+def shown_part(text: str) -> str:
+    """The beginning of a text that fits a form; the rest cannot be shown, so it is kept and appended again.
+
+    Counted in UTF-16 units, as clients count, because an emoji has two of them.
+    """
+    if len(text) * 2 <= TEXT_LIMIT:
+        return text
+    return text.encode("utf-16-le")[: TEXT_LIMIT * 2].decode("utf-16-le", "ignore")
+
+
+def form_of(title: str, custom_id: str) -> discord.ui.Modal:
+    form = discord.ui.Modal(title=title[:45], custom_id=custom_id)
+    # Finished from the start, so discord.py does not keep one per press: the answer comes through on_interaction.
+    form.stop()
+    return form
+
+
+def text_field(
+    form: discord.ui.Modal,
+    custom_id: str,
+    label: str,
+    hint: str,
+    default: str,
+    *,
+    paragraph: bool = True,
+    required: bool = False,
+    max_length: int = TEXT_LIMIT,
+) -> None:
+    item: discord.ui.TextInput[discord.ui.Modal] = discord.ui.TextInput(
+        custom_id=custom_id,
+        style=discord.TextStyle.paragraph if paragraph else discord.TextStyle.short,
+        default=shown_part(default)[:max_length] or None,
+        required=required,
+        max_length=max_length,
+    )
+    form.add_item(discord.ui.Label(text=label[:45], description=hint[:100] or None, component=item))
+
+
+def select_field(
+    form: discord.ui.Modal, custom_id: str, label: str, hint: str, options: Sequence[tuple[str, str]], current: str
+) -> None:
+    """`options` are (value, label); a current value that is not among them goes first."""
+    rows = [*options]
+    if all(value != current for value, _ in rows):
+        rows.insert(0, (current, current))
+    select: discord.ui.Select[discord.ui.Modal] = discord.ui.Select(
+        custom_id=custom_id,
+        options=[
+            discord.SelectOption(label=shown[:NAME_LIMIT], value=value[:NAME_LIMIT], default=value == current)
+            for value, shown in rows[:OPTIONS_LIMIT]
+        ],
+    )
+    form.add_item(discord.ui.Label(text=label[:45], description=hint[:100] or None, component=select))
+
+
+def fields_of(interaction: Interaction) -> dict[str, str]:
+    """custom_id → value of every field of a sent form; a select gives its first value, an empty one an empty text."""
+    found: dict[str, str] = {}
+    data = cast("Mapping[str, Any]", interaction.data or {})
+    pending: list[Any] = list(cast("list[Any]", data.get("components", [])))
+    while pending:
+        component = cast("Mapping[str, Any]", pending.pop(0))
+        pending += cast("list[Any]", component.get("components", []))
+        if "component" in component:
+            pending.append(component["component"])
+        if "custom_id" in component:
+            values = cast("list[str]", component.get("values") or [])
+            value = component.get("value")
+            found[str(component["custom_id"])] = str(value) if value is not None else (values[0] if values else "")
+    return found
