@@ -30,12 +30,14 @@ def dpmpp_sde(x: torch.Tensor, sigmas: list[float], run: Run) -> Sampling:
         start, middle, end = _through_logs(sigma, target)
         down, up = ancestral_split(start, middle, eta)
         half = (down / start) * x + (1 - down / start) * denoised
-        half = half + run.brownian(start, middle) * (s_noise * up)
+        if eta:
+            half = half + run.brownian(start, middle) * (s_noise * up)
         second = (yield run.call(half, middle, i, of)).denoised
         # With r = 1/2 the estimate at the middle stands for the whole step.
         down, up = ancestral_split(start, end, eta)
         x = (down / start) * x + (1 - down / start) * second
-        x = x + run.brownian(start, end) * (s_noise * up)
+        if eta:
+            x = x + run.brownian(start, end) * (s_noise * up)
     return x
 
 
