@@ -223,3 +223,8 @@ def test_hidden_and_model_mask_of_a_prepared_picture():
     ready = prepare(picture, mask, wish(blur=0), 64, 64, "Just resize")
     assert (ready.hidden(1.0) == hidden(picture, mask)).all()
     assert ready.model_mask().tolist() == [[1, 1, 1, 1, 0, 0, 0, 0]] * 8
+
+
+def test_an_odd_row_more_grows_downwards_and_to_the_right():
+    assert expand_region((10, 10, 15, 12), 64, 64, 100, 100) == (10, 9, 15, 14)
+    assert expand_region((10, 10, 12, 15), 64, 64, 100, 100) == (9, 10, 14, 15)

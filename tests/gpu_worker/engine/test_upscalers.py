@@ -10,6 +10,7 @@ from upscaler_files import CPU, model_file, rrdb_weights
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
 from gpu_worker.engine.images.geometry import resample
 from gpu_worker.engine.upscale import run
+from gpu_worker.engine.upscale import upscalers as upscalers_module
 from gpu_worker.engine.upscale.tiles import averaged, dense_grid, merged, split_grid
 from gpu_worker.engine.upscale.upscalers import Upscalers
 
@@ -249,3 +250,23 @@ def test_a_network_that_cannot_read_pictures_is_named(upscalers, picture, monkey
         upscalers.enlarge([picture], 112, 80, "repeat2", check=silent, report=silent)
     assert caught.value.kind == "bad_model"
     assert caught.value.detail == {"upscaler": "repeat2", "problem": "unsupported"}
+
+
+def test_a_last_run_does_not_overshoot_by_far(upscalers, picture, monkeypatch):
+    """Four times four times 56 is far beyond six times 56: the second run gets what leads just there."""
+    seen, tile = [], run._tile
+    monkeypatch.setattr(run, "_tile", lambda model, part, device: seen.append(part.shape) or tile(model, part, device))
+    monkeypatch.setattr(upscalers_module, "INTERMEDIATE_MAX_PX", 500)
+    (drawn,) = upscalers.enlarge([picture], 336, 240, "Repeat4", check=silent, report=silent)
+    assert seen == [(40, 56, 3), (60, 84, 3)]
+    assert drawn.shape == (240, 336, 3)
+
+
+def test_the_model_unused_longest_goes_first(upscalers):
+    first, second = upscalers._model("Repeat4"), upscalers._model("repeat2")
+    assert upscalers._model("Repeat4") is first
+    upscalers._model("Random")
+    assert upscalers._model("Repeat4") is first
+    assert upscalers._model("repeat2") is not second
+    upscalers.clear()
+    assert upscalers._model("Repeat4") is not first
