@@ -323,7 +323,7 @@ def tensor_of(name, spec, seed, dtype=torch.float32):
         return torch.tensor(0.9999)
     if not spec.deviation:
         return torch.full(spec.shape, spec.constant, dtype=dtype)
-    dice = torch.Generator().manual_seed((seed << 32) + zlib.crc32(name.encode()))
+    dice = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
     return (torch.randn(spec.shape, generator=dice) * spec.deviation).to(dtype)
 
 
