@@ -113,7 +113,7 @@ def _transport(settings: Settings, on_start_failure: StartFailure) -> PipeTransp
     command = ChildCommand(
         argv=(
             sys.executable, "-m", "gpu_worker",
-            "--data", str(settings.data), "--demo", str(settings.demo_dir), "--device", settings.device,
+            "--data", str(settings.data), "--demo", str(settings.demo_dir), *settings.engine_arguments(),
         ),
         log_file=settings.logs_dir / "worker.log",
         environment={"PYTHONPATH": str(CHECKOUT)},

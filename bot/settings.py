@@ -62,6 +62,20 @@ class Settings(BaseSettings):
     """Password that the playground's page asks for, at least 8 characters; needed with PINCEL_LISTEN."""
     device: Annotated[str, BeforeValidator(_lower), Field(pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")] = "auto"
     """What draws: auto, cpu, cuda, or one card of several such as cuda:1."""
+    memory: Annotated[Literal["auto", "high", "medium", "low"], BeforeValidator(_lower)] = "auto"
+    """How much of a model stays on the card: high (all), medium, low (A1111's medvram and lowvram) or auto."""
+    attention: Annotated[Literal["auto", "sdpa", "xformers", "split"], BeforeValidator(_lower)] = "auto"
+    """How attention is computed: auto, sdpa, xformers (to be installed by hand), or split, which needs least memory."""
+    precision: Annotated[Literal["auto", "fp16", "bf16", "fp32"], BeforeValidator(_lower)] = "auto"
+    """Numbers that models are computed with: auto (fp16 on a card, fp32 on the processor), fp16, bf16 or fp32."""
+    channels_last: Annotated[Literal["auto", "on", "off"], BeforeValidator(_lower)] = "auto"
+    """Order of the numbers in memory that some cards are faster with: auto, on or off."""
+    no_half_vae: bool = False
+    """on or off: always decode pictures in fp32, instead of only where half precision failed."""
+    ram_cache_gb: float | None = Field(default=None, ge=0, le=4096)
+    """Gigabytes of memory for loaded models; empty: a share of what the machine has."""
+    vram_cache_gb: float | None = Field(default=None, ge=0, le=1024)
+    """Gigabytes of the card's memory for loaded models; empty: a share of what the card has."""
     workers: int = Field(default=1, ge=0, le=16)
     """Workers this bot starts on this machine; 0 starts none, and then torch is not installed either."""
     max_side: int = Field(default=1024, ge=SIZE_MIN_PX, le=SIZE_MAX_PX, multiple_of=8)
@@ -107,6 +121,20 @@ class Settings(BaseSettings):
     @property
     def logs_dir(self) -> Path:
         return self.data / "logs"
+
+    def engine_arguments(self) -> tuple[str, ...]:
+        """How this bot's workers run the engine, as options of `python -m gpu_worker`."""
+        given = {
+            "--device": self.device,
+            "--memory": self.memory,
+            "--attention": self.attention,
+            "--precision": self.precision,
+            "--channels-last": self.channels_last,
+            "--ram-cache-gb": self.ram_cache_gb,
+            "--vram-cache-gb": self.vram_cache_gb,
+        }
+        words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+        return (*words, *(["--no-half-vae"] if self.no_half_vae else []))
 
     @property
     def demo_dir(self) -> Path:

@@ -10,11 +10,13 @@ import os
 import sys
 from pathlib import Path
 
+from gpu_worker.engine_arguments import add_engine_arguments, engine_options
+
 __all__ = ["main"]
 
 
 def _claim_stdout() -> int:
-    """Keeps the frame pipe to ourselves: whatever a library prints goes to stderr. Before any other import."""
+    """Keeps the frame pipe to ourselves: whatever a library prints goes to stderr. Before any heavy import."""
     sys.stdout.flush()
     frames = os.dup(1)
     os.dup2(2, 1)
@@ -26,17 +28,17 @@ def main() -> int:
     parser.add_argument("--name", default="w1", help="this worker's name in the bot's list")
     parser.add_argument("--data", type=Path, required=True, help="the operator's data folder")
     parser.add_argument("--demo", type=Path, required=True, help="the shipped demo model's folder")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--check", action="store_true", help="load the default model, say what was found, and end")
+    add_engine_arguments(parser, os.environ)
     arguments = parser.parse_args()
     frames = _claim_stdout()
 
     from gpu_worker.embedded import run_check, run_embedded
 
-    device = None if arguments.device == "auto" else arguments.device
+    options = engine_options(arguments)
     if arguments.check:
-        return run_check(arguments.data, arguments.demo, device)
-    return run_embedded(arguments.name, arguments.data, arguments.demo, device, frames)
+        return run_check(arguments.data, arguments.demo, options)
+    return run_embedded(arguments.name, arguments.data, arguments.demo, options, frames)
 
 
 if __name__ == "__main__":

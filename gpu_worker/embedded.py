@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from gpu_worker.engine.options import EngineOptions
 from gpu_worker.server import HANG_GRACE_S, ORPHAN_GRACE_S, Drawer, Server
 from gpu_worker.transport import RETRY_S, PipeWorkerTransport
 
@@ -37,14 +38,14 @@ def _set_up_logging() -> None:
     )
 
 
-def run_embedded(name: str, data_dir: Path, demo_dir: Path, device: str | None, frames_fd: int) -> int:
+def run_embedded(name: str, data_dir: Path, demo_dir: Path, options: EngineOptions, frames_fd: int) -> int:
     _set_up_logging()
 
     def start_engine() -> Served:
         from gpu_worker.engine.engine import DrawingCancelled, Engine, EngineError
 
         return Served(
-            Engine(models_dir=data_dir / "models", demo_dir=demo_dir, device=device), DrawingCancelled, EngineError
+            Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options), DrawingCancelled, EngineError
         )
 
     return serve(name, data_dir / "outbox", start_engine, frames_fd)
@@ -98,12 +99,12 @@ def serve(
     return 0
 
 
-def run_check(data_dir: Path, demo_dir: Path, device: str | None) -> int:
+def run_check(data_dir: Path, demo_dir: Path, options: EngineOptions) -> int:
     _set_up_logging()
     try:
         from gpu_worker.engine.engine import Engine
 
-        engine = Engine(models_dir=data_dir / "models", demo_dir=demo_dir, device=device)
+        engine = Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options)
         names = [fact.name for fact in engine.facts() if fact.kind == "checkpoint" and not fact.problem]
     except Exception as error:
         print(f"The engine cannot start: {error}", file=sys.stderr)  # noqa: T201

@@ -114,7 +114,7 @@ def check_worker(say: Texts, settings: Settings) -> Check:
     if settings.workers == 0:
         return finding(say, "worker", State.OK, "unneeded")
     command = [sys.executable, "-m", "gpu_worker", "--check", "--data", str(settings.data)]
-    asked = _run([*command, "--demo", str(settings.demo_dir), "--device", settings.device], _TORCH_LIMIT_S)
+    asked = _run([*command, "--demo", str(settings.demo_dir), *settings.engine_arguments()], _TORCH_LIMIT_S)
     if asked is None:
         return finding(say, "worker", State.FAIL, "slow", seconds=_TORCH_LIMIT_S)
     last = next((line.strip() for line in reversed(asked.stderr.splitlines()) if line.strip()), "")

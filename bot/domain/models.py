@@ -29,6 +29,8 @@ LATENT_UPSCALERS = (
 UPSCALERS = (NONE, "Lanczos", "Nearest", *LATENT_UPSCALERS)
 """Those that need no file."""
 FACE_MODELS = ("CodeFormer", "GFPGAN")
+"""A file's name begins with that of its model; both need one that finds the faces, too."""
+_FACE_FINDER = "detection_resnet50"
 _SUFFIX = re.compile(r"(?:\.vae)?\.(?:safetensors|ckpt|pt|pth|bin)$", re.IGNORECASE)
 _HASH = re.compile(r"\s*\[[0-9a-f]{6,64}\]$", re.IGNORECASE)
 _LATENT_SPACES = (frozenset({"sd1", "sd2"}), frozenset({"sdxl", "sdxl_refiner"}))
@@ -129,7 +131,9 @@ def choose_face_model(wanted: str, facts: Sequence[ModelFact]) -> str | None:
     """
     if wanted.casefold() in ("off", "none"):
         return None
-    there = [model for model in FACE_MODELS if any(model.casefold() in n.casefold() for n in names_of("face", facts))]
+    files = [name.casefold() for name in names_of("face", facts)]
+    finds_faces = any(name.startswith(_FACE_FINDER) for name in files)
+    there = [model for model in FACE_MODELS if finds_faces and any(n.startswith(model.casefold()) for n in files)]
     if wanted.casefold() == "on":
         if not there:
             raise UserFacingError("face_none")
