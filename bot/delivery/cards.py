@@ -35,6 +35,9 @@ SOON_S = 3
 """What is nearer than this is no promise worth reading; it would soon say "a second ago"."""
 PREVIEW_NAME = "preview.webp"
 
+_ABOUT = ("lora", "vae", "upscaler", "face", "embedding", "sampler")
+"""What a failure may be about, apart from the checkpoint."""
+
 GREY, BLUE, GREEN, RED = 0x80848E, 0x5865F2, 0x23A55A, 0xDA373C
 
 
@@ -160,13 +163,20 @@ def failed_card(job: Job) -> discord.ui.LayoutView:
 
 
 def failure_sentence(job: Job, texts: Texts) -> str:
-    """The most exact sentence there is: by kind and reason, by kind and what it is about, by kind."""
+    """The most exact sentence there is: by kind and reason, by kind, what it is about and its problem, by kind and
+    what it is about, by kind."""
     kind = job.failure_kind or "other"
     detail = {key: spoken(str(value)) for key, value in job.failure_detail.items()}
-    keys = [f"failure.{kind}_{job.failure_detail.get('reason', '')}", f"failure.{kind}"]
-    if "lora" in job.failure_detail:
-        keys.insert(1, f"failure.{kind}_lora")
-    values = {**detail, "model": spoken(job.model)}
+    about = [what for what in _ABOUT if what in detail]
+    problem = job.failure_detail.get("problem", "")
+    keys = [
+        f"failure.{kind}_{job.failure_detail.get('reason', '')}",
+        *(f"failure.{kind}_{what}_{problem}" for what in (*about, "model")),
+        *(f"failure.{kind}_{what}" for what in about),
+        f"failure.{kind}",
+    ]
+    # A refiner, or the checkpoint of a second pass, is named apart from the job's own.
+    values = {**detail, "model": detail.get("checkpoint") or spoken(job.model)}
     for key in keys:
         # A worker of another version may name a reason without the values that our sentence for it shows.
         with contextlib.suppress(KeyError):

@@ -18,10 +18,11 @@ def check_models(say: Texts, settings: Settings) -> list[Check]:
     usable = [fact.name for fact in facts if fact.kind == "checkpoint" and fact.problem is None]
     own = [name for name in usable if name != DEMO_NAME]
     loras = sum(fact.kind == "lora" and fact.problem is None for fact in facts)
+    others = sum(fact.kind not in ("checkpoint", "lora") and fact.problem is None for fact in facts)
     folder = settings.models_dir / "checkpoints"
     if own:
         names = ", ".join(own[:_NAMES_SHOWN]) + (", …" if len(own) > _NAMES_SHOWN else "")
-        first = finding(say, "models", State.OK, "good", names=names, count=len(own), loras=loras)
+        first = finding(say, "models", State.OK, "good", names=names, count=len(own), loras=loras, others=others)
     elif usable:
         first = finding(say, "models", State.OK, "demo", folder=folder)
     else:

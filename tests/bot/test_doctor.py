@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import json
 import os
+import pickle
 import socket
 import sqlite3
 import string
@@ -247,6 +248,10 @@ def test_running_bot_is_noticed(database):
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
+UNSAFE = pickle.dumps(os.system, protocol=2)
+"""What a checkpoint must never ask for."""
+
+
 def test_demo_alone_points_to_the_folder(settings):
     made = settings()
     (check,) = check_models(EN, made)
@@ -257,7 +262,7 @@ def test_demo_alone_points_to_the_folder(settings):
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        ("dreams.ckpt", b"\x80\x02}q\x00.", ("pickle", ".safetensors")),
+        ("dreams.ckpt", UNSAFE, ("run code", ".safetensors")),
         ("half.safetensors", b"\xff" * 40, ("damaged", "again")),
         ("other.safetensors", (2).to_bytes(8, "little") + b"{}", ("no model", "folder")),
     ],

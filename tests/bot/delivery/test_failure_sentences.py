@@ -22,6 +22,27 @@ FAILURES = {
     "bad_input/misfit": ({"lora": "ink", "reason": "lora_misfit"}, "not made for this checkpoint"),
     "bad_input/kind": ({"network": "hypernet:x", "reason": "network_kind"}, "<lora:…>"),
     "bad_input/new": ({"reason": "something a newer worker knows"}, "Edit it"),
+    "bad_input/gone": ({"reason": "source_gone"}, "not kept"),
+    "bad_input/source": ({"reason": "source_picture"}, "cannot be read"),
+    "bad_input/depth": ({"reason": "source_depth"}, "too many times"),
+    "bad_input/small": ({"reason": "size_small", "width": 64, "height": 64}, "smaller than it began"),
+    "bad_input/latent": ({"upscaler": "Latent", "reason": "latent_source"}, "for example Lanczos"),
+    "bad_input/sigmas": ({"reason": "sigmas"}, "sigma min"),
+    "bad_input/sampler": ({"sampler": "Oil", "schedule": "Karras"}, "sampler “Oil”"),
+    "bad_input/upscaler": ({"upscaler": "Oil"}, "upscaler “Oil”"),
+    "missing_model/vae": ({"vae": "soft"}, "VAE “soft”"),
+    "missing_model/upscaler": ({"upscaler": "4x"}, "upscaler “4x”"),
+    "missing_model/face": ({"face": "GFPGANv1.4.pth"}, "GFPGANv1.4.pth"),
+    "bad_model/vae": ({"vae": "soft", "problem": "corrupt"}, "VAE “soft”"),
+    "bad_model/upscaler": ({"upscaler": "4x", "problem": "corrupt"}, "upscaler “4x”"),
+    "bad_model/face": ({"face": "x", "problem": "corrupt"}, "restoring faces"),
+    "bad_model/extra": ({"face": "CodeFormer", "problem": "needs_extra", "extra": "codeformer"}, "choose GFPGAN"),
+    "bad_model/embedding": ({"embedding": "neg", "problem": "corrupt"}, "embedding “neg”"),
+    "bad_model/unsafe": ({"checkpoint": "dreamy", "problem": "unsafe"}, "run code"),
+    "bad_model/no_vae": ({"checkpoint": "dreamy", "problem": "no_vae"}, "no VAE of its own"),
+    "bad_model/no_text": ({"checkpoint": "dreamy", "problem": "no_text_encoder"}, "text encoder"),
+    "other/device": ({"reason": "no_such_device", "device": "cuda:9"}, "cuda:9"),
+    "other/xformers": ({"reason": "no_xformers"}, "xformers"),
     "other/nan": ({"reason": "not_finite"}, "lower CFG"),
     "of a newer worker": ({}, "try again"),
 }
@@ -53,3 +74,7 @@ def test_every_failure_reads_in_every_language(language: str) -> None:
 def test_a_name_cannot_ping() -> None:
     job = failed("missing_model", {"lora": "@everyone <@1>"})
     assert "@everyone" not in failure_sentence(job, texts_for("en-US"))
+
+
+def test_a_refiner_is_named_and_not_the_checkpoint_that_it_refines() -> None:
+    assert "“finer”" in failure_sentence(failed("missing_model", {"checkpoint": "finer"}), texts_for("en-US"))
