@@ -52,7 +52,7 @@ def _on(weight: Tensor, *tensors: Tensor) -> list[Tensor]:
 
 
 def _rows(tensor: Tensor) -> Tensor:
-    return tensor.flatten(1)
+    return tensor if tensor.dim() == 2 else tensor.flatten(1)
 
 
 @dataclass(frozen=True, eq=False)

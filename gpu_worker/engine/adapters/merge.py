@@ -29,6 +29,8 @@ LATENT_CHANNELS = 4
 @dataclass(frozen=True, eq=False)
 class _Term:
     part: NetworkPart
+    share: Shape
+    """What of the weight it is made for."""
     factor: float
     ranks: int | None
     stamp: tuple[str, int, int]
@@ -88,9 +90,9 @@ class NetworkMerger:
                 changed = {m: o for m, o in orders.items() if m not in self._merged or self._merged[m].key != o.key}
                 # Elsewhere parts come and go, and originals on the card would take the room that was made.
                 stays = self._checkpoint.device.memory not in ("medium", "low")
-                keep = stays and roomy([order.target.module.weight for order in changed.values()])
+                room = stays and roomy([order.target.module.weight for order in changed.values()])
                 for module, order in changed.items():
-                    self._merge(module, order, keep)
+                    self._merge(module, order, keep=room or not order.target.module.weight.is_cuda)
         except BaseException:
             self.restore()
             raise
@@ -112,12 +114,13 @@ class NetworkMerger:
                 if target is None:
                     continue
                 weight = target.module.weight
-                if weight is None or _read_shape(part, tuple(weight.shape)) is None:
+                share = None if weight is None else _share(part, tuple(weight.shape))
+                if share is None:
                     raise self._misfit(network, f"{part.key} on {None if weight is None else tuple(weight.shape)}")
                 found += 1
                 if factor := network.ref.te if target.text else network.ref.unet:
                     order = orders.setdefault(id(target.module), _Order(target))
-                    order.terms.append(_Term(part, factor, network.ref.rank, network.stamp))
+                    order.terms.append(_Term(part, share, factor, network.ref.rank, network.stamp))
             if network.parts and not found:
                 raise self._misfit(network, "no module in common")
         return orders
@@ -169,7 +172,7 @@ def merged_networks(checkpoint: Checkpoint, networks: Sequence[AppliedNetwork]) 
         merger.restore()
 
 
-def _read_shape(part: NetworkPart, shape: Shape) -> Shape | None:
+def _share(part: NetworkPart, shape: Shape) -> Shape | None:
     """The share of a weight of this shape that the part is made for: all, or the latent's channels of an inpainting
     checkpoint's first layer (behaviours §5.5). None where it does not fit."""
     if part.fits(shape):
@@ -179,8 +182,7 @@ def _read_shape(part: NetworkPart, shape: Shape) -> Shape | None:
 
 
 def _merge_weight(total: torch.Tensor, term: _Term) -> None:
-    shape = _read_shape(term.part, tuple(total.shape))
-    if shape is None or shape == tuple(total.shape):
+    if term.share == tuple(total.shape):
         term.part.merge_into(total, term.factor, term.ranks)
         return
     share = total[:, :LATENT_CHANNELS].contiguous()

@@ -28,7 +28,8 @@ class Slot:
         """The original values in contiguous float32 on `device`, to be changed freely and handed to `finish`; zeros
         where there is no parameter yet.
 
-        `keep` leaves the original where it is and lets the merged one have memory of its own.
+        `keep` leaves the original where it is and lets the merged one have memory of its own; else the original waits
+        in main memory, and the merged one takes its place.
         """
         parameter = getattr(self._module, self._name)
         if parameter is None or self._made:
@@ -36,7 +37,7 @@ class Slot:
         data: Tensor = parameter.data
         source = data if self._original is None else self._original
         if self._original is None:
-            self._original = data if keep or data.device.type == "cpu" else data.to("cpu", copy=True)
+            self._original = data if keep else data.to("cpu", copy=True)
         elif _reusable(data, source, device):
             return data.copy_(source)  # memory of the last merge
         return source.to(device).to(torch.float32, copy=True, memory_format=torch.contiguous_format)
@@ -84,7 +85,7 @@ def roomy(weights: Sequence[Tensor]) -> bool:
 
 
 def _reusable(data: Tensor, original: Tensor, device: torch.device) -> bool:
-    plain = data.dtype == torch.float32 and data.is_contiguous() and data.device == device
+    plain = data.dtype == torch.float32 and data.is_contiguous() and data.device.type == device.type
     return plain and _apart(data, original)
 
 

@@ -1,5 +1,6 @@
 """Merging leaves no trace, switches without rest, and touches nothing for a file that does not fit."""
 
+import dataclasses
 import pickle
 
 import network_checkpoints
@@ -11,6 +12,8 @@ from safetensors.torch import save_file
 from gpu_worker.engine.adapters.merge import NetworkMerger, merged_networks
 from gpu_worker.engine.adapters.network_file import read_network
 from gpu_worker.engine.adapters.network_part import NetworkPart
+from gpu_worker.engine.adapters.slots import Slot
+from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
 
 TEXT = "lora_te_text_model_" + MLP.replace(".", "_")
@@ -166,6 +169,48 @@ def test_weights_that_moved_meanwhile_come_back_where_they_are(nets):
     merger.apply([network(nets["two"])])
     merger.restore()
     assert torch.equal(layer.weight, start)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_slot_with_and_without_room_for_both(dtype, keep):
+    layer = torch.nn.Linear(5, 3).to(dtype)
+    start, place, parameter = layer.weight.data.clone(), layer.weight.data_ptr(), layer.weight
+    slot = Slot(layer, "weight")
+    with torch.no_grad():
+        for factor in (2.0, 3.0):
+            total = slot.begin(torch.device("cpu"), keep)
+            assert torch.equal(total, start.float())
+            slot.finish(total.mul_(factor))
+            torch.testing.assert_close(layer.weight.data, start * factor)
+            assert (layer.weight.data_ptr() == place) != keep
+        slot.restore()
+    assert layer.weight is parameter
+    assert torch.equal(layer.weight, start)
+    assert not keep or layer.weight.data_ptr() == place
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("room", [True, False])
+@pytest.mark.parametrize("meanwhile", ["cuda", "cpu"])
+def test_on_a_card_with_and_without_room_for_both(nets, monkeypatch, room, meanwhile):
+    from gpu_worker.engine.adapters import merge
+
+    monkeypatch.setattr(merge, "roomy", lambda _: room)
+    checkpoint = dataclasses.replace(
+        network_checkpoints.small("sd1", dtype=torch.float16), device=Device(torch.device("cuda"), torch.float16)
+    )
+    modules = (checkpoint.unet, checkpoint.text_encoders[0].model)
+    for module in modules:
+        module.to("cuda")
+    before = values(checkpoint)
+    merger = merged(checkpoint, network(nets["one"]))
+    for module in modules:
+        module.to(meanwhile)
+    merger.apply([network(nets["two"])])
+    assert not equal(before, [value.cuda() for value in values(checkpoint)])
+    merger.restore()
+    assert equal(before, [value.cuda() for value in values(checkpoint)])
 
 
 def test_channels_last_stays(tmp_path):
