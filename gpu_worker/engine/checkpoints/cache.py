@@ -39,10 +39,6 @@ class _Item:
     residents: tuple[Resident, ...]
     borrowed: int = 0
 
-    @property
-    def size_bytes(self) -> int:
-        return sum(resident.size_bytes for resident in self.residents)
-
 
 @dataclass
 class _Shelf:
@@ -116,6 +112,8 @@ class ModelCache:
         if stamp not in items:
             for other in [s for s in items if s[:2] == stamp[:2] and not items[s].borrowed]:
                 self._drop(other)  # the file as it was before
+            if not self._device.is_cuda:
+                self._trim(stamp[2])  # about what it will need: the size of its file
             try:
                 item = load()
             except (RuntimeError, MemoryError) as error:
@@ -125,9 +123,9 @@ class ModelCache:
             if item is None:
                 self.clear()
                 item = load()
-            self._trim(item.size_bytes)
             items[stamp] = item
             self._settle(item)
+            self._trim(0, keep=item)
         items.move_to_end(stamp)
         items[stamp].borrowed += 1
         return items[stamp]
@@ -181,7 +179,8 @@ class ModelCache:
         item = _Item(payload, residents)
         for resident in residents:
             resident.borrowed = lambda: item.borrowed > 0
-            resident.leave = lambda resident: self._trim(resident.size_bytes, keep=item)
+            if self._device.is_cuda:
+                resident.leave = lambda resident: self._trim(resident.size_bytes, keep=item)
         return item
 
     def _words(self, detail: dict[str, str]) -> Any:

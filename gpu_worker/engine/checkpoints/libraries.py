@@ -24,6 +24,9 @@ class Libraries:
     convert_unet: Any
     convert_vae: Any
     empty_weights: Any
+    """A context in which networks are built without memory for their weights."""
+    no_init: Any
+    """A context in which they are built without filling them with random numbers."""
 
 
 @functools.cache
@@ -37,6 +40,7 @@ def libraries() -> Libraries:
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
         from diffusers.utils import logging as diffusers_logging
         from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+        from transformers.initialization import no_init_weights
         from transformers.utils import logging as transformers_logging
 
     diffusers_logging.set_verbosity_error()
@@ -53,4 +57,5 @@ def libraries() -> Libraries:
         convert_ldm_unet_checkpoint,
         convert_ldm_vae_checkpoint,
         init_empty_weights,
+        no_init_weights,
     )

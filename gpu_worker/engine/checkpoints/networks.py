@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from gpu_worker.engine.device import Device
 from gpu_worker.engine.sampling.sigmas import SigmaTable
 
 __all__ = ["CONCAT", "Networks", "filled", "finished", "owned"]
+
+THREADS = 4
 
 CONCAT: dict[int, Concat] = {4: "none", 9: "inpaint", 8: "pix2pix"}
 """By the channels that the UNet reads; behaviours §10."""
@@ -35,7 +38,8 @@ class Networks:
 def filled(build: Callable[[], Any], weights: dict[str, torch.Tensor]) -> Any:
     """The network that `build` makes, with `weights` themselves in it. Raises ValueError where one is missing or has no
     place, RuntimeError where one has another shape."""
-    with libraries().empty_weights():
+    lib = libraries()
+    with lib.no_init(), lib.empty_weights():
         network = build()
     missing, unexpected = network.load_state_dict(weights, strict=False, assign=True)
     if missing or unexpected:
@@ -48,11 +52,14 @@ def owned(weights: dict[str, torch.Tensor], dtype: torch.dtype, device: Device) 
     happens to the file later reaches them; what a card gets is copied there anyway."""
 
     def own(tensor: torch.Tensor) -> torch.Tensor:
+        # The caller's modes are its thread's own: nothing here is made for inference alone, or traced.
         if tensor.is_floating_point() and tensor.dtype != dtype:
             return tensor.to(dtype)
         return tensor if device.is_cuda else tensor.clone()
 
-    return {name: own(tensor) for name, tensor in weights.items()}
+    # Threads wait for the disk and for fresh memory side by side; torch's own, one tensor at a time, gain nothing here.
+    with ThreadPoolExecutor(THREADS) as pool:
+        return dict(zip(weights, pool.map(own, weights.values()), strict=True))
 
 
 def finished(unet: Any, device: Device) -> Any:

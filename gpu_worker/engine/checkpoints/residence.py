@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,13 +23,23 @@ __all__ = ["Card", "Mover", "Resident", "move_network"]
 
 Mover = Callable[[nn.Module, torch.device], None]
 RAM = torch.device("cpu")
+THREADS = 4
 
 _UNITS = frozenset({"ResnetBlock2D", "BasicTransformerBlock", "Downsample2D", "Upsample2D"})
 """What visits the card alone in mode `low`; everything else of a UNet is small and stays."""
 
 
 def move_network(network: nn.Module, to: torch.device) -> None:
-    network.to(to)
+    """Parameters and buffers stay the same objects. Several copies to a card are under way at once, because each waits
+    for its pages of the file."""
+    tensors = [*network.parameters(), *network.buffers()]
+    if to.type == "cpu":
+        moved = [tensor.data.to(to) for tensor in tensors]
+    else:
+        with ThreadPoolExecutor(THREADS) as pool:
+            moved = list(pool.map(lambda tensor: tensor.data.to(to), tensors))
+    for tensor, data in zip(tensors, moved, strict=True):
+        tensor.data = data
 
 
 @dataclass(eq=False)
