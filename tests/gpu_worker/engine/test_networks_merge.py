@@ -191,6 +191,7 @@ def test_a_slot_with_and_without_room_for_both(dtype, keep):
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("room", [True, False])
 @pytest.mark.parametrize("meanwhile", ["cuda", "cpu"])
 def test_on_a_card_with_and_without_room_for_both(nets, monkeypatch, room, meanwhile):
