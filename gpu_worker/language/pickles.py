@@ -337,8 +337,13 @@ class _Machine:
             _pairs(stack[-1], items)
         # ADDITEMS: nobody reads what is in a set
 
-    def _storage(self, address: Any) -> Storage:
-        """('storage', class, key, location, elements, …); torch's only kind of persistent id."""
+    def _storage(self, address: Any) -> Storage | Inert:
+        """('storage', class, key, location, elements, …), or of older files ('module', class, its source file, its
+        source), which stands for the class; torch has no other persistent ids."""
+        if isinstance(address, tuple) and len(cast("tuple[Any, ...]", address)) == 4 and address[0] == "module":
+            if not isinstance(address[1], Inert):
+                raise HeaderError("unsafe")
+            return address[1]
         if not isinstance(address, tuple) or len(cast("tuple[Any, ...]", address)) < 5:
             raise HeaderError("unsafe")
         word, kind, key, _, numel, *_ = cast("tuple[Any, ...]", address)
