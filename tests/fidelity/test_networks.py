@@ -61,6 +61,7 @@ def test_text_models_are_known_by_openclips_names_too(module):
         ("lora_unet_mid_block_attentions_0_proj_in", "unet", "mid_block_attentions_0_proj_in"),
         ("lora_unet_input_blocks_4_1_proj_in", "unet", "input_blocks_4_1_proj_in"),
         ("diffusion_model.input_blocks.4.1.proj_in", "unet", "input_blocks_4_1_proj_in"),
+        ("oft_unet_input_blocks_4_1_proj_in", "unet", "input_blocks_4_1_proj_in"),
         ("unet.mid_block.attentions.0.proj_in", "unet", "mid_block_attentions_0_proj_in"),
         ("unet.a.attn1.processor.to_q", "unet", "a_attn1_to_q"),
         ("base_model.model.unet.conv_in", "unet", "conv_in"),

@@ -24,8 +24,8 @@ _RESNET = {
 }  # fmt: skip
 _OPEN_CLIP = (("mlp_fc1", "mlp_c_fc"), ("mlp_fc2", "mlp_c_proj"), ("self_attn", "attn"))
 _PREFIXES: tuple[tuple[str, Network], ...] = (
-    ("lora_unet_", "unet"), ("lycoris_unet_", "unet"), ("unet_", "unet"), ("diffusion_model_", "unet"),
-    ("model_diffusion_model_", "unet"),
+    ("lora_unet_", "unet"), ("lycoris_unet_", "unet"), ("oft_unet_", "unet"), ("unet_", "unet"),
+    ("diffusion_model_", "unet"), ("model_diffusion_model_", "unet"),
     ("lora_te1_", "first"), ("lora_te2_", "second"), ("lora_te_", "only"),
     ("lycoris_te1_", "first"), ("lycoris_te2_", "second"), ("lycoris_te_", "only"),
     ("text_encoder_2_", "second"), ("text_encoder_", "first"),
