@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import save_file
 
+from gpu_worker.engine.adapters import embedding_picture
 from gpu_worker.engine.adapters.embedding_file import ANY, read_bundled, read_embedding
 from gpu_worker.engine.errors import EngineError
 
@@ -210,6 +211,12 @@ def test_a_pngs_text_may_be_anything(tmp_path, text):
 
 def test_pixels_may_inflate_to_anything(tmp_path):
     with_hidden(b"[" * 5_000_000).save(tmp_path / "card.png")
+    assert problem(tmp_path / "card.png") == "corrupt"
+
+
+def test_pixels_inflate_to_so_much_and_no_more(tmp_path, monkeypatch):
+    with_hidden(json_of()).save(tmp_path / "card.png")
+    monkeypatch.setattr(embedding_picture, "LIMIT_JSON_BYTES", 50)
     assert problem(tmp_path / "card.png") == "corrupt"
 
 
