@@ -19,6 +19,8 @@ from gpu_worker.engine.options import EngineOptions
 from gpu_worker.language.models import ModelFile
 from gpu_worker.protocol.messages import ModelFact
 
+pytestmark = pytest.mark.slow
+
 GIB = 1 << 30
 CARD = "cpu:0"
 """A card that can be told from the machine's memory ("cpu") and is the same all the same."""
