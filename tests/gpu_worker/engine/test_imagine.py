@@ -119,10 +119,11 @@ def spec_of(*arguments, recorded=None):
 def test_every_option_reaches_the_spec():
     spec = spec_of(
         "a cat", "--checkpoint", "m.safetensors", "--vae", "soft", "--steps", 9, "--cfg", 5.5, "--sampler",
-        "Euler a Karras", "--clip-skip", 2, "--count", 3, "--batch-size", 1, "--tiling", "--restore-faces", "--face-weight", 0.3,
-        "--refiner", "r@0.7", "--seed", 5, "--variation-seed", 6, "--variation-strength", 0.2, "--seed-resize",
-        "384x512", "--rng", "cpu", "--ensd", 31337, "--hires", "640x768", "--hires-steps", 4, "--hires-upscaler", "Latent",
-        "--denoise", 0.7, "--hires-prompt", "a dog", "--emphasis", "No norm", "--ngms", 1, "--eta", 0.5, "--zero-snr",
+        "Euler a Karras", "--clip-skip", 2, "--count", 3, "--batch-size", 1, "--tiling", "--restore-faces",
+        "--face-weight", 0.3, "--refiner", "r@0.7", "--seed", 5, "--variation-seed", 6, "--variation-strength", 0.2,
+        "--seed-resize", "384x512", "--rng", "cpu", "--ensd", 31337, "--hires", "640x768", "--hires-steps", 4,
+        "--hires-upscaler", "Latent", "--denoise", 0.7, "--hires-prompt", "a dog", "--emphasis", "No norm", "--ngms",
+        1, "--eta", 0.5, "--zero-snr",
     )  # fmt: skip
     assert (spec.checkpoint, spec.vae, spec.steps, spec.cfg_scale, spec.clip_skip) == ("m", "soft", 9, 5.5, 2)
     assert (spec.sampler, spec.schedule, spec.count, spec.batch_size, spec.tiling) == ("Euler a", "Karras", 3, 1, True)
