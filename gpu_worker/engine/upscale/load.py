@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import warnings
 from collections import OrderedDict
@@ -14,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 
+from gpu_worker.engine.checkpoints.pickles import load_pickle
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.memory import is_out_of_memory
+from gpu_worker.language.headers import HeaderError
 from gpu_worker.language.models import ModelFile
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def bad_model(path: Path, why: object, what: str, name: str, problem: str) -> En
 
 
 def read_weights(path: Path, what: str, name: str) -> dict[str, Any]:
-    """Tensors by key, on the CPU. Pickles are read by torch's allow-listed unpickler alone.
+    """What the file holds, most often tensors by key, on the CPU. Pickles are read without running them.
 
     Raises EngineError `bad_model`, its detail naming `name` under the key `what`.
     """
@@ -85,9 +86,9 @@ def read_weights(path: Path, what: str, name: str) -> dict[str, Any]:
 
             weights = load_file(path)
         else:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise bad_model(path, repr(error), what, name, "pickled") from error
+            weights = load_pickle(path)
+    except HeaderError as error:
+        raise bad_model(path, repr(error), what, name, error.problem) from error
     except Exception as error:  # the readers raise whatever a damaged file leads them to
         if isinstance(error, MemoryError):
             raise

@@ -215,7 +215,7 @@ def test_bad_files_are_refused(tmp_path, picture, make, monkeypatch):
         upscalers.enlarge([picture], 224, 160, "bad", check=silent, report=silent)
     assert caught.value.kind == "bad_model"
     assert caught.value.detail["upscaler"] == "bad"
-    assert caught.value.detail["problem"] in {"corrupt", "pickled", "unknown_layout"}
+    assert caught.value.detail["problem"] in {"corrupt", "unsafe", "unknown_layout"}
     assert not (tmp_path / "pwned").exists()
 
 
