@@ -204,7 +204,7 @@ def test_ddim_with_full_eta_is_euler_a():
 )
 def test_with_fresh_noise_the_pictures_spread_as_the_data_does(sampler):
     got, _ = run(SamplingPlan(sampler, "Karras", TABLE).from_noise(60, noise(1, shape=(4, 32, 32))), gaussian)
-    assert got.std().item() == pytest.approx(0.5, rel=0.06)
+    assert got.std().item() == pytest.approx(0.5, rel=0.08)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
