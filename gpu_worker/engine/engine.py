@@ -175,8 +175,9 @@ class Engine:
             check=watch.check,
             report=lambda step, of: watch.report("upscaling", step, of),
         )
-        text = upscale_infotext(spec, read_infotext(data))
-        return Drawn(png_bytes(picture, text), picture.shape[1], picture.shape[0], 0, None, text)
+        done, source_text = upscale_infotext(spec), read_infotext(data) or ""
+        png = png_bytes(picture, source_text, extras=done)
+        return Drawn(png, picture.shape[1], picture.shape[0], 0, None, source_text or done)
 
     def _enlarge(self, call: UpscaleCall, watch: Watch) -> list[Picture]:
         return self._upscalers.enlarge(

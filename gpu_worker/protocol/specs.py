@@ -22,6 +22,7 @@ OUTPUT_MAX_PX = 4096
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Steps = Annotated[int, Field(ge=1, le=150)]
+NoiseSide = Annotated[int, Field(ge=8, le=SIZE_MAX_PX)]
 CfgScale = Annotated[float, Field(ge=1, le=30)]
 
 
@@ -127,7 +128,7 @@ class Drawing(Wire):
     """How many are drawn at once; 0 takes all. It changes memory and time, never a picture."""
     variations: tuple[Variation, ...] = Field(default=(), max_length=16)
     """A path of slerps from the seed's noise; one entry is A1111's variation seed, more vary a variation."""
-    seed_resize: tuple[int, int] | None = None
+    seed_resize: tuple[NoiseSide, NoiseSide] | None = None
     """Width and height in pixels whose noise is laid into the middle of this size's (behaviours §6)."""
     noise_source: Literal["GPU", "CPU", "NV"] = "GPU"
     """Where A1111 would draw its noise; GPU and NV are Philox here, on every device."""

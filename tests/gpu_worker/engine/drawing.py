@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from gpu_worker.protocol.messages import PreviewWish
-from gpu_worker.protocol.specs import ImageRef, Txt2Img
+from gpu_worker.protocol.specs import ImageRef, Img2Img, Txt2Img
 
 
 class Recorder:
@@ -72,3 +72,15 @@ def centre_colour(drawn):
 def borrowed(engine, name="pincel-demo"):
     """The loaded checkpoint itself, as long as the block lasts."""
     return engine.builder.cache.borrow(engine.builder.finder.find("checkpoint", name))
+
+
+def drawn_over(engine, source, mask=None, *, mask_options=None, hooks=None, **changes):
+    """img2img of a drawn picture, with a mask of uint8 [h, w]."""
+    pictures = {"picture": source.png}
+    values = spec().model_dump(exclude={"kind", "hires"}) | {"image": ref_to(source.png)} | changes
+    if mask is not None:
+        target = io.BytesIO()
+        Image.fromarray(mask).save(target, "PNG")
+        pictures["mask"] = target.getvalue()
+        values["mask"] = {"image": ref_to(pictures["mask"], "mask"), **(mask_options or {})}
+    return engine.draw(Img2Img.model_validate(values), hooks or Recorder(pictures=pictures))
