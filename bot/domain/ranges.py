@@ -13,11 +13,13 @@ from bot.domain.limits import Limits
 from bot.domain.parameters import Parameters
 from bot.domain.wishes import WISHES
 from bot.errors import UserFacingError
-from gpu_worker.protocol.specs import Drawing, FaceRestore, Hires, Img2Img, Mask, Refiner, Variation
+from gpu_worker.protocol.specs import SIZE_MAX_PX, Drawing, FaceRestore, Hires, Img2Img, Mask, Refiner, Variation
 
 __all__ = ["check_ranges", "numbers", "within"]
 
 N = TypeVar("N", int, float)
+SEED_SIDE_MIN_PX = 8
+"""One latent pixel."""
 
 _PLACES: Mapping[str, tuple[type[BaseModel], str]] = MappingProxyType(
     {
@@ -50,6 +52,7 @@ def within(name: str, wish: N | None, least: N, most: N) -> N:
 
 def check_ranges(wishes: Parameters, limits: Limits) -> None:
     """Everything that has a range and no sentence of its own. Raises UserFacingError (`parameter_range`)."""
+    check_seed_resize(wishes.seed_resize)
     for field in (*_PLACES, *_PLAIN, *_OF_PICTURES):
         wish = getattr(wishes, field)
         if wish is None or (field in _OFF and wish == 0):
@@ -61,6 +64,15 @@ def check_ranges(wishes: Parameters, limits: Limits) -> None:
         if not least <= wish <= most or (above and wish == least):
             raise UserFacingError(
                 "parameter_range", name=_KEYS[field], wish=f"{wish:g}", least=f"{least:g}", most=f"{most:g}"
+            )
+
+
+def check_seed_resize(size: tuple[int, int] | None) -> None:
+    """Either both sides, or none. Raises UserFacingError (`parameter_range`)."""
+    for side in size or ():
+        if any(size or ()) and not SEED_SIDE_MIN_PX <= side <= SIZE_MAX_PX:
+            raise UserFacingError(
+                "parameter_range", name=_KEYS["seed_resize"], wish=side, least=SEED_SIDE_MIN_PX, most=SIZE_MAX_PX
             )
 
 
