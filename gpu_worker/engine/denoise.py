@@ -2,6 +2,7 @@
 
 It can advance several tasks at once. Model calls that want the same model state are evaluated together, whatever their
 samplers, steps, prompts and seeds (continuous batching, as in Yu et al., "Orca", OSDI 2022); no sampler ever knows.
+Tasks of another state wait until those of this one are through with the model.
 """
 
 from __future__ import annotations
@@ -78,13 +79,14 @@ class Driver:
         self._device = device
         self._portions = Portions(device.torch_device)
         self._fences: deque[torch.cuda.Event] = deque()
+        self._state: tuple[object, ...] = ()
 
     def run(self, task: Task[T], watch: Watch) -> T:
         """Raises what the task raises, and DrawingCancelled before the next call once the job is cancelled."""
         return self.run_all([(task, watch)])[0].get()
 
     def run_all(self, tasks: Sequence[tuple[Task[T], Watch]]) -> list[Outcome[T]]:
-        """Every task to its end, one call of each a round."""
+        """Every task to its end."""
         lanes = [_Lane(task, watch) for task, watch in tasks]
         try:
             for lane in lanes:
@@ -116,15 +118,30 @@ class Driver:
                 question = ask(lane.call)
                 groups.setdefault(question.guide.state.key, []).append((lane, question))
             else:
-                try:
-                    answer = self._answer(lane.call, lane.watch)
-                except Exception as error:
-                    self._fail(lane, error)
-                else:
-                    self._advance(lane, answer)
-        for members in groups.values():
-            self._predict(members)
+                self._serve(lane)
+        if not groups:
+            return
+        # Switching states costs more than a step (LoRAs are merged anew): one is stayed with until nobody wants it.
+        self._state = self._state if self._state in groups else next(iter(groups))
+        self._predict(groups.pop(self._state))
+        for waiting in groups.values():
+            for lane, _ in waiting:
+                self._check(lane)
         self._keep_pace()
+
+    def _serve(self, lane: _Lane) -> None:
+        try:
+            answer = self._answer(lane.call, lane.watch)
+        except Exception as error:
+            self._fail(lane, error)
+        else:
+            self._advance(lane, answer)
+
+    def _check(self, lane: _Lane) -> None:
+        try:
+            lane.watch.check()
+        except Exception as error:
+            self._fail(lane, error)
 
     def _predict(self, members: list[tuple[_Lane, Question]]) -> None:
         """Out of memory, jobs that shared a batch are tried alone, so that only the one that is too large fails."""
@@ -146,6 +163,8 @@ class Driver:
 
     def _predictions(self, questions: list[Question]) -> list[Prediction]:
         state = questions[0].guide.state
+        # Where memory is short, weights are changed where they will be used.
+        state.checkpoint.need("unet")
         self._states.enter(state)
         outputs = iter(evaluate(state.checkpoint, [row for q in questions for row in q.rows], self._portions))
         return [question.answer([next(outputs) for _ in question.rows]) for question in questions]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -70,7 +70,7 @@ class ModelStates:
                 _pad(network, "zeros")
 
 
-def _pad(network: torch.nn.Module, mode: str) -> None:
+def _pad(network: torch.nn.Module, mode: Literal["zeros", "circular"]) -> None:
     """A1111's tiling: every convolution of UNet and VAE wraps round (behaviours §21)."""
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):

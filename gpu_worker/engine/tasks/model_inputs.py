@@ -49,7 +49,8 @@ def _masked(height: int, width: int, canvas: PreparedInpaint | None, weight: flo
         return canvas.hidden(weight) / np.float32(127.5) - 1, mask
     if canvas is None or weight == 1:
         return np.zeros((height, width, 3), np.float32), None
-    return (canvas.picture / np.float32(127.5) - 1) * np.float32(1 - weight), None
+    seen: Floats = (canvas.picture.astype(np.float32) / 127.5 - 1) * np.float32(1 - weight)
+    return seen, None
 
 
 def _sized(planes: torch.Tensor, height: int, width: int) -> torch.Tensor:

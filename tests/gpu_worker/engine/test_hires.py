@@ -74,7 +74,7 @@ def test_several_pictures_from_one_source_differ_by_their_seeds(engine):
     assert (pixels(several[0]) != pixels(several[1])).any()
 
 
-@pytest.mark.parametrize("upscaler", ("None", "Lanczos", "Nearest", *LATENT_UPSCALERS))
+@pytest.mark.parametrize("upscaler", ["None", "Lanczos", "Nearest", *LATENT_UPSCALERS])
 def test_every_upscaler_draws_at_the_size_cut_to_cells(engine, upscaler):
     (drawn,) = draw(engine, **SMALL, steps=2, hires=Hires(scale=1.3, upscaler=upscaler, denoising_strength=0.7))
     assert (drawn.width, drawn.height) == (80, 80)
