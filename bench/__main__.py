@@ -9,25 +9,31 @@ import platform
 import sys
 from collections.abc import Sequence
 
-from bench import answers, pictures, weight
+from bench import answers, engine, pictures, weight
 from bench.product import Product
 from bench.report import Figure, as_json, as_table
 
 __all__ = ["main"]
 
-TOPICS = ("imports", "memory", "answers", "pictures")
+TOPICS = ("imports", "memory", "answers", "pictures", "engine")
+USUAL = ("imports", "memory", "answers", "pictures")
+"""Without a topic; the engine's own takes as long again, and a full-size checkpoint."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measures Pincel on this machine; takes a few minutes.")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
-    parser.add_argument("--only", nargs="+", choices=TOPICS, default=TOPICS, metavar="TOPIC", help=", ".join(TOPICS))
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help=f"{', '.join(TOPICS)}; default: all but engine")
     parser.add_argument("--requests", type=int, default=200, help="how many /imagine are sent")
     parser.add_argument("--seconds", type=float, default=10.0, help="over which time")
     parser.add_argument("--pairs", type=int, default=7, help="how often the pictures are compared")
     parser.add_argument("--steps", type=int, default=20, help="denoising steps of each picture")
     parser.add_argument("--imports", type=int, default=7, help="how often the imports are timed")
+    parser.add_argument("--no-full-size", action="store_true", help="engine: leave out the checkpoints of full size")
     options = parser.parse_args(arguments)
+    if unknown := [topic for topic in options.topics if topic not in TOPICS]:
+        parser.error(f"no topic {unknown[0]}; there are {', '.join(TOPICS)}")
+    options.topics = options.topics or list(USUAL)
     try:
         machine, figures = asyncio.run(_measure(options))
     except (RuntimeError, TimeoutError, OSError) as error:
@@ -46,23 +52,29 @@ async def _measure(options: argparse.Namespace) -> tuple[dict[str, object], list
         "system": platform.platform(terse=True), "cores": os.cpu_count(), "python": platform.python_version()
     }  # fmt: skip
     figures: list[Figure] = []
-    if "imports" in options.only:
+    if "imports" in options.topics:
         _say("imports")
         figures += await asyncio.to_thread(weight.imports, options.imports)
-    if set(options.only) - {"imports"}:
+    if "engine" in options.topics:
+        _say("the engine beside diffusers' pipeline")
+        wish = engine.Wish(options.pairs, options.steps, full=not options.no_full_size)
+        found, drawn_with = await engine.measure(wish)
+        figures += found
+        machine |= drawn_with
+    if set(options.topics) - {"imports", "engine"}:
         _say("starting the bot, its worker and the playground")
         async with Product() as product:
             later: list[Figure] = []
-            if "memory" in options.only:
+            if "memory" in options.topics:
                 figures += weight.memory(product.bot, "after the start and one picture")
-            if {"answers", "memory"} & set(options.only):
+            if {"answers", "memory"} & set(options.topics):
                 _say(f"{options.requests} requests in {options.seconds:g} s")
                 later = await answers.measure(product, answers.Load(options.requests, options.seconds))
-            if "memory" in options.only:
+            if "memory" in options.topics:
                 figures += weight.memory(product.bot, f"after {options.requests} requests")
-            if "answers" in options.only:
+            if "answers" in options.topics:
                 figures += later
-            if "pictures" in options.only:
+            if "pictures" in options.topics:
                 _say(f"pictures, {options.pairs} rounds")
                 found, drawn_with = await pictures.measure(product, options.pairs, options.steps)
                 figures += found

@@ -100,7 +100,7 @@ def ask(call: GuidedCall) -> Question:
 def _rows(call: GuidedCall, guide: Guide, text: Encoded, aesthetic: float, concat: torch.Tensor | None = None) -> Rows:
     checkpoint = guide.state.checkpoint
     x, sigma = call.call.x, call.call.sigma
-    sample = (x * (1 / math.sqrt(sigma**2 + 1))).to(checkpoint.unet.dtype)
+    sample = (x * (1 / math.sqrt(sigma**2 + 1))).to(checkpoint.device.dtype)
     concat = guide.concat if concat is None else concat
     if concat is not None:
         sample = torch.cat([sample, concat.to(sample).expand(len(x), -1, -1, -1)], dim=1)

@@ -49,7 +49,7 @@ def encode_texts(
             if place == 0 and summary is not None:
                 pooled = summary
         contexts.append(torch.cat(parts, dim=1))
-    context = torch.cat(contexts, dim=2).to(checkpoint.unet.dtype)
+    context = torch.cat(contexts, dim=2).to(checkpoint.device.dtype)
     if silent:
         context = torch.zeros_like(context)
         pooled = torch.zeros_like(pooled) if pooled is not None else None
@@ -110,7 +110,7 @@ def _encode(
     if not bool((weights == 1).all()):
         encoded = apply_emphasis(encoded, weights, reading.emphasis)
     summary = getattr(answer, "text_embeds", None)
-    return encoded, summary.to(checkpoint.unet.dtype) if summary is not None else None
+    return encoded, summary.to(checkpoint.device.dtype) if summary is not None else None
 
 
 def _padded(ids: tuple[int, ...], encoder: TextEncoder) -> tuple[int, ...]:

@@ -25,8 +25,8 @@ def always(entry):
 
 
 def guide(positive=(1,), negative=-1, scale=7.0, *, family="sd1", prediction="epsilon", concat="none", **more):
-    unet = SimpleNamespace(dtype=torch.float32)
-    checkpoint = SimpleNamespace(unet=unet, family=family, prediction=prediction, concat=concat)
+    device = SimpleNamespace(dtype=torch.float32)
+    checkpoint = SimpleNamespace(device=device, family=family, prediction=prediction, concat=concat)
     parts = tuple((1.0, always(encoded(p))) if not isinstance(p, tuple) else p for p in positive)
     return Guide(
         SimpleNamespace(checkpoint=checkpoint), TABLE, parts, always(encoded(negative)), scale, 512, 768, **more
