@@ -31,7 +31,7 @@ def load_folder_networks(path: Path, detail: dict[str, str], device: Device) -> 
         if family not in _KINDS:
             raise ValueError("no checkpoint folder")
         family = cast("Family", family)
-        unet = _part(libraries().UNet2DConditionModel, path / "unet", device.dtype)
+        unet = _part(libraries().UNet2DConditionModel, path / "unet", device.dtype, device)
         prediction, table = _schedule(path / "scheduler" / "scheduler_config.json")
         vae = json.loads((path / "vae" / "config.json").read_text(encoding="utf-8"))
         return Networks(
@@ -53,7 +53,7 @@ def load_folder_vae(path: Path, detail: dict[str, str], scale: float, device: De
     """Raises EngineError `bad_model`. `scale` is in the folder's own config, too."""
     del scale
     try:
-        return _part(libraries().AutoencoderKL, path / "vae", device.vae_dtype)
+        return _part(libraries().AutoencoderKL, path / "vae", device.vae_dtype, device)
     except _DAMAGE as error:
         if is_out_of_memory(error):
             raise
@@ -69,13 +69,13 @@ def _encoder(path: Path, family: Family, kind: EncoderKind, device: Device) -> T
     suffix = "_2" if kind == "clip_g" else ""
     lib = libraries()
     network = lib.CLIPTextModelWithProjection if kind == "clip_g" else lib.CLIPTextModel
-    model = _part(network, path / f"text_encoder{suffix}", device.dtype)
+    model = _part(network, path / f"text_encoder{suffix}", device.dtype, device)
     tokenizer = load_tokenizer(path / f"tokenizer{suffix}")
     reading = text_reading(family, kind, int(model.config.num_hidden_layers), tokenizer.eos_token_id)
     return TextEncoder(kind, model, tokenizer, **reading)
 
 
-def _part(kind: Any, folder: Path, dtype: Any) -> Any:
+def _part(kind: Any, folder: Path, dtype: Any, device: Device) -> Any:
     weights = folder_weights(folder)
     half = weights is not None and ".fp16." in weights.name
     network = kind.from_pretrained(
@@ -85,6 +85,9 @@ def _part(kind: Any, folder: Path, dtype: Any) -> Any:
         variant="fp16" if half else None,
         dtype=dtype,
     )
+    if not device.is_cuda:
+        for tensor in (*network.parameters(), *network.buffers()):
+            tensor.data = tensor.data.clone()  # it may lie in the mapped file still
     return network.eval().requires_grad_(False)
 
 

@@ -36,14 +36,14 @@ class Networks:
 
 
 def filled(build: Callable[[], Any], weights: dict[str, torch.Tensor]) -> Any:
-    """The network that `build` makes, with `weights` themselves in it. Raises ValueError where one is missing or has no
-    place, RuntimeError where one has another shape."""
+    """The network that `build` makes, with `weights` themselves in it; what has no place in it is left out, as A1111
+    does. Raises ValueError where one is missing, RuntimeError where one has another shape."""
     lib = libraries()
     with lib.no_init(), lib.empty_weights():
         network = build()
-    missing, unexpected = network.load_state_dict(weights, strict=False, assign=True)
-    if missing or unexpected:
-        raise ValueError(f"missing {missing[:3]}, unexpected {unexpected[:3]}")
+    missing, _ = network.load_state_dict(weights, strict=False, assign=True)
+    if missing:
+        raise ValueError(f"missing {missing[:3]}")
     return network.eval().requires_grad_(False)
 
 

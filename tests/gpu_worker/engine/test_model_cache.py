@@ -1,6 +1,8 @@
 """What stays loaded: borrowing, budgets, changed files, separate VAEs, and where the memory modes keep networks."""
 
+import json
 import os
+import shutil
 import threading
 
 import pytest
@@ -16,7 +18,7 @@ from gpu_worker.engine.checkpoints.vae_choice import choose_vae, vae_near_checkp
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.options import EngineOptions
-from gpu_worker.language.models import ModelFile
+from gpu_worker.language.models import ModelFile, scan_model_files
 from gpu_worker.protocol.messages import ModelFact
 
 pytestmark = pytest.mark.slow
@@ -393,3 +395,51 @@ def test_parts_are_brought_under_inference_mode_as_ordinary_weights(new, files):
 def test_budgets_follow_the_machine_and_the_operator():
     assert memory_budget(EngineOptions(ram_cache_gb=1.5)) == 3 * GIB // 2
     assert 0 < memory_budget(EngineOptions()) < 1 << 50
+
+
+# --- diffusers folders ------------------------------------------------------------------------------------------------
+
+
+def write_folder(folder, found, vocabulary, kind, prediction="epsilon"):
+    """A loaded checkpoint as diffusers saves it."""
+    found.unet.save_pretrained(folder / "unet")
+    found.vae.save_pretrained(folder / "vae")
+    index = {"_class_name": kind, "unet": ["diffusers", "UNet2DConditionModel"], "text_encoder": [None, None]}
+    for encoder in found.text_encoders:
+        suffix = "_2" if encoder.kind == "clip_g" else ""
+        encoder.model.save_pretrained(folder / f"text_encoder{suffix}")
+        shutil.copytree(vocabulary, folder / f"tokenizer{suffix}")
+        index[f"text_encoder{suffix}"] = ["transformers", type(encoder.model).__name__]
+    (folder / "scheduler").mkdir()
+    config = {"beta_schedule": "scaled_linear", "prediction_type": prediction}
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(config))
+    (folder / "model_index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize(
+    ("kind", "pipeline", "prediction"),
+    [
+        ("sd15-inpaint-small", "StableDiffusionInpaintPipeline", "epsilon"),
+        ("sdxl-small", "StableDiffusionXLPipeline", "epsilon"),
+        ("sdxl-refiner-small", "StableDiffusionXLImg2ImgPipeline", "v_prediction"),
+    ],
+)
+def test_a_folder_of_diffusers_is_the_same_checkpoint(new, vocabulary, tmp_path, kind, pipeline, prediction):
+    write_checkpoint(tmp_path / "x.safetensors", kind)
+    root = tmp_path / "models" / "checkpoints" / "mine"
+    cache = new()
+    with cache.borrow(model(tmp_path / "x.safetensors")) as single:
+        write_folder(root, single, vocabulary, pipeline, prediction)
+        (listed,) = scan_model_files(tmp_path / "models", tmp_path)
+        assert (listed.fact.family, listed.fact.problem) == (single.family, None)
+        with cache.borrow(listed) as found:
+            assert (found.family, found.concat, found.latent_scale) == (
+                single.family,
+                single.concat,
+                single.latent_scale,
+            )
+            assert found.prediction == ("v" if prediction == "v_prediction" else "epsilon")
+            for one, two in zip(found.text_encoders, single.text_encoders, strict=True):
+                assert (one.kind, one.pad, one.layer, one.final_norm) == (two.kind, two.pad, two.layer, two.final_norm)
+            for name, tensor in single.unet.state_dict().items():
+                assert torch.equal(found.unet.state_dict()[name], tensor)
