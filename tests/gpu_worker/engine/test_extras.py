@@ -62,6 +62,7 @@ def test_scale_to_leaves_no_black_border(upscalers):
     white = np.full((40, 56, 3), 255, np.uint8)
     drawn = extras(white, upscalers, width=333, height=221, upscaler="Nearest")
     assert drawn.shape == (221, 333, 3)
+    assert extras(white, upscalers, width=333, height=221, crop=False, upscaler="Nearest").shape == (232, 333, 3)
     assert (drawn == 255).all()
 
 
