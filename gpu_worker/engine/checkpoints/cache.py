@@ -6,7 +6,7 @@ import contextlib
 import gc
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -95,7 +95,7 @@ class ModelCache:
         finally:
             with self._lock:
                 self._give_back(items)
-                self._trim(0)
+                self._trim(0, keep=items)  # even where one alone exceeds the budget, the next job most likely wants it
 
     def clear(self) -> None:
         """Drops everything that is not borrowed."""
@@ -125,7 +125,7 @@ class ModelCache:
                 item = load()
             items[stamp] = item
             self._settle(item)
-            self._trim(0, keep=item)
+            self._trim(0, keep=[item])
         items.move_to_end(stamp)
         items[stamp].borrowed += 1
         return items[stamp]
@@ -180,7 +180,7 @@ class ModelCache:
         for resident in residents:
             resident.borrowed = lambda: item.borrowed > 0
             if self._device.is_cuda:
-                resident.leave = lambda resident: self._trim(resident.size_bytes, keep=item)
+                resident.leave = lambda resident: self._trim(resident.size_bytes, keep=[item])
         return item
 
     def _words(self, detail: dict[str, str]) -> Any:
@@ -223,14 +223,14 @@ class ModelCache:
         residents = [resident for item in self._shelf.items.values() for resident in item.residents]
         return sum(r.size_bytes for r in residents if not self._device.is_cuda or not self._card.holds(r) or r.hooks)
 
-    def _trim(self, coming_bytes: int, keep: _Item | None = None) -> None:
+    def _trim(self, coming_bytes: int, keep: Sequence[_Item] = ()) -> None:
         """Drops what was not used for longest until memory has room for `coming_bytes`, or all that is left is
         borrowed."""
         items = self._shelf.items
         for stamp in list(items):
             if self._memory_used() + coming_bytes <= self._memory_budget:
                 return
-            if not items[stamp].borrowed and items[stamp] is not keep:
+            if not items[stamp].borrowed and items[stamp] not in keep:
                 self._drop(stamp)
 
     def _drop(self, stamp: Stamp) -> None:

@@ -115,6 +115,16 @@ def test_the_least_recently_used_goes_first_and_nothing_that_is_borrowed(new, fi
     assert not any(cache.holds(file) for file in files)
 
 
+def test_what_alone_exceeds_the_budget_stays_until_another_is_wanted(new, files):
+    cache = new(ram_cache_gb=0.001)
+    with cache.borrow(files[0]) as first:
+        pass
+    with cache.borrow(files[0]) as second:
+        assert first is second
+    with cache.borrow(files[1]):
+        assert not cache.holds(files[0])
+
+
 def test_clearing_leaves_what_is_borrowed_even_by_two(new, files):
     cache = new()
     with cache.borrow(files[0]) as one:
