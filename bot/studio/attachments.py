@@ -67,8 +67,11 @@ class Attachments:
         try:
             yield await self.take(image, mask)
         except (UserFacingError, StorageFullError):
-            with contextlib.suppress(discord.HTTPException):
-                await interaction.delete_original_response()
+            if not hidden:
+                with contextlib.suppress(discord.HTTPException):
+                    # A follow-up would fill the waiting answer, which everybody sees; so that one is ended first.
+                    await interaction.edit_original_response(content="⚠️")
+                    await interaction.delete_original_response()
             raise
 
     async def take(self, image: discord.Attachment, mask: discord.Attachment | None) -> GivenPicture:
