@@ -10,8 +10,9 @@ import pytest
 from bot.domain.ids import UserId
 from bot.domain.job import JobStatus
 from bot.storage.database import StorageFullError
+from bot.storage.inputs import InputPictures
 from gpu_worker.protocol import messages as m
-from gpu_worker.protocol.specs import Hires, ImageRef, RenderedSource, StoredSource
+from gpu_worker.protocol.specs import Hires, ImageRef, Img2Img, Mask, RenderedSource, StoredSource
 from tests.contract.farm import new_job
 
 
@@ -345,6 +346,36 @@ async def test_stored_source_is_put_for_the_worker_and_a_missing_one_is_drawn_ag
     source = desk.transport.assigned[-1].spec.hires.source
     assert isinstance(source, RenderedSource)
     assert (source.spec.seed, source.spec.count) == (picture.seed, 1)
+
+
+async def test_a_given_picture_and_its_mask_are_put_for_the_worker(desk, tmp_path):
+    await desk.hello("w1")
+    inputs = InputPictures(desk.database, tmp_path / "inputs")
+    image, mask = await inputs.keep(b"the picture", "image/png"), await inputs.keep(b"the mask", "image/png")
+    spec = Img2Img(prompt="x", checkpoint="m1", width=64, height=64, seed=7, image=image, mask=Mask(image=mask, blur=2))
+    job, _ = await desk.dispatcher.submit(_with(new_job("x"), spec))
+    await desk.quiet()
+    # The table keeps our own address; only what is handed out has the transport's.
+    assert (await desk.job(job)).spec == spec
+    given = desk.transport.assigned[-1].spec
+    assert desk.transport.inputs == [b"the picture", b"the mask"]
+    assert (given.image.ref, given.mask.image.ref, given.mask.blur) == (image.sha256, mask.sha256, 2)
+    await desk.done("w1", job, 1, b"drawn")
+    # What was drawn from it is no recipe to begin with, so without its file a second pass over it ends.
+    (picture,) = await desk.images.of_job(job)
+    address = StoredSource(image=ImageRef(ref=f"image:{picture.id}", sha256="0", mime="image/png", size_bytes=1))
+    desk.images.file(picture).unlink()
+    enlarged = new_job("x").spec.model_copy(update={"hires": Hires(source=address)})
+    lost, _ = await desk.dispatcher.submit(_with(new_job("x"), enlarged))
+    for file in (tmp_path / "inputs").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    gone, _ = await desk.dispatcher.submit(_with(new_job("x"), spec))
+    await desk.quiet()
+    for failed in (lost, gone):
+        found = await desk.job(failed)
+        assert (found.status, found.failure_kind) == (JobStatus.FAILED, "bad_input")
+        assert found.failure_detail == {"reason": "source_gone"}
 
 
 def _with(new, spec):

@@ -1,0 +1,35 @@
+"""Requests that nobody asked for yet: kept over a restart, thrown away when old."""
+
+import time
+
+from bot.domain.ids import JobId, UserId
+from bot.domain.job import Action
+from bot.storage.drafts import KEPT_S, Drafts
+from gpu_worker.protocol.specs import ImageRef, Img2Img, Txt2Img
+
+SPEC = Txt2Img(prompt="a cat", checkpoint="m", width=64, height=64, seed=1)
+GIVEN = Img2Img(
+    prompt="a cat", checkpoint="m", width=64, height=64, seed=1,
+    image=ImageRef(ref="input:0", sha256="0" * 64, mime="image/png", size_bytes=1),
+)  # fmt: skip
+
+
+async def test_a_draft_comes_back_as_it_was_left(database):
+    drafts = Drafts(database)
+    for spec in (SPEC, GIVEN):
+        draft = await drafts.add(UserId(5), Action.EDIT, spec)
+        assert await drafts.get(draft.id) == draft
+        changed = await drafts.change(draft, spec.model_copy(update={"steps": 9}))
+        assert await drafts.get(draft.id) == changed
+        assert changed.spec.steps == 9
+    assert await drafts.get(JobId("b" * 16)) is None
+
+
+async def test_old_drafts_go(database, monkeypatch):
+    drafts = Drafts(database)
+    old = await drafts.add(UserId(5), Action.IMAGINE, SPEC)
+    now = time.time()
+    monkeypatch.setattr("bot.storage.drafts.time.time", lambda: now + KEPT_S + 1)
+    new = await drafts.add(UserId(5), Action.IMAGINE, SPEC)
+    assert await drafts.get(old.id) is None
+    assert await drafts.get(new.id) == new

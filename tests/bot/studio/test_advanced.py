@@ -1,0 +1,133 @@
+"""The forms behind "advanced": within Discord's limits, filled from the draft, and read back."""
+
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+
+from bot.domain import actions
+from bot.domain.ids import JobId, UserId
+from bot.domain.job import Action
+from bot.domain.limits import Limits
+from bot.domain.parameters import Parameters
+from bot.errors import UserFacingError
+from bot.i18n import LANGUAGES, texts_for
+from bot.storage.drafts import Draft
+from bot.studio.advanced import GROUPS, advanced_form, groups_for, read_advanced
+from bot.studio.panels import panel
+from bot.studio.sources import picture_of
+from bot.ui.codec import Verb, parse
+from bot.ui.forms import fields_of
+from gpu_worker.protocol.messages import ModelFact
+from gpu_worker.protocol.specs import Extend, Hires, ImageRef, Img2Img, Mask, Txt2Img, Variation
+
+FACTS = (
+    ModelFact(kind="checkpoint", name="m", family="sd1", native_px=512),
+    ModelFact(kind="vae", name="soft"),
+    ModelFact(kind="upscaler", name="4x"),
+)
+IMAGE = ImageRef(ref="input:" + "0" * 64, sha256="0" * 64, mime="image/png", size_bytes=9)
+RICH = Txt2Img(
+    prompt="a cat", checkpoint="m", vae="soft", width=512, height=768, seed=7, sampler="Euler a", schedule="Karras",
+    cfg_scale=5.5, variations=(Variation(seed=3, strength=0.25),), noise_source="CPU", tiling=True, eta=0.5,
+    hires=Hires(scale=1.5, upscaler="4x", steps=9, denoising_strength=0.4, prompt="a dog"), seed_resize=(256, 384),
+)  # fmt: skip
+GIVEN = Img2Img(
+    prompt="a cat", checkpoint="m", width=640, height=512, seed=7, image=IMAGE, denoising_strength=0.6,
+    mask=Mask(image=IMAGE, blur=8, content="fill"), extend=Extend(left=128),
+)  # fmt: skip
+SPECS = {"rich": RICH, "plain": Txt2Img(prompt="a", checkpoint="m", width=64, height=64, seed=1), "given": GIVEN}
+
+
+def draft_of(spec):
+    return Draft(JobId("a" * 16), UserId(1), Action.IMAGINE, spec)
+
+
+def sent(form, **changes):
+    """What Discord sends of a form that was filled as it came, but for `changes`."""
+    components = form.to_dict()["components"]
+    for label in components:
+        field = label["component"]
+        if field["type"] == 3:
+            field["values"] = [option["value"] for option in field.pop("options") if option.get("default")]
+        if field["custom_id"] in changes:
+            change = changes.pop(field["custom_id"])
+            field.update({"values": [change]} if field["type"] == 3 else {"value": change})
+    assert not changes
+    return fields_of(SimpleNamespace(data={"components": components}))
+
+
+def edited(spec, number, **changes):
+    draft = draft_of(spec)
+    form = advanced_form(draft, number, texts_for("en"), FACTS)
+    wishes, dropped = read_advanced(draft, number, sent(form, **changes))
+    return actions.edit(
+        spec, prompt=spec.prompt, negative_prompt="", changes=wishes, dropped=dropped, picture=picture_of(spec),
+        facts=FACTS, limits=Limits(), rng=Random(1),
+    ).spec  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", SPECS)
+def test_every_form_fits_discord(name, language):
+    for number in groups_for(SPECS[name]):
+        data = advanced_form(draft_of(SPECS[name]), number, texts_for(language), FACTS).to_dict()
+        address = parse(data["custom_id"])
+        assert (address.verb, address.n) == (Verb.ADVANCED_FORM, number)
+        assert 1 <= len(data["title"]) <= 45
+        assert 1 <= len(data["components"]) <= 5
+        for label in data["components"]:
+            assert 1 <= len(label["label"]) <= 45
+            assert len(label.get("description") or "") <= 100
+            options = label["component"].get("options", [])
+            assert len(options) <= 25
+            assert sum(bool(option.get("default")) for option in options) == bool(options)
+            assert len({option["value"] for option in options}) == len(options)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_form_that_is_sent_as_it_came_changes_nothing(name):
+    for number in groups_for(SPECS[name]):
+        assert edited(SPECS[name], number) == SPECS[name], GROUPS[number].key
+
+
+def test_what_is_changed_changes():
+    spec = edited(RICH, 0, hires="2", hires_steps="", denoising_strength="0,3", hires_prompt="")
+    assert (spec.hires.scale, spec.hires.steps, spec.hires.denoising_strength, spec.hires.prompt) == (2, 0, 0.3, None)
+    assert edited(RICH, 0, hires="").hires is None
+    assert edited(RICH, 0, hires="800x0").hires.resize_width == 800
+    plain = edited(SPECS["plain"], 0, hires_upscaler="Latent")
+    assert (plain.hires.upscaler, plain.hires.scale) == ("Latent", 2)
+    spec = edited(RICH, 1, seed="", variation="", noise_source="-")
+    assert (spec.seed, spec.variations, spec.noise_source) == (Random(1).randrange(4294967294), (), "GPU")
+    assert edited(RICH, 2, schedule="Exponential", eta="", clip_skip="2").schedule == "Exponential"
+    spec = edited(RICH, 3, vae="-", tiling="-")
+    assert (spec.vae, spec.tiling) == ("Automatic", False)
+    spec = edited(GIVEN, 4, extend="", mask_content="original", mask_blur="0")
+    assert (spec.extend, spec.width, spec.mask.content, spec.mask.blur) == (None, 512, "original", 0)
+
+
+def test_a_group_that_is_not_there_is_refused():
+    with pytest.raises(UserFacingError, match="form_unknown"):
+        advanced_form(draft_of(RICH), len(GROUPS), texts_for("en"), FACTS)
+    with pytest.raises(UserFacingError, match="form_unknown"):
+        read_advanced(draft_of(RICH), -1, {})
+
+
+def test_many_models_are_typed_instead_of_listed():
+    many = (*FACTS, *(ModelFact(kind="checkpoint", name=f"m{n}") for n in range(40)))
+    fields = advanced_form(draft_of(RICH), 3, texts_for("en"), many).to_dict()["components"]
+    assert fields[0]["component"]["type"] == 4
+    assert fields[0]["component"]["value"] == "m"
+
+
+async def test_the_panel_fits_and_is_not_kept_in_memory():
+    for spec in SPECS.values():
+        view = panel(draft_of(spec.model_copy(update={"prompt": "@everyone " * 900})), texts_for("es"), ["a note"])
+        assert view.is_finished()
+        assert view.content_length() <= 4000
+        assert view.total_children_count <= 40
+
+
+def test_an_empty_form_wishes_nothing():
+    assert read_advanced(draft_of(RICH), 2, {}) == (Parameters(), ())
