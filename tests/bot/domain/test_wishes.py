@@ -281,6 +281,8 @@ def test_notes():
         ("x --faces codeformer", {}, "face_missing"),
         ("x --faces", {"facts": FACTS[:1]}, "face_none"),
         ("x --faces gfpgan", {"facts": FACTS[:1]}, "face_none"),
+        # A restorer alone finds no faces.
+        ("x --faces", {"facts": [fact for fact in FACTS if not fact.name.startswith("detection")]}, "face_none"),
         ("x", {"face_restore": "prettier"}, "face_unknown"),
         ("x --refiner sd_xl_refiner", {}, "partner_family"),
         ("x --refiner nobody", {}, "checkpoint_unknown"),
