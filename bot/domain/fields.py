@@ -19,9 +19,13 @@ __all__ = ["FieldsRead", "line_of", "read_fields", "shown_fields"]
 _ALIASES: Mapping[str, str] = MappingProxyType(
     {"eta ddim": "eta", "checkpoint": "model", "schedule": "schedule type", "scheduler": "schedule type",
      "cfg": "cfg scale", "codeformer weight": "face restoration weight",
-     "denoising": "denoising strength", "batch count": "count"}
+     "denoising": "denoising strength", "batch count": "count", "noise seed delta": "ensd"}
 )  # fmt: skip
 _BY_KEY = {wish.key.casefold(): wish for wish in WISHES}
+_SAY_NOTHING = frozenset(
+    {"model hash", "vae hash", "lora hashes", "ti hashes", "hypernet hashes", "version", "user", "init image hash"}
+)
+"""Keys of A1111 that no picture depends on."""
 _SIZES = {"size", "hires resize", "seed resize from"}
 _ON_THE_SURFACE = frozenset({"sampler", "schedule"})
 """A form shows these apart from the line."""
@@ -75,7 +79,7 @@ def read_fields(given: Mapping[str, str]) -> FieldsRead:
             if text or plain in ("hires prompt", "hires negative prompt"):
                 wish = _BY_KEY[plain]
                 wishes[wish.field] = _read(wish, named, text)
-        elif plain != "size":
+        elif plain != "size" and plain not in _SAY_NOTHING:
             unused.append(named)
     return FieldsRead(Parameters(**wishes), tuple(unused))
 

@@ -193,9 +193,12 @@ async def test_the_sent_file_is_the_stored_one_after_an_upscale(member):
 async def test_a_pasted_parameter_line_is_used_as_far_as_it_is_known(member):
     card = await member.imagine(prompt="a star", seed=8, steps=3, count=1, sampler="DDIM")
     line = "Steps: 4, Sampler: Euler a, Schedule type: Karras, CFG scale: 3, Seed: 9, Size: 128x128, Hires upscale: 2"
+    line += ", Version: v1.10.1, ControlNet 0: depth"
     form = await member.click(card, "Edit")
     answer = await member.submit_modal(form, {"parameters": line})
     spec = member.spec(await member.shown("general", member.started(answer)))
     assert (spec["sampler"], spec["schedule"], spec["steps"], spec["seed"]) == ("Euler a", "Karras", 4, 9)
     note = await member.wait_for_message("general", lambda m: m.ephemeral and "Not used" in m.text, 10)
-    assert "Hires upscale" in note.text
+    assert "ControlNet 0" in note.text
+    assert "Version" not in note.text  # it says nothing that a picture depends on
+    assert spec["hires"]["scale"] == 2
