@@ -67,6 +67,16 @@ PASSED_ON = {
 """Sub-commands that are a module of ours; their options go to it unread."""
 
 
+ENGINE_SETTINGS = tuple(
+    f"PINCEL_{name}"
+    for name in (
+        "DEVICE", "MEMORY", "ATTENTION", "PRECISION", "CHANNELS_LAST", "TILED_VAE", "NO_HALF_VAE", "RAM_CACHE_GB",
+        "VRAM_CACHE_GB",
+    )
+)  # fmt: skip
+"""What a worker, or `imagine`, reads from the environment where no option says otherwise; here `.env` gets there."""
+
+
 # --- what the operator reads ------------------------------------------------------------------------------------------
 
 
@@ -383,6 +393,10 @@ def pass_on(command: str, arguments: list[str]) -> int:
     extras = {"gpu"}
     if command == "doctor" and setting("PINCEL_WORKERS", "1") == "0":
         extras = set()
+    if command in ("worker", "imagine"):
+        for key in ENGINE_SETTINGS:
+            if value := setting(key):
+                os.environ[key] = value
     if command == "worker":
         # The options that the bot would give it; later ones win.
         data = str(ROOT / setting("PINCEL_DATA", "data"))

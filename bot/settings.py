@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     """Numbers that models are computed with: auto (fp16 on a card, fp32 on the processor), fp16, bf16 or fp32."""
     channels_last: Annotated[Literal["auto", "on", "off"], BeforeValidator(_lower)] = "auto"
     """Order of the numbers in memory that some cards are faster with: auto, on or off."""
+    tiled_vae: Annotated[Literal["auto", "on", "off"], BeforeValidator(_lower)] = "auto"
+    """Decode pictures in tiles, which needs less memory: on, off, or auto, where the whole does not fit."""
     no_half_vae: bool = False
     """on or off: always decode pictures in fp32, instead of only where half precision failed."""
     ram_cache_gb: float | None = Field(default=None, ge=0, le=4096)
@@ -130,6 +132,7 @@ class Settings(BaseSettings):
             "--attention": self.attention,
             "--precision": self.precision,
             "--channels-last": self.channels_last,
+            "--tiled-vae": self.tiled_vae,
             "--ram-cache-gb": self.ram_cache_gb,
             "--vram-cache-gb": self.vram_cache_gb,
         }

@@ -27,6 +27,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser, environment: Mapping[s
         ("--attention", "PINCEL_ATTENTION", Attention, "how attention is computed"),
         ("--precision", "PINCEL_PRECISION", Precision, "numbers that models are computed with"),
         ("--channels-last", "PINCEL_CHANNELS_LAST", Switch, "order of the numbers in memory"),
+        ("--tiled-vae", "PINCEL_TILED_VAE", Switch, "decode in tiles"),
     ):
         values = get_args(kind)
         add(name, choices=values, default=one_of(setting, values), help=f"{text} (default: %(default)s)")
@@ -46,6 +47,7 @@ def engine_options(arguments: argparse.Namespace) -> EngineOptions:
         attention=arguments.attention,
         precision=arguments.precision,
         channels_last=arguments.channels_last,
+        tiled_vae=arguments.tiled_vae,
         no_half_vae=arguments.no_half_vae,
         ram_cache_gb=arguments.ram_cache_gb,
         vram_cache_gb=arguments.vram_cache_gb,

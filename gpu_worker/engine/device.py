@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 from gpu_worker.engine.errors import EngineError
-from gpu_worker.engine.options import EngineOptions, Memory
+from gpu_worker.engine.options import EngineOptions, Memory, Switch
 
 __all__ = ["Device"]
 
@@ -26,6 +26,7 @@ class Device:
     attention: Literal["sdpa", "xformers", "split"] = "sdpa"
     channels_last: bool = False
     memory: Memory = "auto"
+    tiled_vae: Switch = "auto"
 
     @classmethod
     def choose(cls, wish: EngineOptions | str | None = None) -> Device:
@@ -50,6 +51,7 @@ class Device:
             attention=attention,
             channels_last=cuda if options.channels_last == "auto" else options.channels_last == "on",
             memory=options.memory,
+            tiled_vae=options.tiled_vae,
         )
 
     @property

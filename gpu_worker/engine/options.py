@@ -15,7 +15,7 @@ Switch = Literal["auto", "on", "off"]
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """None of these changes which picture a seed gives, beyond rounding."""
+    """None of these changes which picture a seed gives, beyond rounding; tiles are blended where they meet."""
 
     device: str | None = None
     """torch's name; None takes CUDA where there is any."""
@@ -28,6 +28,8 @@ class EngineOptions:
     channels_last: Switch = "auto"
     no_half_vae: bool = False
     """Runs the VAE in fp32 always, instead of only where half precision overflowed."""
+    tiled_vae: Switch = "auto"
+    """Decodes and encodes in overlapping tiles: `auto` where the whole did not fit into memory."""
     ram_cache_gb: float | None = None
     """Budget for loaded checkpoints in the machine's memory; None takes a share of what it has."""
     vram_cache_gb: float | None = None

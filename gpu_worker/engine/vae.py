@@ -55,15 +55,17 @@ def pictures_of(decoded: torch.Tensor) -> list[Picture]:
 
 def _careful(checkpoint: Checkpoint, batch: torch.Tensor, work: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
     """`work` over `batch`: whole, then in portions, then in tiles; once more in full precision where half gave NaN."""
-    portions = Portions(checkpoint.device.torch_device)
+    device = checkpoint.device
+    portions = Portions(device.torch_device)
 
     def attempt() -> torch.Tensor:
-        try:
-            return portions.run(batch, work)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        free(checkpoint.device.torch_device)
+        if device.tiled_vae != "on":
+            try:
+                return portions.run(batch, work)
+            except (RuntimeError, MemoryError) as error:
+                if device.tiled_vae == "off" or not is_out_of_memory(error):
+                    raise
+            free(device.torch_device)
         with _tiled(checkpoint.vae):
             return portions.run(batch, work)
 

@@ -172,6 +172,7 @@ _NETWORK_MARKS = (
 _NETWORK_PREFIXES = (
     "lora_unet_", "lora_te_", "lora_te1_", "lora_te2_", "unet.", "text_encoder.", "text_encoder_2.",
     "base_model.model.", "lycoris_", "oft_unet_", "bundle_emb.", "transformer.", "diffusion_model.",
+    "transformer_text_model", "0_transformer", "1_model_transformer",
 )  # fmt: skip
 
 
@@ -183,7 +184,8 @@ def read_lora_file(path: Path) -> Reading:
         return Reading(problem=error.problem)
     keys, metadata = header.shapes, header.metadata
     network = any(mark in key for key in keys for mark in _NETWORK_MARKS)
-    if not network or not any(key.startswith(_NETWORK_PREFIXES) for key in keys):
+    bundle = any(key.startswith("bundle_emb.") for key in keys)
+    if not (network or bundle) or not any(key.startswith(_NETWORK_PREFIXES) for key in keys):
         return Reading(problem="unknown_layout")
     alias = metadata.get("ss_output_name") or None
     return Reading(_lora_family(keys, metadata), alias=alias)
@@ -197,13 +199,14 @@ def read_embedding_file(path: Path) -> Reading:
         shapes = _embedding_shapes(path)
     except HeaderError as error:
         return Reading(problem=error.problem)
-    if "clip_l" in shapes and "clip_g" in shapes:
+    if {"clip_l", "clip_g"} <= shapes.keys() or {"text_encoders_0", "text_encoders_1"} <= shapes.keys():
         return Reading("sdxl")
     found = [shape for shape in shapes.values() if len(shape) in {1, 2}]
     if len(found) != 1 or len(shapes) != 1:
         return Reading(problem="unknown_layout")
     family = _CONTEXT_FAMILIES.get(found[0][-1])
-    return Reading(family) if family in {"sd1", "sd2"} else Reading(problem="unsupported")
+    # Of another width (a miniature, a refiner): what it fits is seen beside the checkpoint.
+    return Reading(family if family in {"sd1", "sd2"} else None)
 
 
 def read_plain_file(path: Path) -> Reading:

@@ -14,8 +14,8 @@ from gpu_worker.protocol.specs import TaskSpec, Wire
 
 __all__ = [
     "PROTO_MAX", "PROTO_MIN", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind",
-    "Heartbeat", "Hello", "JobFrame", "ModelFact", "ModelKind", "Output", "Partial", "Prepare", "PreviewWish", "Progress",
-    "Resync", "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot", "parse_to_worker",
+    "Heartbeat", "Hello", "JobFrame", "ModelFact", "ModelKind", "Output", "Partial", "Prepare", "PreviewWish",
+    "Progress", "Resync", "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot", "parse_to_worker",
 ]  # fmt: skip
 
 PROTO_MIN = 1
@@ -56,7 +56,8 @@ class ModelFact(Wire):
     """A LoRA's second name, `ss_output_name` of its metadata (behaviours §5.3)."""
     native_px: int | None = None
     problem: str | None = None
-    """A reason key (`pickled`, `corrupt`, `unknown_layout`, `unsupported`); such a model is listed, never loaded."""
+    """A reason key (`corrupt`, `unsafe`, `pickled`, `unknown_layout`, `unsupported`, `no_vae`, `no_text_encoder`,
+    `no_tokenizer`); such a model is listed, never loaded."""
     defaults: dict[str, Any] | None = None
     """Parameters this model draws best with, by the names of Txt2Img; None where nothing is known."""
 

@@ -1,4 +1,4 @@
-"""What a call asks of the UNet, and how its answers are mixed: guidance, AND, skipped negatives, pix2pix, v, refiner."""
+"""What a call asks of the UNet and how answers are mixed: guidance, AND, skipped negatives, pix2pix, v, refiner."""
 
 import dataclasses
 import math

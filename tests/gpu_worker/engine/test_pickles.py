@@ -248,6 +248,8 @@ GOOD = ("x/data.pkl", b"\x80\x02}.")
         archive(GOOD)[:-30],
         archive(GOOD).replace(b"PK\x01\x02", b"PK\x01\x03"),
     ],
+    # Their bytes hold the time they were made at.
+    ids=["compressed", "outside", "absolute", "two roots", "code", "no pickle", "other end", "cut", "no directory"],
 )
 def test_archives_that_torch_did_not_write(tmp_path, content):
     (tmp_path / "x.pt").write_bytes(content)
