@@ -139,6 +139,10 @@ class Intake:
         # A prompt full of syntax takes the rules up to a tenth of a second: not on the loop.
         for text in _prompts(spec):
             await asyncio.to_thread(require_allowed, text)
+        await self.require_room(user_id)
+
+    async def require_room(self, user_id: UserId) -> None:
+        """Raises UserFacingError (`queue_full`)."""
         waiting = await self._jobs.count_waiting_of(user_id)
         if waiting >= self._limits.max_queued_per_user:
             raise UserFacingError("queue_full", n=waiting)
@@ -164,6 +168,7 @@ class Intake:
 
 
 def _prompts(spec: JobSpec) -> list[str]:
-    """Every text that a picture of this job is steered toward."""
+    """Every text that a picture of this job is steered toward: each alone, so that the syntax of one hides nothing of
+    another, and all together, because one picture goes through them all."""
     second = spec.hires.prompt if isinstance(spec, Txt2Img) and spec.hires is not None else None
-    return [spec.prompt, *([second] if second else [])]
+    return [spec.prompt, second, f"{spec.prompt}, {second}"] if second else [spec.prompt]
