@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     """Gigabytes of the card's memory for loaded models; empty: a share of what the card has."""
     workers: int = Field(default=1, ge=0, le=16)
     """Workers this bot starts on this machine; 0 starts none, and then torch is not installed either."""
-    max_side: int = Field(default=1024, ge=SIZE_MIN_PX, le=SIZE_MAX_PX, multiple_of=8)
+    max_side: int = Field(default=1536, ge=SIZE_MIN_PX, le=SIZE_MAX_PX, multiple_of=8)
     """Largest width or height that a member may ask for, in pixels, a multiple of 8."""
     max_queued_per_user: int = Field(default=10, ge=1, le=1000)
     """How many of one member's jobs may wait at a time."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot.domain.limits import Limits
 from bot.domain.parameters import Parameters
-from bot.domain.sizes import MIN_SIDE_PX, SIZE_MULTIPLE_PX, check_size, choose_size
+from bot.domain.sizes import MIN_SIDE_PX, SIZE_MULTIPLE_PX, check_size, choose_size, fitted
 from bot.errors import UserFacingError
 from gpu_worker.protocol.specs import Extend, ImageRef, Mask
 
@@ -46,8 +46,7 @@ def choose_picture_size(
             own = Parameters(width=width, height=height)
         return choose_size(own, native, native_px, limits)
     ratio = min(max(picture.width / picture.height, 1 / _MOST_RATIO), _MOST_RATIO)
-    width, height = _snap(native_px * math.sqrt(ratio)), _snap(native_px / math.sqrt(ratio))
-    size = min(width, limits.max_side_px // 8 * 8), min(height, limits.max_side_px // 8 * 8)
+    size = fitted((_snap(native_px * math.sqrt(ratio)), _snap(native_px / math.sqrt(ratio))), limits)
     check_size(*size, limits)
     return size
 

@@ -10,7 +10,9 @@ from bot.domain.mentions import spoken
 from bot.domain.parameters import Parameters
 from bot.errors import UserFacingError
 
-__all__ = ["ASPECTS", "MIN_SIDE_PX", "SIZE_MULTIPLE_PX", "aspect_size", "check_size", "choose_size", "hires_target"]
+__all__ = [
+    "ASPECTS", "MIN_SIDE_PX", "SIZE_MULTIPLE_PX", "aspect_size", "check_size", "choose_size", "fitted", "hires_target",
+]  # fmt: skip
 
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
 SIZE_MULTIPLE_PX = 8
@@ -66,7 +68,9 @@ def _landscape(ratio: float, native_px: int) -> tuple[int, int]:
 
 def choose_size(wishes: Parameters, native: tuple[int, int], native_px: int, limits: Limits) -> tuple[int, int]:
     """The size for merged wishes: both sides as given, one side completed by the aspect or the native side, an aspect
-    on the native area, or the native size. Raises UserFacingError for contradictory, odd or too large wishes."""
+    on the native area, or the native size. What nobody typed is made smaller where the limits ask for it.
+
+    Raises UserFacingError for contradictory, odd or too large wishes."""
     width, height = wishes.width, wishes.height
     if width is not None and height is not None:
         if wishes.aspect is not None:
@@ -77,10 +81,25 @@ def choose_size(wishes: Parameters, native: tuple[int, int], native_px: int, lim
         elif height is not None:
             width = _snap(height * _ratio(wishes.aspect))
         else:
-            width, height = aspect_size(wishes.aspect, native_px)
+            width, height = fitted(aspect_size(wishes.aspect, native_px), limits)
+    elif width is None and height is None:
+        width, height = fitted(native, limits)
     size = (native[0] if width is None else width, native[1] if height is None else height)
     check_size(*size, limits)
     return size
+
+
+def fitted(size: tuple[int, int], limits: Limits) -> tuple[int, int]:
+    """`size`, or the largest of its aspect that the limits allow, in multiples of 8."""
+    long, short = max(size), min(size)
+    factor = min(limits.max_side_px / long, math.sqrt(limits.max_pixels / (long * short)))
+    if factor >= 1:
+        return size
+    kept = max(MIN_SIDE_PX, int(long * factor) // SIZE_MULTIPLE_PX * SIZE_MULTIPLE_PX)
+    other = min(_snap(kept * short / long), kept)
+    while kept * other > limits.max_pixels and other > MIN_SIDE_PX:
+        other -= SIZE_MULTIPLE_PX
+    return (kept, other) if size[0] >= size[1] else (other, kept)
 
 
 def _snap(side: float) -> int:

@@ -17,7 +17,7 @@ def jobs(visitor):
         ({"prompt": "x", "lora": "nosuch"}, "no LoRA"),
         ({"prompt": "x <lora:nosuch:1>"}, "no LoRA"),
         ({"prompt": "x", "width": 130, "height": 100}, "multiples of 8. The nearest sizes are 128×96 and 136×104"),
-        ({"prompt": "x", "width": 100_000, "height": 64}, "too large: a side may have at most 1024 pixels"),
+        ({"prompt": "x", "width": 100_000, "height": 64}, "too large: a side may have at most 1536 pixels"),
         ({"prompt": "x", "width": -8}, "too small"),
         ({"prompt": "x", "seed": -7}, "cannot be a seed"),
         ({"prompt": "x --steps 900"}, "900 steps are not possible"),

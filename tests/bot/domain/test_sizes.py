@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 
 from bot.domain.limits import Limits
 from bot.domain.parameters import Parameters
+from bot.domain.pictures import GivenPicture, choose_picture_size
 from bot.domain.sizes import ASPECTS, aspect_size, check_size, choose_size
 from bot.errors import UserFacingError
+from bot.settings import Settings
+from gpu_worker.protocol.specs import ImageRef
 
 LIMITS = Limits()
 
@@ -63,6 +66,38 @@ def test_unreadable_aspect(aspect):
 )
 def test_choose(wishes, size):
     assert choose_size(wishes, (512, 512), 512, LIMITS) == size
+
+
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_every_listed_aspect_is_drawn_as_it_is_by_default(aspect):
+    limits = Limits(max_side_px=Settings.model_fields["max_side"].default)
+    for native in (128, 512, 768, 1024):
+        assert choose_size(Parameters(aspect=aspect), (native, native), native, limits) == aspect_size(aspect, native)
+
+
+IMAGE = ImageRef(ref="input:" + "0" * 64, sha256="0" * 64, mime="image/png", size_bytes=9)
+
+
+@given(st.integers(64, 2048), st.sampled_from(ASPECTS), st.sampled_from([512, 1024]))
+def test_what_nobody_typed_is_made_to_fit_with_its_aspect(side, aspect, native):
+    limits = Limits(max_side_px=side, max_pixels=1024 * 1024)
+    wide, high = map(int, aspect.split(":"))
+    of_aspect = choose_size(Parameters(aspect=aspect), (native, native), native, limits)
+    of_picture = choose_picture_size(
+        GivenPicture(IMAGE, wide * 100, high * 100), Parameters(), (native,) * 2, native, limits
+    )
+    for size in (of_aspect, of_picture, choose_size(Parameters(), (native, native), native, limits)):
+        check_size(*size, limits)
+    for width, height in (of_aspect, of_picture) if side >= 256 else ():
+        assert abs(math.log(width / height * high / wide)) < 0.13
+
+
+def test_a_photo_keeps_its_aspect_where_a_side_is_limited():
+    limits = Limits(max_side_px=1024)
+    photo = GivenPicture(IMAGE, 1920, 1080)
+    assert choose_picture_size(photo, Parameters(), (1024, 1024), 1024, limits) == (1024, 576)
+    assert choose_size(Parameters(aspect="16:9"), (1024, 1024), 1024, limits) == (1024, 584)
+    assert choose_size(Parameters(), (1024, 1024), 1024, Limits(max_side_px=768)) == (768, 768)
 
 
 @pytest.mark.parametrize(
