@@ -100,6 +100,9 @@ class Imagine(commands.Cog):
             wishes = read_value("variation", variation).over(wishes)
         studio = self._studio
         chosen = await studio.styles.get(UserId(interaction.user.id), style) if style else None
+        if image is not None:
+            # Before it is fetched and kept for nothing.
+            await studio.intake.require_room(UserId(interaction.user.id))
         async with studio.attachments.given(interaction, image, mask, hidden=advanced) as picture:
             options = ImagineOptions(prompt, negative, lora, wishes, picture)
             built = build_imagine(

@@ -1,40 +1,82 @@
 """Pictures that people gave: kept as files named by the hash of their bytes, so that a job can be drawn again any time.
 
-In a stored spec such a picture is `input:<sha256>`. The file is durable before anybody is told that the job is taken.
+In a stored spec such a picture is `input:<sha256>`. The file is durable before anybody is told that the job is taken,
+and it stays as long as something needs it: a job whose card is not deleted, or an enlargement of what that job drew; a
+draft; a request under way.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
 import secrets
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 
 from bot.storage.database import Database, StorageFullError
+from bot.storage.drafts import KEPT_S
 from bot.storage.images import MissingPictureError
-from gpu_worker.protocol.specs import ImageRef
+from gpu_worker.protocol.specs import ImageRef, Img2Img, JobSpec
 
-__all__ = ["INPUT_SCHEME", "InputPictures"]
+__all__ = ["INPUT_SCHEME", "InputPictures", "given_pictures"]
 
 INPUT_SCHEME = "input:"
 _ADDRESS = re.compile(r"input:([0-9a-f]{64})")
+_LIVE = (
+    "jobs.deleted_at IS NULL AND NOT EXISTS "
+    "(SELECT 1 FROM images AS gone WHERE gone.job_id = jobs.id AND gone.deleted_at IS NOT NULL)"
+)
+_NEEDED = (
+    "WITH RECURSIVE users (id) AS (SELECT id FROM jobs WHERE instr(spec, ?1) UNION "
+    "SELECT later.id FROM users JOIN images ON images.job_id = users.id "
+    "JOIN jobs AS later ON later.source_image_id = images.id AND later.action = 'upscale') "
+    f"SELECT 1 FROM users JOIN jobs ON jobs.id = users.id WHERE {_LIVE} "
+    "UNION ALL SELECT 1 FROM drafts WHERE instr(spec, ?1) AND created_at >= ?2 LIMIT 1"  # noqa: S608
+)
+
+
+def given_pictures(spec: JobSpec) -> list[ImageRef]:
+    """What a request starts from."""
+    if not isinstance(spec, Img2Img):
+        return []
+    return [spec.image, *([spec.mask.image] if spec.mask else [])]
 
 
 class InputPictures:
     def __init__(self, database: Database, root: Path) -> None:
         self._db = database
         self._root = root
+        self._held: Counter[str] = Counter()
+        self._lock = asyncio.Lock()
+        """No file goes while one is written or a request takes hold of it."""
 
     async def keep(self, data: bytes, mime: str) -> ImageRef:
-        """Off the loop; the same bytes twice are one file. Raises StorageFullError."""
-        sha256 = hashlib.sha256(data).hexdigest()
+        """Off the loop; the same bytes twice are one file, and a damaged one is replaced. Raises StorageFullError."""
+        sha256 = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
         try:
-            await asyncio.to_thread(_write, self._path(sha256), data)
+            async with self._lock:
+                await asyncio.to_thread(_write, self._path(sha256), data, sha256)
         except OSError as error:
             raise StorageFullError from error
         return ImageRef(ref=f"{INPUT_SCHEME}{sha256}", sha256=sha256, mime=mime, size_bytes=len(data))
+
+    @contextlib.asynccontextmanager
+    async def keeping(self, data: bytes, mime: str) -> AsyncGenerator[ImageRef]:
+        """As `keep`, held meanwhile, and thrown away again where the body raises and nothing else needs it."""
+        sha256 = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+        self._held[sha256] += 1  # before it is written: whoever removes it right now does so under the lock
+        try:
+            yield await self.keep(data, mime)
+        except BaseException:
+            self._held[sha256] -= 1
+            await self._discard(sha256)
+            raise
+        self._held[sha256] -= 1
 
     async def read(self, ref: ImageRef) -> bytes:
         """Raises MissingPictureError where the file is gone or damaged."""
@@ -43,26 +85,61 @@ class InputPictures:
             raise MissingPictureError(ref.ref)
         return await asyncio.to_thread(_read, self._path(found[1]), found[1])
 
-    async def discard_unused(self, ref: ImageRef, but: str) -> None:
-        """Removes the file unless a job other than `but` starts from it, too."""
-        found = _ADDRESS.fullmatch(ref.ref)
-        if found is None:
-            return
-        # A deleted card's job starts from nothing any more; any other might be asked for once more.
-        row = await self._db.one(
-            "SELECT 1 FROM jobs WHERE instr(spec, ?) AND id != ? AND NOT EXISTS "
-            "(SELECT 1 FROM images WHERE job_id = jobs.id AND deleted_at IS NOT NULL) LIMIT 1",
-            (ref.ref, but),
+    @contextlib.asynccontextmanager
+    async def holding(self, refs: Iterable[ImageRef]) -> AsyncGenerator[None]:
+        """Meanwhile these stay, though no row may know them yet."""
+        names = [found[1] for ref in refs if (found := _ADDRESS.fullmatch(ref.ref))]
+        if names:
+            async with self._lock:
+                self._held.update(names)
+        try:
+            yield
+        finally:
+            self._held.subtract(names)
+
+    async def discard_unused(self, refs: Iterable[ImageRef]) -> None:
+        """Removes the files that nothing needs any more."""
+        for ref in refs:
+            if found := _ADDRESS.fullmatch(ref.ref):
+                await self._discard(found[1])
+
+    async def sweep(self) -> int:
+        """Removes every file that nothing needs, and what a crash left half written. Returns how many went."""
+        there = await asyncio.to_thread(_listed, self._root)
+        rows = await self._db.all(
+            f"SELECT spec FROM jobs WHERE instr(spec, ?1) AND {_LIVE} "  # noqa: S608
+            "UNION ALL SELECT spec FROM drafts WHERE instr(spec, ?1) AND created_at >= ?2",
+            (INPUT_SCHEME, time.time() - KEPT_S),
         )
-        if row is None:
-            await asyncio.to_thread(self._path(found[1]).unlink, missing_ok=True)
+        needed = {name for row in rows for name in _ADDRESS.findall(row["spec"])}
+        return sum([await self._discard(name) for name in there if name not in needed])
+
+    async def _discard(self, sha256: str) -> bool:
+        async with self._lock:
+            if self._held[sha256] > 0:
+                return False
+            if await self._db.one(_NEEDED, (f"{INPUT_SCHEME}{sha256}", time.time() - KEPT_S)):
+                return False
+            await asyncio.to_thread(self._path(sha256).unlink, missing_ok=True)
+            return True
 
     def _path(self, sha256: str) -> Path:
         return self._root / sha256[:2] / sha256
 
 
-def _write(path: Path, data: bytes) -> None:
-    if path.is_file() and path.stat().st_size == len(data):
+def _listed(root: Path) -> list[str]:
+    found: list[str] = []
+    for path in root.glob("*/*"):
+        if re.fullmatch(r"[0-9a-f]{64}", path.name):
+            found.append(path.name)
+        elif path.suffix == ".part":
+            path.unlink(missing_ok=True)
+    return found
+
+
+def _write(path: Path, data: bytes, sha256: str) -> None:
+    with contextlib.suppress(MissingPictureError):
+        _read(path, sha256)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")

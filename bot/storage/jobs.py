@@ -91,6 +91,10 @@ class Jobs:
     async def set_message(self, job_id: JobId, message_id: MessageId) -> None:
         await self._db.write_one("UPDATE jobs SET message_id = ? WHERE id = ?", (message_id, job_id))
 
+    async def set_deleted(self, job_id: JobId) -> None:
+        """Its card is gone, so nothing can be asked of it any more but by what was made from it."""
+        await self._db.write_one("UPDATE jobs SET deleted_at = ? WHERE id = ?", (time.time(), job_id))
+
     async def set_grant(self, job_id: JobId, grant: TokenGrant | None) -> None:
         await self._db.write_one(
             "UPDATE jobs SET token = ?, token_expires_at = ? WHERE id = ?",

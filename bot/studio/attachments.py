@@ -54,7 +54,7 @@ class Attachments:
     ) -> AsyncGenerator[GivenPicture | None]:
         """The kept picture of a command, or None where it has none. Fetching may take longer than an answer may, so the
         command is acknowledged first (`hidden`: what follows is for the user alone); whatever the body raises takes
-        that back. Raises UserFacingError: `mask_without_picture`, those of `take`."""
+        that back. Raises UserFacingError: `mask_without_picture`, those of `taken`."""
         if image is None:
             if mask is not None:
                 raise UserFacingError("mask_without_picture")
@@ -65,7 +65,8 @@ class Attachments:
                 self.check(one)
         await interaction.response.defer(ephemeral=hidden)
         try:
-            yield await self.take(image, mask)
+            async with self.taken(image, mask) as picture:
+                yield picture
         except (UserFacingError, StorageFullError):
             if not hidden:
                 with contextlib.suppress(discord.HTTPException):
@@ -74,20 +75,27 @@ class Attachments:
                     await interaction.delete_original_response()
             raise
 
-    async def take(self, image: discord.Attachment, mask: discord.Attachment | None) -> GivenPicture:
-        """Kept durably. Raises UserFacingError: those of `check`, `picture_unreadable`, `picture_pixels`,
-        `picture_gone`, `mask_size`; StorageFullError."""
-        ref, size = await self._one(image)
-        if mask is None:
-            return GivenPicture(ref, *size)
-        mask_ref, mask_size = await self._one(mask)
-        if mask_size != size:
-            raise UserFacingError(
-                "mask_size", width=size[0], height=size[1], mask_width=mask_size[0], mask_height=mask_size[1]
-            )
-        return GivenPicture(ref, *size, mask_ref)
+    @contextlib.asynccontextmanager
+    async def taken(self, image: discord.Attachment, mask: discord.Attachment | None) -> AsyncGenerator[GivenPicture]:
+        """Kept durably, and thrown away again where the body raises and no job or draft needs it.
 
-    async def _one(self, attachment: discord.Attachment) -> tuple[ImageRef, tuple[int, int]]:
+        Raises UserFacingError: those of `check`, `picture_unreadable`, `picture_pixels`, `picture_gone`, `mask_size`;
+        StorageFullError.
+        """
+        async with contextlib.AsyncExitStack() as kept:
+            ref, size = await self._one(image, kept)
+            mask_ref = None
+            if mask is not None:
+                mask_ref, mask_size = await self._one(mask, kept)
+                if mask_size != size:
+                    raise UserFacingError(
+                        "mask_size", width=size[0], height=size[1], mask_width=mask_size[0], mask_height=mask_size[1]
+                    )
+            yield GivenPicture(ref, *size, mask_ref)
+
+    async def _one(
+        self, attachment: discord.Attachment, kept: contextlib.AsyncExitStack
+    ) -> tuple[ImageRef, tuple[int, int]]:
         self.check(attachment)
         data = await self._fetch(attachment.url)
         found = await asyncio.to_thread(_look_at, data)
@@ -98,7 +106,7 @@ class Attachments:
             raise UserFacingError(
                 "picture_pixels", width=size[0], height=size[1], limit_mp=self._limits.max_picture_pixels // 10**6
             )
-        return await self._inputs.keep(data, mime), size
+        return await kept.enter_async_context(self._inputs.keeping(data, mime)), size
 
     async def _fetch(self, url: str) -> bytes:
         limit = self._limits.max_picture_bytes

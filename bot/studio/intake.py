@@ -21,6 +21,7 @@ from bot.domain.job import Action, NewJob, TokenGrant
 from bot.domain.limits import Limits
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
+from bot.storage.inputs import InputPictures, given_pictures
 from bot.storage.jobs import Jobs
 from bot.ui.client import Interaction
 from bot.ui.door import say
@@ -39,6 +40,7 @@ class Intake:
         self,
         *,
         jobs: Jobs,
+        inputs: InputPictures,
         dispatcher: Dispatcher,
         deliverer: Deliverer,
         editor: CardEditor,
@@ -47,6 +49,7 @@ class Intake:
         limits: Limits,
     ) -> None:
         self._jobs = jobs
+        self._inputs = inputs
         self._dispatcher = dispatcher
         self._deliverer = deliverer
         self._editor = editor
@@ -87,7 +90,8 @@ class Intake:
         )
         self._deliverer.answering(new.id, interaction.filesize_limit)
         try:
-            job_id, added = await self._dispatcher.submit(new)
+            async with self._inputs.holding(given_pictures(spec)):
+                job_id, added = await self._dispatcher.submit(new)
             if not added:
                 await say(interaction, texts_for(str(interaction.locale))("reply.already_queued"))
                 return
@@ -124,7 +128,8 @@ class Intake:
         )
         self._deliverer.answering(new.id, None)
         try:
-            await self._dispatcher.submit(new)
+            async with self._inputs.holding(given_pictures(spec)):
+                await self._dispatcher.submit(new)
             job = await self._jobs.get(new.id)
             if job is not None:
                 card = queued_card(job, None, self._machine.state)

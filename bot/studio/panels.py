@@ -16,6 +16,7 @@ from bot.domain.mentions import neutral
 from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
 from bot.storage.drafts import Draft, Drafts
+from bot.storage.inputs import InputPictures, given_pictures
 from bot.studio.advanced import GROUPS, advanced_form, groups_for, read_advanced
 from bot.studio.forms import parameters_line, sampler_name
 from bot.studio.intake import Intake
@@ -34,8 +35,11 @@ LINE_CHARS = 1500
 
 
 class Panels:
-    def __init__(self, *, drafts: Drafts, intake: Intake, models: Models, limits: Limits) -> None:
+    def __init__(
+        self, *, drafts: Drafts, inputs: InputPictures, intake: Intake, models: Models, limits: Limits
+    ) -> None:
         self._drafts = drafts
+        self._inputs = inputs
         self._intake = intake
         self._models = models
         self._limits = limits
@@ -51,12 +55,19 @@ class Panels:
         notes: Sequence[str] = (),
     ) -> None:
         """Answers with the panel, which only the user sees. Raises UserFacingError."""
-        draft = await self._drafts.add(UserId(interaction.user.id), action, spec, source_image_id)
+        await self.forget_old()
+        async with self._inputs.holding(given_pictures(spec)):
+            draft = await self._drafts.add(UserId(interaction.user.id), action, spec, source_image_id)
         view = panel(draft, texts_for(str(interaction.locale)), notes)
         if interaction.response.is_done():
             await interaction.edit_original_response(view=view)
         else:
             await interaction.response.send_message(view=view, ephemeral=True)
+
+    async def forget_old(self) -> None:
+        """Drafts of more than a week go, and with them the pictures that only they needed."""
+        for spec in await self._drafts.drop_old():
+            await self._inputs.discard_unused(given_pictures(spec))
 
     async def pressed(self, interaction: Interaction, address: Address) -> None:
         """Raises UserFacingError: `draft_unknown`, `form_unknown`, and whatever refuses a job."""

@@ -18,7 +18,7 @@ from bot.domain.limits import Limits
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.images import Images
-from bot.storage.inputs import InputPictures
+from bot.storage.inputs import InputPictures, given_pictures
 from bot.storage.jobs import Jobs
 from bot.studio.forms import edit_form, style_form
 from bot.studio.intake import Intake
@@ -27,7 +27,7 @@ from bot.studio.panels import Panels
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.door import say
-from gpu_worker.protocol.specs import ImageRef, Img2Img, JobSpec, StoredSource
+from gpu_worker.protocol.specs import ImageRef, JobSpec, StoredSource
 
 __all__ = ["Pressed", "stored_source"]
 
@@ -152,10 +152,10 @@ class Pressed:
         if job.status.waiting:
             await self._dispatcher.cancel(job.id, by)
         await self._images.delete_of_job(job.id)
-        if isinstance(job.spec, Img2Img):
-            await self._inputs.discard_unused(job.spec.image, job.id)
-            if job.spec.mask is not None:
-                await self._inputs.discard_unused(job.spec.mask.image, job.id)
+        await self._jobs.set_deleted(job.id)
+        # An enlargement was the last that needed what the job it came from began with.
+        for spec in (job.spec, (await self.origin(job)).spec):
+            await self._inputs.discard_unused(given_pictures(spec))
 
     # --- answers ------------------------------------------------------------------------------------------------------
 

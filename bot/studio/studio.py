@@ -94,6 +94,7 @@ class Studio:
         self.models = Models(self.dispatcher, models_dir=settings.models_dir, demo_dir=settings.demo_dir)
         self.intake = Intake(
             jobs=self.jobs,
+            inputs=self.inputs,
             dispatcher=self.dispatcher,
             deliverer=self.deliverer,
             editor=self.editor,
@@ -102,7 +103,9 @@ class Studio:
             limits=self.limits,
         )
         self.attachments = Attachments(self.inputs, self.limits)
-        self.panels = Panels(drafts=self.drafts, intake=self.intake, models=self.models, limits=self.limits)
+        self.panels = Panels(
+            drafts=self.drafts, inputs=self.inputs, intake=self.intake, models=self.models, limits=self.limits
+        )
         self.pressed = Pressed(
             jobs=self.jobs,
             images=self.images,
@@ -136,6 +139,8 @@ class Studio:
         await self.timings.load()
         await self.models.load()
         await asyncio.to_thread(judge, "")  # builds the word lists before anybody waits for them
+        await self.panels.forget_old()
+        await self.inputs.sweep()
         for job in await self.jobs.queue():
             self.editor.watch(job.id)
         self.editor.start(self.dispatcher, self.machine)

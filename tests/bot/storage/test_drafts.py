@@ -25,6 +25,15 @@ async def test_a_draft_comes_back_as_it_was_left(database):
     assert await drafts.get(JobId("b" * 16)) is None
 
 
+async def test_a_draft_that_cannot_be_read_is_none(database, caplog):
+    drafts = Drafts(database)
+    draft = await drafts.add(UserId(5), Action.EDIT, SPEC)
+    async with database.write() as tx:
+        await tx.execute("UPDATE drafts SET spec = replace(spec, '\"seed\":1', '\"seed\":-1')")
+    assert await drafts.get(draft.id) is None
+    assert "cannot be read" in caplog.text
+
+
 async def test_old_drafts_go(database, monkeypatch):
     drafts = Drafts(database)
     old = await drafts.add(UserId(5), Action.IMAGINE, SPEC)
@@ -32,4 +41,6 @@ async def test_old_drafts_go(database, monkeypatch):
     monkeypatch.setattr("bot.storage.drafts.time.time", lambda: now + KEPT_S + 1)
     new = await drafts.add(UserId(5), Action.IMAGINE, SPEC)
     assert await drafts.get(old.id) is None
+    assert await drafts.drop_old() == [SPEC]
+    assert len(await database.all("SELECT id FROM drafts")) == 1
     assert await drafts.get(new.id) == new

@@ -1,5 +1,6 @@
 """Pictures that come with a command: from Discord alone, looked at, kept."""
 
+import asyncio
 import io
 from types import SimpleNamespace
 
@@ -74,22 +75,26 @@ def attached(url, size=100):
 
 
 async def test_a_picture_is_kept_by_its_hash(cdn, inputs, tmp_path):
-    found = await Attachments(inputs, Limits()).take(attached(f"{cdn}/files/a.png"), attached(f"{cdn}/files/b.webp"))
+    async with Attachments(inputs, Limits()).taken(
+        attached(f"{cdn}/files/a.png"), attached(f"{cdn}/files/b.webp")
+    ) as found:
+        await inputs.discard_unused([found.image, found.mask])  # whoever else has it: it is held
     assert (found.width, found.height) == (40, 30)
     assert (found.image.ref, found.image.mime) == (f"input:{found.image.sha256}", "image/png")
     assert await inputs.read(found.image) == FILES["a.png"]
     assert await inputs.read(found.mask) == FILES["b.webp"]
     # The same picture again is the same file.
-    await Attachments(inputs, Limits()).take(attached(f"{cdn}/files/a.png"), None)
+    async with Attachments(inputs, Limits()).taken(attached(f"{cdn}/files/a.png"), None):
+        pass
     assert len([path for path in (tmp_path / "inputs").rglob("*") if path.is_file()]) == 2
-    await inputs.discard_unused(found.image, "job")
+    await inputs.discard_unused([found.image])
     with pytest.raises(MissingPictureError):
         await inputs.read(found.image)
 
 
 async def test_a_picture_that_lies_on_its_side_is_measured_upright(cdn, inputs):
-    found = await Attachments(inputs, Limits()).take(attached(f"{cdn}/files/turned.jpg"), None)
-    assert (found.width, found.height) == (30, 40)
+    async with Attachments(inputs, Limits()).taken(attached(f"{cdn}/files/turned.jpg"), None) as found:
+        assert (found.width, found.height) == (30, 40)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +117,40 @@ async def test_a_picture_that_lies_on_its_side_is_measured_upright(cdn, inputs):
 async def test_refusals(cdn, inputs, url, size, key):
     attachments = Attachments(inputs, Limits(max_picture_bytes=2048) if "wide" not in url else Limits())
     with pytest.raises(UserFacingError) as caught:
-        await attachments.take(attached(url.format(cdn=cdn), size), None)
+        async with attachments.taken(attached(url.format(cdn=cdn), size), None):
+            pass
     assert caught.value.key == key
     for language in LANGUAGES:
         assert "{" not in texts_for(language)(f"error.{key}", **caught.value.values)
 
 
-async def test_a_mask_is_as_large_as_its_picture(cdn, inputs):
+async def test_a_mask_is_as_large_as_its_picture(cdn, inputs, tmp_path):
     with pytest.raises(UserFacingError, match="mask_size"):
-        await Attachments(inputs, Limits()).take(attached(f"{cdn}/files/a.png"), attached(f"{cdn}/files/mask.png"))
+        async with Attachments(inputs, Limits()).taken(
+            attached(f"{cdn}/files/a.png"), attached(f"{cdn}/files/mask.png")
+        ):
+            pass
+    assert files(tmp_path) == 0
+
+
+def files(tmp_path):
+    return len([path for path in (tmp_path / "inputs").rglob("*") if path.is_file()])
+
+
+async def test_what_is_refused_afterwards_is_not_kept(cdn, inputs, tmp_path):
+    async def deferred(**_):
+        pass
+
+    interaction = SimpleNamespace(response=SimpleNamespace(defer=deferred))
+
+    async def given(error):
+        async with Attachments(inputs, Limits()).given(
+            interaction, attached(f"{cdn}/files/a.png"), attached(f"{cdn}/files/b.webp"), hidden=True
+        ):
+            assert files(tmp_path) == 2
+            raise error
+
+    for error in (UserFacingError("prompt_empty"), RuntimeError("a fault"), asyncio.CancelledError()):
+        with pytest.raises(type(error)):
+            await given(error)
+        assert files(tmp_path) == 0

@@ -25,7 +25,7 @@ async def jobs(tmp_path):
 
 
 def intake_of(jobs, **parts):
-    names = ("dispatcher", "deliverer", "editor", "poster", "machine")
+    names = ("inputs", "dispatcher", "deliverer", "editor", "poster", "machine")
     return Intake(jobs=jobs, limits=Limits(), **{name: parts.get(name) for name in names})
 
 
@@ -38,8 +38,7 @@ def spec_of(prompt):
     [
         'a schoolgirl, 12 years old --hires 2 --hires-prompt "lingerie"',
         'lingerie --hires 2 --hires-prompt "a schoolgirl, 12 years old"',
-        "a schoolgirl, 12 years old\nSteps: 20, Seed: 1, Denoising strength: 0.5, Hires upscale: 2, "
-        "Hires prompt: lingerie",
+        "a schoolgirl, 12 years old\nSteps: 20, Denoising strength: 0.5, Hires upscale: 2, Hires prompt: lingerie",
     ],
 )
 async def test_all_texts_of_a_picture_are_judged_together(jobs, prompt):
