@@ -395,7 +395,8 @@ def pass_on(command: str, arguments: list[str]) -> int:
         extras = set()
     if command in ("worker", "imagine"):
         for key in ENGINE_SETTINGS:
-            if value := setting(key):
+            value = setting(key)
+            if value:
                 os.environ[key] = value
     if command == "worker":
         # The options that the bot would give it; later ones win.

@@ -121,8 +121,12 @@ class Builder:
         guide = self._guide(order, wanted, state, size, hires, making)
         last = hires is not None or order.second is None
         if spec.refiner is not None and order.refiner is not None and last:
-            other = PassOrder(order.refiner, None, wanted.sampler, wanted.prompt, wanted.negative_prompt, ())
-            state = ModelState(self._borrow(other, making), (), spec.tiling)
+            # The pass decodes with its own VAE; a refiner's is not even loaded. Networks fit checkpoints of one family.
+            vae = wanted.vae or wanted.model
+            alike = order.refiner.fact.family == wanted.model.fact.family
+            networks = wanted.networks if alike else ()
+            other = PassOrder(order.refiner, vae, wanted.sampler, wanted.prompt, wanted.negative_prompt, networks)
+            state = ModelState(self._borrow(other, making), self._applied(networks), spec.tiling)
             refiner = self._guide(order, other, state, size, hires, making)
             guide = dataclasses.replace(guide, refiner=(spec.refiner.switch_at, refiner))
         plan = SamplingPlan(
@@ -152,8 +156,8 @@ class Builder:
         making.watch.report("encoding", 0, 1)
         shelf = self.embeddings.shelf(checkpoint, order.embeddings, [file for _, file in wanted.networks])
         steps = _steps(order, hires)
-        positive = Reading(spec.clip_skip, spec.emphasis, shelf)
-        negative = Reading(spec.clip_skip, spec.emphasis, shelf, negative=True)
+        positive = Reading(spec.clip_skip, spec.emphasis, shelf, check=making.watch.check)
+        negative = dataclasses.replace(positive, negative=True)
         table = checkpoint.table
         if spec.downcast_alphas:
             table = table.downcast()

@@ -7,6 +7,7 @@ Tasks of another state wait until those of this one are through with the model.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ from gpu_worker.engine.vae import decode_latents, encode_pictures, pictures_of
 from gpu_worker.protocol.messages import PreviewWish
 
 __all__ = ["Driver", "Outcome", "Tools"]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -115,8 +118,9 @@ class Driver:
         groups: dict[tuple[object, ...], list[tuple[_Lane, Question]]] = {}
         for lane in lanes:
             if isinstance(lane.call, GuidedCall):
-                question = ask(lane.call)
-                groups.setdefault(question.guide.state.key, []).append((lane, question))
+                question = self._asked(lane, lane.call)
+                if question is not None:
+                    groups.setdefault(question.guide.state.key, []).append((lane, question))
             else:
                 self._serve(lane)
         if not groups:
@@ -128,6 +132,13 @@ class Driver:
             for lane, _ in waiting:
                 self._check(lane)
         self._keep_pace()
+
+    def _asked(self, lane: _Lane, call: GuidedCall) -> Question | None:
+        try:
+            return ask(call)
+        except Exception as error:
+            self._fail(lane, error)
+            return None
 
     def _serve(self, lane: _Lane) -> None:
         try:
@@ -184,11 +195,11 @@ class Driver:
     def _answer(self, call: Call | None, watch: Watch) -> list[Picture] | torch.Tensor:
         if isinstance(call, EncodeCall):
             watch.report("encoding", 0, 1)
-            self._states.enter(call.state)
+            self._states.tile(call.state)
             return encode_pictures(call.state.checkpoint, call.pictures)
         if isinstance(call, DecodeCall):
             watch.report("decoding", 0, 1)
-            self._states.enter(call.state)
+            self._states.tile(call.state)
             return self._decoded(call)
         if isinstance(call, UpscaleCall):
             watch.report("upscaling", 0, 1)
@@ -219,10 +230,14 @@ class Driver:
 
     def _preview(self, checkpoint: Checkpoint, denoised: torch.Tensor, wish: PreviewWish) -> bytes | None:
         colours = checkpoint.preview_map
-        if colours.empty:
-            # The first preview of a checkpoint pays for one small decode; later ones cost next to nothing.
-            small = torch.nn.functional.adaptive_avg_pool2d(
-                denoised[:1], (min(16, denoised.shape[2]), min(16, denoised.shape[3]))
-            )
-            colours.learn(small, decode_latents(checkpoint, small))
-        return preview_bytes(colours.colours(denoised), wish)
+        try:
+            if colours.empty:
+                # The first preview of a checkpoint pays for one small decode; later ones cost next to nothing.
+                small = torch.nn.functional.adaptive_avg_pool2d(
+                    denoised[:1], (min(16, denoised.shape[2]), min(16, denoised.shape[3]))
+                )
+                colours.learn(small, decode_latents(checkpoint, small))
+            return preview_bytes(colours.colours(denoised), wish)
+        except (RuntimeError, MemoryError):
+            log.warning("no preview of this step", exc_info=True)
+            return None  # a picture does not fail for its preview

@@ -114,6 +114,7 @@ class Engine:
             outcomes[index] = Outcome(error=EngineError("oom", str(outcomes[index].error), _size(spec)))
         if full:
             self._cache.clear()
+            self.builder.conditioner.clear()
             self._upscalers.clear()
             self._faces.clear()
             self.loaded = None

@@ -13,6 +13,9 @@ from gpu_worker.engine.memory import Portions
 
 __all__ = ["evaluate"]
 
+CELLS_AT_ONCE = 32 * 64 * 64
+"""Latent cells of one batch on the CPU: 32 rows of 512 px."""
+
 
 def evaluate(checkpoint: Checkpoint, rows: Sequence[Rows], portions: Portions) -> list[torch.Tensor]:
     """The model's answer to each of `rows`, [n, c, h, w] float32. Rows of equal shape share a batch."""
@@ -52,7 +55,8 @@ def _batch(checkpoint: Checkpoint, group: list[Rows], portions: Portions) -> tor
         )[0]
         return output.float()
 
-    return portions.run(torch.arange(len(samples), device=device), run)
+    cells = samples.shape[2] * samples.shape[3]
+    return portions.run(torch.arange(len(samples), device=device), run, at_most=max(1, CELLS_AT_ONCE // cells))
 
 
 def _pooled(entry: Rows) -> torch.Tensor:

@@ -78,7 +78,7 @@ class Question:
 
 def ask(call: GuidedCall) -> Question:
     asked = call.call
-    guide = call.guide.at(asked.sigma)
+    guide = call.guide
     scale = guide.scale * asked.cfg_multiplier
     texts = _equal_lengths([encoding_at(timeline, call.number) for _, timeline in guide.positive])
     weights = tuple(weight * scale for weight, _ in guide.positive)

@@ -31,10 +31,17 @@ class Portions:
         self._device = device
         self._at_once: int | None = None
 
-    def run(self, batch: torch.Tensor, work: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """`work` maps [k, …] to [k, …] and treats the entries apart. Raises what `work` raises for a single entry."""
+    def run(
+        self, batch: torch.Tensor, work: Callable[[torch.Tensor], torch.Tensor], at_most: int | None = None
+    ) -> torch.Tensor:
+        """`work` maps [k, …] to [k, …] and treats the entries apart. Raises what `work` raises for a single entry.
+
+        `at_most` entries are tried at first where a card would say by itself what is too much: main memory is not
+        refused, the process that took it is killed.
+        """
+        bound = at_most if at_most and self._device.type == "cpu" else len(batch)
         while True:
-            size = min(self._at_once or len(batch), len(batch))
+            size = min(self._at_once or len(batch), bound, len(batch))
             try:
                 if size == len(batch):
                     return work(batch)

@@ -67,7 +67,7 @@ class Finder:
                 spec,
                 hires.checkpoint or spec.checkpoint,
                 hires.sampler or spec.sampler,
-                hires.schedule or (spec.schedule if hires.sampler is None else "Automatic"),
+                hires.schedule or first.sampler.schedule,
                 hires.prompt or spec.prompt,
                 hires.negative_prompt or spec.negative_prompt,
             )

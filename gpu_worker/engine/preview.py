@@ -46,6 +46,8 @@ class PreviewMap:
         )
         x = _features(_cells(latents)[:_LESSON_CELLS].cpu())
         y = _cells(colours)[:_LESSON_CELLS].cpu()
+        if not bool(x.isfinite().all() and y.isfinite().all()):
+            return  # numbers that ran away would stay in every later preview
         self._square = self._square * _FORGET + x.T @ x / len(x)
         self._product = self._product * _FORGET + x.T @ y / len(x)
         self._solution = None

@@ -42,11 +42,11 @@ class ModelStates:
         merger = self._mergers.get(id(checkpoint.unet))
         if merger is None:
             if not state.networks:
-                self._tile(state)
+                self.tile(state)
                 return
             merger = self._mergers[id(checkpoint.unet)] = NetworkMerger(checkpoint)
         merger.apply(state.networks)
-        self._tile(state)
+        self.tile(state)
 
     @contextlib.contextmanager
     def restored(self) -> Iterator[None]:
@@ -61,7 +61,8 @@ class ModelStates:
             self._mergers.clear()
             self._circular.clear()
 
-    def _tile(self, state: ModelState) -> None:
+    def tile(self, state: ModelState) -> None:
+        """Convolutions alone, which is all that a VAE has of a state."""
         for network in (state.checkpoint.unet, state.checkpoint.vae):
             if state.tiling and id(network) not in self._circular:
                 self._circular[id(network)] = network

@@ -3,7 +3,6 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain.parameters import Parameters
 from bot.domain.styles import Style, StyleParameters
 from bot.i18n import LANGUAGES, texts_for
 from cogs.style import described, listed
@@ -51,6 +50,6 @@ def test_any_style_can_be_shown(style):
 
 
 def test_only_what_was_set_is_shown():
-    parameters = StyleParameters(**vars(Parameters(steps=9, cfg_scale=5.5, seed=4231489852)))
+    parameters = StyleParameters(steps=9, cfg_scale=5.5, seed=4231489852)
     text = described(Style(name="Ink", prompt="ink", parameters=parameters), texts_for("en"))
     assert text.splitlines()[-1] == "-# steps 9 · cfg scale 5.5 · seed 4231489852"

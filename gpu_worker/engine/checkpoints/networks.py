@@ -62,8 +62,24 @@ def owned(weights: dict[str, torch.Tensor], dtype: torch.dtype, device: Device) 
         return dict(zip(weights, pool.map(own, weights.values()), strict=True))
 
 
+def _doubling(grow: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """Sizes that do not halve evenly come back a row too long. A1111 doubles, convolves, and then picks what the skip
+    connection has room for; diffusers picks before it convolves, which changes the lower and right edge."""
+
+    def forward(hidden_states: torch.Tensor, output_size: Any = None, *rest: Any, **more: Any) -> torch.Tensor:
+        larger = grow(hidden_states, None, *rest, **more)
+        if output_size is None or larger.shape[-2:] == torch.Size(output_size):
+            return larger
+        return torch.nn.functional.interpolate(larger, size=tuple(output_size), mode="nearest")
+
+    return forward
+
+
 def finished(unet: Any, device: Device) -> Any:
-    """The UNet with the operator's choice of attention and memory format."""
+    """The UNet as A1111 runs it at any size, with the operator's choice of attention and memory format."""
+    for name, module in unet.named_modules():
+        if ".upsamplers." in name and hasattr(module, "interpolate"):
+            module.forward = _doubling(module.forward)
     if device.channels_last:
         unet.to(memory_format=torch.channels_last)
     if device.attention == "xformers":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ from gpu_worker.engine.conditioning.guide import Encoded
 
 __all__ = ["Reading", "encode_texts", "vocabulary_of"]
 
+TEXTS_AT_ONCE = 16
+"""Bounds memory; texts do not see each other, so this changes no value."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -28,6 +32,8 @@ class Reading:
     shelf: EmbeddingShelf | None = None
     """The textual inversions that fit the checkpoint."""
     negative: bool = False
+    check: Callable[[], None] = lambda: None
+    """Called between pieces of work; may raise."""
 
 
 def encode_texts(
@@ -36,15 +42,19 @@ def encode_texts(
     """One call of A1111: all texts of a prompt's schedule. They get equal lengths (empty chunks fill the shorter ones),
     and each one's emphasis depends a little on the others. `used` is told each embedding that is read."""
     checkpoint.need("text")
+    # An alternation has as many texts as steps, and few different ones.
+    counts = Counter(texts)
+    unique = list(counts)
+    repeats = torch.tensor([float(counts[text]) for text in unique])
     contexts: list[torch.Tensor] = []
     pooled: torch.Tensor | None = None
     # SDXL was trained with zeros, not with the encoding of "", for a missing negative prompt (§3.5).
-    silent = reading.negative and checkpoint.family == "sdxl" and not any(texts)
+    silent = reading.negative and checkpoint.family in ("sdxl", "sdxl_refiner") and not any(texts)
     for encoder in checkpoint.text_encoders:
-        chunks = _chunks(encoder, texts, reading, used)
+        chunks = _chunks(encoder, unique, reading, used)
         parts: list[torch.Tensor] = []
         for place in range(len(chunks[0])):
-            encoded, summary = _encode(encoder, [of_text[place] for of_text in chunks], checkpoint, reading)
+            encoded, summary = _encode(encoder, [of_text[place] for of_text in chunks], repeats, checkpoint, reading)
             parts.append(encoded)
             if place == 0 and summary is not None:
                 pooled = summary
@@ -53,8 +63,11 @@ def encode_texts(
     if silent:
         context = torch.zeros_like(context)
         pooled = torch.zeros_like(pooled) if pooled is not None else None
-    rows = range(len(texts))
-    return tuple(Encoded(context[i : i + 1], None if pooled is None else pooled[i : i + 1]) for i in rows)
+    found = {
+        text: Encoded(context[i : i + 1], None if pooled is None else pooled[i : i + 1])
+        for i, text in enumerate(unique)
+    }
+    return tuple(found[text] for text in texts)
 
 
 def vocabulary_of(tokenizer: Any) -> Vocabulary:
@@ -93,9 +106,25 @@ def _finder(shelf: EmbeddingShelf, used: Callable[[Embedding], object]) -> Find:
 
 
 def _encode(
+    encoder: TextEncoder, chunks: list[Chunk], repeats: torch.Tensor, checkpoint: Checkpoint, reading: Reading
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """[texts, 77, width] in float32 and, where the model has a projection, [texts, width]."""
+    parts = [
+        _read(encoder, chunks[start : start + TEXTS_AT_ONCE], checkpoint, reading)
+        for start in range(0, len(chunks), TEXTS_AT_ONCE)
+    ]
+    encoded = torch.cat([part for part, _ in parts])
+    weights = torch.tensor([chunk.weights for chunk in chunks], device=encoded.device)
+    if not bool((weights == 1).all()):
+        encoded = apply_emphasis(encoded, weights, reading.emphasis, repeats)
+    summaries = [summary for _, summary in parts if summary is not None]
+    return encoded, torch.cat(summaries).to(checkpoint.device.dtype) if summaries else None
+
+
+def _read(
     encoder: TextEncoder, chunks: list[Chunk], checkpoint: Checkpoint, reading: Reading
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """[texts, 77, width] and, where the model has a projection, [texts, width], float32."""
+    reading.check()
     device = checkpoint.device.torch_device
     ids = torch.tensor([_padded(chunk.ids, encoder) for chunk in chunks], device=device)
     with _embedded(encoder, chunks):
@@ -105,12 +134,7 @@ def _encode(
     encoded = states[-min(layer, len(states) - 1)]
     if encoder.final_norm:
         encoded = _text_model(encoder.model).final_layer_norm(encoded)
-    weights = torch.tensor([chunk.weights for chunk in chunks], device=device)
-    encoded = encoded.float()
-    if not bool((weights == 1).all()):
-        encoded = apply_emphasis(encoded, weights, reading.emphasis)
-    summary = getattr(answer, "text_embeds", None)
-    return encoded, summary.to(checkpoint.device.dtype) if summary is not None else None
+    return encoded.float(), getattr(answer, "text_embeds", None)
 
 
 def _padded(ids: tuple[int, ...], encoder: TextEncoder) -> tuple[int, ...]:

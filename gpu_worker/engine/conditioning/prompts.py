@@ -102,5 +102,5 @@ def _bytes(entry: _Entry) -> int:
     def size(tensor: torch.Tensor | None) -> int:
         return 0 if tensor is None else tensor.numel() * tensor.element_size()
 
-    # The encodings of one call are views of one tensor; counting each view counts it once.
-    return sum(size(encoded.context) + size(encoded.pooled) for encoded in entry.encoded)
+    # The encodings of one call are views of one tensor; equal texts share theirs.
+    return sum(size(encoded.context) + size(encoded.pooled) for encoded in dict.fromkeys(entry.encoded))

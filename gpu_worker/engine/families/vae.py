@@ -27,6 +27,9 @@ def latent_scale(family: Family) -> float:
     return 0.13025 if family in {"sdxl", "sdxl_refiner"} else 0.18215
 
 
+TILE_PX = 512
+
+
 def vae_names(keys: Iterable[str]) -> dict[str, str]:
     """Key in the file → key without prefix, of the VAE's tensors only: no losses, no EMA copies."""
     keys = list(keys)
@@ -52,6 +55,8 @@ def vae_config(shapes: Shapes, scale: float) -> dict[str, Any]:
         "up_block_types": ("UpDecoderBlock2D",) * levels,
         "norm_num_groups": NORM_GROUPS,
         "scaling_factor": scale,
+        # Of what it is cut into where the whole does not fit; diffusers' own default is a tile of 32 px.
+        "sample_size": TILE_PX,
     }
 
 

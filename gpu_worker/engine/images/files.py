@@ -69,8 +69,7 @@ def png_bytes(picture: Picture, infotext: str, extras: str | None = None) -> byt
     `extras` is what its Extras tab did to the picture, under the keyword of that name.
     """
     info = PngInfo()
-    if infotext:
-        info.add_text("parameters", infotext.encode("utf-8", "replace").decode("utf-8"))
+    info.add_text("parameters", infotext.encode("utf-8", "replace").decode("utf-8"))
     if extras:
         info.add_text("extras", extras.encode("utf-8", "replace").decode("utf-8"))
     target = io.BytesIO()

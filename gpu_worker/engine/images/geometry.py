@@ -12,8 +12,11 @@ import numpy as np
 from PIL import Image
 
 from gpu_worker.engine.calls import Picture
+from gpu_worker.engine.errors import EngineError
 
 __all__ = ["Enlarge", "ResizeMode", "fit", "inner_size", "placed", "resample"]
+
+INNER_MAX_PIXELS = 8192 * 8192
 
 ResizeMode = Literal["Just resize", "Crop and resize", "Resize and fill", "Just resize (latent upscale)"]
 Enlarge = Callable[[Picture, int, int], Picture]
@@ -45,8 +48,14 @@ def inner_size(size: tuple[int, int], target: tuple[int, int], mode: ResizeMode)
 
 
 def fit(picture: Picture, width: int, height: int, mode: ResizeMode, enlarge: Enlarge = resample) -> Picture:
-    """The picture at exactly `width` x `height`. `enlarge` is called only where it gets larger, never for a mask."""
+    """The picture at exactly `width` x `height`. `enlarge` is called only where it gets larger, never for a mask.
+
+    Raises EngineError `bad_input` for a picture so long and thin that covering the size would take it out of bounds.
+    """
     inner = inner_size((picture.shape[1], picture.shape[0]), (width, height), mode)
+    if inner[0] * inner[1] > INNER_MAX_PIXELS:
+        detail = {"reason": "source_picture", "limit_px": INNER_MAX_PIXELS}
+        raise EngineError("bad_input", f"{picture.shape} would be {inner} on the way to {width} x {height}", detail)
     larger = inner[0] > picture.shape[1] or inner[1] > picture.shape[0]
     resize = enlarge if larger and picture.ndim == 3 else resample
     return placed(resize(picture, *inner), width, height)

@@ -22,6 +22,7 @@ from gpu_worker.engine.sampling.sigmas import LcmTable, SigmaTable, ddim_timeste
 from gpu_worker.engine.sampling.solver import dpm_adaptive, dpm_fast
 from gpu_worker.engine.sampling.timesteps import ddim, ddim_cfgpp, plms
 from gpu_worker.engine.sampling.unipc import unipc, unipc_sigma
+from gpu_worker.language import passes
 from gpu_worker.language.names import BROWNIAN, DISCARDS
 
 __all__ = ["SamplerOptions", "SamplingPlan", "img2img_steps"]
@@ -41,6 +42,8 @@ _LOOPS: dict[str, Loop] = {
     "DPM2 a": dpm2_ancestral,
     "Restart": restart,
 }
+SCHEDULE_MAX = 20_000
+"""Longest schedule that an exact pass is taken from: 150 steps at a strength of 0.0075."""
 _BY_TIMESTEPS = {"DDIM": ddim, "DDIM CFG++": ddim_cfgpp, "PLMS": plms}
 
 
@@ -199,11 +202,13 @@ class SamplingPlan:
 def img2img_steps(steps: int, strength: float, *, exact: bool) -> tuple[int, int]:
     """Length of the whole schedule and A1111's t_enc, one less than the intervals that are run of it.
 
-    The schedule is entered at index length - t_enc - 1. An exact pass without strength has a schedule of 0.
+    The schedule is entered at index length - t_enc - 1. An exact pass of hardly any strength has a schedule of 0: one
+    step of a schedule of many thousands would change nothing, and take all memory.
     """
-    if exact:
-        return (int(steps / min(strength, 0.999)) if strength > 0 else 0), steps - 1
-    return steps, int(min(strength, 0.999) * steps)
+    found = passes.img2img_steps(steps, strength, exact) if strength > 0 or not exact else None
+    if found is None or found.schedule_steps > SCHEDULE_MAX:
+        return 0, steps - 1
+    return found.schedule_steps, found.t_enc
 
 
 def _untouched(latent: torch.Tensor) -> Sampling:

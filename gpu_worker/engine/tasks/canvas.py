@@ -16,6 +16,8 @@ from gpu_worker.protocol.specs import Img2Img, Mask
 __all__ = ["canvas_of"]
 
 LATENT_RESIZE = "Just resize (latent upscale)"
+ENCODED_MAX_PIXELS = 2048 * 2048
+"""Of a picture that is encoded as it came."""
 
 
 def canvas_of(picture: Picture, mask: Mask8 | None, spec: Img2Img) -> PreparedInpaint:
@@ -25,6 +27,9 @@ def canvas_of(picture: Picture, mask: Mask8 | None, spec: Img2Img) -> PreparedIn
         picture, mask, wish = _extended(picture, mask, spec)
     if mask is None or wish is None:
         whole = spec.resize_mode == LATENT_RESIZE
+        if whole and picture.shape[0] * picture.shape[1] > ENCODED_MAX_PIXELS:
+            detail = {"reason": "source_picture", "limit_px": ENCODED_MAX_PIXELS}
+            raise EngineError("bad_input", f"a picture of {picture.shape} encoded at its own size", detail)
         resized = picture if whole else fit(picture, spec.width, spec.height, spec.resize_mode)
         return PreparedInpaint(resized, None, lambda drawn: drawn)
     return prepare(picture, mask, wish, spec.width, spec.height, spec.resize_mode)

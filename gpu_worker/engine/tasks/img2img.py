@@ -64,8 +64,8 @@ def _redrawn(
     init = init.expand(len(seeds), -1, -1, -1)
     content = spec.mask.content if spec.mask else "original"
     if repaint is not None and content == "latent noise":
-        # The same noise that is then laid over it, as in A1111.
-        init = init * (1 - repaint) + plan.noise(seeds, *init.shape[2:]).first() * repaint
+        # The seeds' own first noise, whatever varies them, as in A1111.
+        init = init * (1 - repaint) + plan.plain_noise(seeds, *init.shape[2:]).first() * repaint
     elif repaint is not None and content == "latent nothing":
         init = init * (1 - repaint)
     sampling = plan.first.sampling.from_latent(

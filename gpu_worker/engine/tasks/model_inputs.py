@@ -22,8 +22,12 @@ def conditioned(
     """The guide with its `concat` for a latent of `height` x `width` cells; as it is where the checkpoint needs none.
 
     `weight` 0 shows an inpainting checkpoint the whole canvas, 1 none of what is repainted. Without a canvas all of it
-    is repainted, and an instruct-pix2pix checkpoint sees nothing.
+    is repainted, and an instruct-pix2pix checkpoint sees nothing. The same for its refiner.
     """
+    if guide.refiner is not None:
+        share, refiner = guide.refiner
+        refiner = yield from conditioned(refiner, height, width, canvas, weight)
+        guide = dataclasses.replace(guide, refiner=(share, refiner))
     checkpoint = guide.state.checkpoint
     if checkpoint.concat == "inpaint":
         seen, mask = _masked(height * checkpoint.factor, width * checkpoint.factor, canvas, weight)

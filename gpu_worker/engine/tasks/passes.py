@@ -22,6 +22,8 @@ def guided(sampling: Sampling, guide: Guide, share: tuple[int, int] = (0, 1)) ->
     try:
         call = next(sampling)
         while True:
+            # A sampler may go back to higher levels (Restart, churn); a refiner that has begun stays.
+            guide = guide.at(call.sigma)
             told = dataclasses.replace(call, step=batch * call.of + call.step, of=call.of * batches)
             prediction: Prediction = yield GuidedCall(told, guide, number)
             number += 1

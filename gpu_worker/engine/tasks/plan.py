@@ -48,6 +48,12 @@ class DrawPlan:
         for number, start in enumerate(starts):
             yield self.seeds[start : start + size], (number, len(starts))
 
+    def plain_noise(self, seeds: tuple[ImageSeed, ...], height: int, width: int) -> ImageNoise:
+        """Without variations and seed resize."""
+        shape = (self.first.guide.state.checkpoint.latent_channels, height, width)
+        plain = tuple(ImageSeed(seed.seed) for seed in seeds)
+        return ImageNoise(plain, shape, self.device, source=self.spec.noise_source, ensd=self.spec.ensd)
+
     def noise(self, seeds: tuple[ImageSeed, ...], height: int, width: int) -> ImageNoise:
         """A fresh source for one pass; sizes in latent cells."""
         spec = self.spec

@@ -22,16 +22,20 @@ __all__ = ["txt2img"]
 
 Seeds = tuple[ImageSeed, ...]
 Share = tuple[int, int]
+Start = tuple[torch.Tensor, Guide]
+"""Latents at the size of the second pass, one for each seed or one for all, and the guide they go on under."""
 
 
 def txt2img(plan: DrawPlan, hires: Hires | None, source: Picture | None = None) -> Task[list[Picture]]:
     """One picture for each of the plan's seeds. With `source` the first pass is skipped and the second starts there."""
+    start = (yield from _from_source(plan, hires, source)) if hires is not None and source is not None else None
     pictures: list[Picture] = []
     for seeds, share in plan.batches():
         if hires is None:
             guide, latents = plan.first.guide, (yield from _first_pass(plan, seeds, share))
         else:
-            guide, latents = yield from _second_pass(plan, hires, source, seeds, share)
+            begun = start or (yield from _second_start(plan, hires, seeds, share))
+            guide, latents = yield from _second_pass(plan, hires, begun, seeds, share)
         drawn: list[Picture] = yield DecodeCall(latents, guide.state)
         pictures += yield from restored_faces(drawn, plan.spec.face_restore)
     return pictures
@@ -45,14 +49,14 @@ def _first_pass(plan: DrawPlan, seeds: Seeds, share: Share) -> Generator[Call, A
 
 
 def _second_pass(
-    plan: DrawPlan, hires: Hires, source: Picture | None, seeds: Seeds, share: Share
+    plan: DrawPlan, hires: Hires, begun: Start, seeds: Seeds, share: Share
 ) -> Generator[Call, Any, tuple[Guide, torch.Tensor]]:
     assert plan.second is not None, "a hires fix has a second pass"
-    start, guide = yield from _second_start(plan, hires, source, seeds, share)
-    noise = plan.noise(seeds, start.shape[2], start.shape[3])
+    latents, guide = begun
+    latents = latents.expand(len(seeds), -1, -1, -1)
     sampling = plan.second.sampling.from_latent(
-        start,
-        noise,
+        latents,
+        plan.noise(seeds, latents.shape[2], latents.shape[3]),
         steps=hires.steps or plan.spec.steps,
         strength=hires.denoising_strength,
         exact=True,
@@ -61,18 +65,19 @@ def _second_pass(
     return guide, (yield from guided(sampling, guide, share))
 
 
-def _second_start(
-    plan: DrawPlan, hires: Hires, source: Picture | None, seeds: Seeds, share: Share
-) -> Generator[Call, Any, tuple[torch.Tensor, Guide]]:
-    """Latents at the size of the second pass, one for each seed, and the guide they go on under."""
+def _from_source(plan: DrawPlan, hires: Hires, source: Picture) -> Generator[Call, Any, Start]:
+    """One start for all seeds."""
+    assert plan.second is not None, "a hires fix has a second pass"
+    height, width, _ = source.shape
+    target = hires_target(width, height, hires.scale, hires.resize_width, hires.resize_height)
+    enlarged = yield UpscaleCall([source], *target.upscale_to, hires.upscaler)
+    return (yield from _encoded(enlarged, plan.second.guide, target))
+
+
+def _second_start(plan: DrawPlan, hires: Hires, seeds: Seeds, share: Share) -> Generator[Call, Any, Start]:
+    """The first pass, brought to the size of the second."""
     assert plan.second is not None, "a hires fix has a second pass"
     guide = plan.second.guide
-    if source is not None:
-        height, width, _ = source.shape
-        target = hires_target(width, height, hires.scale, hires.resize_width, hires.resize_height)
-        enlarged = yield UpscaleCall([source], *target.upscale_to, hires.upscaler)
-        start, guide = yield from _encoded(enlarged, guide, target)
-        return start.expand(len(seeds), -1, -1, -1), guide
     target = hires_target(plan.spec.width, plan.spec.height, hires.scale, hires.resize_width, hires.resize_height)
     latents = yield from _first_pass(plan, seeds, share)
     if is_latent(hires.upscaler):
@@ -84,9 +89,7 @@ def _second_start(
     return (yield from _encoded(enlarged, guide, target))
 
 
-def _encoded(
-    pictures: list[Picture], guide: Guide, target: HiresTarget
-) -> Generator[Call, Any, tuple[torch.Tensor, Guide]]:
+def _encoded(pictures: list[Picture], guide: Guide, target: HiresTarget) -> Generator[Call, Any, Start]:
     latents = _truncated((yield EncodeCall(pictures, guide.state)), target)
     return latents, (yield from conditioned(guide, latents.shape[2], latents.shape[3]))
 

@@ -105,9 +105,25 @@ def test_out_of_memory_together_is_tried_apart(engine, monkeypatch):
 
 def test_text_is_encoded_once_for_all_jobs_that_use_it(engine):
     conditioner = engine.builder.conditioner
-    draw(engine, prompt="a blue fish", seed=1)
+    texts = {"prompt": "a blue fish", "negative_prompt": "no other test says this"}
+    draw(engine, **texts, seed=1)
     before = conditioner.encodes
-    draw(engine, prompt="a blue fish", seed=2, steps=3)
+    draw(engine, **texts, seed=2, steps=3)
     assert conditioner.encodes == before
-    draw(engine, prompt="a blue fish", seed=2, clip_skip=2)
+    draw(engine, **texts, seed=2, clip_skip=2)
     assert conditioner.encodes == before + 2
+
+
+def test_an_alternation_encodes_each_of_its_texts_once(engine, monkeypatch):
+    sizes = []
+    with borrowed(engine) as checkpoint:
+        model = checkpoint.text_encoders[0].model
+        forward = model.forward
+
+        def counted(input_ids, **named):
+            sizes.append(len(input_ids))
+            return forward(input_ids=input_ids, **named)
+
+        monkeypatch.setattr(model, "forward", counted)
+        draw(engine, prompt="a [(purple:1.2)|grey] owl", steps=6, negative_prompt="an owl's enemy")
+    assert sizes == [2, 1]

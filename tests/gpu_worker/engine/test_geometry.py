@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.images.geometry import fit, inner_size, placed, resample
 
 MODES = ("Just resize", "Crop and resize", "Resize and fill", "Just resize (latent upscale)")
@@ -75,3 +76,11 @@ def test_placed_cuts_and_fills_at_once(picture):
     out = placed(picture, 50, 80)
     assert (out[10:70] == picture[:, 25:75]).all()
     assert out.shape == (80, 50, 3)
+
+
+def test_a_long_thin_picture_is_refused_before_it_takes_all_memory():
+    strip = np.zeros((16, 200_000, 3), np.uint8)
+    with pytest.raises(EngineError) as caught:
+        fit(strip, 1024, 1024, "Crop and resize")
+    assert caught.value.detail["reason"] == "source_picture"
+    assert fit(strip, 256, 256, "Just resize").shape == (256, 256, 3)

@@ -137,9 +137,9 @@ def test_the_refiner_takes_over_at_its_share_of_the_noise_levels():
     other = guide(positive=(5,))
     by = guide(refiner=(0.8, other))
     early, late = TABLE.sigma(201), TABLE.sigma(199)
-    assert question(by, sigma=early).guide is by
-    assert question(by, sigma=late).guide is other
-    assert float(question(by, sigma=late).rows[0].context[0, 0, 0]) == 5
+    assert by.at(early) is by
+    assert by.at(late) is other
+    assert other.at(early) is other, "a refiner that has begun stays"
 
 
 def test_rows_of_other_lengths_or_sizes_do_not_share_a_batch():

@@ -120,3 +120,19 @@ def test_a_second_pass_of_enormous_size_is_refused_before_anything_is_drawn(engi
         engine.draw(spec(width=2048, hires=Hires(scale=4)), hooks)
     assert (caught.value.kind, caught.value.detail["reason"]) == ("bad_input", "size")
     assert hooks.calls == []
+
+
+def test_a_strength_of_next_to_nothing_is_no_endless_schedule(engine):
+    (drawn,) = draw(engine, **SMALL, steps=2, hires=Hires(scale=1.5, denoising_strength=1e-9))
+    assert (drawn.width, drawn.height) == (96, 96)
+
+
+def test_another_sampler_keeps_the_first_passs_schedule(engine):
+    hires = {"scale": 1.5, "denoising_strength": 0.6, "sampler": "Euler a"}
+    base = {**SMALL, "steps": 3, "sampler": "DPM++ 2M", "schedule": "Exponential"}
+    same, named, other = (
+        pixels(draw(engine, **base, hires=Hires(**hires, schedule=schedule))[0])
+        for schedule in (None, "Exponential", "Automatic")
+    )
+    assert (same == named).all()
+    assert (same != other).any()

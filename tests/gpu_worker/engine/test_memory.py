@@ -3,6 +3,7 @@
 import pytest
 import torch
 from drawing import Recorder, borrowed, draw, pixels, spec
+from make_checkpoint import write_checkpoint
 
 from gpu_worker.engine.engine import EngineError
 from gpu_worker.engine.memory import Portions, is_out_of_memory
@@ -116,3 +117,50 @@ def test_a_vae_that_fails_in_half_precision_is_run_in_full_and_put_back(engine, 
         assert abs(pixels(drawn) - pixels(expected)).max() <= 1
     finally:
         checkpoint.vae.float()
+
+
+def test_a_files_vae_is_cut_into_tiles_of_its_training_size(models_dir, engine):
+    write_checkpoint(models_dir / "checkpoints" / "tiles.safetensors", "sd15-small", 0, torch.float32)
+    with borrowed(engine, "tiles") as loaded:
+        assert (loaded.vae.tile_sample_min_size, loaded.vae.tile_latent_min_size) == (512, 64)
+
+
+def test_tiles_are_left_alone_where_convolutions_wrap(engine, checkpoint, monkeypatch):
+    decode, tried = checkpoint.vae.decode, []
+
+    def tight(latents, **named):
+        tried.append(checkpoint.vae.use_tiling)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.vae, "decode", tight)
+        with pytest.raises(EngineError) as caught:
+            draw(engine, **SMALL, tiling=True)
+    assert caught.value.kind == "oom"
+    assert not any(tried)
+    assert checkpoint.vae.decode == decode
+
+
+def test_a_preview_that_fails_or_runs_away_costs_nothing_but_itself(engine, checkpoint, monkeypatch):
+    plain = draw(engine, **SMALL, seed=4)[0]
+    colours = checkpoint.preview_map
+    colours.learn(torch.full((1, 4, 8, 8), float("nan")), torch.zeros(1, 3, 64, 64))
+    assert not colours.empty
+    hooks = Recorder(hz=1000)
+    draw(engine, hooks, **SMALL, seed=4)
+    assert hooks.previews
+
+    def broken(_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(colours, "colours", broken)
+    (drawn,) = draw(engine, Recorder(hz=1000), **SMALL, seed=4)
+    assert drawn.png == plain.png
+
+
+def test_on_the_cpu_batches_are_bounded_from_the_start():
+    sizes = []
+    batch = torch.arange(7.0)
+    work = limited(lambda part: part, 99, sizes)
+    assert torch.equal(Portions(torch.device("cpu")).run(batch, work, at_most=3), batch)
+    assert sizes == [3, 3, 1]
