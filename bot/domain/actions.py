@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from bot.domain.imagine import Built, ImagineOptions, build_imagine, draw_seed
 from bot.domain.limits import DEFAULT_LIMITS, Limits
 from bot.domain.parameters import Parameters
+from bot.domain.pasted import is_infotext
 from bot.domain.pictures import GivenPicture
 from bot.domain.recorded import parameters_of
 from bot.domain.second_pass import upscale_denoising
@@ -37,6 +38,7 @@ __all__ = [
     "rendered_source", "reroll", "upscale", "vary",
 ]  # fmt: skip
 
+_IN_EVERY_TEXT = ("checkpoint", "steps", "cfg_scale", "sampler", "schedule", "clip_skip", "width", "height", "seed")
 Strength = Literal["subtle", "strong"]
 Spec = TypeVar("Spec", Txt2Img, Img2Img, JobSpec)
 VARIATION_STRENGTHS: dict[Strength, float] = {"subtle": 0.12, "strong": 0.35}
@@ -164,11 +166,22 @@ def edit(
 
     The seed stays unless changed (-1 draws one), so that an edit shows what the new words do; variations stay as long
     as the seed does. An enlargement is dropped; a second pass that was asked for stays. `dropped` are fields of
-    `Parameters` that fall back to their defaults. `picture` is what an `Img2Img` starts from.
+    `Parameters` that fall back to their defaults. `picture` is what an `Img2Img` starts from. An infotext pasted as the
+    prompt stands above the record, and below those of the `changes` that differ from it.
     Raises UserFacingError as `build_imagine`.
     """
     base = first_pass(spec)
     recorded = parameters_of(base).without(*dropped)
+    if is_infotext(prompt):
+        # Another picture's text: of this one remains only what every text says, in case this text does not.
+        options = ImagineOptions(
+            prompt,
+            "" if negative_prompt == base.negative_prompt else negative_prompt,
+            wishes=changes.but_for(recorded),
+            picture=picture,
+            base=recorded.only(*_IN_EVERY_TEXT),
+        )
+        return build_imagine(options, facts=facts, limits=limits, rng=rng)
     if changes.seed is not None and changes.seed != base.seed:
         recorded = recorded.without("variation_seed", "variation_strength")
     options = ImagineOptions(prompt, negative_prompt, wishes=changes.over(recorded), picture=picture)

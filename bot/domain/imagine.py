@@ -40,10 +40,11 @@ from bot.domain.styles import Style, apply_style
 from bot.domain.text import Cleaned, clean, is_blank
 from bot.errors import UserFacingError
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
+from gpu_worker.language.picture_fields import OwnKey
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import SEED_MAX, FaceRestore, Img2Img, JobSpec, Refiner, Txt2Img, Variation
 
-__all__ = ["FALLBACK", "Built", "ImagineOptions", "Note", "build_imagine", "draw_seed"]
+__all__ = ["FALLBACK", "Built", "ImagineOptions", "Note", "build_imagine", "draw_seed", "named"]
 
 FALLBACK = Parameters(steps=20, cfg_scale=7.0, sampler="DPM++ 2M", schedule="Karras", clip_skip=1, count=4)
 """Below every other layer; A1111's values, with four pictures as a card shows."""
@@ -51,7 +52,7 @@ FALLBACK_NATIVE_PX = 512
 RANDOM_SEEDS = 4294967294
 """A1111 draws `randrange` of this, so a drawn seed can be typed there."""
 _NAMED = 10
-"""Keys of a pasted text that a note names at most."""
+"""Names that a note lists at most."""
 _SWITCHES = ("tiling", "old_prompt_editing", "discard_penultimate", "zero_terminal_snr", "downcast_alphas")
 _WORDS = ("noise_source", "emphasis")
 _OF_PICTURES = (
@@ -61,13 +62,15 @@ _OF_PICTURES = (
 
 @dataclass(frozen=True)
 class ImagineOptions:
-    """What the user gave; everything but the prompt may be missing."""
+    """What the user gave; everything but the prompt may be missing. `base` lies below all they gave, a pasted text
+    included, and above the style."""
 
     prompt: str
     negative: str | None = None
     lora: str | None = None
     wishes: Parameters = field(default_factory=Parameters)
     picture: GivenPicture | None = None
+    base: Parameters = field(default_factory=Parameters)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def build_imagine(
     """The request, complete: every default resolved, the seed drawn.
 
     Layers, each over the one before: fallback < checkpoint's own defaults < server < user < style < options < inline
-    flags (a pasted infotext stands below the options instead). Order of checks, each a UserFacingError that names the
+    flags (a pasted infotext stands below the options). Order of checks, each a UserFacingError that names the
     next step:
 
     1. prompt and negative prompt: length, unreadable characters (removed, with a note if one could be seen), flags
@@ -117,13 +120,14 @@ def build_imagine(
     typed = _text(options.prompt, "prompt_long", limits)
     unwanted = _text(options.negative or "", "negative_long", limits)
     notes = [Note("prompt_cleaned")] if typed.altered or unwanted.altered else []
-    pasted = read_pasted(typed.text, facts)
-    flags = Flagged(pasted.prompt, pasted.parameters, pasted.negative) if pasted else read_flags(typed.text)
-    if flags.ignored:
-        notes.append(Note("flags_ignored", {"flags": ", ".join(flags.ignored)}))
+    pasted = read_pasted(typed.text, facts, picture=options.picture is not None)
+    flags = _of_text(pasted) if pasted else read_flags(typed.text)
+    if flags.ignored and not pasted:
+        notes.append(Note("flags_ignored", {"flags": named(flags.ignored)}))
     if pasted:
         notes += _of_pasted(pasted, options)
-    asked = options.wishes.over(flags.parameters) if pasted else flags.parameters.over(options.wishes)
+    asked = flags.parameters.over(options.wishes)
+    asked = (asked.over(pasted.parameters) if pasted else asked).over(options.base)
     wishes = Parameters()
     for layer in (server_defaults, user_defaults, style.parameters.layer() if style else None, asked):
         wishes = layer.over(wishes) if layer else wishes
@@ -149,7 +153,7 @@ def build_imagine(
         _with_lora(wishes.hires_prompt, None, checkpoint, facts)
     useless = useless_embeddings(" ".join(texts), checkpoint, facts)
     if useless:
-        notes.append(Note("embedding_unused", {"names": ", ".join(map(spoken, useless))}))
+        notes.append(Note("embedding_unused", {"names": named([*map(spoken, useless)])}))
 
     drawing = _drawing(wishes, checkpoint, facts, limits, rng)
     native_px = checkpoint.native_px or FALLBACK_NATIVE_PX
@@ -160,7 +164,7 @@ def build_imagine(
             notes.append(Note("hires_not_with_picture"))
         spec: JobSpec = _from_picture(drawing, options.picture, wishes, native, native_px, limits)
     else:
-        require_picture(asked)
+        require_picture(asked)  # of a pasted text it is left out already
         width, height = choose_size(wishes, native, native_px, limits)
         hires = build_hires(wishes, (width, height), checkpoint, facts, limits)
         if hires is None and not pasted and asked.denoising_strength is not None:
@@ -168,15 +172,31 @@ def build_imagine(
         spec = Txt2Img(**drawing, width=width, height=height, hires=hires)
     if asked.variation_seed is not None and not wishes.variation_strength:
         notes.append(Note("variation_unused"))
+    if pasted and pasted.path:
+        typed_over = flags.parameters.over(options.wishes)
+        if typed_over.seed is None and pasted.parameters.seed is not None and typed_over.variation_strength is None:
+            spec = spec.model_copy(update={"variations": pasted.path})
+        else:
+            notes.append(Note("parameters_ignored", {"names": OwnKey.VARIATION_PATH}))
     return Built(spec, tuple(notes))
+
+
+def named(names: Sequence[str]) -> str:
+    """As a note lists them: not all of very many. Each is inert and short already."""
+    return ", ".join([*names[:_NAMED], *(["…"] if len(names) > _NAMED else [])])
+
+
+def _of_text(pasted: Pasted) -> Flagged:
+    negative = ", ".join(text for text in (pasted.negative, pasted.flags.negative) if text)
+    return Flagged(pasted.prompt, pasted.flags.parameters, negative, pasted.flags.ignored)
 
 
 def _of_pasted(pasted: Pasted, options: ImagineOptions) -> list[Note]:
     notes = [Note("pasted")]
     if pasted.missing:
-        notes.append(Note("pasted_missing", {"names": ", ".join(pasted.missing)}))
-    if pasted.unused:
-        notes.append(Note("parameters_ignored", {"names": ", ".join(map(spoken, pasted.unused[:_NAMED]))}))
+        notes.append(Note("pasted_missing", {"names": named(pasted.missing)}))
+    if unused := [*map(spoken, pasted.unused), *pasted.flags.ignored]:
+        notes.append(Note("parameters_ignored", {"names": named(unused)}))
     if pasted.needs_picture and options.picture is None:
         notes.append(Note("pasted_picture"))
     return notes

@@ -112,5 +112,16 @@ class Parameters:
         wishes = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(lower, **{name: wish for name, wish in wishes.items() if wish is not None})
 
+    def but_for(self, lower: Parameters) -> Parameters:
+        """What differs from `lower`; of a size both sides, and of a sampler its schedule, too."""
+        kept = {name: wish for name, wish in vars(self).items() if wish != getattr(lower, name)}
+        for group in (("width", "height"), ("sampler", "schedule")):
+            if kept.keys() & set(group):
+                kept |= {name: getattr(self, name) for name in group}
+        return Parameters(**kept)
+
+    def only(self, *names: str) -> Parameters:
+        return Parameters(**{name: getattr(self, name) for name in names})
+
     def without(self, *names: str) -> Parameters:
         return replace(self, **dict.fromkeys(names))

@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bot.domain.flags import Flagged, read_flags
 from bot.domain.mentions import spoken
 from bot.domain.models import choose_face_model, find_checkpoint, find_partner, find_upscaler, find_vae
 from bot.domain.parameters import Parameters
+from bot.domain.sizes import MIN_SIDE_PX
 from bot.errors import UserFacingError
 from gpu_worker.language.infotext import parse_generation_parameters, parse_infotext
 from gpu_worker.language.parameters import drawing_from_infotext
 from gpu_worker.protocol.messages import ModelFact
+from gpu_worker.protocol.specs import Variation
 
-__all__ = ["Pasted", "read_pasted"]
+__all__ = ["Pasted", "is_infotext", "read_pasted"]
 
 _LINE = re.compile(r"\s(?=Steps: \d{1,4}, )")
+_FLAGS_ALONE = re.compile(r"(Steps: \d{1,4}, [^\n]*)\n\s*(?=(?:--|[—–―])[a-zA-Z][^\n]*\Z)")
+_QUOTED = re.compile(r':\s*"(?:\\.|[^"\\])*"')
+_IN_LINE = re.compile(r"(?<!\S)(?:--|[—–―])[a-zA-Z]")
 _NEGATIVE = re.compile(r"\s+(?=Negative prompt:)")
 _SAME_NAME = (
     "vae", "steps", "cfg_scale", "sampler", "schedule", "clip_skip", "seed", "width", "height", "seed_resize",
@@ -50,20 +56,28 @@ class Pasted:
     missing: tuple[str, ...] = ()
     """Models it names that are not here; it is drawn without them."""
     needs_picture: bool = False
+    path: tuple[Variation, ...] = ()
+    """Variations of variations, which wishes cannot say."""
+    flags: Flagged = field(default_factory=lambda: Flagged("", Parameters()))
+    """What stood behind the text."""
 
 
-def read_pasted(text: str, facts: Sequence[ModelFact]) -> Pasted | None:
-    """None for a text that is no infotext. Never raises.
+def is_infotext(text: str) -> bool:
+    return "Steps" in parse_infotext(_with_breaks(text)).fields
+
+
+def read_pasted(text: str, facts: Sequence[ModelFact], *, picture: bool = False) -> Pasted | None:
+    """None for a text that is no infotext. Flags may stand behind it. `picture`: one was given to start from.
 
     A model that is not installed is left out and told instead of refused, because whoever pastes a text did not choose
-    it. A checkpoint is found by its hash, too.
+    it. A checkpoint is found by its hash, too. Raises UserFacingError: those of `read_flags`.
     """
-    whole = _with_breaks(text)
-    if "Steps" not in parse_infotext(whole).fields:
+    if not is_infotext(text):
         return None
+    whole, flags = _without_flags(_with_breaks(text))
     fields = parse_generation_parameters(whole)
     values, notes = drawing_from_infotext(fields, "")
-    wishes = _wishes(values)
+    wishes = _wishes(values, picture=picture)
     wishes, missing = _installed(replace(wishes, checkpoint=_checkpoint(fields, facts)), fields, facts)
     told = [
         f"{note.key}: {note.value}"[:100] for note in notes if note.reason not in ("picture_needed", "model_by_hash")
@@ -75,11 +89,15 @@ def read_pasted(text: str, facts: Sequence[ModelFact]) -> Pasted | None:
         unused=tuple(told),
         missing=tuple(missing),
         needs_picture=values.get("kind") == "img2img",
+        path=tuple(Variation(**step) for step in path) if len(path := values.get("variations", ())) > 1 else (),
+        flags=flags,
     )
 
 
 def _with_breaks(text: str) -> str:
-    """Breaks of the line are put back where a box has made them spaces; the last line decides."""
+    """Breaks of the line are put back where a box has made them spaces; the last line decides, and flags that stand on
+    a line of their own below it belong to it."""
+    text = _FLAGS_ALONE.sub(r"\1 ", text.rstrip())
     last = text.rstrip().rpartition("\n")[2]
     found = [*_LINE.finditer(last)]
     if not found:
@@ -88,7 +106,19 @@ def _with_breaks(text: str) -> str:
     return _NEGATIVE.sub("\n", text[:place], count=1) + "\n" + text[place + 1 :]
 
 
-def _wishes(values: Mapping[str, Any]) -> Parameters:
+def _without_flags(whole: str) -> tuple[str, Flagged]:
+    """The text alone, and the flags behind its last line; what stands in quotes there is the text's."""
+    head, lines, line = whole.rstrip().rpartition("\n")
+    quoted = [*_QUOTED.finditer(line)]
+    at = quoted[-1].end() if quoted else 0
+    flags = read_flags(line[at:])
+    rest = flags.prompt
+    if flags.ignored and (unknown := _IN_LINE.search(rest)):
+        rest = rest[: unknown.start()]
+    return f"{head}{lines}{line[:at]}{rest.rstrip().rstrip(',')}", flags
+
+
+def _wishes(values: Mapping[str, Any], *, picture: bool) -> Parameters:
     wishes: dict[str, Any] = {name: values[name] for name in _SAME_NAME if name in values}
     hires, mask = values.get("hires"), values.get("mask")
     if hires:
@@ -110,8 +140,12 @@ def _wishes(values: Mapping[str, Any]) -> Parameters:
         wishes |= {"refiner": refiner["checkpoint"], "refiner_at": refiner.get("switch_at")}
     if len(path := values.get("variations", ())) == 1:
         wishes |= {"variation_seed": path[0]["seed"], "variation_strength": path[0]["strength"]}
-    if extend := values.get("extend"):
-        wishes["extend"] = tuple(extend.get(side, 0) for side in ("left", "right", "top", "bottom"))
+    if picture and (extend := values.get("extend")):
+        left, right, top, bottom = (extend.get(side, 0) for side in ("left", "right", "top", "bottom"))
+        # A text's size is that of the whole canvas.
+        inner = wishes.get("width", 0) - left - right, wishes.get("height", 0) - top - bottom
+        if min(inner) >= MIN_SIDE_PX:
+            wishes |= {"extend": (left, right, top, bottom), "width": inner[0], "height": inner[1]}
     if size := wishes.get("seed_resize"):
         wishes["seed_resize"] = tuple(size)
     # A text is one picture's.
@@ -144,10 +178,10 @@ def _installed(
     except UserFacingError:
         return wishes, missing  # there is none at all, which is told as ever
 
-    def fits(field: str) -> bool:
-        wish = getattr(wishes, field)
+    def fits(name: str) -> bool:
+        wish = getattr(wishes, name)
         try:
-            match field:
+            match name:
                 case "vae":
                     find_vae(wish, checkpoint, facts)
                 case "hires_upscaler":
@@ -160,8 +194,8 @@ def _installed(
             return False
         return True
 
-    for field in ("vae", "hires_upscaler", "face_restore", "refiner", "hires_checkpoint"):
-        if getattr(wishes, field) is not None and not fits(field):
-            missing.append(spoken(str(getattr(wishes, field))))
-            wishes = wishes.without(field)
+    for name in ("vae", "hires_upscaler", "face_restore", "refiner", "hires_checkpoint"):
+        if getattr(wishes, name) is not None and not fits(name):
+            missing.append(spoken(str(getattr(wishes, name))))
+            wishes = wishes.without(name)
     return wishes, missing

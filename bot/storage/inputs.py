@@ -31,12 +31,14 @@ _LIVE = (
     "jobs.deleted_at IS NULL AND NOT EXISTS "
     "(SELECT 1 FROM images AS gone WHERE gone.job_id = jobs.id AND gone.deleted_at IS NOT NULL)"
 )
-_NEEDED = (
-    "WITH RECURSIVE users (id) AS (SELECT id FROM jobs WHERE instr(spec, ?1) UNION "
-    "SELECT later.id FROM users JOIN images ON images.job_id = users.id "
-    "JOIN jobs AS later ON later.source_image_id = images.id AND later.action = 'upscale') "
-    f"SELECT 1 FROM users JOIN jobs ON jobs.id = users.id WHERE {_LIVE} "
-    "UNION ALL SELECT 1 FROM drafts WHERE instr(spec, ?1) AND created_at >= ?2 LIMIT 1"  # noqa: S608
+_NEEDED = " ".join(
+    (
+        "WITH RECURSIVE users (id) AS (SELECT id FROM jobs WHERE instr(spec, ?1)",
+        "UNION SELECT later.id FROM users JOIN images ON images.job_id = users.id",
+        "JOIN jobs AS later ON later.source_image_id = images.id AND later.action = 'upscale')",
+        f"SELECT 1 FROM users JOIN jobs ON jobs.id = users.id WHERE {_LIVE}",  # noqa: S608
+        "UNION ALL SELECT 1 FROM drafts WHERE instr(spec, ?1) AND created_at >= ?2 LIMIT 1",
+    )
 )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -21,6 +22,7 @@ from bot.domain.styles import Style, StyleParameters, style_from_spec
 from bot.domain.wishes import WISHES
 from bot.errors import UserFacingError
 from gpu_worker.language.infotext import parse_fields
+from gpu_worker.language.picture_fields import OwnKey
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import Hires, ImageRef, Img2Img, Txt2Img
 
@@ -441,3 +443,60 @@ def test_a_pasted_text_of_img2img_asks_for_its_picture():
 
 def test_a_prompt_that_speaks_of_steps_is_a_prompt():
     assert build("a stair with Steps: 20, very old").spec.prompt == "a stair with Steps: 20, very old"
+
+
+OUTPAINTED = (
+    "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 3, Size: 640x512, Model: dreamshaper, "
+    'Denoising strength: 0.8, Pincel extend: "128, 0, 0, 64"'
+)
+
+
+def test_a_pasted_canvas_is_not_extended_twice():
+    drawn = build("a cat --extend left:128,bottom:64 --size 512x448 --seed 3", picture=PICTURE).spec
+    assert (drawn.width, drawn.height) == (640, 512)
+    line = OUTPAINTED.replace("Pincel extend", OwnKey.EXTEND)
+    again = build(line, picture=PICTURE).spec
+    assert (again.width, again.height, again.extend) == (640, 512, drawn.extend)
+    without = build(line)
+    assert (without.spec.width, without.spec.height) == (640, 512)
+    assert "pasted_picture" in [note.key for note in without.notes]
+
+
+def test_a_pasted_path_of_variations_is_kept_with_its_seed():
+    text = f'{INFOTEXT}, {OwnKey.VARIATION_PATH}: "5:0.3,6:0.12"'
+    built = build(text)
+    assert [(step.seed, step.strength) for step in built.spec.variations] == [(5, 0.3), (6, 0.12)]
+    assert [note.key for note in built.notes] == ["pasted"]
+    for wishes in ({"seed": 1}, {"variation_strength": 0.0}):
+        built = build(text, **wishes)
+        assert built.spec.variations == ()
+        assert built.notes[-1].values["names"] == OwnKey.VARIATION_PATH
+
+
+@pytest.mark.parametrize("between", [" ", "\n", " \n "])
+def test_flags_behind_a_pasted_text_are_flags(between):
+    built = build(f"{INFOTEXT}{between}--count 2 —steps 9 --no leaves, stem", steps=8)
+    spec = built.spec
+    assert (spec.count, spec.steps, spec.tiling, spec.seed) == (2, 9, True, 42)
+    assert (spec.prompt, spec.negative_prompt) == ("a cat <lora:ink:1>", "bad, worse, leaves, stem")
+    assert [note.key for note in built.notes] == ["pasted"]
+    built = build(f"{INFOTEXT.replace(', Version: v1.6.0', '')} --v 5 --count 2")
+    assert (built.spec.tiling, built.spec.count, built.notes[-1].values["names"]) == (True, 2, "--v")
+    quoted = INFOTEXT.replace("Hires upscale", 'Hires prompt: "a dog --no cats", Hires upscale')
+    assert build(f"{quoted}{between}--count 3").spec.hires.prompt == "a dog --no cats"
+    assert build(quoted).spec.count == 1
+
+
+def test_a_text_pasted_into_an_edit_stands_above_the_record():
+    recorded = RICH.model_copy(update={"negative_prompt": "old"})
+    line = parameters_of(recorded)
+    built = actions.edit(
+        recorded, prompt=INFOTEXT, negative_prompt="old", changes=line, facts=FACTS, limits=LIMITS, rng=Random(1)
+    )
+    assert built.spec == build(INFOTEXT).spec
+    changed = actions.edit(
+        recorded, prompt=INFOTEXT, negative_prompt="new", changes=replace(line, steps=7, width=768), facts=FACTS,
+        limits=LIMITS, rng=Random(1),
+    ).spec  # fmt: skip
+    assert (changed.steps, changed.width, changed.height, changed.seed) == (7, 768, RICH.height, 42)
+    assert changed.negative_prompt == "new, bad, worse"
