@@ -18,7 +18,7 @@ from bot.domain.parameters import Parameters
 from bot.domain.sizes import ASPECTS
 from bot.i18n import texts_for
 from bot.studio import Studio
-from bot.studio.panels import told
+from bot.studio.notes import told
 from bot.ui.client import Interaction
 from bot.ui.commands import choices, keyed, localised_options
 from gpu_worker.language.models import default_checkpoint

@@ -167,7 +167,8 @@ def build_imagine(
         require_picture(asked)  # of a pasted text it is left out already
         width, height = choose_size(wishes, native, native_px, limits)
         hires = build_hires(wishes, (width, height), checkpoint, facts, limits)
-        if hires is None and not pasted and asked.denoising_strength is not None:
+        switched_off = asked.hires_scale == 0
+        if hires is None and not pasted and not switched_off and asked.denoising_strength is not None:
             notes.append(Note("denoise_unused"))
         spec = Txt2Img(**drawing, width=width, height=height, hires=hires)
     if asked.variation_seed is not None and not wishes.variation_strength:

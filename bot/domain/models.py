@@ -14,7 +14,7 @@ from gpu_worker.protocol.messages import ModelFact, ModelKind
 
 __all__ = [
     "AUTOMATIC_VAE", "FACE_MODELS", "LATENT_UPSCALERS", "NONE", "UPSCALERS", "check_loras", "choose_face_model",
-    "closest", "find_checkpoint", "find_lora", "find_partner", "find_upscaler", "find_vae", "names_of",
+    "closest", "face_models", "find_checkpoint", "find_lora", "find_partner", "find_upscaler", "find_vae", "names_of",
     "useless_embeddings",
 ]  # fmt: skip
 
@@ -124,6 +124,13 @@ def find_upscaler(wanted: str, facts: Sequence[ModelFact], *, latent: bool = Tru
     return found.name
 
 
+def face_models(facts: Sequence[ModelFact]) -> list[str]:
+    """Those of FACE_MODELS that can restore faces here."""
+    files = [name.casefold() for name in names_of("face", facts)]
+    finds_faces = any(name.startswith(_FACE_FINDER) for name in files)
+    return [model for model in FACE_MODELS if finds_faces and any(n.startswith(model.casefold()) for n in files)]
+
+
 def choose_face_model(wanted: str, facts: Sequence[ModelFact]) -> str | None:
     """Which model restores faces: `on` takes CodeFormer, or else GFPGAN, whichever is there; `off` none.
 
@@ -131,9 +138,7 @@ def choose_face_model(wanted: str, facts: Sequence[ModelFact]) -> str | None:
     """
     if wanted.casefold() in ("off", "none"):
         return None
-    files = [name.casefold() for name in names_of("face", facts)]
-    finds_faces = any(name.startswith(_FACE_FINDER) for name in files)
-    there = [model for model in FACE_MODELS if finds_faces and any(n.startswith(model.casefold()) for n in files)]
+    there = face_models(facts)
     if wanted.casefold() == "on":
         if not there:
             raise UserFacingError("face_none")

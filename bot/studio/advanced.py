@@ -9,7 +9,7 @@ import discord
 
 from bot.domain.fields import read_fields
 from bot.domain.flags import read_value
-from bot.domain.models import FACE_MODELS, UPSCALERS, names_of
+from bot.domain.models import UPSCALERS, face_models, names_of
 from bot.domain.parameters import Parameters
 from bot.domain.recorded import parameters_of
 from bot.domain.values import plain
@@ -18,12 +18,12 @@ from bot.errors import UserFacingError
 from bot.i18n import Texts
 from bot.storage.drafts import Draft
 from bot.ui.codec import Verb, encode
-from bot.ui.forms import NAME_LIMIT, OPTIONS_LIMIT, form_of, select_field, text_field
+from bot.ui.forms import NAME_LIMIT, OPTIONS_LIMIT, form_of, select_field, shown_part, text_field
 from gpu_worker.language.names import SCHEDULES
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import Img2Img, JobSpec, Txt2Img
 
-__all__ = ["GROUPS", "advanced_form", "groups_for", "read_advanced"]
+__all__ = ["GROUPS", "advanced_form", "groups_for", "hidden_tails", "read_advanced"]
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,9 @@ def groups_for(spec: JobSpec) -> list[int]:
 
 def advanced_form(draft: Draft, number: int, texts: Texts, facts: Sequence[ModelFact]) -> discord.ui.Modal:
     """Raises UserFacingError (`form_unknown`) for a group there is not."""
-    group = _group(number)
     now = parameters_of(draft.spec)
-    form = form_of(texts(f"advanced.{group.key}"), encode(Verb.ADVANCED_FORM, draft.id, number))
-    for field in group.fields:
+    form = form_of(texts(f"advanced.{_group(number).key}"), encode(Verb.ADVANCED_FORM, draft.id, number))
+    for field in fields_for(draft.spec, number):
         label, hint, current = texts(f"advanced.field.{field}"), texts(f"advanced.hint.{field}"), _current(field, now)
         options = _options(field, facts, texts)
         if options is None:
@@ -84,15 +83,36 @@ def read_advanced(draft: Draft, number: int, fields: Mapping[str, str]) -> tuple
         if text in ("", _NONE):
             dropped += named
             continue
+        if tail := _tail(field, draft):
+            text = (fields[field] + tail).strip()  # a blank may stand where it was cut
         found = read_value(field, text) if field in _COMBINED else read_fields({_KEYS[field].key: text}).parameters
         wishes = found.over(wishes)
-        dropped += [name for name in named if getattr(found, name) is None]
+        if field != "face_restore":  # visibility and weight stand in no form, so the choice says nothing of them
+            dropped += [name for name in named if getattr(found, name) is None]
     if "seed" in dropped:
         wishes = replace(wishes, seed=-1)
     if "hires_scale" in dropped and "hires_size" in dropped and isinstance(draft.spec, Txt2Img) and draft.spec.hires:
         # Emptied: the second pass goes, though its upscaler and the rest are still filled in.
         wishes = replace(wishes, hires_scale=0.0)
     return wishes, tuple(dropped)
+
+
+def fields_for(spec: JobSpec, number: int) -> tuple[str, ...]:
+    """Those of a group that do something. Raises UserFacingError (`form_unknown`)."""
+    masked = isinstance(spec, Img2Img) and spec.mask is not None
+    return tuple(field for field in _group(number).fields if masked or not field.startswith("mask_"))
+
+
+def hidden_tails(draft: Draft, number: int) -> bool:
+    """Whether a text of this form is longer than it could show."""
+    return any(_tail(field, draft) for field in fields_for(draft.spec, number))
+
+
+def _tail(field: str, draft: Draft) -> str:
+    if field != "hires_prompt" or not isinstance(draft.spec, Txt2Img) or draft.spec.hires is None:
+        return ""
+    recorded = draft.spec.hires.prompt or ""
+    return recorded[len(shown_part(recorded)) :]
 
 
 def _group(number: int) -> Group:
@@ -152,7 +172,7 @@ def _options(field: str, facts: Sequence[ModelFact], texts: Texts) -> list[tuple
         case "vae":
             names = ["None", *names_of("vae", facts)]
         case "face_restore":
-            names = [*FACE_MODELS]
+            names = face_models(facts)
         case "tiling":
             return [none, ("True", texts("advanced.on"))]
         case _:

@@ -26,7 +26,11 @@ __all__ = ["Attachments"]
 FETCH_TIMEOUT_S = 60.0
 CHUNK_BYTES = 256 * 1024
 _MEDIA_ORIGIN = ("https", "media.discordapp.net")
-_MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
+_MIMES = {
+    "PNG": "image/png", "JPEG": "image/jpeg", "MPO": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif",
+}  # fmt: skip
+"""MPO is a JPEG with more pictures behind it, as phones make them; the first one counts. Pillow opens it as JPEG."""
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 
 class Attachments:
@@ -141,7 +145,7 @@ def _look_at(data: bytes) -> tuple[str, tuple[int, int]] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=tuple(_MIMES)) as picture:
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
                 width, height = picture.size
                 turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
                 return _MIMES[str(picture.format)], (height, width) if turned else (width, height)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import discord
 
@@ -16,10 +17,10 @@ from bot.i18n import Texts
 from bot.ui.codec import Verb, encode
 from bot.ui.forms import TEXT_LIMIT, form_of, select_field, text_field
 from gpu_worker.language.infotext import parse_fields
-from gpu_worker.language.names import SAMPLER_CHOICES, effective_schedule
-from gpu_worker.protocol.specs import JobSpec
+from gpu_worker.language.names import SAMPLER_CHOICES, effective_schedule, resolve_sampler
+from gpu_worker.protocol.specs import JobSpec, Txt2Img
 
-__all__ = ["dropped_fields", "edit_form", "fields_in", "parameters_line", "sampler_name", "style_form"]
+__all__ = ["dropped_fields", "edit_form", "edited_wishes", "fields_in", "parameters_line", "sampler_name", "style_form"]
 
 _DECIMAL_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|(?<=\d),(?=\d)')
 """Outside quotes."""
@@ -80,6 +81,22 @@ def dropped_fields(spec: JobSpec, given: Parameters) -> tuple[str, ...]:
     shown = parameters_of(spec)
     fields = [field for named in shown_fields(shown, _unshown(shown)).values() for field in named]
     return tuple(field for field in fields if field not in _KEPT and getattr(given, field) is None)
+
+
+def edited_wishes(spec: JobSpec, line: Parameters, chosen: str | None) -> Parameters:
+    """What a sent edit form of `spec` wishes: its line as read, and what its list of samplers says.
+
+    Whatever is typed wins over the list, and a list left as it was wishes nothing, since its names do not tell every
+    schedule. A seed that was taken out asks for a new one, a second pass whose size was taken out goes.
+    """
+    wishes = replace(line, seed=-1 if line.seed is None else line.seed)
+    if line.sampler is None and chosen is not None and chosen != sampler_name(spec):
+        known = resolve_sampler(chosen) if line.schedule is not None else None
+        wishes = replace(wishes, sampler=known.sampler if known else chosen)
+    sized = line.hires_scale is not None or line.hires_size is not None
+    if isinstance(spec, Txt2Img) and spec.hires is not None and not sized:
+        wishes = replace(wishes, hires_scale=0.0)
+    return wishes
 
 
 def _unshown(wishes: Parameters) -> tuple[str, ...]:

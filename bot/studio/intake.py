@@ -23,8 +23,9 @@ from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.inputs import InputPictures, given_pictures
 from bot.storage.jobs import Jobs
+from bot.studio.notes import joined
 from bot.ui.client import Interaction
-from bot.ui.door import say
+from bot.ui.door import TEXT_LIMIT, say
 from gpu_worker.protocol.specs import JobSpec, Txt2Img
 
 __all__ = ["TOKEN_LIFE_S", "Intake"]
@@ -99,7 +100,10 @@ class Intake:
         finally:
             self._deliverer.answered(new.id)
         if notes:
-            await interaction.followup.send("\n".join(notes), ephemeral=True)
+            try:
+                await interaction.followup.send(joined(notes, TEXT_LIMIT), ephemeral=True)
+            except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+                log.warning("job %s: its notes could not be told (%s)", job_id, error)
 
     async def begin_by_reaction(
         self,

@@ -9,7 +9,6 @@ import discord
 
 from bot.domain import actions
 from bot.domain.ids import ImageId, JobId, UserId
-from bot.domain.imagine import Note
 from bot.domain.job import Action
 from bot.domain.limits import Limits
 from bot.domain.mentions import neutral
@@ -17,10 +16,11 @@ from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
 from bot.storage.drafts import Draft, Drafts
 from bot.storage.inputs import InputPictures, given_pictures
-from bot.studio.advanced import GROUPS, advanced_form, groups_for, read_advanced
+from bot.studio.advanced import GROUPS, advanced_form, groups_for, hidden_tails, read_advanced
 from bot.studio.forms import parameters_line, sampler_name
 from bot.studio.intake import Intake
 from bot.studio.models import Models
+from bot.studio.notes import joined, told
 from bot.studio.sources import picture_of
 from bot.ui.buttons import button, in_layout
 from bot.ui.client import Interaction
@@ -32,6 +32,8 @@ __all__ = ["Panels"]
 
 PROMPT_CHARS = 300
 LINE_CHARS = 1500
+NOTES_CHARS = 1500
+"""All texts of a message together may have 4000."""
 
 
 class Panels:
@@ -95,19 +97,17 @@ class Panels:
             limits=self._limits,
             rng=self._rng,
         )
+        tails = hidden_tails(draft, number)
         draft = await self._drafts.change(draft, built.spec)
         texts = texts_for(str(interaction.locale))
-        await interaction.response.edit_message(view=panel(draft, texts, told(built.notes, texts)))
+        notes = told(built.notes, texts) + ([texts("note.tail_kept")] if tails else [])
+        await interaction.response.edit_message(view=panel(draft, texts, notes))
 
     async def _draft(self, interaction: Interaction, address: Address) -> Draft:
         draft = await self._drafts.get(JobId(address.id))
         if draft is None or draft.user_id != interaction.user.id:
             raise UserFacingError("draft_unknown")
         return draft
-
-
-def told(notes: Sequence[Note], texts: Texts) -> list[str]:
-    return [texts(f"note.{note.key}", **note.values) for note in notes]
 
 
 def panel(draft: Draft, texts: Texts, notes: Sequence[str] = ()) -> discord.ui.LayoutView:
@@ -117,7 +117,7 @@ def panel(draft: Draft, texts: Texts, notes: Sequence[str] = ()) -> discord.ui.L
     box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=0x5865F2)
     line = neutral(f"{sampler_name(draft.spec)}, {parameters_line(draft.spec)}", LINE_CHARS)
     head = f"### {texts('advanced.title')}\n**{neutral(draft.spec.prompt, PROMPT_CHARS)}**\n-# {line}"
-    box.add_item(discord.ui.TextDisplay("\n".join([head, *(f"-# {note}" for note in notes)])))
+    box.add_item(discord.ui.TextDisplay(f"{head}\n{joined(notes, NOTES_CHARS, '-# ')}".rstrip()))
     groups: discord.ui.ActionRow[discord.ui.LayoutView] = discord.ui.ActionRow()
     for number in groups_for(draft.spec):
         item = button(Verb.ADVANCED, draft.id, texts(f"advanced.{GROUPS[number].key}"), n=number)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import replace
 
 from bot.domain import actions
 from bot.domain.actions import first_pass
 from bot.domain.fields import read_fields
 from bot.domain.ids import JobId, UserId
+from bot.domain.imagine import named
 from bot.domain.job import Action, Job
 from bot.domain.limits import Limits
 from bot.domain.mentions import neutral, spoken
@@ -17,10 +17,11 @@ from bot.domain.styles import make_style, style_from_spec
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.styles import Styles
-from bot.studio.forms import dropped_fields, fields_in, sampler_name
+from bot.studio.forms import dropped_fields, edited_wishes, fields_in
 from bot.studio.intake import Intake
 from bot.studio.models import Models
-from bot.studio.panels import Panels, told
+from bot.studio.notes import told
+from bot.studio.panels import Panels
 from bot.studio.pressed import Pressed
 from bot.studio.sources import picture_of
 from bot.ui.client import Interaction
@@ -63,18 +64,14 @@ class Submitted:
     async def _edit(self, interaction: Interaction, job: Job, fields: Mapping[str, str]) -> None:
         origin = await self._pressed.origin(job)
         read = read_fields(fields_in(fields.get("parameters", "")))
-        wishes = read.parameters
-        chosen = fields.get("sampler") or None
-        if chosen is not None and (wishes.sampler is None or chosen != sampler_name(origin.spec)):
-            wishes = replace(wishes, sampler=chosen, schedule=None)
-        # A seed that was taken out of the field asks for a new one.
-        changes = replace(wishes, seed=-1 if wishes.seed is None else wishes.seed)
+        base = first_pass(origin.spec)
+        wishes = edited_wishes(base, read.parameters, fields.get("sampler") or None)
         built = actions.edit(
             origin.spec,
             prompt=_whole(fields.get("prompt", ""), origin.spec.prompt),
             negative_prompt=_whole(fields.get("negative", ""), origin.spec.negative_prompt),
-            changes=changes,
-            dropped=dropped_fields(first_pass(origin.spec), wishes),
+            changes=wishes,
+            dropped=dropped_fields(base, wishes),
             picture=picture_of(origin.spec),
             facts=self._models.facts(),
             limits=self._limits,
@@ -83,7 +80,7 @@ class Submitted:
         texts = texts_for(str(interaction.locale))
         notes = told(built.notes, texts)
         if read.unused:
-            notes.append(texts("note.parameters_ignored", names=", ".join(map(spoken, read.unused))))
+            notes.append(texts("note.parameters_ignored", names=named([*map(spoken, read.unused)])))
         if _tail(origin.spec.prompt) or _tail(origin.spec.negative_prompt):
             notes.append(texts("note.tail_kept"))
         begin = self._panels.open if fields.get("advanced") == "True" else self._intake.begin

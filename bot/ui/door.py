@@ -19,7 +19,7 @@ from bot.i18n import Texts, texts_for
 from bot.storage.database import StorageFullError
 from bot.ui.client import Interaction
 
-__all__ = ["say", "sentence", "tell_error"]
+__all__ = ["TEXT_LIMIT", "say", "sentence", "tell_error"]
 
 log = logging.getLogger(__name__)
 

@@ -13,13 +13,13 @@ from bot.domain.parameters import Parameters
 from bot.errors import UserFacingError
 from bot.i18n import LANGUAGES, texts_for
 from bot.storage.drafts import Draft
-from bot.studio.advanced import GROUPS, advanced_form, groups_for, read_advanced
+from bot.studio.advanced import GROUPS, advanced_form, groups_for, hidden_tails, read_advanced
 from bot.studio.panels import panel
 from bot.studio.sources import picture_of
 from bot.ui.codec import Verb, parse
 from bot.ui.forms import fields_of
 from gpu_worker.protocol.messages import ModelFact
-from gpu_worker.protocol.specs import Extend, Hires, ImageRef, Img2Img, Mask, Txt2Img, Variation
+from gpu_worker.protocol.specs import Extend, FaceRestore, Hires, ImageRef, Img2Img, Mask, Txt2Img, Variation
 
 FACTS = (
     ModelFact(kind="checkpoint", name="m", family="sd1", native_px=512),
@@ -57,13 +57,13 @@ def sent(form, **changes):
     return fields_of(SimpleNamespace(data={"components": components}))
 
 
-def edited(spec, number, **changes):
+def edited(spec, number, facts=FACTS, **changes):
     draft = draft_of(spec)
-    form = advanced_form(draft, number, texts_for("en"), FACTS)
+    form = advanced_form(draft, number, texts_for("en"), facts)
     wishes, dropped = read_advanced(draft, number, sent(form, **changes))
     return actions.edit(
         spec, prompt=spec.prompt, negative_prompt="", changes=wishes, dropped=dropped, picture=picture_of(spec),
-        facts=FACTS, limits=Limits(), rng=Random(1),
+        facts=facts, limits=Limits(), rng=Random(1),
     ).spec  # fmt: skip
 
 
@@ -107,6 +107,46 @@ def test_what_is_changed_changes():
     assert (spec.extend, spec.width, spec.mask.content, spec.mask.blur) == (None, 512, "original", 0)
 
 
+FACED = (
+    *FACTS, ModelFact(kind="face", name="detection_Resnet50_Final"), ModelFact(kind="face", name="GFPGANv1.4"),
+)  # fmt: skip
+
+
+def test_faces_keep_their_visibility_unless_they_are_taken_away():
+    spec = RICH.model_copy(update={"face_restore": FaceRestore(model="GFPGAN", visibility=0.8, weight=0.3)})
+    assert edited(spec, 3, facts=FACED) == spec
+    assert edited(spec, 3, facts=FACED, face_restore="-").face_restore is None
+
+
+def test_only_what_is_installed_is_offered_for_faces():
+    def offered(facts):
+        (field,) = [
+            label["component"]
+            for label in advanced_form(draft_of(RICH), 3, texts_for("en"), facts).to_dict()["components"]
+            if label["component"]["custom_id"] == "face_restore"
+        ]
+        return [option["value"] for option in field["options"]]
+
+    assert offered(FACED) == ["-", "GFPGAN"]
+    assert offered(FACTS) == ["-"]
+
+
+def test_a_long_prompt_of_the_second_pass_keeps_its_hidden_end():
+    prompt = "word " * 1000 + "end"
+    spec = RICH.model_copy(update={"hires": RICH.hires.model_copy(update={"prompt": prompt})})
+    assert hidden_tails(draft_of(spec), 0)
+    assert edited(spec, 0).hires.prompt == prompt
+    assert edited(spec, 0, hires_prompt="other").hires.prompt == f"other{prompt[4000:]}"
+    assert edited(spec, 0, hires_prompt="").hires.prompt is None
+    assert not hidden_tails(draft_of(RICH), 0)
+
+
+def test_a_picture_without_a_mask_has_no_fields_of_one():
+    form = advanced_form(draft_of(GIVEN.model_copy(update={"mask": None})), 4, texts_for("en"), FACTS).to_dict()
+    names = [label["component"]["custom_id"] for label in form["components"]]
+    assert names == ["denoising_strength", "resize_mode", "extend"]
+
+
 def test_a_group_that_is_not_there_is_refused():
     with pytest.raises(UserFacingError, match="form_unknown"):
         advanced_form(draft_of(RICH), len(GROUPS), texts_for("en"), FACTS)
@@ -126,6 +166,7 @@ async def test_the_panel_fits_and_is_not_kept_in_memory():
         view = panel(draft_of(spec.model_copy(update={"prompt": "@everyone " * 900})), texts_for("es"), ["a note"])
         assert view.is_finished()
         assert view.content_length() <= 4000
+        assert panel(draft_of(spec), texts_for("es"), ["x" * 900] * 9).content_length() <= 4000
         assert view.total_children_count <= 40
 
 

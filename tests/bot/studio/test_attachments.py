@@ -1,6 +1,7 @@
 """Pictures that come with a command: from Discord alone, looked at, kept."""
 
 import asyncio
+import hashlib
 import io
 from types import SimpleNamespace
 
@@ -16,6 +17,8 @@ from bot.storage.database import open_database
 from bot.storage.images import MissingPictureError
 from bot.storage.inputs import InputPictures
 from bot.studio.attachments import Attachments
+from gpu_worker.engine.images.files import open_picture
+from gpu_worker.protocol.specs import ImageRef
 
 
 def picture(size=(40, 30), kind="PNG", **options):
@@ -30,7 +33,16 @@ def turned():
     return picture((40, 30), "JPEG", exif=exif)
 
 
+def from_a_phone():
+    target = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(
+        target, "MPO", save_all=True, append_images=[Image.new("RGB", (20, 15), "blue")]
+    )
+    return target.getvalue()
+
+
 FILES = {
+    "phone.jpg": from_a_phone(),
     "a.png": picture(),
     "b.webp": picture(kind="WEBP"),
     "turned.jpg": turned(),
@@ -95,6 +107,17 @@ async def test_a_picture_is_kept_by_its_hash(cdn, inputs, tmp_path):
 async def test_a_picture_that_lies_on_its_side_is_measured_upright(cdn, inputs):
     async with Attachments(inputs, Limits()).taken(attached(f"{cdn}/files/turned.jpg"), None) as found:
         assert (found.width, found.height) == (30, 40)
+
+
+async def test_a_phone_s_jpeg_is_one(cdn, inputs):
+    async with Attachments(inputs, Limits()).taken(attached(f"{cdn}/files/phone.jpg"), None) as found:
+        assert (found.image.mime, found.width, found.height) == ("image/jpeg", 40, 30)
+    with Image.open(io.BytesIO(FILES["phone.jpg"])) as picture:
+        assert picture.format == "MPO"
+    # What the worker makes of it.
+    data = FILES["phone.jpg"]
+    ref = ImageRef(ref="x", sha256=hashlib.sha256(data).hexdigest(), mime="image/jpeg", size_bytes=len(data))
+    assert open_picture(data, ref).shape[:2] == (30, 40)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,24 @@
 """The forms: filled from the record, within Discord's limits, read back from a raw answer."""
 
 import time
+from random import Random
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.domain import actions
+from bot.domain.fields import read_fields
 from bot.domain.ids import ChannelId, JobId, UserId
 from bot.domain.job import Action, Job, JobStatus, Lane
+from bot.domain.limits import Limits
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.studio.forms import (
+    dropped_fields,
     edit_form,
+    edited_wishes,
     fields_in,
     parameters_line,
     sampler_name,
@@ -20,7 +26,8 @@ from bot.studio.forms import (
 )
 from bot.ui.codec import Verb, parse
 from bot.ui.forms import fields_of, shown_part
-from gpu_worker.protocol.specs import Txt2Img
+from gpu_worker.protocol.messages import ModelFact
+from gpu_worker.protocol.specs import Hires, Txt2Img
 
 
 def spec(**fields):
@@ -106,6 +113,45 @@ def test_the_parameter_line_reads_back(steps, cfg, seed, eighths, count, name):
 )
 def test_lines_as_people_write_them(text, expected):
     assert dict(fields_in(text)) == expected
+
+
+FACTS = (ModelFact(kind="checkpoint", name="m", family="sd1", native_px=512),)
+
+
+def edited(recorded, line, chosen=None):
+    """What a sent form makes of a record, its texts left as they were."""
+    given = edited_wishes(recorded, read_fields(fields_in(line)).parameters, chosen or sampler_name(recorded))
+    return actions.edit(
+        recorded, prompt=recorded.prompt, negative_prompt="", changes=given, dropped=dropped_fields(recorded, given),
+        facts=FACTS, limits=Limits(), rng=Random(1),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sampler", "schedule"),
+    [("DPM++ 2M", "Uniform"), ("DPM++ 2M", "Automatic"), ("DDIM", "Automatic"), ("Euler a", "Exponential")],
+)
+def test_a_list_left_as_it_was_keeps_sampler_and_schedule(sampler, schedule):
+    recorded = spec(sampler=sampler, schedule=schedule, checkpoint="m")
+    assert edited(recorded, parameters_line(recorded)).spec == recorded
+    typed = edited(recorded, f"{parameters_line(recorded)}, Schedule type: Beta").spec
+    assert (typed.sampler, typed.schedule) == (sampler, "Beta")
+    both = edited(recorded, f"{parameters_line(recorded)}, Schedule type: Beta", "Heun").spec
+    assert (both.sampler, both.schedule) == ("Heun", "Beta")
+    chosen = edited(recorded, parameters_line(recorded), "Euler a Karras").spec
+    assert (chosen.sampler, chosen.schedule) == ("Euler a", "Karras")
+    assert edited(recorded, "Sampler: LMS", "Heun").spec.sampler == "LMS"
+
+
+@pytest.mark.parametrize("hires", [Hires(upscaler="Lanczos", steps=3), Hires(resize_width=1024)])
+def test_a_second_pass_whose_size_is_taken_out_goes(hires):
+    recorded = spec(checkpoint="m", hires=hires)
+    line = parameters_line(recorded)
+    assert edited(recorded, line).spec == recorded
+    kept = ", ".join(part for part in line.split(", ") if not part.startswith(("Hires upscale:", "Hires resize:")))
+    assert "Hires upscaler" in kept
+    built = edited(recorded, kept)
+    assert (built.spec.hires, built.notes) == (None, ())
 
 
 @pytest.mark.parametrize("text", ["20", "hello", "steps=20"])

@@ -1,17 +1,23 @@
 """The one door for new jobs: what is refused, and what a user is told beside the card."""
 
+from datetime import UTC, datetime
 from random import Random
 from types import SimpleNamespace
 
+import discord
 import pytest
 
+from bot.delivery.machine import Machine
 from bot.domain.imagine import ImagineOptions, build_imagine
 from bot.domain.job import Action
 from bot.domain.limits import Limits
 from bot.errors import ContentRefusedError
+from bot.i18n import LANGUAGES, texts_for
 from bot.storage.database import open_database
+from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
 from bot.studio.intake import Intake
+from bot.studio.notes import told
 from gpu_worker.protocol.messages import ModelFact
 
 FACTS = (ModelFact(kind="checkpoint", name="m", family="sd1", native_px=512),)
@@ -46,3 +52,50 @@ async def test_all_texts_of_a_picture_are_judged_together(jobs, prompt):
     assert spec.hires.prompt
     with pytest.raises(ContentRefusedError):
         await intake_of(jobs).begin(SimpleNamespace(user=SimpleNamespace(id=5)), spec, Action.IMAGINE)
+
+
+def interaction_of(said, error=None, number=8):
+    async def send(text, **_):
+        said.append(text)
+        if error:
+            raise error
+
+    async def posted(**_):
+        return SimpleNamespace(message_id=7)
+
+    return SimpleNamespace(
+        user=SimpleNamespace(id=5), channel_id=6, guild_id=None, locale="en-US", id=number, token="t", filesize_limit=9,
+        created_at=datetime.now(UTC), followup=SimpleNamespace(send=send),
+        response=SimpleNamespace(is_done=lambda: False, send_message=posted),
+    )  # fmt: skip
+
+
+async def test_many_long_notes_do_not_break_the_answer(jobs, tmp_path, caplog):
+    async def submit(new):
+        return await jobs.add(new)
+
+    async def standings():
+        return {}
+
+    intake = intake_of(
+        jobs,
+        inputs=InputPictures(jobs._db, tmp_path / "inputs"),
+        dispatcher=SimpleNamespace(submit=submit, standings=standings),
+        deliverer=SimpleNamespace(answering=lambda *_: None, answered=lambda _: None),
+        editor=SimpleNamespace(watch=lambda _: None),
+        machine=SimpleNamespace(state=Machine(lambda: True, expected=True).state),
+    )
+    said = []
+    await intake.begin(interaction_of(said), spec_of("a cat"), Action.IMAGINE, notes=["x" * 900] * 9)
+    assert [len(text) for text in said] == [2000]
+    refused = discord.HTTPException(SimpleNamespace(status=400, reason="bad"), "too long")
+    await intake.begin(interaction_of(said, refused, 9), spec_of("a cat"), Action.IMAGINE, notes=["a note"])
+    assert "could not be told" in caplog.text
+
+
+def test_a_note_names_ten_at_most():
+    text = "a cat\nSteps: 20, " + ", ".join(f"Odd key {n}: {'x' * 90}" for n in range(40))
+    built = build_imagine(ImagineOptions(text), facts=FACTS, limits=Limits(), rng=Random(1))
+    for language in LANGUAGES:
+        assert all(len(note) < 1300 for note in told(built.notes, texts_for(language)))
+    assert built.notes[-1].values["names"].endswith(", …")
