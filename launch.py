@@ -398,9 +398,11 @@ def pass_on(command: str, arguments: list[str]) -> int:
             value = setting(key)
             if value:
                 os.environ[key] = value
+        # As the bot reads it: a relative folder counts from here, wherever this was called.
+        data = str(ROOT / Path(setting("PINCEL_DATA", "data")).expanduser())
+        os.environ["PINCEL_DATA"] = data
     if command == "worker":
         # The options that the bot would give it; later ones win.
-        data = str(ROOT / setting("PINCEL_DATA", "data"))
         given = ["--data", data, "--demo", str(ROOT / "data" / "demo"), "--device", setting("PINCEL_DEVICE", "auto")]
         arguments = given + arguments
     return run_module(prepare(extras), PASSED_ON[command][0], arguments, where_called=command == "imagine")

@@ -447,6 +447,18 @@ def test_imagine_runs_where_it_was_called(ready, tmp_path):
     assert result.returncode == 3
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"), [("kept", "{root}/kept"), ("~/kept", "{home}/kept"), ("", "{root}/data")]
+)
+def test_the_data_folder_is_the_bots_wherever_it_is_called(ready, tmp_path, written, meant):
+    ready.write(".env", f"PINCEL_DATA={written}\n")
+    for module in ("imagine", "__main__"):
+        ready.write(f"gpu_worker/{module}.py", "import os; print(os.environ['PINCEL_DATA'])")
+    for command in ("imagine", "worker"):
+        found = ready.launch(command, cwd=tmp_path).stdout.strip()
+        assert found == meant.format(root=ready.root, home=ready.env["HOME"])
+
+
 def test_worker_gets_what_the_bot_would_give_it(ready):
     ready.write("gpu_worker/__main__.py", STUB_MODULE)
     ready.write(".env", "PINCEL_DEVICE='cuda:1'\n")
