@@ -38,6 +38,7 @@ from bot.domain.second_pass import build_hires, wants_hires
 from bot.domain.sizes import choose_size
 from bot.domain.styles import Style, apply_style
 from bot.domain.text import Cleaned, clean, is_blank
+from bot.domain.wishes import WISHES
 from bot.errors import UserFacingError
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
 from gpu_worker.language.picture_fields import OwnKey
@@ -58,6 +59,7 @@ _WORDS = ("noise_source", "emphasis")
 _OF_PICTURES = (
     "exact_steps", "color_correction", "mask_weight", "image_cfg_scale", "noise_multiplier", "extra_noise",
 )  # fmt: skip
+_OF_MASKS = ("mask_blur", "mask_invert", "mask_content", "only_masked", "padding_px")
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,8 @@ def build_imagine(
         spec = Txt2Img(**drawing, width=width, height=height, hires=hires)
     if asked.variation_seed is not None and not wishes.variation_strength:
         notes.append(Note("variation_unused"))
+    if idle := _idle(flags.parameters.over(options.wishes), spec):
+        notes.append(Note("unused", {"names": named(idle)}))
     if pasted and pasted.path:
         typed_over = flags.parameters.over(options.wishes)
         if typed_over.seed is None and pasted.parameters.seed is not None and typed_over.variation_strength is None:
@@ -180,6 +184,16 @@ def build_imagine(
         else:
             notes.append(Note("parameters_ignored", {"names": OwnKey.VARIATION_PATH}))
     return Built(spec, tuple(notes))
+
+
+def _idle(asked: Parameters, spec: JobSpec) -> list[str]:
+    """Keys of what was asked for and belongs to something that the request lacks."""
+    picture = isinstance(spec, Img2Img)
+    lacking: tuple[str, ...] = () if picture else ("resize_mode", *_OF_PICTURES)
+    lacking += () if picture and spec.mask else _OF_MASKS
+    lacking += () if spec.face_restore else ("face_visibility", "face_weight")
+    lacking += () if spec.refiner else ("refiner_at",)
+    return [wish.key for wish in WISHES if wish.field in lacking and getattr(asked, wish.field) is not None]
 
 
 def named(names: Sequence[str]) -> str:
@@ -268,7 +282,7 @@ def _from_picture(
     extend, whole = build_extend(wishes, size, limits)
     strength = wishes.denoising_strength
     if strength is not None and not 0 <= strength <= 1:
-        raise UserFacingError("denoising_range", wish=f"{strength:g}")
+        raise UserFacingError("denoising_picture_range", wish=f"{strength:g}")
     given: dict[str, Any] = {name: wish for name in _OF_PICTURES if (wish := getattr(wishes, name)) is not None}
     if strength is not None:
         given["denoising_strength"] = strength

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TypeVar
@@ -46,7 +47,7 @@ def within(name: str, wish: N | None, least: N, most: N) -> N:
     """Raises UserFacingError (`steps_range`, `cfg_scale_range`, `clip_skip_range`, `count_range`)."""
     assert wish is not None, f"the fallback layer lacks {name}"
     if not least <= wish <= most:
-        raise UserFacingError(f"{name}_range", wish=f"{wish:g}", least=f"{least:g}", most=f"{most:g}")
+        raise UserFacingError(f"{name}_range", wish=_plain(wish), least=_plain(least), most=_plain(most))
     return wish
 
 
@@ -63,7 +64,7 @@ def check_ranges(wishes: Parameters, limits: Limits) -> None:
             most = min(most, limits.max_hires_scale)
         if not least <= wish <= most or (above and wish == least):
             raise UserFacingError(
-                "parameter_range", name=_KEYS[field], wish=f"{wish:g}", least=f"{least:g}", most=f"{most:g}"
+                "parameter_range", name=_KEYS[field], wish=_plain(wish), least=_plain(least), most=_plain(most)
             )
 
 
@@ -79,6 +80,12 @@ def check_seed_resize(size: tuple[int, int] | None) -> None:
 def numbers(wishes: Parameters) -> dict[str, int | float]:
     """What goes into a `Drawing` under its own name."""
     return {field: wish for field in _PLAIN if (wish := getattr(wishes, field)) is not None}
+
+
+def _plain(number: float) -> str:
+    """Without an exponent, as people write it."""
+    whole = math.isfinite(number) and number == int(number)
+    return str(int(number)) if whole else f"{number:g}"
 
 
 def _bounds(model: type[BaseModel], name: str) -> tuple[float, float, bool]:

@@ -20,6 +20,8 @@ _OF_PICTURES = (
     "denoising_strength", "exact_steps", "color_correction", "mask_weight", "image_cfg_scale", "noise_multiplier",
     "extra_noise",
 )  # fmt: skip
+_USUAL_RESIZE_MODE = Img2Img.model_fields["resize_mode"].default
+"""No wish: nothing is squeezed, then, where an edit asks for another shape (`default_resize_mode`)."""
 
 
 def parameters_of(spec: JobSpec) -> Parameters:
@@ -73,7 +75,8 @@ def _from_picture(spec: Img2Img) -> dict[str, object]:
         for name in _OF_PICTURES
         if (value := getattr(spec, name)) != Img2Img.model_fields[name].default or name == "denoising_strength"
     }
-    wishes["resize_mode"] = spec.resize_mode
+    if spec.resize_mode != _USUAL_RESIZE_MODE:
+        wishes["resize_mode"] = spec.resize_mode
     if spec.mask:
         mask = spec.mask
         wishes |= {

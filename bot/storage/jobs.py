@@ -265,14 +265,15 @@ class Jobs:
     # --- looking ------------------------------------------------------------------------------------------------------
 
     async def get(self, job_id: JobId) -> Job | None:
+        """None, too, for one that this version cannot read."""
         row = await self._db.one("SELECT * FROM jobs WHERE id = ?", (job_id,))
-        return _job(row) if row else None
+        return next(iter(_jobs([row] if row else [])), None)
 
     async def by_message(self, message_id: int) -> Job | None:
         row = await self._db.one(
             "SELECT * FROM jobs WHERE message_id = ? ORDER BY created_at DESC LIMIT 1", (message_id,)
         )
-        return _job(row) if row else None
+        return next(iter(_jobs([row] if row else [])), None)
 
     async def in_status(self, *statuses: JobStatus) -> list[Job]:
         rows = await self._db.all(

@@ -267,6 +267,14 @@ def test_notes():
     assert keys("a cat --hires 2", picture=PICTURE) == ["hires_not_with_picture"]
     assert keys("a cat", negative="EasyNegative", checkpoint="xl") == ["embedding_unused"]
     assert keys("a cat", negative="(easynegative:1.2)") == []
+    idle = "a cat --mask-blur 9 --only-masked --face-weight 0.3 --refiner-at 0.5 --resize fill --extra-noise 0.1"
+    (note,) = build(idle.replace("fill", '"resize and fill"')).notes
+    assert note.values["names"] == (
+        "Face restoration weight, Refiner switch at, Resize mode, Mask blur, Inpaint area, Extra noise"
+    )
+    assert keys("a cat --mask-blur 9", picture=PICTURE) == ["unused"]
+    assert keys("a cat --mask-blur 9 --extra-noise 0.1", picture=replace(PICTURE, mask=IMAGE)) == []
+    assert keys("a cat --faces --face-weight 0.3 --refiner second --refiner-at 0.5") == []
     # What a style brings and cannot be used is nobody's mistake.
     assert keys("a cat", style=Style(name="s", prompt="x", parameters=StyleParameters(denoising_strength=0.4))) == []
 
@@ -295,7 +303,7 @@ def test_notes():
         ("x --hires 0.5", {}, "parameter_range"),
         ("x --hires 2 --denoise 1.5", {}, "denoising_range"),
         ("x --hires 2 --denoise 0", {}, "denoising_range"),
-        ("x --denoise 2", {"picture": PICTURE}, "denoising_range"),
+        ("x --denoise 2", {"picture": PICTURE}, "denoising_picture_range"),
         ("x --size 1024x1024 --hires 4", {}, "hires_too_large"),
         ("x --hires 256x256", {}, "hires_smaller"),
         ("x --hires 2 --hires-prompt <lora:no:1>", {}, "lora_unknown"),
@@ -313,6 +321,13 @@ def test_notes():
 )  # fmt: skip
 def test_refusals(prompt, options, key):
     assert refusal(prompt, **options).key == key
+
+
+def test_a_range_is_told_in_plain_numbers():
+    values = refusal("x --ensd 99999999999").values
+    assert (values["wish"], values["least"], values["most"]) == ("99999999999", "-4294967296", "4294967296")
+    assert refusal("x --eta 1.25").values["wish"] == "1.25"
+    assert refusal("x --steps 12345678").values["wish"] == "12345678"
 
 
 def test_a_too_large_second_pass_names_the_largest():
@@ -387,6 +402,22 @@ def test_buttons_keep_every_parameter():
     over = actions.upscale(given, 0, actions.rendered_source(RICH, 0), LIMITS, FACTS)
     assert isinstance(over, Txt2Img)
     assert (over.width, over.height) == (624, 416)
+
+
+def test_an_edit_to_another_shape_squeezes_nothing():
+    """Of a recorded picture only the size that it was drawn at is known."""
+    drawn = build("a cat", picture=PICTURE).spec
+    known = GivenPicture(drawn.image, drawn.width, drawn.height)
+
+    def edited(**changes):
+        return actions.edit(
+            drawn, prompt="a cat", negative_prompt="", changes=Parameters(**changes), facts=FACTS, limits=LIMITS,
+            rng=Random(1), picture=known,
+        ).spec.resize_mode  # fmt: skip
+
+    assert drawn.resize_mode == edited(steps=9) == edited(width=384, height=256) == "Just resize"
+    assert edited(width=512, height=512) == "Crop and resize"
+    assert edited(width=512, height=512, resize_mode="Just resize") == "Just resize"
 
 
 def test_a_style_keeps_the_look_with_all_its_parameters():

@@ -44,6 +44,17 @@ async def test_job_comes_back_as_it_was_given(jobs):
     assert (await jobs.get(job_id)).grant is None
 
 
+async def test_a_job_that_cannot_be_read_is_none(jobs, database, caplog):
+    new = new_job("a cat")
+    await jobs.add(new)
+    await jobs.set_message(new.id, MessageId(77))
+    async with database.write() as tx:
+        await tx.execute("UPDATE jobs SET spec = '{}'")
+    assert await jobs.get(new.id) is None
+    assert await jobs.by_message(77) is None
+    assert "cannot be read" in caplog.text
+
+
 async def test_largest_seed_survives(jobs):
     new = new_job("x")
     from dataclasses import replace
