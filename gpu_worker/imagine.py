@@ -67,6 +67,8 @@ def _imagine(options: argparse.Namespace) -> int:
         recorded, notes = read_infotext_option(options.infotext)
         for note in notes:
             print(f"Not taken over as it stands: {note.key}: {note.value}", file=sys.stderr)  # noqa: T201
+        if recorded.get("mask") and options.init is not None and options.mask is None:
+            print("The old picture was drawn with a mask, which no text holds; name it with --mask.", file=sys.stderr)  # noqa: T201
 
     from gpu_worker.engine.engine import Engine, EngineError
 

@@ -104,7 +104,7 @@ def _add_picture(parser: argparse.ArgumentParser) -> None:
     add("--inpaint-content", "--mask-content", help="fill, original, latent noise or latent nothing")
     add("--only-masked", action="store_true", default=None, help="draw the masked part at full size")
     add("--padding", type=int, help="pixels around it")
-    add("--extend", metavar="SIDES", help="new canvas, for example left:64,right:64")
+    add("--extend", metavar="SIDES", help="new canvas, for example left:64,right:64; one number is for all sides")
     add("--color-correction", action="store_true", default=None)
     add("--mask-weight", type=float)
     add("--image-cfg", type=float)

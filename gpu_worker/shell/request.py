@@ -20,6 +20,8 @@ from gpu_worker.shell.pictures import input_picture, picture_size
 __all__ = ["build_spec"]
 
 RANDOM_SEEDS = 2**32
+LATENT_DENOISING = 0.7
+"""A1111's; with less a latent that was enlarged stays blurred (behaviours §8)."""
 RESIZE_MODES = {
     "just": "Just resize",
     "crop": "Crop and resize",
@@ -68,15 +70,18 @@ def build_spec(options: argparse.Namespace, facts: Sequence[ModelFact], recorded
     values = _drawing(options, facts, recorded)
     if options.init is not None:
         return _checked(Img2Img, values | _from_picture(options, values, recorded))
-    if options.mask is not None or options.extend is not None:
-        raise BadInputError("--mask and --extend need a picture to start from; name it with --init.")
+    idle = [*_given(options, {**_MASK, **_PICTURE, "mask": "mask", "extend": "extend", "resize_mode": "resize_mode"})]
+    idle = [_OPTION_OF.get(field, field) for field in idle if field != "denoising_strength"]
+    if idle:
+        named = ", ".join(f"--{option.replace('_', '-')}" for option in idle)
+        raise BadInputError(f"There is no picture to start from for {named}; name it with --init.")
     if recorded.get("kind") == "img2img":
         raise BadInputError("This infotext is of a picture that was made from another one; name that one with --init.")
     return _checked(Txt2Img, values | {"hires": _hires(options, recorded.get("hires"))})
 
 
 def _drawing(options: argparse.Namespace, facts: Sequence[ModelFact], recorded: Mapping[str, Any]) -> dict[str, Any]:
-    fact = _checkpoint(options.checkpoint or recorded.get("checkpoint"), facts)
+    fact = _checkpoint(options.checkpoint, facts, recorded.get("checkpoint"))
     prompt = options.prompt or recorded.get("prompt", "")
     if not prompt.strip():
         raise BadInputError('The prompt is empty; say what to draw, for example "a red apple on a blue background".')
@@ -103,10 +108,13 @@ def _drawing(options: argparse.Namespace, facts: Sequence[ModelFact], recorded: 
         raise BadInputError("--variation-seed needs --variation-strength, for example 0.2.")
     if options.seed_resize is not None:
         values["seed_resize"] = _size("--seed-resize", options.seed_resize)
+    faces = _given(options, {"face_visibility": "visibility", "face_weight": "weight"})
     if options.restore_faces or options.face_model:
-        model = options.face_model or _face_model(facts)
-        given = _given(options, {"face_visibility": "visibility", "face_weight": "weight"})
-        values["face_restore"] = {"model": model} | given
+        values["face_restore"] = {"model": options.face_model or _face_model(facts)} | faces
+    elif faces and not values.get("face_restore"):
+        raise BadInputError("--face-visibility and --face-weight need --restore-faces.")
+    elif faces:
+        values["face_restore"] = {**values["face_restore"], **faces}
     if options.refiner is not None:
         name, at, share = options.refiner.rpartition("@")
         given = {"switch_at": _number("--refiner", share)} if at else {}
@@ -132,14 +140,17 @@ def _hires(options: argparse.Namespace, recorded: Mapping[str, Any] | None) -> d
         if options.denoise is not None:
             raise BadInputError("--denoise belongs to a second pass or to a picture; add --hires 2 or --init PICTURE.")
         return None
-    return {**(recorded or {}), **given} | ({} if strength is None else {"denoising_strength": strength})
+    hires = {**(recorded or {}), **given} | ({} if strength is None else {"denoising_strength": strength})
+    if "denoising_strength" not in hires and str(hires.get("upscaler")).startswith("Latent"):
+        hires["denoising_strength"] = LATENT_DENOISING
+    return hires
 
 
 def _scale(text: str) -> dict[str, Any]:
     if re.fullmatch(r"\d+x\d+", text):
         width, height = _size("--hires", text)
         return {"resize_width": width, "resize_height": height}
-    return {"scale": _number("--hires", text.rstrip("x"))}
+    return {"scale": _number("--hires", text.rstrip("x")), "resize_width": 0, "resize_height": 0}
 
 
 def _from_picture(
@@ -161,6 +172,12 @@ def _from_picture(
         picture["extend"] = extend
     if options.extend is not None and extend:
         size = {side: picture.get(side, values[side]) for side in ("width", "height")}
+        # A text's size is that of its whole canvas.
+        before = recorded.get("extend", {})
+        if options.width is None and "width" in recorded:
+            size["width"] -= before.get("left", 0) + before.get("right", 0)
+        if options.height is None and "height" in recorded:
+            size["height"] -= before.get("top", 0) + before.get("bottom", 0)
         picture["width"] = size["width"] + extend["left"] + extend["right"]
         picture["height"] = size["height"] + extend["top"] + extend["bottom"]
     return picture
@@ -175,10 +192,14 @@ def _fitting(size: tuple[int, int], area: int) -> dict[str, int]:
 
 def _extend(text: str) -> dict[str, int]:
     sides: dict[str, int] = {"left": 0, "right": 0, "top": 0, "bottom": 0}
+    if re.fullmatch(r"\d{1,5}", text.strip()):
+        return dict.fromkeys(sides, -(-int(text) // 8) * 8)
     for part in re.split(r"[,\s]+", text.strip()):
         found = re.fullmatch(r"(left|right|top|bottom)[:=](\d{1,5})", part)
         if found is None:
-            raise BadInputError(f"--extend: {text} cannot be read; write it like left:64,right:64.")
+            raise BadInputError(
+                f"--extend: {text} cannot be read; write it like left:64,right:64, or 64 for all sides."
+            )
         sides[found[1]] = -(-int(found[2]) // 8) * 8
     return sides
 
@@ -194,11 +215,17 @@ def _upscale(options: argparse.Namespace) -> dict[str, Any]:
     return values | _given(options, plain)
 
 
-def _checkpoint(name: str | None, facts: Sequence[ModelFact]) -> ModelFact:
-    wanted = name or default_checkpoint(tuple(facts))
+def _checkpoint(name: str | None, facts: Sequence[ModelFact], recorded: str | None = None) -> ModelFact:
+    """`recorded` is what an infotext names, for where nothing was typed."""
+    wanted = name or recorded or default_checkpoint(tuple(facts))
     found = _found("checkpoint", wanted, facts)
     if found is None:
         known = ", ".join(f.name for f in facts if f.kind == "checkpoint" and not f.problem) or "none"
+        if recorded and not name:
+            raise BadInputError(
+                f"This was drawn with the checkpoint {recorded}, which is not here. Put it into models/checkpoints, or "
+                f"choose another one with --checkpoint; there are: {known}."
+            )
         raise BadInputError(f"There is no checkpoint {wanted}. Put one into models/checkpoints; there are: {known}.")
     return found
 

@@ -167,6 +167,58 @@ def test_what_is_typed_stands_above_the_infotext():
     assert (spec.prompt, spec.steps, spec.sampler, spec.hires.scale, spec.hires.steps) == ("a cat", 5, "DDIM", 1.5, 3)
 
 
+def test_a_factor_takes_away_the_size_of_an_infotext():
+    recorded = {"kind": "txt2img", "prompt": "a", "hires": {"resize_width": 640, "resize_height": 960, "steps": 3}}
+    hires = spec_of("--hires", 1.5, recorded=recorded).hires
+    assert (hires.scale, hires.resize_width, hires.resize_height, hires.steps) == (1.5, 0, 0, 3)
+
+
+def test_latent_upscalers_are_given_the_denoising_they_need():
+    assert spec_of("a", "--hires", 2, "--hires-upscaler", "Latent (nearest)").hires.denoising_strength == 0.7
+    assert spec_of("a", "--hires", 2, "--hires-upscaler", "Latent", "--denoise", 0.6).hires.denoising_strength == 0.6
+    assert spec_of("a", "--hires", 2).hires.denoising_strength == 0.5
+    recorded = {"kind": "txt2img", "prompt": "a", "hires": {"upscaler": "Latent", "denoising_strength": 0.55}}
+    assert spec_of(recorded=recorded).hires.denoising_strength == 0.55
+
+
+def test_faces_of_an_infotext_take_a_typed_weight():
+    recorded = {"kind": "txt2img", "prompt": "a", "face_restore": {"model": "GFPGAN", "visibility": 0.8}}
+    faces = spec_of("--face-weight", 0.3, recorded=recorded).face_restore
+    assert (faces.model, faces.visibility, faces.weight) == ("GFPGAN", 0.8, 0.3)
+
+
+def test_one_number_extends_every_side_and_replaces_what_a_text_says(tmp_path):
+    start = tmp_path / "start.png"
+    Image.new("RGB", (512, 512)).save(start)
+    spec = spec_of("a cat", "--init", start, "--extend", 60)
+    assert (spec.width, spec.height) == (640, 640)
+    assert {*spec.extend.model_dump().values()} == {64}
+    recorded = {
+        "kind": "img2img", "prompt": "a", "width": 640, "height": 512, "extend": {"left": 128, "right": 0, "top": 0},
+    }  # fmt: skip
+    again = spec_of("--init", start, recorded=recorded)
+    assert (again.width, again.height, again.extend.left) == (640, 512, 128)
+    other = spec_of("--init", start, "--extend", "top:64", recorded=recorded)
+    assert (other.width, other.height, other.extend.left) == (512, 576, 0)
+
+
+def test_a_mask_that_a_text_does_not_hold_is_said(capsys, tmp_path):
+    start = tmp_path / "start.png"
+    Image.new("RGB", (64, 64), "blue").save(start)
+    text = "a\nSteps: 2, Seed: 1, Size: 64x64, Denoising strength: 0.5, Mask blur: 2"
+    code, _, err = run(capsys, "--infotext", text, "--init", start, "--out", tmp_path / "out.png")
+    assert code == 0, err
+    assert "--mask" in err
+
+
+def test_a_missing_checkpoint_of_a_text_names_the_option(capsys, tmp_path):
+    code = imagine.main(["--infotext", "a\nSteps: 2, Seed: 1, Size: 64x64, Model: nowhere", "--out", str(tmp_path / "out.png")])
+    assert code == 2
+    err = capsys.readouterr().err
+    assert "nowhere" in err
+    assert "--checkpoint" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -188,6 +240,11 @@ def test_what_is_typed_stands_above_the_infotext():
         (["a", "--mask", "x.png"], "--init"),
         (["a", "--init", "/no/such.png"], "/no/such.png"),
         (["a", "--extend", "left:8"], "--init"),
+        (["a", "--mask-blur", 9, "--only-masked"], "--mask-blur, --only-masked; name it with --init"),
+        (["a", "--inpaint-content", "fill"], "--inpaint-content"),
+        (["a", "--resize-mode", "crop"], "--resize-mode"),
+        (["a", "--noise-multiplier", 1.1], "--noise-multiplier"),
+        (["a", "--face-weight", 0.3], "--restore-faces"),
         (["a", "--out", "picture.tiff"], ".png, .jpg or .webp"),
         (["--infotext", "hello"], "--infotext"),
         (["a", "--checkpoint", "nowhere"], "nowhere"),
