@@ -85,6 +85,15 @@ class Deliverer:
         if event is not None:
             event.set()
 
+    async def answers_over(self) -> None:
+        """Waits, within bounds, until every answer that is under way now has arrived and its message is stored."""
+        pending = [asyncio.create_task(event.wait(), name="answer-over") for event in self._answering.values()]
+        if not pending:
+            return
+        _, hanging = await asyncio.wait(pending, timeout=ANSWER_WAIT_S)
+        for task in hanging:
+            task.cancel()
+
     # --- work ---------------------------------------------------------------------------------------------------------
 
     def _spawn(self, coroutine: object, name: str) -> None:

@@ -150,6 +150,10 @@ class Intake:
             await asyncio.to_thread(require_allowed, text)
         await self.require_room(user_id)
 
+    async def answers_over(self) -> None:
+        """A card may be on the screen a moment before its message is stored: whoever misses one waits for that."""
+        await self._deliverer.answers_over()
+
     async def require_room(self, user_id: UserId) -> None:
         """Raises UserFacingError (`queue_full`)."""
         waiting = await self._jobs.count_waiting_of(user_id)

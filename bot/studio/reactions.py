@@ -56,6 +56,9 @@ class Reactions:
         if self._client.user is not None and event.user_id == self._client.user.id:
             return
         job = await self._jobs.by_message(event.message_id)
+        if job is None:
+            await self._intake.answers_over()
+            job = await self._jobs.by_message(event.message_id)
         if job is None or (event.member is not None and event.member.bot):
             return
         texts = texts_for(await self._users.locale(UserId(event.user_id)) or job.locale)

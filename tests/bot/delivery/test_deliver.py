@@ -154,3 +154,16 @@ async def test_the_loop_stays_free_while_large_pictures_go_out(office, make_png)
     assert await office.settled(job_id) == [JobStatus.DELIVERED]
     watcher.cancel()
     assert longest < work_s / 3, f"held up for {longest:.2f} s; the work alone takes {work_s:.2f} s"
+
+
+async def test_who_misses_a_card_waits_for_the_answers_under_way(office):
+    await office.deliverer.answers_over()
+    office.deliverer.answering(JobId("one"), None)
+    office.deliverer.answering(JobId("two"), None)
+    waiting = asyncio.create_task(office.deliverer.answers_over())
+    office.deliverer.answered(JobId("one"))
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    office.deliverer.answering(JobId("three"), None)  # begun later: not waited for
+    office.deliverer.answered(JobId("two"))
+    await asyncio.wait_for(waiting, 1)
