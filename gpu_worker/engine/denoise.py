@@ -194,7 +194,6 @@ class Driver:
 
     def _answer(self, call: Call | None, watch: Watch) -> list[Picture] | torch.Tensor:
         if isinstance(call, EncodeCall):
-            watch.report("encoding", 0, 1)
             self._states.tile(call.state)
             return encode_pictures(call.state.checkpoint, call.pictures)
         if isinstance(call, DecodeCall):
