@@ -1,5 +1,6 @@
 """The one door for new jobs: what is refused, and what a user is told beside the card."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from types import SimpleNamespace
@@ -8,17 +9,20 @@ import discord
 import pytest
 
 from bot.delivery.machine import Machine
+from bot.domain.ids import UserId
 from bot.domain.imagine import ImagineOptions, build_imagine
 from bot.domain.job import Action
 from bot.domain.limits import Limits
-from bot.errors import ContentRefusedError
+from bot.errors import ContentRefusedError, UserFacingError
 from bot.i18n import LANGUAGES, texts_for
 from bot.storage.database import open_database
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
 from bot.studio.intake import Intake
 from bot.studio.notes import told
+from cogs.imagine import Imagine
 from gpu_worker.protocol.messages import ModelFact
+from tests.contract.farm import new_job
 
 FACTS = (ModelFact(kind="checkpoint", name="m", family="sd1", native_px=512),)
 
@@ -99,3 +103,17 @@ def test_a_note_names_ten_at_most():
     for language in LANGUAGES:
         assert all(len(note) < 1300 for note in told(built.notes, texts_for(language)))
     assert built.notes[-1].values["names"].endswith(", …")
+
+
+async def test_a_full_queue_is_told_before_a_picture_is_fetched(jobs):
+    for _ in range(Limits().max_queued_per_user):
+        await jobs.add(replace(new_job("x"), user_id=UserId(5)))
+    with pytest.raises(UserFacingError, match="queue_full"):
+        await intake_of(jobs).require_room(UserId(5))
+    await intake_of(jobs).require_room(UserId(6))
+    # Whatever else the command needs is not there, so it ends before it asks for anything.
+    cog = Imagine(SimpleNamespace(intake=intake_of(jobs)))
+    with pytest.raises(UserFacingError, match="queue_full"):
+        await Imagine.imagine.callback(
+            cog, SimpleNamespace(user=SimpleNamespace(id=5)), "a cat", image=SimpleNamespace(url="", size=1)
+        )
