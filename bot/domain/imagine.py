@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from random import Random
-from types import MappingProxyType
 from typing import Any
 
 from bot.domain.flags import Flagged, read_flags
@@ -22,6 +21,7 @@ from bot.domain.models import (
     find_vae,
     useless_embeddings,
 )
+from bot.domain.notes import OF_PICTURES, Note, idle_keys, named, notes_of_pasted
 from bot.domain.parameters import Parameters
 from bot.domain.pasted import Pasted, read_pasted
 from bot.domain.pictures import (
@@ -38,28 +38,21 @@ from bot.domain.second_pass import build_hires, wants_hires
 from bot.domain.sizes import choose_size
 from bot.domain.styles import Style, apply_style
 from bot.domain.text import Cleaned, clean, is_blank
-from bot.domain.wishes import WISHES
 from bot.errors import UserFacingError
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
 from gpu_worker.language.picture_fields import OwnKey
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import SEED_MAX, FaceRestore, Img2Img, JobSpec, Refiner, Txt2Img, Variation
 
-__all__ = ["FALLBACK", "Built", "ImagineOptions", "Note", "build_imagine", "draw_seed", "named"]
+__all__ = ["FALLBACK", "Built", "ImagineOptions", "build_imagine", "draw_seed"]
 
 FALLBACK = Parameters(steps=20, cfg_scale=7.0, sampler="DPM++ 2M", schedule="Karras", clip_skip=1, count=4)
 """Below every other layer; A1111's values, with four pictures as a card shows."""
 FALLBACK_NATIVE_PX = 512
 RANDOM_SEEDS = 4294967294
 """A1111 draws `randrange` of this, so a drawn seed can be typed there."""
-_NAMED = 10
-"""Names that a note lists at most."""
 _SWITCHES = ("tiling", "old_prompt_editing", "discard_penultimate", "zero_terminal_snr", "downcast_alphas")
 _WORDS = ("noise_source", "emphasis")
-_OF_PICTURES = (
-    "exact_steps", "color_correction", "mask_weight", "image_cfg_scale", "noise_multiplier", "extra_noise",
-)  # fmt: skip
-_OF_MASKS = ("mask_blur", "mask_invert", "mask_content", "only_masked", "padding_px")
 
 
 @dataclass(frozen=True)
@@ -73,14 +66,6 @@ class ImagineOptions:
     wishes: Parameters = field(default_factory=Parameters)
     picture: GivenPicture | None = None
     base: Parameters = field(default_factory=Parameters)
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something the user should know though the request goes on; the sentence is `note.<key>`."""
-
-    key: str
-    values: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -127,7 +112,7 @@ def build_imagine(
     if flags.ignored and not pasted:
         notes.append(Note("flags_ignored", {"flags": named(flags.ignored)}))
     if pasted:
-        notes += _of_pasted(pasted, options)
+        notes += notes_of_pasted(pasted, picture=options.picture is not None)
     asked = flags.parameters.over(options.wishes)
     asked = (asked.over(pasted.parameters) if pasted else asked).over(options.base)
     wishes = Parameters()
@@ -175,7 +160,7 @@ def build_imagine(
         spec = Txt2Img(**drawing, width=width, height=height, hires=hires)
     if asked.variation_seed is not None and not wishes.variation_strength:
         notes.append(Note("variation_unused"))
-    if idle := _idle(flags.parameters.over(options.wishes), spec):
+    if idle := idle_keys(flags.parameters.over(options.wishes), spec):
         notes.append(Note("unused", {"names": named(idle)}))
     if pasted and pasted.path:
         typed_over = flags.parameters.over(options.wishes)
@@ -186,35 +171,9 @@ def build_imagine(
     return Built(spec, tuple(notes))
 
 
-def _idle(asked: Parameters, spec: JobSpec) -> list[str]:
-    """Keys of what was asked for and belongs to something that the request lacks."""
-    picture = isinstance(spec, Img2Img)
-    lacking: tuple[str, ...] = () if picture else ("resize_mode", *_OF_PICTURES)
-    lacking += () if picture and spec.mask else _OF_MASKS
-    lacking += () if spec.face_restore else ("face_visibility", "face_weight")
-    lacking += () if spec.refiner else ("refiner_at",)
-    return [wish.key for wish in WISHES if wish.field in lacking and getattr(asked, wish.field) is not None]
-
-
-def named(names: Sequence[str]) -> str:
-    """As a note lists them: not all of very many. Each is inert and short already."""
-    return ", ".join([*names[:_NAMED], *(["…"] if len(names) > _NAMED else [])])
-
-
 def _of_text(pasted: Pasted) -> Flagged:
     negative = ", ".join(text for text in (pasted.negative, pasted.flags.negative) if text)
     return Flagged(pasted.prompt, pasted.flags.parameters, negative, pasted.flags.ignored)
-
-
-def _of_pasted(pasted: Pasted, options: ImagineOptions) -> list[Note]:
-    notes = [Note("pasted")]
-    if pasted.missing:
-        notes.append(Note("pasted_missing", {"names": named(pasted.missing)}))
-    if unused := [*map(spoken, pasted.unused), *pasted.flags.ignored]:
-        notes.append(Note("parameters_ignored", {"names": named(unused)}))
-    if pasted.needs_picture and options.picture is None:
-        notes.append(Note("pasted_picture"))
-    return notes
 
 
 def _text(raw: str, too_long: str, limits: Limits) -> Cleaned:
@@ -283,7 +242,7 @@ def _from_picture(
     strength = wishes.denoising_strength
     if strength is not None and not 0 <= strength <= 1:
         raise UserFacingError("denoising_picture_range", wish=f"{strength:g}")
-    given: dict[str, Any] = {name: wish for name in _OF_PICTURES if (wish := getattr(wishes, name)) is not None}
+    given: dict[str, Any] = {name: wish for name in OF_PICTURES if (wish := getattr(wishes, name)) is not None}
     if strength is not None:
         given["denoising_strength"] = strength
     return Img2Img(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.domain.imagine import Note
+from bot.domain.notes import Note
 from bot.i18n import Texts
 
 __all__ = ["joined", "told"]

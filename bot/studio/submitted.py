@@ -9,10 +9,10 @@ from bot.domain import actions
 from bot.domain.actions import first_pass
 from bot.domain.fields import read_fields
 from bot.domain.ids import JobId, UserId
-from bot.domain.imagine import named
 from bot.domain.job import Action, Job
 from bot.domain.limits import Limits
 from bot.domain.mentions import neutral, spoken
+from bot.domain.notes import named
 from bot.domain.styles import make_style, style_from_spec
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
