@@ -57,7 +57,7 @@ class PipelineSide:
 
     def _load(self) -> Any:
         options = self._options
-        shared: dict[str, Any] = {"torch_dtype": self._dtype, "local_files_only": True}
+        shared: dict[str, Any] = {"dtype": self._dtype, "local_files_only": True}
         if options.family == "demo":
             pipeline: Any = StableDiffusionPipeline.from_pretrained(
                 str(options.demo / "sd-mini"), safety_checker=None, requires_safety_checker=False, **shared
