@@ -212,7 +212,9 @@ def test_a_mask_that_a_text_does_not_hold_is_said(capsys, tmp_path):
 
 
 def test_a_missing_checkpoint_of_a_text_names_the_option(capsys, tmp_path):
-    code = imagine.main(["--infotext", "a\nSteps: 2, Seed: 1, Size: 64x64, Model: nowhere", "--out", str(tmp_path / "out.png")])
+    code = imagine.main(
+        ["--infotext", "a\nSteps: 2, Seed: 1, Size: 64x64, Model: nowhere", "--out", str(tmp_path / "out.png")]
+    )
     assert code == 2
     err = capsys.readouterr().err
     assert "nowhere" in err
