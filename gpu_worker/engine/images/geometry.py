@@ -5,7 +5,6 @@ Pictures are uint8 [h, w, 3], masks uint8 [h, w]. Sizes are (width, height) in p
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -14,13 +13,11 @@ from PIL import Image
 from gpu_worker.engine.calls import Picture
 from gpu_worker.engine.errors import EngineError
 
-__all__ = ["Enlarge", "ResizeMode", "fit", "inner_size", "placed", "resample"]
+__all__ = ["ResizeMode", "fit", "inner_size", "placed", "resample"]
 
 INNER_MAX_PIXELS = 8192 * 8192
 
 ResizeMode = Literal["Just resize", "Crop and resize", "Resize and fill", "Just resize (latent upscale)"]
-Enlarge = Callable[[Picture, int, int], Picture]
-"""Brings a picture to exactly this width and height."""
 
 
 def resample(picture: Picture, width: int, height: int) -> Picture:
@@ -47,8 +44,8 @@ def inner_size(size: tuple[int, int], target: tuple[int, int], mode: ResizeMode)
     return target
 
 
-def fit(picture: Picture, width: int, height: int, mode: ResizeMode, enlarge: Enlarge = resample) -> Picture:
-    """The picture at exactly `width` x `height`. `enlarge` is called only where it gets larger, never for a mask.
+def fit(picture: Picture, width: int, height: int, mode: ResizeMode) -> Picture:
+    """The picture, or a mask, at exactly `width` x `height`.
 
     Raises EngineError `bad_input` for a picture so long and thin that covering the size would take it out of bounds.
     """
@@ -56,9 +53,7 @@ def fit(picture: Picture, width: int, height: int, mode: ResizeMode, enlarge: En
     if inner[0] * inner[1] > INNER_MAX_PIXELS:
         detail = {"reason": "source_picture", "limit_px": INNER_MAX_PIXELS}
         raise EngineError("bad_input", f"{picture.shape} would be {inner} on the way to {width} x {height}", detail)
-    larger = inner[0] > picture.shape[1] or inner[1] > picture.shape[0]
-    resize = enlarge if larger and picture.ndim == 3 else resample
-    return placed(resize(picture, *inner), width, height)
+    return placed(resample(picture, *inner), width, height)
 
 
 def placed(inner: Picture, width: int, height: int) -> Picture:

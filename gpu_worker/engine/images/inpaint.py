@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gpu_worker.engine.calls import Floats, Picture
-from gpu_worker.engine.images.geometry import Enlarge, ResizeMode, fit, resample
+from gpu_worker.engine.images.geometry import ResizeMode, fit, resample
 from gpu_worker.engine.images.masks import (
     Mask8,
     Region,
@@ -79,23 +79,22 @@ def prepare(
     width: int,
     height: int,
     resize_mode: ResizeMode,
-    enlarge: Enlarge = resample,
 ) -> PreparedInpaint:
-    """`mask` as uploaded (`mask_of`), of any size; `width` and `height` are the job's.
+    """`mask` as uploaded, of any size; `width` and `height` are the job's.
 
     An empty mask with `only_masked` is ignored, as A1111 1.10 does; without, nothing will be repainted.
     """
     ready = prepared_mask(mask, spec, (picture.shape[1], picture.shape[0]), width, height, resize_mode)
     if ready is not None and ready.region is not None:
         left, top, right, bottom = region = ready.region
-        crop = fit(picture[top:bottom, left:right], width, height, "Resize and fill", enlarge)
+        crop = fit(picture[top:bottom, left:right], width, height, "Resize and fill")
         return PreparedInpaint(
             picture=crop if spec.content == "original" else fill(crop, ready.drawn),
             mask=ready,
             finish=lambda drawn: paste(picture, drawn, region, ready.overlay),
         )
     latent = resize_mode == "Just resize (latent upscale)"
-    whole = fit(picture, width, height, resize_mode, resample if latent else enlarge)
+    whole = fit(picture, width, height, resize_mode)
     source = picture if latent else whole
     if ready is None:
         return PreparedInpaint(source, None, lambda drawn: drawn)

@@ -17,7 +17,7 @@ from gpu_worker.engine.images.geometry import fit
 
 __all__ = [
     "Mask8", "Region", "blur_kernel", "blurred", "crop_region", "expand_region", "fill", "hidden",
-    "latent_mask", "mask_of", "model_mask", "overlay", "paste",
+    "latent_mask", "model_mask", "overlay", "paste",
 ]  # fmt: skip
 
 Mask8: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
@@ -25,17 +25,6 @@ Region = tuple[int, int, int, int]
 
 FILL_BLURS = ((256, 1), (64, 1), (16, 2), (4, 4), (2, 2), (0, 1))
 """Radius of each blur in pixels and how often it is laid over (behaviours §9.3.6)."""
-
-
-def mask_of(pixels: Picture) -> Mask8:
-    """A mask from [h, w], [h, w, 3] or [h, w, 4] uint8: with transparency what is opaque, else how bright it is."""
-    if pixels.ndim == 2:
-        return pixels
-    if pixels.shape[2] == 4:
-        alpha = pixels[:, :, 3]
-        if not (alpha == 255).all():
-            return np.where(alpha > 128, 255, 0).astype(np.uint8)
-    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels[:, :, :3])).convert("L"))
 
 
 def blur_kernel(radius: int) -> int | None:

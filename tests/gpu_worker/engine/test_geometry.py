@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gpu_worker.engine.errors import EngineError
-from gpu_worker.engine.images.geometry import fit, inner_size, placed, resample
+from gpu_worker.engine.images.geometry import fit, inner_size, placed
 
 MODES = ("Just resize", "Crop and resize", "Resize and fill", "Just resize (latent upscale)")
 
@@ -54,22 +54,6 @@ def test_fill_stretches_each_column_by_itself():
     assert (out == picture[:1]).all()
     sideways = fit(picture.transpose(1, 0, 2), 100, 60, "Resize and fill")
     assert (sideways == picture.transpose(1, 0, 2)[:, :1]).all()
-
-
-def test_only_enlarging_asks_the_upscaler(picture):
-    asked = []
-
-    def upscaler(pixels, width, height):
-        asked.append((width, height))
-        return resample(pixels, width, height)
-
-    fit(picture, 50, 30, "Just resize", upscaler)
-    assert asked == []
-    fit(picture, 200, 200, "Crop and resize", upscaler)
-    fit(picture, 50, 61, "Just resize", upscaler)
-    assert asked == [(333, 200), (50, 61)]
-    fit(picture[:, :, 0], 200, 200, "Just resize", upscaler)
-    assert len(asked) == 2
 
 
 def test_placed_cuts_and_fills_at_once(picture):

@@ -12,7 +12,6 @@ from gpu_worker.engine.images.masks import (
     fill,
     hidden,
     latent_mask,
-    mask_of,
     model_mask,
     overlay,
     paste,
@@ -34,18 +33,6 @@ def box(width, height, left, top, right, bottom):
     mask = np.zeros((height, width), np.uint8)
     mask[top:bottom, left:right] = 255
     return mask
-
-
-def test_masks_from_pictures():
-    clear = np.zeros((2, 3, 4), np.uint8)
-    clear[0, :, 3] = (128, 129, 255)
-    assert mask_of(clear).tolist() == [[0, 255, 255], [0, 0, 0]]
-    opaque = np.full((2, 3, 4), 255, np.uint8)
-    opaque[0, 0, :3] = (255, 0, 0)
-    grey = mask_of(opaque)
-    assert grey[0, 0] == 76  # no threshold: luma of red
-    assert (mask_of(opaque[:, :, :3]) == grey).all()
-    assert (mask_of(grey) == grey).all()
 
 
 def test_blur_is_wider_than_the_mask_and_keeps_its_sum():

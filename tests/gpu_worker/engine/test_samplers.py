@@ -264,7 +264,8 @@ def test_brownian_steps_add_up_and_spread_as_they_should():
 @pytest.mark.filterwarnings("ignore:Should have t[ab][<>]=t[01] but got:UserWarning")
 @pytest.mark.parametrize("seed", [0, 7, 2**63 + 1])
 def test_the_tree_is_torchsdes(seed):
-    torchsde = pytest.importorskip("torchsde")
+    import torchsde
+
     low, high = TABLE.low, TABLE.high
     other = torchsde.BrownianTree(low, torch.zeros(4, 3, 3), high, entropy=seed)
     tree = BrownianTree(seed, (4, 3, 3), low, high, source="CPU", device=CPU)
