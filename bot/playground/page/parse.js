@@ -35,7 +35,9 @@ export function optionsOf(text, command, begin) {
   const spots = [];
   for (const option of command.options) {
     const names = [...new Set([option.label, option.name])].map(escape).join("|");
-    const hit = new RegExp(`(^|\\s)(${names}):`, "i").exec(text.slice(begin));
+    const rest = text.slice(begin);
+    // Names are lower case; "Steps: 20, Seed: 7" of a pasted parameter text is text. Phones begin with a capital.
+    const hit = new RegExp(`(^|\\s)(${names}):`).exec(rest) ?? new RegExp(`^(\\s*)(${names}):`, "i").exec(rest);
     if (hit) spots.push({ option, from: begin + hit.index + hit[1].length, start: begin + hit.index + hit[0].length });
   }
   spots.sort((a, b) => a.from - b.from);

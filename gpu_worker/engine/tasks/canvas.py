@@ -13,7 +13,7 @@ from gpu_worker.engine.images.masks import Mask8
 from gpu_worker.engine.images.outpaint import extended
 from gpu_worker.protocol.specs import Img2Img, Mask
 
-__all__ = ["canvas_of"]
+__all__ = ["LATENT_RESIZE", "canvas_of"]
 
 LATENT_RESIZE = "Just resize (latent upscale)"
 ENCODED_MAX_PIXELS = 2048 * 2048

@@ -12,6 +12,7 @@ from gpu_worker.engine.conditioning.guide import Guide
 from gpu_worker.engine.images.colours import matched
 from gpu_worker.engine.images.inpaint import PreparedInpaint
 from gpu_worker.engine.sampling.noise import ImageSeed
+from gpu_worker.engine.tasks.canvas import LATENT_RESIZE
 from gpu_worker.engine.tasks.finish import restored_faces
 from gpu_worker.engine.tasks.model_inputs import conditioned
 from gpu_worker.engine.tasks.passes import guided, kept
@@ -19,8 +20,6 @@ from gpu_worker.engine.tasks.plan import DrawPlan
 from gpu_worker.protocol.specs import Img2Img
 
 __all__ = ["img2img"]
-
-LATENT_RESIZE = "Just resize (latent upscale)"
 
 
 Held = tuple[torch.Tensor, torch.Tensor | None]

@@ -65,6 +65,8 @@ async def test_a_newcomers_first_minutes(page, bot, playground):
     await box.press("Enter")
     await expect(page.get_by_test_id("composer-problem")).to_contain_text("steps: Give a whole number.")
     await expect(box).to_have_value("/imagine prompt: x steps: many")
+    await box.fill("/imagine prompt: x, Steps: many, Seed: none")
+    await expect(page.get_by_test_id("composer-problem")).to_be_hidden()
 
     # Autocomplete, then the whole command.
     await box.fill("")
