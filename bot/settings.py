@@ -7,13 +7,14 @@ the comment that .env.example carries, and a test keeps the two equal.
 from __future__ import annotations
 
 import io
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv.parser import parse_stream
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from rapidfuzz import process
 
 from bot import exit_codes
@@ -37,6 +38,15 @@ def _absolute(path: Path) -> Path:
     return (CHECKOUT / path.expanduser()).resolve()
 
 
+def _folders(value: object) -> object:
+    """Split at `;` and at the separator of this system's PATH; on Windows that is the same, so drive letters stay."""
+    if not isinstance(value, str):
+        return value
+    return tuple(
+        dict.fromkeys(_absolute(Path(part.strip())) for part in re.split(f"[;{os.pathsep}]", value) if part.strip())
+    )
+
+
 class Settings(BaseSettings):
     """Frozen; paths are absolute. A key's environment name is its upper-case name with the prefix `PINCEL_`."""
 
@@ -54,6 +64,8 @@ class Settings(BaseSettings):
     """The bot's token from Discord's developer portal. Empty: the playground, a local Discord in your browser."""
     data: Annotated[Path, AfterValidator(_absolute)] = Path("data")
     """Folder for the database, models and pictures; a relative path counts from the folder of launch.py."""
+    model_folders: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = ()
+    """More folders with models, separated by ; and only read: an A1111 or ComfyUI folder, or one laid out as ours."""
     playground_port: int = Field(default=8930, ge=0, le=65535)
     """Port of the playground's page; 0 takes any free one."""
     listen: str = ""
@@ -137,6 +149,7 @@ class Settings(BaseSettings):
             "--vram-cache-gb": self.vram_cache_gb,
         }
         words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+        words += [word for folder in self.model_folders for word in ("--models", str(folder))]
         return (*words, *(["--no-half-vae"] if self.no_half_vae else []))
 
     @property

@@ -27,6 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m gpu_worker", description="Draws pictures for a Pincel bot.")
     parser.add_argument("--name", default="w1", help="this worker's name in the bot's list")
     parser.add_argument("--data", type=Path, required=True, help="the operator's data folder")
+    parser.add_argument("--models", type=Path, action="append", default=[], help="a further folder, only read")
     parser.add_argument("--demo", type=Path, required=True, help="the shipped demo model's folder")
     parser.add_argument("--check", action="store_true", help="load the default model, say what was found, and end")
     add_engine_arguments(parser, os.environ)
@@ -37,8 +38,8 @@ def main() -> int:
 
     options = engine_options(arguments)
     if arguments.check:
-        return run_check(arguments.data, arguments.demo, options)
-    return run_embedded(arguments.name, arguments.data, arguments.demo, options, frames)
+        return run_check(arguments.data, arguments.demo, options, arguments.models)
+    return run_embedded(arguments.name, arguments.data, arguments.demo, options, frames, arguments.models)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -38,14 +38,18 @@ def _set_up_logging() -> None:
     )
 
 
-def run_embedded(name: str, data_dir: Path, demo_dir: Path, options: EngineOptions, frames_fd: int) -> int:
+def run_embedded(
+    name: str, data_dir: Path, demo_dir: Path, options: EngineOptions, frames_fd: int, more: Sequence[Path] = ()
+) -> int:
     _set_up_logging()
 
     def start_engine() -> Served:
         from gpu_worker.engine.engine import DrawingCancelled, Engine, EngineError
 
         return Served(
-            Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options), DrawingCancelled, EngineError
+            Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options, extra_folders=more),
+            DrawingCancelled,
+            EngineError,
         )
 
     return serve(name, data_dir / "outbox", start_engine, frames_fd)
@@ -99,12 +103,12 @@ def serve(
     return 0
 
 
-def run_check(data_dir: Path, demo_dir: Path, options: EngineOptions) -> int:
+def run_check(data_dir: Path, demo_dir: Path, options: EngineOptions, more: Sequence[Path] = ()) -> int:
     _set_up_logging()
     try:
         from gpu_worker.engine.engine import Engine
 
-        engine = Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options)
+        engine = Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options, extra_folders=more)
         names = [fact.name for fact in engine.facts() if fact.kind == "checkpoint" and not fact.problem]
     except Exception as error:
         print(f"The engine cannot start: {error}", file=sys.stderr)  # noqa: T201

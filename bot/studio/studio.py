@@ -18,6 +18,7 @@ from bot.dispatch.transport import BotTransport
 from bot.domain.content import judge
 from bot.domain.ids import JobId
 from bot.domain.limits import Limits
+from bot.library import Library
 from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.drafts import Drafts
@@ -78,6 +79,12 @@ class Studio:
         self.drafts = Drafts(database)
         self.styles = Styles(database)
         self.users = Users(database)
+        self.library = Library(
+            database,
+            models_dir=settings.models_dir,
+            demo_dir=settings.demo_dir,
+            extra_folders=settings.model_folders,
+        )
         poster = Poster(client)
         self.editor = CardEditor(jobs=self.jobs, poster=poster, previews=settings.previews)
         self.deliverer = Deliverer(client=client, jobs=self.jobs, images=self.images, poster=poster, editor=self.editor)
@@ -137,6 +144,7 @@ class Studio:
     async def start(self) -> None:
         """Called once the client knows its application id, before it is connected."""
         await self.timings.load()
+        await self.library.load()
         await self.models.load()
         await asyncio.to_thread(judge, "")  # builds the word lists before anybody waits for them
         await self.panels.forget_old()

@@ -52,10 +52,18 @@ class Drawn:
 
 
 class Engine:
-    def __init__(self, *, models_dir: Path, demo_dir: Path, options: EngineOptions | None = None) -> None:
-        """Nothing is loaded yet."""
+    def __init__(
+        self,
+        *,
+        models_dir: Path,
+        demo_dir: Path,
+        options: EngineOptions | None = None,
+        extra_folders: Sequence[Path] = (),
+    ) -> None:
+        """Nothing is loaded yet. `extra_folders` are the operator's, which are only read."""
         options = options or EngineOptions()
         self._models_dir = models_dir
+        self._extra_folders = tuple(extra_folders)
         self._demo_dir = demo_dir
         self._device = Device.choose(options)
         self._known: dict[Stamp, Reading] = {}

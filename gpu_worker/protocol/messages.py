@@ -38,7 +38,9 @@ class JobFrame(Frame):
     attempt: int = Field(ge=0)
 
 
-ModelKind = Literal["checkpoint", "vae", "lora", "embedding", "upscaler", "face"]
+ModelKind = Literal[
+    "checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler", "face", "annotator", "tagger"
+]  # fmt: skip
 
 
 class ModelFact(Wire):
