@@ -34,7 +34,7 @@ from gpu_worker.engine.upscale.upscalers import Upscalers
 from gpu_worker.language.layouts import Reading
 from gpu_worker.language.models import ModelFile, Stamp, demo_folder, scan_model_files
 from gpu_worker.protocol.messages import ModelFact
-from gpu_worker.protocol.specs import Drawing, TaskSpec, Upscale
+from gpu_worker.protocol.specs import Drawing, DrawTask, Upscale
 
 __all__ = ["DrawingCancelled", "Drawn", "Engine", "EngineError", "Hooks"]
 
@@ -103,7 +103,7 @@ class Engine:
         with self._cache.borrow(model):
             self.loaded = model.fact.name
 
-    def draw(self, spec: TaskSpec, hooks: Hooks) -> list[Drawn]:
+    def draw(self, spec: DrawTask, hooks: Hooks) -> list[Drawn]:
         """The spec's pictures. Raises EngineError and DrawingCancelled; every model is restored either way.
 
         EngineError kinds: `missing_model` and `bad_model` name the model by its kind (`checkpoint`, `vae`, `lora`,
@@ -112,7 +112,7 @@ class Engine:
         """
         return self.draw_all([(spec, hooks)])[0].get()
 
-    def draw_all(self, jobs: Sequence[tuple[TaskSpec, Hooks]]) -> list[Outcome[list[Drawn]]]:
+    def draw_all(self, jobs: Sequence[tuple[DrawTask, Hooks]]) -> list[Outcome[list[Drawn]]]:
         """Several jobs side by side; those of one model state share its batches. What fails in one is its own."""
         outcomes = self._draw_all(jobs)
         full = [index for index, outcome in enumerate(outcomes) if outcome.error and is_out_of_memory(outcome.error)]
@@ -133,7 +133,7 @@ class Engine:
         self._cache.clear()
         self._hashes.close()
 
-    def _draw_all(self, jobs: Sequence[tuple[TaskSpec, Hooks]]) -> list[Outcome[list[Drawn]]]:
+    def _draw_all(self, jobs: Sequence[tuple[DrawTask, Hooks]]) -> list[Outcome[list[Drawn]]]:
         outcomes: list[Outcome[list[Drawn]]] = [Outcome() for _ in jobs]
         driver = Driver(self._states, Tools(self._enlarge, self._restore), self._device)
         ready: list[tuple[int, _Job]] = []
@@ -204,7 +204,7 @@ class Engine:
         return self._faces.restore(call.pictures, call.wish, watch.check)
 
     def _scan(self) -> tuple[ModelFile, ...]:
-        return scan_model_files(self._models_dir, self._demo_dir, self._known)
+        return scan_model_files(self._models_dir, self._demo_dir, self._known, extra_folders=self._extra_folders)
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class _Job:
     hashes: Hashes
 
 
-def _size(spec: TaskSpec) -> dict[str, int]:
+def _size(spec: DrawTask) -> dict[str, int]:
     if isinstance(spec, Upscale):
         return {"width": spec.width, "height": spec.height, "count": 1}
     return {"width": spec.width, "height": spec.height, "count": spec.count}

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from gpu_worker.language.models import default_checkpoint
 from gpu_worker.language.names import AUTOMATIC, resolve_sampler
 from gpu_worker.protocol.messages import ModelFact, ModelKind
-from gpu_worker.protocol.specs import Img2Img, TaskSpec, Txt2Img, Upscale
+from gpu_worker.protocol.specs import DrawTask, Img2Img, Txt2Img, Upscale
 from gpu_worker.shell.errors import BadInputError
 from gpu_worker.shell.pictures import input_picture, picture_size
 
@@ -63,7 +63,7 @@ _OPTION_OF = {
 """Field of a spec → the option that gives it, for refusals."""
 
 
-def build_spec(options: argparse.Namespace, facts: Sequence[ModelFact], recorded: Mapping[str, Any]) -> TaskSpec:
+def build_spec(options: argparse.Namespace, facts: Sequence[ModelFact], recorded: Mapping[str, Any]) -> DrawTask:
     """`recorded` is what an infotext says, in the fields of `Txt2Img` or `Img2Img`. Raises BadInputError."""
     if options.upscale is not None:
         return _checked(Upscale, _upscale(options))
