@@ -1,0 +1,61 @@
+"""Which model files a recorded request names: what rules are asked about, and what counts as used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bot.domain.models import AUTOMATIC_VAE, NONE, UPSCALERS
+from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
+from gpu_worker.protocol.messages import ModelFact, ModelKind
+from gpu_worker.protocol.specs import JobSpec, Txt2Img
+
+__all__ = ["embeddings_in", "models_of"]
+
+Named = tuple[ModelKind, str]
+
+
+def models_of(spec: JobSpec, facts: Sequence[ModelFact] = ()) -> list[Named]:
+    """Kind and name, each once, the checkpoint first. `facts` are needed to know embeddings, which stand in a prompt
+    as plain words, and a LoRA by its alias. A VAE that the worker chooses by itself is not among them."""
+    found: dict[Named, None] = {("checkpoint", spec.checkpoint): None}
+    texts = [spec.prompt, spec.negative_prompt]
+    if spec.refiner:
+        found["checkpoint", spec.refiner.checkpoint] = None
+    if spec.vae not in (AUTOMATIC_VAE, NONE):
+        found["vae", spec.vae] = None
+    if isinstance(spec, Txt2Img) and spec.hires:
+        hires = spec.hires
+        texts += [hires.prompt or "", hires.negative_prompt or ""]
+        if hires.checkpoint:
+            found["checkpoint", hires.checkpoint] = None
+        if hires.upscaler not in UPSCALERS:
+            found["upscaler", hires.upscaler] = None
+    aliases = {fact.alias: fact.name for fact in facts if fact.kind == "lora" and fact.alias}
+    names = {fact.name for fact in facts if fact.kind == "lora"}
+    for text in texts:
+        for name in _loras(text):
+            found["lora", name if name in names else aliases.get(name, name)] = None
+    for name in embeddings_in(" ".join(texts), facts):
+        found["embedding", name] = None
+    return list(found)
+
+
+def embeddings_in(text: str, facts: Iterable[ModelFact]) -> list[str]:
+    """Names of the embeddings that a text calls, as far as one can tell without a tokenizer: whole words."""
+    known = [(fact.name, fact.name.casefold()) for fact in facts if fact.kind == "embedding"]
+    if not known:
+        return []
+    words = f" {_spaced(text)} "
+    return [name for name, folded in known if f" {_spaced(folded)} " in words]
+
+
+def _spaced(text: str) -> str:
+    """Every sign that can stand beside a word becomes a space."""
+    return " ".join("".join(" " if sign in ",()[]{}:|<>\\\n\t" else sign for sign in text.casefold()).split())
+
+
+def _loras(text: str) -> list[str]:
+    try:
+        return [ref.name for ref in lora_refs(parse_networks(text)[1])]
+    except NetworkTagError:  # a record of another version; the worker says what is wrong with it
+        return []

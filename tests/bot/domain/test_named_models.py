@@ -1,0 +1,46 @@
+"""Every model that a request names is found in it."""
+
+from bot.domain.named_models import embeddings_in, models_of
+from gpu_worker.protocol.messages import ModelFact
+from gpu_worker.protocol.specs import Hires, Refiner, Txt2Img
+
+FACTS = (
+    ModelFact(kind="lora", name="ink", alias="ink_alias"),
+    ModelFact(kind="embedding", name="EasyNegative"),
+    ModelFact(kind="embedding", name="bad hands-5"),
+    ModelFact(kind="embedding", name="unused"),
+)
+
+
+def test_everything_is_found_once():
+    spec = Txt2Img(
+        prompt="a cat <lora:ink:1> <lora:ink_alias:0.5> <lyco:other:1>",
+        negative_prompt="(easynegative:1.2), bad hands-5",
+        checkpoint="a",
+        vae="v",
+        width=512,
+        height=512,
+        seed=1,
+        refiner=Refiner(checkpoint="r"),
+        hires=Hires(upscaler="4x", checkpoint="h", prompt="<lora:second:1>"),
+    )
+    assert models_of(spec, FACTS) == [
+        ("checkpoint", "a"), ("checkpoint", "r"), ("vae", "v"), ("checkpoint", "h"), ("upscaler", "4x"),
+        ("lora", "ink"), ("lora", "other"), ("lora", "second"),
+        ("embedding", "EasyNegative"), ("embedding", "bad hands-5"),
+    ]  # fmt: skip
+
+
+def test_what_needs_no_file_is_no_model():
+    spec = Txt2Img(prompt="x", checkpoint="a", width=512, height=512, seed=1, hires=Hires(upscaler="Latent"))
+    assert models_of(spec) == [("checkpoint", "a")]
+
+
+def test_a_broken_tag_of_an_old_record_is_left_to_the_worker():
+    spec = Txt2Img(prompt="<lora:x:many>", checkpoint="a", width=512, height=512, seed=1)
+    assert ("checkpoint", "a") in models_of(spec)
+
+
+def test_embeddings_are_whole_words():
+    assert embeddings_in("uneasynegative", FACTS) == []
+    assert embeddings_in("a, EASYNEGATIVE|b", FACTS) == ["EasyNegative"]
