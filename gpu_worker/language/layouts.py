@@ -6,20 +6,22 @@ Key rules: behaviours §12.4 for checkpoints, §11 for VAEs, §5.4 to §5.6 for 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from gpu_worker.language.embedding_pictures import holds_embedding
+from gpu_worker.language.details import Details
 from gpu_worker.language.headers import HeaderError, Shapes, TensorHeader, read_header
 from gpu_worker.language.pickles import flat_tensors, read_pickled
+from gpu_worker.protocol.messages import ModelKind
 
 __all__ = [
-    "PICKLE_SUFFIXES", "PICTURE_SUFFIXES", "Reading", "folder_weights", "model_type_from_keys", "read_any_header",
-    "read_checkpoint_file", "read_checkpoint_folder", "read_embedding_file", "read_lora_file", "read_plain_file",
-    "read_vae_file", "type_of",
+    "PICKLE_SUFFIXES", "PICTURE_SUFFIXES", "STEM", "Reading", "checkpoint_reading", "context_family",
+    "embedding_reading", "folder_weights", "is_lora", "is_vae", "lora_reading", "model_type_from_keys",
+    "read_any_header", "read_checkpoint_folder", "type_of", "vae_reading",
 ]  # fmt: skip
 
 UNET = "model.diffusion_model."
@@ -60,6 +62,9 @@ class Reading:
     alias: str | None = None
     lacks_vae: bool = False
     """Draws only with a separate VAE file."""
+    kind: ModelKind | None = None
+    """What its tensors are, where that is not what its folder is for."""
+    details: Details = field(default_factory=Details)
 
 
 def model_type_from_keys(shapes: Mapping[str, Any]) -> str:
@@ -87,23 +92,23 @@ def type_of(shapes: Mapping[str, Any]) -> tuple[str, Variant | None] | None:
     return _TYPES.get(model_type_from_keys(shapes))
 
 
-def read_any_header(path: Path) -> TensorHeader:
-    """Of a safetensors file or of torch.save's, whatever the name says. Raises HeaderError: `unsafe`, `corrupt`."""
+def read_any_header(path: Path, wrappers: Sequence[str] = ("state_dict",)) -> TensorHeader:
+    """Of a safetensors file or of torch.save's, whatever the name says; of the latter what lies below `wrappers`.
+    Raises HeaderError: `unsafe`, `corrupt`."""
     try:
         return read_header(path)
     except HeaderError as error:
         if error.problem != "pickled":
             raise
-    content = read_pickled(path).content
-    return TensorHeader({key: tensor.shape for key, tensor in flat_tensors(content).items()}, {})
+    tensors = flat_tensors(read_pickled(path).content, wrappers)
+    counts: dict[str, int] = {}
+    for tensor in tensors.values():
+        counts[tensor.storage.kind] = counts.get(tensor.storage.kind, 0) + math.prod(tensor.shape)
+    return TensorHeader({key: tensor.shape for key, tensor in tensors.items()}, {}, counts)
 
 
-def read_checkpoint_file(path: Path) -> Reading:
-    """A single file in the original layout. Never raises."""
-    try:
-        header = read_any_header(path)
-    except HeaderError as error:
-        return Reading(problem=error.problem)
+def checkpoint_reading(header: TensorHeader) -> Reading:
+    """A single file in the original layout."""
     shapes = header.shapes
     stem = shapes.get(STEM)
     if stem is None or len(stem) != 4:
@@ -152,17 +157,21 @@ def read_checkpoint_folder(folder: Path) -> Reading:
     return Reading(family, size << (len(cast("list[Any]", blocks)) - 1), variant=variant)
 
 
-def read_vae_file(path: Path) -> Reading:
-    """A separate VAE in one of the three layouts (behaviours §11). Never raises."""
-    try:
-        shapes = read_any_header(path).shapes
-    except HeaderError as error:
-        return Reading(problem=error.problem)
+def vae_reading(header: TensorHeader) -> Reading:
+    """A separate VAE in one of the three layouts (behaviours §11)."""
+    prefix = is_vae(header.shapes)
+    if prefix is None:
+        return Reading(problem="unknown_layout")
+    shape = header.shapes[f"{prefix}decoder.conv_in.weight"]
+    return Reading() if shape[1:2] == (LATENT_CHANNELS,) else Reading(problem="unsupported")
+
+
+def is_vae(shapes: Mapping[str, Any]) -> str | None:
+    """The prefix of its keys."""
     for prefix in ("", "first_stage_model.", "vae."):
-        shape = shapes.get(f"{prefix}decoder.conv_in.weight")
-        if shape is not None and f"{prefix}encoder.conv_in.weight" in shapes:
-            return Reading() if shape[1:2] == (LATENT_CHANNELS,) else Reading(problem="unsupported")
-    return Reading(problem="unknown_layout")
+        if f"{prefix}decoder.conv_in.weight" in shapes and f"{prefix}encoder.conv_in.weight" in shapes:
+            return prefix
+    return None
 
 
 _NETWORK_MARKS = (
@@ -176,29 +185,23 @@ _NETWORK_PREFIXES = (
 )  # fmt: skip
 
 
-def read_lora_file(path: Path) -> Reading:
-    """A LoRA or one of its relatives: kohya's, PEFT's, diffusers' and LyCORIS' layouts. Never raises."""
-    try:
-        header = read_any_header(path)
-    except HeaderError as error:
-        return Reading(problem=error.problem)
-    keys, metadata = header.shapes, header.metadata
+def lora_reading(header: TensorHeader) -> Reading:
+    """A LoRA or one of its relatives: kohya's, PEFT's, diffusers' and LyCORIS' layouts."""
+    if not is_lora(header.shapes):
+        return Reading(problem="unknown_layout")
+    alias = header.metadata.get("ss_output_name") or None
+    return Reading(_lora_family(header.shapes, header.metadata), alias=alias)
+
+
+def is_lora(keys: Mapping[str, Any]) -> bool:
     network = any(mark in key for key in keys for mark in _NETWORK_MARKS)
     bundle = any(key.startswith("bundle_emb.") for key in keys)
-    if not (network or bundle) or not any(key.startswith(_NETWORK_PREFIXES) for key in keys):
-        return Reading(problem="unknown_layout")
-    alias = metadata.get("ss_output_name") or None
-    return Reading(_lora_family(keys, metadata), alias=alias)
+    return (network or bundle) and any(key.startswith(_NETWORK_PREFIXES) for key in keys)
 
 
-def read_embedding_file(path: Path) -> Reading:
-    """A textual inversion file; its family by the width of its vectors (behaviours §4). Never raises."""
-    if path.suffix.lower() in PICTURE_SUFFIXES:
-        return Reading() if holds_embedding(path) else Reading(problem="unknown_layout")
-    try:
-        shapes = _embedding_shapes(path)
-    except HeaderError as error:
-        return Reading(problem=error.problem)
+def embedding_reading(header: TensorHeader) -> Reading:
+    """A textual inversion; its family by the width of its vectors (behaviours §4)."""
+    shapes = header.shapes
     if {"clip_l", "clip_g"} <= shapes.keys() or {"text_encoders_0", "text_encoders_1"} <= shapes.keys():
         return Reading("sdxl")
     found = [shape for shape in shapes.values() if len(shape) in {1, 2}]
@@ -207,11 +210,6 @@ def read_embedding_file(path: Path) -> Reading:
     family = _CONTEXT_FAMILIES.get(found[0][-1])
     # Of another width (a miniature, a refiner): what it fits is seen beside the checkpoint.
     return Reading(family if family in {"sd1", "sd2"} else None)
-
-
-def read_plain_file(path: Path) -> Reading:
-    """An upscaler or a face model, whose layouts its own library knows; only an empty file is judged here."""
-    return Reading() if path.stat().st_size else Reading(problem="corrupt")
 
 
 def folder_weights(part: Path) -> Path | None:
@@ -263,15 +261,9 @@ def _context_width(shapes: Shapes) -> int | None:
     return None
 
 
-def _embedding_shapes(path: Path) -> Shapes:
-    """Shapes of the vectors by their place in the file: `*` of `string_to_param`, `clip_l`, `clip_g`, or one name."""
-    try:
-        return read_header(path).shapes
-    except HeaderError as error:
-        if error.problem != "pickled":
-            raise
-    content = read_pickled(path).content
-    return {key: tensor.shape for key, tensor in flat_tensors(content, ("string_to_param",)).items()}
+def context_family(width: int | None) -> str | None:
+    """By the width of the text encoding that cross-attention reads."""
+    return _CONTEXT_FAMILIES.get(width) if width is not None else None
 
 
 def _config(path: Path) -> dict[str, Any] | None:

@@ -1,33 +1,28 @@
-"""Which models are there: the folders scanned, each file named and judged by its header alone.
+"""Which models there are: the folders listed, each file judged by its header alone, and named.
 
-Below the models folder: `checkpoints/**` (single files in the original layout, and diffusers folders), `vae/**`,
-`loras/**`, `embeddings/**`, `upscalers/**`, `faces/**`. VAEs may also lie beside checkpoints, as `*.vae.pt` and the
-like (behaviours §11). The demo checkpoint ships with the project.
+Bot and worker both do this, over the same folders and with these functions, so that their names are equal. VAEs may
+also lie beside checkpoints, as `*.vae.pt` and the like (behaviours §11). The demo checkpoint ships with the project.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
-from gpu_worker.language.layouts import (
-    PICKLE_SUFFIXES,
-    PICTURE_SUFFIXES,
-    Reading,
-    folder_weights,
-    read_checkpoint_file,
-    read_checkpoint_folder,
-    read_embedding_file,
-    read_lora_file,
-    read_plain_file,
-    read_vae_file,
-)
+from gpu_worker.language.kinds import read_file
+from gpu_worker.language.layouts import PICTURE_SUFFIXES, Reading, folder_weights, read_checkpoint_folder
+from gpu_worker.language.listing import Listed, Stamp, list_files, stamp_of
+from gpu_worker.language.trees import Root, model_roots
 from gpu_worker.protocol.messages import ModelFact, ModelKind
 
-__all__ = ["DEMO_NAME", "ModelFile", "Stamp", "default_checkpoint", "demo_folder", "scan_model_files", "scan_models"]
+__all__ = [
+    "DEMO_NAME", "KINDS", "ModelFile", "Stamp", "default_checkpoint", "demo_folder", "folder_kind", "name_models",
+    "read_demo", "read_listed", "scan_model_files", "scan_models",
+]  # fmt: skip
 
 DEMO_NAME = "pincel-demo"
 _DEMO_DEFAULTS = {
@@ -37,8 +32,11 @@ _DEMO_DEFAULTS = {
 }  # fmt: skip
 """What its authors measured it with."""
 
-_SUFFIXES = PICKLE_SUFFIXES | {".safetensors"}
+KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
 _VAE_MARK = ".vae"
+_FOLDER_NAMES = frozenset({"model", "diffusion_pytorch_model", "pytorch_model"})
+"""Files that are called after nothing; the folder they lie in has the name."""
+_FRESH_NS = 3_000_000_000
 
 
 @dataclass(frozen=True)
@@ -48,54 +46,87 @@ class ModelFile:
     fact: ModelFact
     path: Path
     weights: Path
+    root: Root | None = None
+    """None is the demo's."""
+    reading: Reading = field(default_factory=Reading)
+    neighbours: tuple[str, ...] = ()
+    stamp: Stamp | None = None
 
 
-Stamp = tuple[str, int, int]
-"""Path, size in bytes, modification time in ns: equal stamps are taken for equal contents."""
-
-Found = tuple[Path, Path]
-"""A model's path and the folder that it is named relative to."""
-
-
-def scan_models(models_dir: Path, demo_dir: Path) -> tuple[ModelFact, ...]:
-    return tuple(model.fact for model in scan_model_files(models_dir, demo_dir))
+def scan_models(models_dir: Path, demo_dir: Path, extra_folders: Sequence[Path] = ()) -> tuple[ModelFact, ...]:
+    return tuple(model.fact for model in scan_model_files(models_dir, demo_dir, extra_folders=extra_folders))
 
 
 def scan_model_files(
-    models_dir: Path, demo_dir: Path, known: dict[Stamp, Reading] | None = None
+    models_dir: Path,
+    demo_dir: Path,
+    known: dict[Stamp, Reading] | None = None,
+    *,
+    extra_folders: Sequence[Path] = (),
 ) -> tuple[ModelFile, ...]:
-    """All models in a stable order: checkpoints with the demo last, VAEs, LoRAs, embeddings, upscalers, face models,
-    each by name. Never raises.
+    """All models in a stable order: by kind in the order of ModelKind, checkpoints with the demo last, each by name.
+    Never raises.
 
     `known` is filled with what was read, so that a later scan opens only files that changed.
     """
     memory = {} if known is None else known
-    root = models_dir / "checkpoints"
-    places = [(path, root) for path in _checkpoints(root)]
-    beside = [place for place in places if _is_vae(place[0])]
-    vaes = _named("vae", [*beside, *_below(models_dir / "vae")], read_vae_file, set(), memory)
-    has_vae = any(vae.fact.problem is None for vae in vaes)
+    listed = list_files(model_roots(models_dir, extra_folders))
+    readings = {found.path: read_listed(found, memory) for found in listed}
+    return name_models(listed, readings, read_demo(demo_dir, memory))
 
-    def judge(path: Path) -> Reading:
-        return read_checkpoint_folder(path) if path.is_dir() else read_checkpoint_file(path)
 
-    demo = demo_folder(demo_dir)
-    alone = [place for place in places if not _is_vae(place[0])]
-    checkpoints = _named("checkpoint", alone, judge, {DEMO_NAME} if demo else set(), memory, has_vae=has_vae)
+def read_listed(found: Listed, memory: dict[Stamp, Reading]) -> Reading:
+    """From memory where its stamp is known."""
+    if found.stamp is None:
+        return Reading(problem="corrupt")
+    reading = memory.get(found.stamp)
+    if reading is None:
+        try:
+            reading = read_file(folder_kind(found), found.path)
+        except OSError:
+            return Reading(problem="corrupt")  # perhaps it can be opened next time
+        # A file that is still being written may change again without a new time.
+        if reading.problem is None or time.time_ns() - found.stamp[2] > _FRESH_NS:
+            memory[found.stamp] = reading
+    return reading
+
+
+def folder_kind(found: Listed) -> ModelKind | None:
+    """What the file is, by the place where it lies."""
+    if found.root.kind == "checkpoint" and not found.folder and found.path.stem.lower().endswith(_VAE_MARK):
+        return "vae"
+    return found.root.kind
+
+
+def name_models(
+    listed: Sequence[Listed], readings: Mapping[Path, Reading], demo: ModelFile | None
+) -> tuple[ModelFile, ...]:
+    """Gives each its kind and a name that no other of its kind has. Pictures without an embedding, and files of a heap
+    that do not say what they are, are left out."""
+    places: dict[ModelKind, list[tuple[Listed, Reading]]] = {kind: [] for kind in KINDS}
+    for found in listed:
+        reading = readings[found.path]
+        kind = reading.kind or folder_kind(found)
+        picture = found.path.suffix.lower() in PICTURE_SUFFIXES
+        if kind is not None and not (picture and reading.problem):
+            places[kind].append((found, reading))
+    vaes = _named("vae", places["vae"], set())
+    if not any(vae.fact.problem is None for vae in vaes):
+        places["checkpoint"] = [
+            (found, dataclasses.replace(reading, problem=reading.problem or "no_vae") if reading.lacks_vae else reading)
+            for found, reading in places["checkpoint"]
+        ]
+    models = _named("checkpoint", places["checkpoint"], {DEMO_NAME} if demo else set())
     if demo:
-        reading = _remember(memory, demo, folder_weights(demo / "unet") or demo, read_checkpoint_folder)
-        checkpoints.append(_model("checkpoint", DEMO_NAME, demo, reading, _DEMO_DEFAULTS))
-    return (
-        *checkpoints,
-        *vaes,
-        *_named("lora", _below(models_dir / "loras"), read_lora_file, set(), memory),
-        *_named("embedding", _embeddings(models_dir / "embeddings", memory), read_embedding_file, set(), memory),
-        *_named("upscaler", _below(models_dir / "upscalers"), read_plain_file, set(), memory),
-        *_named("face", _below(models_dir / "faces"), read_plain_file, set(), memory),
-    )
+        models.append(demo)
+    models += vaes
+    for kind in KINDS:
+        if kind not in ("checkpoint", "vae"):
+            models += _named(kind, places[kind], set())
+    return tuple(models)
 
 
-def default_checkpoint(facts: tuple[ModelFact, ...]) -> str | None:
+def default_checkpoint(facts: Sequence[ModelFact]) -> str | None:
     """The first usable checkpoint that somebody installed, one that draws from words alone before others, else the
     demo, else None."""
     usable = [fact for fact in facts if fact.kind == "checkpoint" and fact.problem is None]
@@ -108,44 +139,58 @@ def demo_folder(demo_dir: Path) -> Path | None:
     return next((path for path in (demo_dir, demo_dir / "sd-mini") if (path / "model_index.json").is_file()), None)
 
 
-def _named(
-    kind: ModelKind,
-    places: list[Found],
-    read: Callable[[Path], Reading],
-    taken: set[str],
-    memory: dict[Stamp, Reading],
-    *,
-    has_vae: bool = True,
-) -> list[ModelFile]:
-    """Of two with one stem the usable, then the less deeply nested, then the first by path keeps it; the other carries
-    its folder, or its suffix, in brackets."""
-    found: list[tuple[bool, int, str, Path, Reading]] = []
-    for path, root in places:
-        weights = (folder_weights(path / "unet") or path) if path.is_dir() else path
-        reading = _remember(memory, path, weights, read)
-        if reading.lacks_vae and reading.problem is None and not has_vae:
-            reading = dataclasses.replace(reading, problem="no_vae")
-        place = path.relative_to(root).as_posix()
-        found.append((reading.problem is not None, place.count("/"), place, path, reading))
+def read_demo(demo_dir: Path, memory: dict[Stamp, Reading]) -> ModelFile | None:
+    folder = demo_folder(demo_dir)
+    if folder is None:
+        return None
+    weights = folder_weights(folder / "unet") or folder
+    stamp = stamp_of(folder, weights, "checkpoint")
+    reading = memory.get(stamp) if stamp else None
+    if reading is None:
+        reading = read_checkpoint_folder(folder)
+        if stamp:
+            memory[stamp] = reading
+    fact = _fact("checkpoint", DEMO_NAME, reading, _DEMO_DEFAULTS)
+    return ModelFile(fact, folder, weights, None, reading, stamp=stamp)
+
+
+def _named(kind: ModelKind, places: Iterable[tuple[Listed, Reading]], taken: set[str]) -> list[ModelFile]:
+    """Of two with one stem the usable, then ours before an extra folder's, then the less deeply nested, then the first
+    by path keeps it; the other carries its folder, its suffix, or its place in brackets."""
+    found = [(reading.problem is not None, entry.root.extra, place.count("/"), place, at, entry, reading)
+             for at, (entry, reading) in enumerate(places)
+             for place in [entry.path.relative_to(entry.root.path).as_posix()]]  # fmt: skip
     models: list[tuple[str, ModelFile]] = []
-    for _, _, place, path, reading in sorted(found, key=lambda entry: entry[:3]):
-        stem = path.name if path.is_dir() else path.stem
-        parent = place.rpartition("/")[0]
-        options = [stem, f"{stem} ({parent})" if parent else stem, f"{stem} ({path.suffix})", f"{stem} ({place})"]
-        name = next((option for option in options if option not in taken), place)
+    for *_, place, _, entry, reading in sorted(found, key=lambda row: row[:5]):
+        name = next(option for option in _options(entry, place) if option not in taken)
         taken.add(name)
-        models.append((name, _model(kind, name, path, reading)))
+        fact = _fact(kind, name, reading, None)
+        models.append(
+            (name, ModelFile(fact, entry.path, entry.weights, entry.root, reading, entry.neighbours, entry.stamp))
+        )
     return [model for _, model in sorted(models, key=lambda entry: (entry[0].casefold(), entry[0]))]
 
 
-def _model(
-    kind: ModelKind,
-    name: str,
-    path: Path,
-    reading: Reading,
-    defaults: dict[str, str | int | float] | None = None,
-) -> ModelFile:
-    fact = ModelFact(
+def _options(entry: Listed, place: str) -> Iterable[str]:
+    path = entry.path
+    parent = place.rpartition("/")[0]
+    stem = path.name if entry.folder else path.stem
+    if stem.lower() in _FOLDER_NAMES and parent:
+        stem = parent.rpartition("/")[2]
+    yield stem
+    if parent:
+        yield f"{stem} ({parent})"
+    yield f"{stem} ({path.suffix})"
+    yield f"{stem} ({place})"
+    yield f"{stem} ({entry.root.path.name})"
+    number = 2
+    while True:
+        yield f"{stem} ({number})"
+        number += 1
+
+
+def _fact(kind: ModelKind, name: str, reading: Reading, defaults: dict[str, str | int | float] | None) -> ModelFact:
+    return ModelFact(
         kind=kind,
         name=name,
         family=reading.family,
@@ -155,66 +200,3 @@ def _model(
         problem=reading.problem,
         defaults=dict(defaults) if defaults else None,
     )
-    return ModelFile(fact, path, (folder_weights(path / "unet") or path) if path.is_dir() else path)
-
-
-def _remember(memory: dict[Stamp, Reading], path: Path, weights: Path, read: Callable[[Path], Reading]) -> Reading:
-    try:
-        stat = weights.stat()
-        stamp = (str(path), stat.st_size, stat.st_mtime_ns)
-    except OSError:
-        return Reading(problem="corrupt")
-    if stamp not in memory:
-        try:
-            memory[stamp] = read(path)
-        except OSError:
-            return Reading(problem="corrupt")
-    return memory[stamp]
-
-
-def _is_vae(path: Path) -> bool:
-    return path.stem.lower().endswith(_VAE_MARK) and not path.is_dir()
-
-
-def _below(root: Path) -> list[Found]:
-    return [(path, root) for path in _files(root)]
-
-
-def _embeddings(root: Path, memory: dict[Stamp, Reading]) -> list[Found]:
-    """Model files, and pictures that carry an embedding and are not the preview of a file beside them."""
-    files = [path for path, _ in _below(root)]
-    beside = {path.with_suffix("") for path in files}
-    pictures = (path for path in _files(root, suffixes=PICTURE_SUFFIXES) if path.with_suffix("") not in beside)
-    named = (path for path in pictures if not path.stem.endswith(".preview"))
-    kept = [path for path in named if _remember(memory, path, path, read_embedding_file).problem is None]
-    return [(path, root) for path in (*files, *kept)]
-
-
-def _checkpoints(root: Path) -> Iterator[Path]:
-    """Single files, and folders with a model index, whose own files are not looked at one by one."""
-    folders: list[Path] = []
-    yield from _files(root, folders)
-    yield from folders
-
-
-def _files(
-    root: Path, diffusers: list[Path] | None = None, *, suffixes: frozenset[str] = frozenset(_SUFFIXES)
-) -> Iterator[Path]:
-    seen: set[str] = set()
-    for place, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen or (diffusers is not None and "model_index.json" in files):
-            folders.clear()
-            if real not in seen and diffusers is not None and place != str(root):
-                diffusers.append(Path(place))
-            seen.add(real)
-            continue
-        seen.add(real)
-        folders.sort()
-        for name in sorted(files):
-            path = Path(place, name)
-            if path.suffix.lower() not in suffixes or name.startswith("."):
-                continue
-            # A broken link is listed as unusable; a pipe or a device would be waited for without end.
-            if path.is_file() or not path.exists():
-                yield path

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import os
 import pickle
 import zipfile
@@ -24,14 +25,17 @@ KOHYA = {
 
 
 def write(path, shapes, *, metadata=None, missing_bytes=0):
-    """A safetensors file of zeros in 8-bit integers, one byte for each: only names and shapes matter."""
+    """A safetensors file of zeros in 8-bit integers, with a hole for its data: only names and shapes matter."""
     path.parent.mkdir(parents=True, exist_ok=True)
     header, at = {"__metadata__": metadata} if metadata else {}, 0
     for name, shape in shapes.items():
-        header[name] = {"dtype": "U8", "shape": shape, "data_offsets": [at, at + 1]}
-        at += 1
+        size = math.prod(shape)
+        header[name] = {"dtype": "U8", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
     raw = json.dumps(header).encode()
-    path.write_bytes(len(raw).to_bytes(8, "little") + raw + b"\0" * (at - missing_bytes))
+    with path.open("wb") as file:
+        file.write(len(raw).to_bytes(8, "little") + raw)
+        file.truncate(8 + len(raw) + at - missing_bytes)
 
 
 def only(models_dir, demo=None):
@@ -78,7 +82,6 @@ def test_families_and_variants(tmp_path, change, family, variant, native_px):
         ({"embedder.model.ln_final.weight": [768]}, "unsupported"),
         ({"depth_model.model.pretrained.act_postprocess3.0.project.0.bias": [1], IN: [320, 5, 3, 3]}, "unsupported"),
         ({IN: [320, 7, 3, 3]}, "unsupported"),
-        ({"control_model.input_blocks.0.0.weight": [320, 4, 3, 3]}, "unsupported"),
         ({"cond_stage_model.transformer.text_model.embeddings.position_embedding.weight": None}, "no_text_encoder"),
         ({"first_stage_model.decoder.conv_out.weight": None}, "no_vae"),
         ({IN: None}, "unknown_layout"),
@@ -169,7 +172,7 @@ def test_loras_and_their_families(tmp_path):
     write(root / "foreign.safetensors", {"layers.0.weight": [4, 4]})
     write(root / "checkpoint.safetensors", SD1)
     facts = {fact.name: fact for fact in scan_models(tmp_path, tmp_path / "no-demo")}
-    assert {fact.kind for fact in facts.values()} == {"lora"}
+    assert {fact.name for fact in facts.values() if fact.kind != "lora"} == {"checkpoint"}
     assert {name: (fact.family, fact.alias, fact.problem) for name, fact in facts.items()} == {
         "style": ("sd1", None, None),
         "xl": ("sdxl", None, None),
@@ -178,7 +181,7 @@ def test_loras_and_their_families(tmp_path):
         "peft": ("sdxl", None, None),
         "ldm": ("sdxl", None, None),
         "foreign": (None, None, "unknown_layout"),
-        "checkpoint": (None, None, "unknown_layout"),
+        "checkpoint": ("sd1", None, None),
     }
 
 
@@ -278,10 +281,10 @@ def test_every_kind_of_model_in_its_folder_in_a_stable_order(tmp_path, demo_dir)
         ("vae", "dream.vae", None, None),
         ("vae", "mse", None, None),
         ("vae", "wide", None, "unsupported"),
+        ("lora", "none", "sd1", None),
         ("lora", "style", "sd1", None),
         ("embedding", "drawn", None, None),
         ("embedding", "easy", "sd1", None),
-        ("embedding", "none", None, "unknown_layout"),
         ("embedding", "odd", None, None),
         ("embedding", "two", "sd2", None),
         ("embedding", "xl", "sdxl", None),
@@ -289,3 +292,71 @@ def test_every_kind_of_model_in_its_folder_in_a_stable_order(tmp_path, demo_dir)
         ("upscaler", "empty", None, "corrupt"),
         ("face", "GFPGANv1.4", None, None),
     ]
+
+
+CONTROL = {"control_model.input_hint_block.0.weight": [16, 3, 3, 3], "control_model.a.attn2.to_k.weight": [320, 768]}
+
+
+@pytest.mark.parametrize(
+    ("folder", "shapes", "kind", "family", "problem"),
+    [
+        ("checkpoints", KOHYA, "lora", "sd1", None),
+        ("checkpoints", SD1 | CONTROL, "controlnet", "sd1", None),
+        ("loras", CONTROL, "controlnet", "sd1", None),
+        ("vae", SD1, "checkpoint", "sd1", None),
+        ("controlnet", {"lllite_unet_x_attn2_to_k.down.0.weight": [32, 2048]}, "controlnet", "sdxl", None),
+        ("controlnet", {"controlnet_cond_embedding.conv_in.weight": [16, 3, 3, 3]}, "controlnet", None, None),
+        ("controlnet", {"ip_adapter.1.to_k_ip.weight": [320, 768]}, "controlnet", "sd1", None),
+        ("controlnet", {"something.weight": [4, 4]}, "controlnet", None, "unknown_layout"),
+        ("annotators", {"something.weight": [4, 4]}, "annotator", None, None),
+    ],
+)
+def test_tensors_say_the_kind_where_the_folder_is_wrong(tmp_path, folder, shapes, kind, family, problem):
+    write(tmp_path / folder / "x.safetensors", shapes)
+    fact = only(tmp_path)
+    assert (fact.kind, fact.name, fact.family, fact.problem) == (kind, "x", family, problem)
+
+
+def test_a_tagger_has_the_name_of_its_folder(tmp_path):
+    for folder in ("wd-vit", "wd-swin"):
+        (tmp_path / "taggers" / folder).mkdir(parents=True)
+        (tmp_path / "taggers" / folder / "model.onnx").write_bytes(b"\x08\x07")
+    assert [(f.kind, f.name) for f in scan_models(tmp_path, tmp_path)] == [("tagger", "wd-swin"), ("tagger", "wd-vit")]
+
+
+def test_names_differ_over_all_folders_and_ours_keep_theirs(tmp_path):
+    ours, first, second = (tmp_path / name for name in ("models", "first", "second"))
+    for folder in (ours, first, second):
+        write(folder / "loras" / "style.safetensors", KOHYA)
+    extra = [first, second, first, ours, first / "loras"]
+    files = scan_model_files(ours, tmp_path, extra_folders=extra)
+    assert {file.fact.name: file.path.parent.parent.name for file in files} == {
+        "style": "models",
+        "style (.safetensors)": "first",
+        "style (style.safetensors)": "second",
+    }
+    assert [file.root.extra for file in files] == [False, True, True]
+
+
+def test_a_file_without_leave_to_read_is_tried_again(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoints" / "dream.safetensors"
+    write(path, SD1)
+    known = {}
+    real = type(path).open
+    monkeypatch.setattr(type(path), "open", lambda *_, **__: (_ for _ in ()).throw(PermissionError()))
+    assert scan_model_files(tmp_path, tmp_path, known)[0].fact.problem == "corrupt"
+    monkeypatch.setattr(type(path), "open", real)
+    assert scan_model_files(tmp_path, tmp_path, known)[0].fact.problem is None
+
+
+def test_a_file_that_takes_anothers_place_with_its_size_and_time_is_read_again(tmp_path):
+    path, other = tmp_path / "loras" / "a.safetensors", tmp_path / "b.safetensors"
+    write(path, KOHYA)
+    size = path.stat().st_size
+    other.write_bytes(b"x" * size)
+    for file in (path, other):
+        os.utime(file, (1, 1))
+    known = {}
+    assert scan_model_files(tmp_path, tmp_path, known)[0].fact.problem is None
+    other.replace(path)
+    assert scan_model_files(tmp_path, tmp_path, known)[0].fact.problem == "corrupt"

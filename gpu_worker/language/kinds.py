@@ -1,0 +1,160 @@
+"""What kind of model a file holds, told by its tensors, and the one reader of model files of every kind.
+
+Layouts of control models: behaviours §17.5. Those of upscalers and face models are told apart only as far as their
+best-known keys go; the library that loads them knows the rest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from gpu_worker.language.details import details_of
+from gpu_worker.language.embedding_pictures import holds_embedding
+from gpu_worker.language.headers import HeaderError, Shapes, TensorHeader
+from gpu_worker.language.layouts import (
+    PICTURE_SUFFIXES,
+    STEM,
+    Reading,
+    checkpoint_reading,
+    context_family,
+    embedding_reading,
+    is_lora,
+    is_vae,
+    lora_reading,
+    read_any_header,
+    read_checkpoint_folder,
+    vae_reading,
+)
+from gpu_worker.protocol.messages import ModelKind
+
+__all__ = ["control_layout", "kind_of", "read_file"]
+
+_LOOSE: frozenset[ModelKind] = frozenset({"upscaler", "face", "annotator", "tagger"})
+"""Kinds of so many layouts that any weights may be one."""
+_WRAPPERS = ("state_dict", "params_ema", "params-ema", "params", "string_to_param")
+_EMBEDDING_KEYS = frozenset({"emb_params", "*", "string_to_param", "clip_l", "clip_g"})
+_EMBEDDING_VECTORS_MAX = 128
+_CONTROL_MARKS: dict[str, tuple[str, ...]] = {
+    "controlnet": ("control_model.", "input_hint_block.", "zero_convs.0"),
+    "controlnet_diffusers": ("controlnet_cond_embedding.", "controlnet_down_blocks."),
+    "controlnet_lllite": ("lllite_unet",),
+    "ip_adapter": ("image_proj.", "image_proj_model.", "ip_adapter."),
+    "t2i_adapter": ("adapter.body.", "body.0.resnets.", "body.0.in_conv.", "body.0.block1."),
+}
+_UPSCALER = re.compile(
+    r"(model\.1\.sub\.\d+\.|RRDB_trunk\.|body\.\d+\.rdb1\.|conv_first\.weight$|trunk_conv\.|layers\.0\.residual_group\.|"
+    r"upconv1\.weight$|upsampler\.)"
+)
+_FACE = re.compile(r"(quantize\.embedding\.|stylegan_decoder\.|ClassHead\.0\.|BboxHead\.0\.|ssh1\.)")
+
+
+def read_file(kind: ModelKind | None, path: Path) -> Reading:
+    """What the file (or diffusers folder) is. `kind` is what its folder is for, None where that says nothing; a file
+    of another kind says so in `Reading.kind`. Reads no tensor. Raises OSError where the file cannot be opened now,
+    and nothing else, whatever it holds."""
+    if not path.is_dir():
+        with path.open("rb") as file:
+            file.read(1)
+    try:
+        return _read(kind, path)
+    except HeaderError as error:
+        return Reading(problem=error.problem)
+    except Exception:  # a hostile file finds its way into any exception; the scan has to go on
+        return Reading(problem="corrupt")
+
+
+def kind_of(shapes: Shapes) -> ModelKind | None:
+    """None where the tensors do not say."""
+    if control_layout(shapes) is not None:
+        return "controlnet"
+    if STEM in shapes:
+        return "checkpoint"
+    if is_lora(shapes):
+        return "lora"
+    if is_vae(shapes) is not None:
+        return "vae"
+    if shapes.keys() <= _EMBEDDING_KEYS | {"text_encoders_0", "text_encoders_1"} and shapes:
+        return "embedding" if all(len(shape) in {1, 2} for shape in shapes.values()) else None
+    if len(shapes) == 1 and _looks_like_vectors(next(iter(shapes.values()))):
+        return "embedding"
+    if any(_FACE.match(key) for key in shapes):
+        return "face"
+    return "upscaler" if any(_UPSCALER.match(key) for key in shapes) else None
+
+
+def control_layout(shapes: Mapping[str, object]) -> str | None:
+    """`controlnet`, `controlnet_diffusers`, `controlnet_lllite`, `ip_adapter` or `t2i_adapter`."""
+    for layout, marks in _CONTROL_MARKS.items():
+        if any(key.startswith(marks) for key in shapes):
+            return layout
+    return None
+
+
+def _read(kind: ModelKind | None, path: Path) -> Reading:
+    if path.is_dir():
+        return read_checkpoint_folder(path)
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return Reading() if holds_embedding(path) else Reading(problem="unknown_layout")
+    if path.stat().st_size == 0:
+        return Reading(problem="corrupt")
+    try:
+        header = read_any_header(path, ("string_to_param",) if kind == "embedding" else _wrappers(kind))
+    except HeaderError as error:
+        # torch.jit's archives, ONNX and older layouts are for their own libraries to judge; a trap is a trap.
+        opaque = kind in _LOOSE and error.problem != "unsafe" and path.suffix.lower() != ".safetensors"
+        return Reading() if opaque else Reading(problem=error.problem)
+    return _judged(kind, header)
+
+
+def _wrappers(kind: ModelKind | None) -> tuple[str, ...]:
+    return _WRAPPERS if kind is None or kind in _LOOSE else ("state_dict",)
+
+
+def _judged(kind: ModelKind | None, header: TensorHeader) -> Reading:
+    details = details_of(header)
+    found = kind_of(header.shapes)
+    if kind is None:
+        if found is None:
+            return Reading(problem="unknown_layout", details=details)
+        return dataclasses.replace(_JUDGES[found](header), kind=found, details=details)
+    reading = _JUDGES[kind](header)
+    if reading.problem in {"unknown_layout", "unsupported"} and found not in {None, kind, *_LOOSE}:
+        reading = dataclasses.replace(_JUDGES[found](header), kind=found)  # put into another kind's folder
+    return dataclasses.replace(reading, details=details)
+
+
+def _control_reading(header: TensorHeader) -> Reading:
+    layout = control_layout(header.shapes)
+    if layout is None:
+        return Reading(problem="unknown_layout")
+    return Reading(context_family(_control_width(header.shapes)))
+
+
+def _control_width(shapes: Shapes) -> int | None:
+    """Of the text encoding that its cross-attention reads."""
+    for key, shape in shapes.items():
+        if key.endswith("attn2.to_k.weight") and len(shape) == 2:
+            return shape[1]
+        if "attn2_to_k" in key and key.endswith("down.0.weight") and len(shape) == 2:  # LLLite: a part of the UNet's
+            return shape[1]
+        if key.startswith("ip_adapter.") and key.endswith("to_k_ip.weight") and len(shape) == 2:
+            return shape[1]
+    return None
+
+
+def _loose_reading(header: TensorHeader) -> Reading:
+    return Reading()
+
+
+def _looks_like_vectors(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2 and shape[0] <= _EMBEDDING_VECTORS_MAX and context_family(shape[1]) in {"sd1", "sd2"}
+
+
+_JUDGES: dict[ModelKind, Callable[[TensorHeader], Reading]] = {
+    "checkpoint": checkpoint_reading, "vae": vae_reading, "lora": lora_reading, "embedding": embedding_reading,
+    "controlnet": _control_reading, "upscaler": _loose_reading, "face": _loose_reading, "annotator": _loose_reading,
+    "tagger": _loose_reading,
+}  # fmt: skip
