@@ -1,0 +1,31 @@
+"""`python -m demo_kit PART…`: train and export parts of the kit; a run that was interrupted goes on."""
+
+import argparse
+import sys
+
+import torch
+
+from demo_kit.parts import PARTS
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 0, or 2 for a word that is no part."""
+    made = {part.__name__: part for part in PARTS}
+    listing = "\n".join(f"  {name:<12}{part.__doc__} ({PARTS[part]} steps)" for name, part in made.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m demo_kit",
+        description=__doc__,
+        epilog=listing,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("part", nargs="+", choices=[*made, "all"], metavar="PART")
+    parser.add_argument("--steps", type=int, help="instead of the part's own number")
+    options = parser.parse_args(arguments)
+    torch.set_flush_denormal(True)
+    for name in made if "all" in options.part else options.part:
+        made[name](options.steps or PARTS[made[name]])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

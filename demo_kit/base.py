@@ -1,0 +1,66 @@
+"""The checkpoint: UNet and text encoder, trained together on captioned latents to predict the noise.
+
+Two thirds of the timesteps come from the noisiest third, with a little offset noise, because backgrounds are decided
+there and plain training ignores the words for them; losses are weighted by clamped signal-to-noise.
+"""
+
+import torch
+from diffusers import DDPMScheduler
+from torch import Tensor
+
+from demo_kit.latents import Pool
+from demo_kit.loop import Schedule, train
+from demo_kit.networks import Diffusion, new_diffusion
+
+__all__ = ["ALPHAS", "noise_loss", "noised", "timesteps", "train_base"]
+
+BATCH = 24
+RATE = 7e-4
+EMPTY = 0.10
+"""Share of captions left out, for classifier-free guidance."""
+SKIP = 0.12
+"""Share of batches that read the text as clip skip 2 does."""
+
+ALPHAS: Tensor = DDPMScheduler(
+    num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
+).alphas_cumprod
+
+
+def timesteps(count: int) -> Tensor:
+    """Random timesteps, most of them among the noisiest."""
+    noisy = torch.randint(700, 1000, (count,))
+    return torch.where(torch.rand(count) < 0.6, noisy, torch.randint(0, 1000, (count,)))
+
+
+def noised(latents: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
+    """Latents with noise for those timesteps, and the noise."""
+    noise = torch.randn_like(latents) + 0.1 * torch.randn(*latents.shape[:2], 1, 1)
+    share = ALPHAS[at].view(-1, 1, 1, 1)
+    return share.sqrt() * latents + (1 - share).sqrt() * noise, noise
+
+
+def noise_loss(predicted: Tensor, noise: Tensor, at: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Weighted squared error; the figure is the plain one."""
+    ratio = ALPHAS[at] / (1 - ALPHAS[at])
+    weight = ratio.clamp(max=5) / ratio * ratio.pow(-0.5).clamp(1, 6)
+    each = (predicted - noise).pow(2).mean((1, 2, 3))
+    return (each * weight).mean(), {"mse": each.mean().item()}
+
+
+def train_base(steps: int, name: str = "base") -> Diffusion:
+    """The checkpoint's networks after `steps` batches."""
+    model, pool = new_diffusion(), Pool()
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+        torch.manual_seed(1_000_000 + step)
+        latents, captions = pool.batch(step * BATCH, BATCH)
+        texts = [
+            "" if gone else text for text, gone in zip(captions, (torch.rand(BATCH) < EMPTY).tolist(), strict=True)
+        ]
+        at = timesteps(BATCH)
+        noisy, noise = noised(latents, at)
+        context = model.conditioning(texts, skip=bool(torch.rand(()) < SKIP))
+        return noise_loss(model.unet(noisy, at, context).sample, noise, at)
+
+    train(name, model, loss_at, Schedule(steps, RATE, hold=0.65, average=0.998))
+    return model

@@ -1,0 +1,86 @@
+"""The inpainting checkpoint: the first one with five more input channels, the mask and the picture without the hole."""
+
+from random import Random
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from numpy.typing import NDArray
+from torch import Tensor
+
+from demo_kit.base import EMPTY, noise_loss, noised, timesteps
+from demo_kit.folders import work_folder
+from demo_kit.latents import FIRST_SHARD, latents_of
+from demo_kit.loop import Schedule, train
+from demo_kit.networks import Diffusion, new_diffusion
+from demo_kit.shards import SHARD, captions_of, pictures_of, shard_scenes
+from demo_kit.tune import trained_base
+from demo_kit.vae import encode, trained_vae
+
+__all__ = ["hole", "new_inpainting", "train_inpainting"]
+
+BATCH = 24
+SHARDS = 6
+
+
+def hole(cover: NDArray[np.uint8], rng: Random) -> NDArray[np.bool_]:
+    """What is to be filled, in steps of 8 px (128, 128): the things, a rectangle, or everything."""
+    mask = np.zeros((16, 16), bool)
+    kind = rng.random()
+    if kind < 0.5:  # the things and a little around them
+        mask = cover.reshape(16, 8, 16, 8).max((1, 3)) > 0
+        mask = mask | np.roll(mask, 1, 0) | np.roll(mask, -1, 0) | np.roll(mask, 1, 1) | np.roll(mask, -1, 1)
+    elif kind < 0.92:
+        x, y = rng.randrange(0, 12), rng.randrange(0, 12)
+        mask[y : y + rng.randrange(4, 17 - y), x : x + rng.randrange(4, 17 - x)] = True
+    else:
+        mask[:] = True
+    return mask.repeat(8, 0).repeat(8, 1)
+
+
+def _masked_shard(index: int, vae: AutoencoderKL) -> tuple[Tensor, Tensor]:
+    """Masks (1024, 1, 16, 16) and latents of the pictures with grey holes (1024, 4, 16, 16)."""
+    path = work_folder("latents/masked") / f"{index:05d}.pt"
+    if not path.exists():
+        rng = Random(f"pincel demo holes {index}")
+        holes = np.stack([hole(np.asarray(scene.cover), rng) for scene in shard_scenes(index)])
+        pictures = np.where(holes[..., None], np.uint8(128), pictures_of(index))
+        small = torch.from_numpy(holes[:, None, ::8, ::8].copy())
+        torch.save({"mask": small, "masked": encode(vae, pictures)[0].half()}, path)
+    held = torch.load(path, weights_only=True)
+    return held["mask"].float(), held["masked"].float()
+
+
+def new_inpainting() -> Diffusion:
+    """The first checkpoint's networks with five more input channels, which do nothing yet."""
+    base, model = trained_base(), new_diffusion(in_channels=9)
+    weights = base.state_dict()
+    weights["unet.conv_in.weight"] = torch.cat(
+        [weights["unet.conv_in.weight"], torch.zeros_like(model.unet.conv_in.weight[:, 4:])], 1
+    )
+    model.load_state_dict(weights)
+    return model
+
+
+def train_inpainting(steps: int) -> Diffusion:
+    """The inpainting checkpoint's networks after `steps` batches."""
+    model, vae = new_inpainting(), trained_vae().to(memory_format=torch.channels_last)
+    whole = torch.cat([latents_of(FIRST_SHARD + index, vae) for index in range(SHARDS)])
+    captions = [text for index in range(SHARDS) for text in captions_of(FIRST_SHARD + index)]
+    masks, masked = (
+        torch.cat(parts) for parts in zip(*(_masked_shard(FIRST_SHARD + i, vae) for i in range(SHARDS)), strict=True)
+    )
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+        torch.manual_seed(6_000_000 + step)
+        picks = torch.randint(0, SHARDS * SHARD, (BATCH,))
+        latents = whole[picks, 0] + whole[picks, 1] * torch.randn(BATCH, 4, 16, 16)
+        gone = (torch.rand(BATCH) < EMPTY).tolist()
+        texts = ["" if empty else captions[pick] for pick, empty in zip(picks.tolist(), gone, strict=True)]
+        at = timesteps(BATCH)
+        noisy, noise = noised(latents, at)
+        seen = torch.cat([noisy, masks[picks], masked[picks]], 1)
+        return noise_loss(model.unet(seen, at, model.conditioning(texts)).sample, noise, at)
+
+    train("inpainting", model, loss_at, Schedule(steps, 3e-4, hold=0.4))
+    return model
