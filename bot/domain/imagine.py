@@ -12,6 +12,7 @@ from bot.domain.limits import Limits
 from bot.domain.mentions import spoken
 from bot.domain.models import (
     AUTOMATIC_VAE,
+    DISABLED,
     NONE,
     check_loras,
     choose_face_model,
@@ -19,8 +20,10 @@ from bot.domain.models import (
     find_lora,
     find_partner,
     find_vae,
+    share_latents,
     useless_embeddings,
 )
+from bot.domain.named_models import embeddings_in
 from bot.domain.notes import OF_PICTURES, Note, idle_keys, named, notes_of_pasted
 from bot.domain.parameters import Parameters
 from bot.domain.pasted import Pasted, read_pasted
@@ -58,7 +61,7 @@ _WORDS = ("noise_source", "emphasis")
 @dataclass(frozen=True)
 class ImagineOptions:
     """What the user gave; everything but the prompt may be missing. `base` lies below all they gave, a pasted text
-    included, and above the style."""
+    included, and above the style. `loras` and `words` are added to the prompt, behind everything that was typed."""
 
     prompt: str
     negative: str | None = None
@@ -66,6 +69,8 @@ class ImagineOptions:
     wishes: Parameters = field(default_factory=Parameters)
     picture: GivenPicture | None = None
     base: Parameters = field(default_factory=Parameters)
+    loras: tuple[str, ...] = ()
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,9 +121,13 @@ def build_imagine(
     asked = flags.parameters.over(options.wishes)
     asked = (asked.over(pasted.parameters) if pasted else asked).over(options.base)
     wishes = Parameters()
-    for layer in (server_defaults, user_defaults, style.parameters.layer() if style else None, asked):
+    own_layers = (user_defaults, style.parameters.layer() if style else None, asked)
+    for layer in (server_defaults, *own_layers):
         wishes = layer.over(wishes) if layer else wishes
     checkpoint = find_checkpoint(wishes.checkpoint, facts)
+    if not any(layer and layer.vae for layer in own_layers) and not _fits(wishes.vae, checkpoint, facts):
+        # The server chose it for another checkpoint, which the member cannot know.
+        wishes = replace(wishes, vae=None)
     own = _own_defaults(checkpoint)
     wishes = wishes.over(replace(own, width=None, height=None)).over(FALLBACK)
 
@@ -135,9 +144,15 @@ def build_imagine(
     texts = (prompt, negative, wishes.hires_prompt or "", wishes.hires_negative or "")
     if max(map(len, texts)) > limits.max_expanded_chars:
         raise UserFacingError("prompt_expanded_long", limit=limits.max_expanded_chars)
-    prompt = _with_lora(prompt, options.lora, checkpoint, facts)
+    if options.words:
+        prompt = f"{prompt.rstrip().rstrip(',')}, {options.words}"
+    for name in (options.lora, *options.loras):
+        prompt = _with_lora(prompt, name, checkpoint, facts)
     if wishes.hires_prompt:
         _with_lora(wishes.hires_prompt, None, checkpoint, facts)
+    disabled = embeddings_in(" ".join((*texts, options.words)), [fact for fact in facts if fact.problem == DISABLED])
+    if disabled:
+        raise UserFacingError("model_disabled", name=spoken(disabled[0]))
     useless = useless_embeddings(" ".join(texts), checkpoint, facts)
     if useless:
         notes.append(Note("embedding_unused", {"names": named([*map(spoken, useless)])}))
@@ -193,6 +208,10 @@ def _own_defaults(checkpoint: ModelFact) -> Parameters:
     """What the worker says this checkpoint is drawn best with; names it does not know yet are left aside."""
     said = checkpoint.defaults or {}
     return Parameters(**{wish.name: said[wish.name] for wish in fields(Parameters) if wish.name in said})
+
+
+def _fits(vae: str | None, checkpoint: ModelFact, facts: Sequence[ModelFact]) -> bool:
+    return all(share_latents(fact, checkpoint) for fact in facts if fact.kind == "vae" and fact.name == vae)
 
 
 def _drawing(

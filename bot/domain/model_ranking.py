@@ -11,6 +11,8 @@ __all__ = ["Candidate", "rank"]
 
 _ALIKE = 60.0
 """Of 100: below this a name does not resemble what is typed."""
+_FEW = 25
+"""With as many that match, those that merely resemble it are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,11 @@ def rank(typed: str, candidates: Sequence[Candidate], limit: int = 25) -> list[C
             hits.append((level, candidate))
     hits.sort(key=lambda hit: (not hit[1].fits, hit[0], *_worth(hit[1])))
     found = [candidate for _, candidate in hits[:limit]]
-    if len(found) < limit and rest and len(wanted) > 2:
+    if len(found) < min(limit, _FEW) and rest and len(wanted) > 2:
         names = [candidate.name.casefold() for candidate in rest]
-        near = process.extract(wanted, names, scorer=fuzz.WRatio, limit=limit - len(found), score_cutoff=_ALIKE)
+        near = process.extract(
+            wanted, names, scorer=fuzz.WRatio, limit=min(limit, _FEW) - len(found), score_cutoff=_ALIKE
+        )
         found += [rest[index] for _, _, index in near]
     return found
 

@@ -13,12 +13,14 @@ from gpu_worker.language.models import default_checkpoint
 from gpu_worker.protocol.messages import ModelFact, ModelKind
 
 __all__ = [
-    "AUTOMATIC_VAE", "FACE_MODELS", "LATENT_UPSCALERS", "NONE", "UPSCALERS", "check_loras", "choose_face_model",
-    "closest", "face_models", "find_checkpoint", "find_lora", "find_partner", "find_upscaler", "find_vae", "names_of",
-    "useless_embeddings",
+    "AUTOMATIC_VAE", "DISABLED", "FACE_MODELS", "LATENT_UPSCALERS", "NONE", "UPSCALERS", "base_family", "check_loras",
+    "choose_face_model", "closest", "face_models", "find_checkpoint", "find_lora", "find_partner", "find_upscaler",
+    "find_vae", "names_of", "share_latents", "useless_embeddings",
 ]  # fmt: skip
 
 _SUGGESTIONS = 3
+DISABLED = "disabled"
+"""The `problem` of a model that works and that nobody may use where the request comes from."""
 AUTOMATIC_VAE = "Automatic"
 NONE = "None"
 LATENT_UPSCALERS = (
@@ -70,7 +72,7 @@ def find_partner(wanted: str, checkpoint: ModelFact, facts: Sequence[ModelFact])
     Raises UserFacingError: those of `find_checkpoint`, `partner_family`.
     """
     partner = find_checkpoint(wanted, facts)
-    if not _share_latents(partner, checkpoint):
+    if not share_latents(partner, checkpoint):
         raise UserFacingError("partner_family", name=spoken(partner.name), checkpoint=spoken(checkpoint.name))
     return partner.name
 
@@ -89,7 +91,7 @@ def check_loras(names: Iterable[str], checkpoint: ModelFact, facts: Sequence[Mod
         fact = find_lora(name, facts)
         if name not in (fact.name, fact.alias):
             raise UserFacingError("lora_unknown", name=spoken(name), closest=spoken(fact.name))
-        if fact.family and checkpoint.family and _base(fact.family) != _base(checkpoint.family):
+        if fact.family and checkpoint.family and base_family(fact.family) != base_family(checkpoint.family):
             raise UserFacingError("lora_family", name=spoken(name), checkpoint=spoken(checkpoint.name))
 
 
@@ -100,7 +102,7 @@ def find_vae(wanted: str, checkpoint: ModelFact, facts: Sequence[ModelFact]) -> 
         if wanted.casefold() in (word.casefold(), word[:4].casefold()):
             return word
     fact = _find("vae", wanted, [fact for fact in facts if fact.kind == "vae"])
-    if not _share_latents(fact, checkpoint):
+    if not share_latents(fact, checkpoint):
         raise UserFacingError("vae_family", name=spoken(fact.name), checkpoint=spoken(checkpoint.name))
     return fact.name
 
@@ -119,6 +121,7 @@ def find_upscaler(wanted: str, facts: Sequence[ModelFact], *, latent: bool = Tru
     if found is None:
         near = closest(wanted, [*names_of("upscaler", facts), *builtin])
         raise UserFacingError("upscaler_unknown", name=spoken(wanted), closest=", ".join(map(spoken, near)))
+    _require_enabled(found)
     if found.problem is not None:
         raise UserFacingError("upscaler_unusable", name=spoken(found.name))
     return found.name
@@ -161,15 +164,20 @@ def useless_embeddings(text: str, checkpoint: ModelFact, facts: Sequence[ModelFa
         for fact in facts
         if fact.kind == "embedding"
         and fact.name.casefold() in words
-        and (fact.problem or (fact.family and checkpoint.family and _base(fact.family) != _base(checkpoint.family)))
+        and (
+            fact.problem
+            or (fact.family and checkpoint.family and base_family(fact.family) != base_family(checkpoint.family))
+        )
     ]
 
 
-def _base(family: str) -> str:
+def base_family(family: str) -> str:
+    """Families whose LoRAs and embeddings fit each other have one."""
     return "sdxl" if family.startswith("sdxl") else family
 
 
-def _share_latents(one: ModelFact, other: ModelFact) -> bool:
+def share_latents(one: ModelFact, other: ModelFact) -> bool:
+    """Whether latents of the one mean the same to the other, as far as is known."""
     if one.family is None or other.family is None:
         return True
     return any({one.family, other.family} <= space for space in _LATENT_SPACES) or one.family == other.family
@@ -201,6 +209,12 @@ def _find(kind: ModelKind, wanted: str, models: Sequence[ModelFact]) -> ModelFac
         raise UserFacingError(
             f"{kind}_unknown", name=spoken(wanted), closest=", ".join(spoken(name) for name in closest(wanted, usable))
         )
+    _require_enabled(found)
     if found.problem is not None:
         raise UserFacingError(f"{kind}_unusable", name=spoken(found.name))
     return found
+
+
+def _require_enabled(fact: ModelFact) -> None:
+    if fact.problem == DISABLED:
+        raise UserFacingError("model_disabled", name=spoken(fact.name))
