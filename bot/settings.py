@@ -38,6 +38,12 @@ def _absolute(path: Path) -> Path:
     return (CHECKOUT / path.expanduser()).resolve()
 
 
+def _ids(value: object) -> object:
+    if not isinstance(value, str):
+        return frozenset({value}) if isinstance(value, int) else value
+    return frozenset(part for part in re.split(r"[\s,;]+", value) if part)
+
+
 def _folders(value: object) -> object:
     """Split at `;` and at the separator of this system's PATH; on Windows that is the same, so drive letters stay."""
     if not isinstance(value, str):
@@ -66,6 +72,12 @@ class Settings(BaseSettings):
     """Folder for the database, models and pictures; a relative path counts from the folder of launch.py."""
     model_folders: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = ()
     """More folders with models, separated by ; and only read: an A1111 or ComfyUI folder, or one laid out as ours."""
+    operators: Annotated[frozenset[Annotated[int, Field(ge=1)]], NoDecode, BeforeValidator(_ids)] = frozenset()
+    """Ids of the people who look after all models, separated by commas. Empty, in the playground: whoever is there."""
+    server_quota_gb: float = Field(default=50, ge=0, le=100_000)
+    """Gigabytes of models that the admins of one server may add; 0 leaves adding to the operators."""
+    disk_budget_gb: float | None = Field(default=None, gt=0, le=1_000_000)
+    """Gigabytes that all models together should stay below; admins are warned before that. Empty: the whole disk."""
     playground_port: int = Field(default=8930, ge=0, le=65535)
     """Port of the playground's page; 0 takes any free one."""
     listen: str = ""
