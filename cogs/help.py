@@ -10,6 +10,7 @@ from discord.ext import commands
 
 from bot.i18n import texts_for
 from bot.studio import Studio
+from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.commands import keyed
 
@@ -26,7 +27,7 @@ class Help(commands.Cog):
     @app_commands.command(name=keyed("command.help.name"), description=keyed("command.help.description"))
     async def help(self, interaction: Interaction) -> None:
         texts = texts_for(str(interaction.locale))
-        names = self._studio.models.names("checkpoint")
+        names = self._studio.models.names("checkpoint", where_of(interaction))
         view = discord.ui.LayoutView(timeout=None)
         box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=0x5865F2)
         box.add_item(discord.ui.TextDisplay(texts("help.title")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import TYPE_CHECKING
 
 import discord
@@ -14,14 +15,15 @@ from bot.domain.ids import UserId
 from bot.domain.imagine import ImagineOptions, build_imagine
 from bot.domain.job import Action
 from bot.domain.models import AUTOMATIC_VAE, NONE, UPSCALERS
+from bot.domain.next_request import with_next_picture
 from bot.domain.parameters import Parameters
 from bot.domain.sizes import ASPECTS
 from bot.i18n import texts_for
 from bot.studio import Studio
 from bot.studio.notes import told
+from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.commands import choices, keyed, localised_options
-from gpu_worker.language.models import default_checkpoint
 from gpu_worker.language.names import SAMPLER_CHOICES, SCHEDULES
 
 if TYPE_CHECKING:
@@ -77,11 +79,12 @@ class Imagine(commands.Cog):
         restore_faces: bool | None = None,
         advanced: bool = False,
     ) -> None:
+        named = self._studio.model_names.named
         wishes = Parameters(
             aspect=aspect,
             count=count,
             seed=seed,
-            checkpoint=checkpoint,
+            checkpoint=named("checkpoint", checkpoint),
             steps=steps,
             cfg_scale=cfg,
             sampler=sampler,
@@ -90,9 +93,9 @@ class Imagine(commands.Cog):
             width=width,
             height=height,
             schedule=schedule,
-            vae=vae,
+            vae=named("vae", vae),
             clip_skip=clip_skip,
-            hires_upscaler=upscaler,
+            hires_upscaler=named("upscaler", upscaler),
             tiling=tiling,
             face_restore=None if restore_faces is None else "on" if restore_faces else "off",
         )
@@ -103,14 +106,25 @@ class Imagine(commands.Cog):
         if image is not None:
             # Before it is fetched and kept for nothing.
             await studio.intake.require_room(UserId(interaction.user.id))
+        where = where_of(interaction)
+        facts = studio.models.facts(where)
+        build = partial(
+            build_imagine,
+            style=chosen,
+            facts=facts,
+            limits=studio.limits,
+            server_defaults=studio.models.defaults(where, facts),
+            rng=self._rng,
+        )
+        wish = await studio.next_pictures.get(where.user_id)
         async with studio.attachments.given(interaction, image, mask, hidden=advanced) as picture:
-            options = ImagineOptions(prompt, negative, lora, wishes, picture)
-            built = build_imagine(
-                options, style=chosen, facts=studio.models.facts(), limits=studio.limits, rng=self._rng
-            )
+            options = ImagineOptions(prompt, negative, named("lora", lora), wishes, picture)
+            built, left = with_next_picture(wish, options, build, facts)
             notes = told(built.notes, texts_for(str(interaction.locale)))
             begin = studio.panels.open if advanced else studio.intake.begin
             await begin(interaction, built.spec, Action.IMAGINE, notes=notes)
+        if not wish.empty:
+            await studio.next_pictures.use_up(where.user_id, wish, left)
 
     @imagine.autocomplete("style")
     async def _styles(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
@@ -118,20 +132,19 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("checkpoint")
     async def _checkpoints(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        default = default_checkpoint(self._studio.models.facts())
-        return choices(current, self._studio.models.names("checkpoint"), marked=[default] if default else [])
+        return await self._studio.model_names.choices(interaction, "checkpoint", current)
 
     @imagine.autocomplete("lora")
     async def _loras(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        return choices(current, self._studio.models.names("lora"))
+        return await self._studio.model_names.choices(interaction, "lora", current)
 
     @imagine.autocomplete("vae")
     async def _vaes(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        return choices(current, [AUTOMATIC_VAE, NONE, *self._studio.models.names("vae")])
+        return await self._studio.model_names.choices(interaction, "vae", current, more=(AUTOMATIC_VAE, NONE))
 
     @imagine.autocomplete("upscaler")
     async def _upscalers(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        return choices(current, [*self._studio.models.names("upscaler"), *UPSCALERS])
+        return await self._studio.model_names.choices(interaction, "upscaler", current, more=UPSCALERS)
 
 
 async def setup(bot: PincelBot) -> None:

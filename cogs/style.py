@@ -68,7 +68,7 @@ class Styles(
         replace: bool = False,
     ) -> None:
         wishes = Parameters(
-            checkpoint=checkpoint,
+            checkpoint=self._studio.model_names.named("checkpoint", checkpoint),
             aspect=aspect,
             width=width,
             height=height,
@@ -125,7 +125,7 @@ class Styles(
 
     @save.autocomplete("checkpoint")
     async def _checkpoints(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        return choices(current, self._studio.models.names("checkpoint"))
+        return await self._studio.model_names.choices(interaction, "checkpoint", current)
 
     async def _show(self, interaction: Interaction, text: str) -> None:
         view = discord.ui.LayoutView(timeout=None)

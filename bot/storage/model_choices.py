@@ -70,8 +70,7 @@ class NextPictures:
             (user_id, wish.model_dump_json(), time.time()),
         )
 
-    async def use_up(self, user_id: int, used: NextPicture) -> None:
-        """Forgets it, unless it was changed since `used` was read."""
-        await self._db.write_one(
-            "DELETE FROM next_pictures WHERE user_id = ? AND chosen = ?", (user_id, used.model_dump_json())
-        )
+    async def use_up(self, user_id: int, used: NextPicture, left: NextPicture) -> None:
+        """Only `left` stays, unless it was changed since `used` was read."""
+        if used == await self.get(user_id):
+            await self.put(user_id, left)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import aiohttp
 import discord
@@ -19,13 +20,17 @@ from bot.domain.content import require_allowed
 from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId, new_job_id
 from bot.domain.job import Action, NewJob, TokenGrant
 from bot.domain.limits import Limits
+from bot.domain.model_rules import Where
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.inputs import InputPictures, given_pictures
 from bot.storage.jobs import Jobs
+from bot.studio.gate import ModelGate
 from bot.studio.notes import joined
+from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.door import TEXT_LIMIT, say
+from gpu_worker.protocol.messages import ModelKind
 from gpu_worker.protocol.specs import JobSpec, Txt2Img
 
 __all__ = ["TOKEN_LIFE_S", "Intake"]
@@ -48,7 +53,9 @@ class Intake:
         poster: Poster,
         machine: Machine,
         limits: Limits,
+        gate: ModelGate,
     ) -> None:
+        self._gate = gate
         self._jobs = jobs
         self._inputs = inputs
         self._dispatcher = dispatcher
@@ -67,13 +74,15 @@ class Intake:
         source_image_id: ImageId | None = None,
         parent_id: JobId | None = None,
         notes: Sequence[str] = (),
-    ) -> None:
-        """Commits the job, then answers with its card. The presser owns the job.
+        exempt: AbstractSet[tuple[ModelKind, str]] = frozenset(),
+    ) -> JobId | None:
+        """Commits the job, then answers with its card. The presser owns the job; None where it was there already.
 
-        `notes` are sentences only the user sees (what was rounded or left out). Raises UserFacingError.
+        `notes` are sentences only the user sees (what was rounded or left out); `exempt` as in `ModelGate.require`.
+        Raises UserFacingError.
         """
         user_id = UserId(interaction.user.id)
-        await self._check(user_id, spec)
+        await self._check(user_id, spec, where_of(interaction), exempt)
         if interaction.channel_id is None:
             raise UserFacingError("no_channel")
         new = NewJob(
@@ -95,7 +104,7 @@ class Intake:
                 job_id, added = await self._dispatcher.submit(new)
             if not added:
                 await say(interaction, texts_for(str(interaction.locale))("reply.already_queued"))
-                return
+                return None
             await self._answer(interaction, job_id)
         finally:
             self._deliverer.answered(new.id)
@@ -104,6 +113,8 @@ class Intake:
                 await interaction.followup.send(joined(notes, TEXT_LIMIT), ephemeral=True)
             except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
                 log.warning("job %s: its notes could not be told (%s)", job_id, error)
+        await self._gate.used(spec, user_id)
+        return job_id
 
     async def begin_by_reaction(
         self,
@@ -111,6 +122,7 @@ class Intake:
         user_id: UserId,
         channel_id: ChannelId,
         guild_id: GuildId | None,
+        where: Where,
         message_id: MessageId,
         locale: str,
         spec: JobSpec,
@@ -118,7 +130,7 @@ class Intake:
         source_image_id: ImageId | None,
     ) -> None:
         """The same without an interaction: the card is a reply to the message that was reacted to."""
-        await self._check(user_id, spec)
+        await self._check(user_id, spec, where)
         new = NewJob(
             id=new_job_id(),
             action=action,
@@ -143,11 +155,15 @@ class Intake:
             self._editor.watch(new.id)
         finally:
             self._deliverer.answered(new.id)
+        await self._gate.used(spec, user_id)
 
-    async def _check(self, user_id: UserId, spec: JobSpec) -> None:
+    async def _check(
+        self, user_id: UserId, spec: JobSpec, where: Where, exempt: AbstractSet[tuple[ModelKind, str]] = frozenset()
+    ) -> None:
         # A prompt full of syntax takes the rules up to a tenth of a second: not on the loop.
         for text in _prompts(spec):
             await asyncio.to_thread(require_allowed, text)
+        self._gate.require(spec, where, exempt)
         await self.require_room(user_id)
 
     async def answers_over(self) -> None:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from bot.dispatch.dispatcher import Dispatcher
+from bot.domain.model_rules import Where, defaults_at, is_enabled
+from bot.domain.models import DISABLED, names_of
+from bot.domain.parameters import Parameters
+from bot.library import Library
+from bot.storage.model_rules import ModelRules
 from gpu_worker.language.models import scan_models
-from gpu_worker.protocol.messages import ModelFact
+from gpu_worker.protocol.messages import ModelFact, ModelKind
 
 __all__ = ["Models"]
 
 
 class Models:
-    def __init__(self, dispatcher: Dispatcher, *, models_dir: Path, demo_dir: Path) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, *, models_dir: Path, demo_dir: Path, library: Library, rules: ModelRules
+    ) -> None:
+        self._library = library
+        self._rules = rules
         self._dispatcher = dispatcher
         self._models_dir = models_dir
         self._demo_dir = demo_dir
@@ -23,9 +33,38 @@ class Models:
         """Reads headers only, off the loop; so /imagine works in the seconds in which the worker still loads torch."""
         self._scanned = await asyncio.to_thread(scan_models, self._models_dir, self._demo_dir)
 
-    def facts(self) -> tuple[ModelFact, ...]:
-        return self._dispatcher.models() or self._scanned
+    def facts(self, where: Where | None = None) -> tuple[ModelFact, ...]:
+        """With `where`, what is disabled there has that as its problem: it stands in no list, and who types it is told
+        why it cannot be used."""
+        facts = self._dispatcher.models() or self._scanned
+        disabled = self.disabled(where) if where is not None else None
+        if not disabled:
+            return facts
+        return tuple(
+            fact.model_copy(update={"problem": DISABLED}) if _hidden(fact, disabled) else fact for fact in facts
+        )
 
-    def names(self, kind: str) -> list[str]:
+    def disabled(self, where: Where) -> set[tuple[ModelKind, str]]:
+        """Kind and name of what may not be used there; no I/O."""
+        rules = self._rules.rules
+        return {
+            (file.kind, file.name)
+            for file in self._library.files()
+            if (file.added_in is not None or file.id in rules.by_file) and not is_enabled(file, where, rules)
+        }
+
+    def defaults(self, where: Where, facts: Sequence[ModelFact]) -> Parameters:
+        """What the server, or this channel, draws with where a member says nothing. `facts` are those of `where`."""
+        usable: dict[str, frozenset[str]] = {
+            "checkpoint": frozenset(names_of("checkpoint", facts)),
+            "vae": frozenset(names_of("vae", facts)),
+        }
+        return defaults_at(where, self._rules.defaults, usable)
+
+    def names(self, kind: ModelKind, where: Where | None = None) -> list[str]:
         """Usable ones only."""
-        return [fact.name for fact in self.facts() if fact.kind == kind and not fact.problem]
+        return names_of(kind, self.facts(where))
+
+
+def _hidden(fact: ModelFact, disabled: set[tuple[ModelKind, str]]) -> bool:
+    return fact.problem is None and (fact.kind, fact.name) in disabled

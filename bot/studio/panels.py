@@ -22,6 +22,7 @@ from bot.studio.intake import Intake
 from bot.studio.models import Models
 from bot.studio.notes import joined, told
 from bot.studio.sources import picture_of
+from bot.studio.where import where_of
 from bot.ui.buttons import button, in_layout
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
@@ -78,7 +79,9 @@ class Panels:
             await self._intake.begin(interaction, draft.spec, draft.action, source_image_id=draft.source_image_id)
         else:
             texts = texts_for(str(interaction.locale))
-            form = advanced_form(draft, address.n if address.n is not None else -1, texts, self._models.facts())
+            form = advanced_form(
+                draft, address.n if address.n is not None else -1, texts, self._models.facts(where_of(interaction))
+            )
             await interaction.response.send_modal(form)
 
     async def submitted(self, interaction: Interaction, address: Address) -> None:
@@ -93,7 +96,7 @@ class Panels:
             changes=wishes,
             dropped=dropped,
             picture=picture_of(draft.spec),
-            facts=self._models.facts(),
+            facts=self._models.facts(where_of(interaction)),
             limits=self._limits,
             rng=self._rng,
         )

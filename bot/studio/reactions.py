@@ -20,6 +20,7 @@ from bot.storage.jobs import Jobs
 from bot.storage.users import Users
 from bot.studio.intake import Intake
 from bot.studio.pressed import Pressed
+from bot.studio.where import where_of_reaction
 from bot.ui.door import sentence
 from gpu_worker.protocol.specs import JobSpec
 
@@ -107,6 +108,7 @@ class Reactions:
             user_id=UserId(event.user_id),
             channel_id=ChannelId(event.channel_id),
             guild_id=GuildId(event.guild_id) if event.guild_id is not None else None,
+            where=where_of_reaction(event, self._client),
             message_id=MessageId(event.message_id),
             locale=texts.language,
             spec=spec,

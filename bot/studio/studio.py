@@ -26,10 +26,14 @@ from bot.storage.facts import Facts, Timings
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
+from bot.storage.model_choices import NextPictures
+from bot.storage.model_rules import ModelRules
 from bot.storage.styles import Styles
 from bot.storage.users import Users
 from bot.studio.attachments import Attachments
+from bot.studio.gate import ModelGate
 from bot.studio.intake import Intake
+from bot.studio.model_names import ModelNames
 from bot.studio.models import Models
 from bot.studio.panels import Panels
 from bot.studio.pressed import Pressed
@@ -98,7 +102,16 @@ class Studio:
             leases=parts.leases,
         )
         self.machine = Machine(lambda: bool(self.dispatcher.workers), expected=settings.workers > 0)
-        self.models = Models(self.dispatcher, models_dir=settings.models_dir, demo_dir=settings.demo_dir)
+        self.model_rules = ModelRules(database)
+        self.next_pictures = NextPictures(database)
+        self.models = Models(
+            self.dispatcher,
+            models_dir=settings.models_dir,
+            demo_dir=settings.demo_dir,
+            library=self.library,
+            rules=self.model_rules,
+        )
+        self.model_names = ModelNames(self.models, self.library, self.model_rules)
         self.intake = Intake(
             jobs=self.jobs,
             inputs=self.inputs,
@@ -108,6 +121,7 @@ class Studio:
             poster=poster,
             machine=self.machine,
             limits=self.limits,
+            gate=ModelGate(self.models, self.library),
         )
         self.attachments = Attachments(self.inputs, self.limits)
         self.panels = Panels(
@@ -145,6 +159,7 @@ class Studio:
         """Called once the client knows its application id, before it is connected."""
         await self.timings.load()
         await self.library.load()
+        await self.model_rules.load()
         await self.models.load()
         await asyncio.to_thread(judge, "")  # builds the word lists before anybody waits for them
         await self.panels.forget_old()

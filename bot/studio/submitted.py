@@ -24,6 +24,7 @@ from bot.studio.notes import told
 from bot.studio.panels import Panels
 from bot.studio.pressed import Pressed
 from bot.studio.sources import picture_of
+from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.door import say
@@ -73,7 +74,7 @@ class Submitted:
             changes=wishes,
             dropped=dropped_fields(base, wishes),
             picture=picture_of(origin.spec),
-            facts=self._models.facts(),
+            facts=self._models.facts(where_of(interaction)),
             limits=self._limits,
             rng=self._rng,
         )

@@ -34,8 +34,17 @@ async def jobs(tmp_path):
     await database.close()
 
 
+class OpenGate:
+    def require(self, *_):
+        pass
+
+    async def used(self, *_):
+        pass
+
+
 def intake_of(jobs, **parts):
-    names = ("inputs", "dispatcher", "deliverer", "editor", "poster", "machine")
+    parts.setdefault("gate", OpenGate())
+    names = ("inputs", "dispatcher", "deliverer", "editor", "poster", "machine", "gate")
     return Intake(jobs=jobs, limits=Limits(), **{name: parts.get(name) for name in names})
 
 
@@ -55,7 +64,7 @@ async def test_all_texts_of_a_picture_are_judged_together(jobs, prompt):
     spec = spec_of(prompt)
     assert spec.hires.prompt
     with pytest.raises(ContentRefusedError):
-        await intake_of(jobs).begin(SimpleNamespace(user=SimpleNamespace(id=5)), spec, Action.IMAGINE)
+        await intake_of(jobs).begin(interaction_of([]), spec, Action.IMAGINE)
 
 
 def interaction_of(said, error=None, number=8):
@@ -68,7 +77,8 @@ def interaction_of(said, error=None, number=8):
         return SimpleNamespace(message_id=7)
 
     return SimpleNamespace(
-        user=SimpleNamespace(id=5), channel_id=6, guild_id=None, locale="en-US", id=number, token="t", filesize_limit=9,
+        user=SimpleNamespace(id=5), channel_id=6, channel=None, guild_id=None, locale="en-US",
+        id=number, token="t", filesize_limit=9,
         created_at=datetime.now(UTC), followup=SimpleNamespace(send=send),
         response=SimpleNamespace(is_done=lambda: False, send_message=posted),
     )  # fmt: skip
@@ -112,7 +122,8 @@ async def test_a_full_queue_is_told_before_a_picture_is_fetched(jobs):
         await intake_of(jobs).require_room(UserId(5))
     await intake_of(jobs).require_room(UserId(6))
     # Whatever else the command needs is not there, so it ends before it asks for anything.
-    cog = Imagine(SimpleNamespace(intake=intake_of(jobs)))
+    names = SimpleNamespace(named=lambda _kind, value: value)
+    cog = Imagine(SimpleNamespace(intake=intake_of(jobs), model_names=names))
     with pytest.raises(UserFacingError, match="queue_full"):
         await Imagine.imagine.callback(
             cog, SimpleNamespace(user=SimpleNamespace(id=5)), "a cat", image=SimpleNamespace(url="", size=1)

@@ -1,0 +1,42 @@
+"""Nothing is drawn with a model that is disabled where it is asked for, and what is drawn with counts as used."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Set as AbstractSet
+
+from bot.domain.mentions import spoken
+from bot.domain.model_rules import Where
+from bot.domain.named_models import models_of
+from bot.errors import UserFacingError
+from bot.library import Library
+from bot.studio.models import Models
+from gpu_worker.protocol.messages import ModelKind
+from gpu_worker.protocol.specs import JobSpec
+
+__all__ = ["ModelGate"]
+
+log = logging.getLogger(__name__)
+
+
+class ModelGate:
+    def __init__(self, models: Models, library: Library) -> None:
+        self._models = models
+        self._library = library
+
+    def require(self, spec: JobSpec, where: Where, exempt: AbstractSet[tuple[ModelKind, str]] = frozenset()) -> None:
+        """Raises UserFacingError (`model_disabled`). Buttons and reactions draw old records again, which were made
+        under other rules, so building a request is too early to look. `exempt` are models that an admin tests."""
+        disabled = self._models.disabled(where) - exempt
+        if not disabled:
+            return
+        for kind, name in models_of(spec, self._models.facts()):
+            if (kind, name) in disabled:
+                raise UserFacingError("model_disabled", name=spoken(name))
+
+    async def used(self, spec: JobSpec, user_id: int) -> None:
+        """Never raises: a picture is worth more than its statistics."""
+        try:
+            await self._library.used(models_of(spec, self._models.facts()), user_id)
+        except Exception:
+            log.exception("the use of models could not be counted")
