@@ -23,7 +23,7 @@ __all__ = ["EXTENSIONS", "CatalogueTranslator", "PincelBot", "create_bot"]
 
 log = logging.getLogger(__name__)
 
-EXTENSIONS = ("cogs.imagine", "cogs.style", "cogs.queue", "cogs.help")
+EXTENSIONS = ("cogs.imagine", "cogs.style", "cogs.queue", "cogs.models", "cogs.help")
 
 
 class CatalogueTranslator(app_commands.Translator):
@@ -70,7 +70,7 @@ class PincelBot(commands.AutoShardedBot):
 
     @property
     def presses(self) -> Presses:
-        return self.studio.pressed
+        return self.studio.router
 
     async def setup_hook(self) -> None:
         await self.tree.set_translator(CatalogueTranslator())
@@ -124,9 +124,9 @@ class PincelBot(commands.AutoShardedBot):
         custom_id = str(data.get("custom_id", ""))
         try:
             if interaction.type is discord.InteractionType.modal_submit:
-                await self.studio.submitted.submitted(interaction, parse(custom_id))
+                await self.studio.router.submitted(interaction, parse(custom_id))
             elif interaction.type is discord.InteractionType.component and not TEMPLATE.fullmatch(custom_id):
-                await self.studio.submitted.unknown_component(interaction)
+                await self.studio.router.unknown_component(interaction)
         except Exception as error:
             await tell_error(interaction, error)
 

@@ -128,6 +128,9 @@ def result_card(
 
 def _result_rows(job: Job, images: Sequence[Image], texts: Texts) -> list[list[AddressButton]]:
     primary = discord.ButtonStyle.primary
+    if job.action is Action.TEST:
+        enable = button(Verb.TEST_ENABLE, job.id, texts("button.enable"), style=discord.ButtonStyle.success, emoji="✅")
+        return [[enable, button(Verb.DELETE, job.id, texts("button.delete"), emoji="🗑️")]]
     if len(images) == 1:
         only = images[0]
         first = [

@@ -54,6 +54,8 @@ class Action(enum.StrEnum):
     VARY_STRONG = "vary_strong"
     REROLL = "reroll"
     EDIT = "edit"
+    TEST = "test"
+    """An admin tries a model."""
 
 
 @dataclass(frozen=True, slots=True)

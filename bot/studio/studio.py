@@ -26,7 +26,7 @@ from bot.storage.facts import Facts, Timings
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
-from bot.storage.model_choices import NextPictures
+from bot.storage.model_choices import NextPictures, Shelves
 from bot.storage.model_rules import ModelRules
 from bot.storage.styles import Styles
 from bot.storage.users import Users
@@ -38,7 +38,11 @@ from bot.studio.models import Models
 from bot.studio.panels import Panels
 from bot.studio.pressed import Pressed
 from bot.studio.reactions import Reactions
+from bot.studio.router import Router
+from bot.studio.shelves import SHELF_VERBS, Browser
+from bot.studio.stewards import Stewards
 from bot.studio.submitted import Submitted
+from bot.ui.codec import Verb
 from gpu_worker.protocol.messages import Progress
 
 __all__ = ["Studio", "StudioParts"]
@@ -145,6 +149,20 @@ class Studio:
             models=self.models,
             panels=self.panels,
             limits=self.limits,
+        )
+        self.stewards = Stewards(settings.operators, playground=not settings.token.get_secret_value())
+        self.browser = Browser(
+            library=self.library,
+            rules=self.model_rules,
+            shelves=Shelves(database),
+            next_pictures=self.next_pictures,
+            stewards=self.stewards,
+        )
+        self.router = Router(
+            self.pressed,
+            self.submitted,
+            presses=dict.fromkeys(SHELF_VERBS, self.browser),
+            forms={Verb.SHELF_SEARCH_FORM: self.browser},
         )
         self.reactions = Reactions(
             client=client,
