@@ -121,7 +121,8 @@ def _judged(kind: ModelKind | None, header: TensorHeader) -> Reading:
             return Reading(problem="unknown_layout", details=details)
         return dataclasses.replace(_JUDGES[found](header), kind=found, details=details)
     reading = _JUDGES[kind](header)
-    if reading.problem in {"unknown_layout", "unsupported"} and found not in {None, kind, *_LOOSE}:
+    misplaced = found is not None and found != kind and found not in _LOOSE
+    if found is not None and misplaced and reading.problem in {"unknown_layout", "unsupported"}:
         reading = dataclasses.replace(_JUDGES[found](header), kind=found)  # put into another kind's folder
     return dataclasses.replace(reading, details=details)
 

@@ -63,7 +63,7 @@ def _walk(root: Root, folder: Path, seen: set[str], depth: int) -> Iterator[List
     seen.add(real)
     try:
         with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+            entries = sorted((entry for entry in found if _is_text(entry.name)), key=lambda entry: entry.name)
     except OSError:
         return
     if depth and root.kind in ("checkpoint", None) and any(entry.name == _INDEX for entry in entries):
@@ -107,6 +107,15 @@ def _sorted_out(root: Root, entries: Sequence[os.DirEntry[str]]) -> tuple[list[s
         elif root.kind == "embedding" and suffix in PICTURE_SUFFIXES:
             pictures.append(entry.name)
     return files, folders, pictures
+
+
+def _is_text(name: str) -> bool:
+    """Bytes that are no UTF-8 make a name that neither JSON nor Discord can carry."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -5,7 +5,7 @@ import pytest
 from gpu_worker.language.models import scan_model_files
 from gpu_worker.language.trees import find_tree, model_roots
 
-from .test_models import KOHYA, SD1, VAE, write
+from tests.gpu_worker.language.test_models import KOHYA, SD1, VAE, write
 
 A1111 = {
     "models/Stable-diffusion/sub/dream.safetensors": ("checkpoint", SD1),
