@@ -116,7 +116,7 @@ class Progress(JobFrame):
     n: int
     """Counts up per attempt."""
     phase: str
-    """`starting`, `loading`, `encoding`, `sampling`, `hires`, `decoding`, `saving`."""
+    """`starting`, `loading`, `encoding`, `sampling`, `hires`, `decoding`, `saving`, `converting`."""
     step: int
     of: int
     eta_s: float | None = None

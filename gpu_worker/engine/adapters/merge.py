@@ -21,7 +21,7 @@ from gpu_worker.engine.adapters.slots import Slot, roomy
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
 from gpu_worker.engine.errors import EngineError
 
-__all__ = ["NetworkMerger", "merged_networks"]
+__all__ = ["LATENT_CHANNELS", "MergeOrder", "NetworkMerger", "merge_orders", "merged_networks"]
 
 LATENT_CHANNELS = 4
 
@@ -41,7 +41,7 @@ class _Term:
 
 
 @dataclass
-class _Order:
+class MergeOrder:
     """What is laid over one module, in order."""
 
     target: Changeable
@@ -50,6 +50,24 @@ class _Order:
     @property
     def key(self) -> tuple[object, ...]:
         return tuple(term.key for term in self.terms)
+
+    @property
+    def changes_weight(self) -> bool:
+        return any(term.part.change is not None for term in self.terms)
+
+    @property
+    def changes_bias(self) -> bool:
+        return any(term.part.bias is not None for term in self.terms)
+
+    def merge_weight(self, total: torch.Tensor) -> None:
+        """`total` is the weight in contiguous float32, in its module's shape; it is changed."""
+        for term in self.terms:
+            _merge_weight(total, term)
+
+    def merge_bias(self, total: torch.Tensor) -> None:
+        for term in self.terms:
+            if term.part.bias is not None:
+                total.add_(term.part.bias.to(total.device).float(), alpha=term.factor)
 
 
 @dataclass
@@ -82,7 +100,7 @@ class NetworkMerger:
         key = tuple(network.key for network in networks)
         if key == self._key:
             return
-        orders = self._orders(networks)
+        orders = merge_orders(self._book, self._checkpoint.name, networks)
         try:
             with torch.inference_mode(False), torch.no_grad():
                 for module in [known for known in self._merged if known not in orders]:
@@ -105,45 +123,22 @@ class NetworkMerger:
                 self._take_out(module)
         self._key = ()
 
-    def _orders(self, networks: Sequence[AppliedNetwork]) -> dict[int, _Order]:
-        orders: dict[int, _Order] = {}
-        for network in networks:
-            found = 0
-            for part in network.parts:
-                target = self._book.find(part.place)
-                if target is None:
-                    continue
-                weight = target.module.weight
-                share = None if weight is None else _share(part, tuple(weight.shape))
-                if share is None:
-                    raise self._misfit(network, f"{part.key} on {None if weight is None else tuple(weight.shape)}")
-                found += 1
-                if factor := network.ref.te if target.text else network.ref.unet:
-                    order = orders.setdefault(id(target.module), _Order(target))
-                    order.terms.append(_Term(part, share, factor, network.ref.rank, network.stamp))
-            if network.parts and not found:
-                raise self._misfit(network, "no module in common")
-        return orders
-
-    def _merge(self, module: int, order: _Order, keep: bool) -> None:
+    def _merge(self, module: int, order: MergeOrder, keep: bool) -> None:
         if module not in self._merged:
             layer = order.target.module
             self._merged[module] = _Merged((), Slot(layer, "weight"), Slot(layer, "bias"))
         merged = self._merged[module]
         merged.key = ()
         device = self._checkpoint.device.torch_device
-        if any(term.part.change is not None for term in order.terms):
+        if order.changes_weight:
             total = merged.weight.begin(device, keep)
-            for term in order.terms:
-                _merge_weight(total, term)
+            order.merge_weight(total)
             merged.weight.finish(total)
         else:
             merged.weight.restore()
-        biases = [(term.part.bias, term.factor) for term in order.terms if term.part.bias is not None]
-        if biases:
+        if order.changes_bias:
             total = merged.bias.begin(device, keep)
-            for bias, factor in biases:
-                total.add_(bias.to(device).float(), alpha=factor)
+            order.merge_bias(total)
             merged.bias.finish(total)
         else:
             merged.bias.restore()
@@ -155,10 +150,34 @@ class NetworkMerger:
         merged.bias.restore()
         del self._merged[module]
 
-    def _misfit(self, network: AppliedNetwork, why: str) -> EngineError:
-        name, checkpoint = network.ref.name, self._checkpoint.name
-        detail = {"lora": name, "checkpoint": checkpoint, "reason": "lora_misfit"}
-        return EngineError("bad_input", f"LoRA {name} does not fit {checkpoint}: {why}", detail)
+
+def merge_orders(book: ModuleBook, checkpoint: str, networks: Sequence[AppliedNetwork]) -> dict[int, MergeOrder]:
+    """By the id of the module. Looks at shapes alone. Raises EngineError `bad_input` (`lora_misfit`); `checkpoint` is
+    named there."""
+    orders: dict[int, MergeOrder] = {}
+    for network in networks:
+        found = 0
+        for part in network.parts:
+            target = book.find(part.place)
+            if target is None:
+                continue
+            weight = target.module.weight
+            share = None if weight is None else _share(part, tuple(weight.shape))
+            if share is None:
+                raise _misfit(network, checkpoint, f"{part.key} on {None if weight is None else tuple(weight.shape)}")
+            found += 1
+            if factor := network.ref.te if target.text else network.ref.unet:
+                order = orders.setdefault(id(target.module), MergeOrder(target))
+                order.terms.append(_Term(part, share, factor, network.ref.rank, network.stamp))
+        if network.parts and not found:
+            raise _misfit(network, checkpoint, "no module in common")
+    return orders
+
+
+def _misfit(network: AppliedNetwork, checkpoint: str, why: str) -> EngineError:
+    name = network.ref.name
+    detail = {"lora": name, "checkpoint": checkpoint, "reason": "lora_misfit"}
+    return EngineError("bad_input", f"LoRA {name} does not fit {checkpoint}: {why}", detail)
 
 
 @contextlib.contextmanager

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from gpu_worker.engine.adapters.key_names import Place, text_module_names, unet_module_names
-from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
+from gpu_worker.engine.checkpoints.checkpoint import TextEncoder
 
-__all__ = ["Changeable", "ModuleBook"]
+__all__ = ["Changeable", "ModuleBook", "Modules"]
 
 _KINDS = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.GroupNorm, torch.nn.LayerNorm)
 
@@ -24,8 +24,17 @@ class Changeable:
     """Whether the prompt's text encoder weight goes for it."""
 
 
+class Modules(Protocol):
+    """A checkpoint, as far as its networks go."""
+
+    @property
+    def unet(self) -> Any: ...
+    @property
+    def text_encoders(self) -> tuple[TextEncoder, ...]: ...
+
+
 class ModuleBook:
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Modules) -> None:
         encoders = checkpoint.text_encoders
         texts = [_Names(encoder.model, text_module_names, text=True) for encoder in encoders]
         self._networks: dict[str, _Names] = {"unet": _Names(checkpoint.unet, unet_module_names, text=False)}

@@ -11,13 +11,14 @@ import torch
 from gpu_worker.language.headers import HeaderError
 from gpu_worker.language.pickles import Inert, PickledFile, PickledTensor, Storage, read_pickled
 
-__all__ = ["load_pickle", "mapped_tensors"]
+__all__ = ["DTYPES", "load_pickle", "mapped_tensor", "mapped_tensors"]
 
-_DTYPES = {
+DTYPES = {
     "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
     "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
 }  # fmt: skip
+"""By the classes of torch's storages."""
 DEPTH_LIMIT = 16
 
 
@@ -34,16 +35,32 @@ def mapped_tensors(path: Path, file: PickledFile, tensors: Mapping[str, PickledT
     return {name: source.tensor(tensor) for name, tensor in tensors.items()}
 
 
+def mapped_tensor(path: Path, file: PickledFile, tensor: PickledTensor) -> torch.Tensor:
+    """One alone, a view of the mapped file or, where that is not aligned, a copy of no more than its own extent."""
+    dtype = DTYPES[tensor.storage.kind]
+    last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride, strict=True))
+    if 0 in tensor.shape:
+        return torch.empty(tensor.shape, dtype=dtype)
+    start = file.places[tensor.storage.key][0] + tensor.offset * dtype.itemsize
+    raw = _mapped(path)[start : start + (last + 1) * dtype.itemsize]
+    flat = (raw if start % dtype.itemsize == 0 else raw.clone()).view(dtype)
+    return flat.as_strided(tensor.shape, tensor.stride, flat.storage_offset())
+
+
+def _mapped(path: Path) -> torch.Tensor:
+    size_bytes = path.stat().st_size
+    if not size_bytes:
+        return torch.empty(0, dtype=torch.uint8)
+    storage = torch.UntypedStorage.from_file(str(path), shared=False, nbytes=size_bytes)
+    return torch.empty(0, dtype=torch.uint8).set_(storage)  # type: ignore[call-overload]
+
+
 class _Bytes:
     """A file's storages. What `read_pickled` has checked is relied upon: every tensor lies within its storage."""
 
     def __init__(self, path: Path, file: PickledFile) -> None:
         self._places = file.places
-        size_bytes = path.stat().st_size
-        self._bytes = torch.empty(0, dtype=torch.uint8)
-        if size_bytes:
-            storage = torch.UntypedStorage.from_file(str(path), shared=False, nbytes=size_bytes)
-            self._bytes = torch.empty(0, dtype=torch.uint8).set_(storage)  # type: ignore[call-overload]
+        self._bytes = _mapped(path)
         self._storages: dict[str, torch.Tensor] = {}
 
     def tensor(self, tensor: PickledTensor) -> torch.Tensor:
@@ -52,7 +69,7 @@ class _Bytes:
 
     def _storage(self, storage: Storage) -> torch.Tensor:
         if storage.key not in self._storages:
-            dtype = _DTYPES[storage.kind]
+            dtype = DTYPES[storage.kind]
             start = self._places[storage.key][0]
             raw = self._bytes[start : start + storage.numel * dtype.itemsize]
             # Older files do not align their data.
