@@ -78,6 +78,18 @@ class Settings(BaseSettings):
     """Gigabytes of models that the admins of one server may add; 0 leaves adding to the operators."""
     disk_budget_gb: float | None = Field(default=None, gt=0, le=1_000_000)
     """Gigabytes that all models together should stay below; admins are warned before that. Empty: the whole disk."""
+    download_limit_gb: float = Field(default=30, gt=0, le=10_000)
+    """Largest file, in gigabytes, that may be downloaded."""
+    download_hours: float = Field(default=12, gt=0, le=1000)
+    """Hours that one download may take."""
+    downloads_at_once: int = Field(default=2, ge=1, le=8)
+    """Downloads that run at a time; others wait."""
+    download_http: bool = False
+    """on or off: download over unprotected http, too, where anybody on the way may change the file."""
+    civitai_token: SecretStr = SecretStr("")
+    """Key of a Civitai account, for files that ask for one; it is sent to civitai.com alone."""
+    huggingface_token: SecretStr = SecretStr("")
+    """Token of a Hugging Face account that may read, for files that ask for one; it is sent to huggingface.co alone."""
     playground_port: int = Field(default=8930, ge=0, le=65535)
     """Port of the playground's page; 0 takes any free one."""
     listen: str = ""
