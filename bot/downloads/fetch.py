@@ -14,7 +14,7 @@ from pathlib import Path
 from bot.downloads.sources import Source
 from bot.downloads.web import Web
 
-__all__ = ["FetchLimits", "FetchProgress", "fetch"]
+__all__ = ["GB", "FetchLimits", "FetchProgress", "fetch"]
 
 GB = 1_000_000_000
 

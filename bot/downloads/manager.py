@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
-from bot.downloads.fetch import FetchLimits
+from bot.downloads.fetch import GB, FetchLimits
 from bot.downloads.records import Download, DownloadWish
 from bot.downloads.web import Web
 from bot.library import Library
+from bot.settings import Settings
 from bot.storage.database import Database
 
 __all__ = ["DownloadRules", "Downloads"]
@@ -21,6 +23,11 @@ class DownloadRules:
     at_once: int = 2
     allowance: Callable[[DownloadWish], int | None] = lambda _: None
     """Bytes that the file may have, because of a quota; None: no bound but the limits'."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        limits = FetchLimits(size_bytes=int(settings.download_limit_gb * GB), time_s=settings.download_hours * 3600)
+        return cls(limits, settings.downloads_at_once)
 
 
 class Downloads:
