@@ -35,6 +35,8 @@ HUNG = 70
 """Exit code of a worker that ended itself for that; only a new process gets the card back."""
 ANNOUNCE_S = 1.0
 MODELS_EVERY_S = 2.0
+MODELS_SHARE = 20
+"""Looking at thousands of files may take this part of the time at most."""
 UNSTORED_LIMIT = 2
 """Results waiting for room on the disk; with more of them nothing new is drawn."""
 ENDED_KEPT = 256
@@ -74,6 +76,7 @@ class Server:
         self._vram_free_mb: int | None = None
         self._heartbeat_s = 2.0
         self._welcomed = threading.Event()
+        self._look_now = threading.Event()
         self._draining = False
         self._ending = False
         self._drawing_is_over = False
@@ -128,6 +131,8 @@ class Server:
                 self._drain()
             case m.Resync():
                 self._hello()
+            case m.Rescan():
+                self._look_now.set()
             case m.Settled():
                 pass  # the transport's outbox has dealt with it
 
@@ -208,9 +213,14 @@ class Server:
             self._on_hang()
 
     def _watch_models_forever(self) -> None:
+        took_s = 0.0
         while not self._ending:
-            time.sleep(MODELS_EVERY_S)
-            if self._look_at_models():
+            self._look_now.wait(max(MODELS_EVERY_S, took_s * MODELS_SHARE))
+            self._look_now.clear()
+            started = time.monotonic()
+            changed = self._look_at_models()
+            took_s = time.monotonic() - started
+            if changed:
                 # Somebody put a model into the folder or took one away: the bot's lists follow without a restart.
                 self._hello()
 

@@ -157,6 +157,13 @@ class Dispatcher:
         """What any live worker can use; a model that one of them can load counts as usable."""
         return self._workers.models()
 
+    def rescan(self) -> None:
+        """Has every worker look at its model folders now."""
+        for name in self._workers:
+            send = asyncio.create_task(self._transport.send(name, m.Rescan()), name=f"rescan-{name}")
+            self._sends.add(send)
+            send.add_done_callback(self._sends.discard)
+
     @property
     def workers(self) -> tuple[WorkerView, ...]:
         return tuple(self._workers.values())

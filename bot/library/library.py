@@ -38,6 +38,8 @@ POLL_SHARE = 50
 """A look at the folders may take this part of the time at most, however slow their disk is."""
 FIRST_WAIT_S = 5.0
 FLUSH_S = 1.0
+TRASH_KEPT_S = 7 * 24 * 3600.0
+TRASH_EVERY_S = 3600.0
 FOLDERS: dict[ModelKind, str] = {
     "checkpoint": "checkpoints", "vae": "vae", "lora": "loras", "embedding": "embeddings", "controlnet": "controlnet",
     "upscaler": "upscalers", "face": "face", "annotator": "annotators", "tagger": "taggers",
@@ -362,8 +364,12 @@ class Library:
 
     async def _poll_forever(self) -> None:
         await self._mend_trash()
+        emptied_at = -TRASH_EVERY_S
         while True:
             started = time.monotonic()
+            if started - emptied_at > TRASH_EVERY_S:
+                emptied_at = started
+                await self._empty_trash()
             await self._refresh_quietly()
             took = time.monotonic() - started
             soon = self._scanner.next_look_s
@@ -396,6 +402,12 @@ class Library:
                     await asyncio.to_thread(shutil.rmtree, row.kept_in, ignore_errors=True)
         except (StorageFullError, OSError):
             log.exception("the trash could not be looked through")
+
+    async def _empty_trash(self) -> None:
+        try:
+            await self.forget_trash(TRASH_KEPT_S)
+        except (StorageFullError, OSError):
+            log.exception("the trash could not be emptied; it is tried again")
 
     # --- parts --------------------------------------------------------------------------------------------------------
 

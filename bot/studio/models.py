@@ -1,10 +1,9 @@
-"""Which models a user may name: what the live workers say, and before any has spoken, what the folder's headers say."""
+"""Which models a user may name: what the live workers say, and before any has spoken (they load torch for
+seconds), what the library says."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 from bot.dispatch.dispatcher import Dispatcher
 from bot.domain.model_rules import Where, defaults_at, is_enabled
@@ -12,31 +11,21 @@ from bot.domain.models import DISABLED, names_of
 from bot.domain.parameters import Parameters
 from bot.library import Library
 from bot.storage.model_rules import ModelRules
-from gpu_worker.language.models import scan_models
 from gpu_worker.protocol.messages import ModelFact, ModelKind
 
 __all__ = ["Models"]
 
 
 class Models:
-    def __init__(
-        self, dispatcher: Dispatcher, *, models_dir: Path, demo_dir: Path, library: Library, rules: ModelRules
-    ) -> None:
+    def __init__(self, dispatcher: Dispatcher, *, library: Library, rules: ModelRules) -> None:
         self._library = library
         self._rules = rules
         self._dispatcher = dispatcher
-        self._models_dir = models_dir
-        self._demo_dir = demo_dir
-        self._scanned: tuple[ModelFact, ...] = ()
-
-    async def load(self) -> None:
-        """Reads headers only, off the loop; so /imagine works in the seconds in which the worker still loads torch."""
-        self._scanned = await asyncio.to_thread(scan_models, self._models_dir, self._demo_dir)
 
     def facts(self, where: Where | None = None) -> tuple[ModelFact, ...]:
         """With `where`, what is disabled there has that as its problem: it stands in no list, and who types it is told
         why it cannot be used."""
-        facts = self._dispatcher.models() or self._scanned
+        facts = self._dispatcher.models() or self._library.facts()
         disabled = self.disabled(where) if where is not None else None
         if not disabled:
             return facts

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 
 import discord
 
+from bot.catalogue import Catalogue, CatalogueError, load_catalogue, operators_catalogue
 from bot.delivery.deliver import Deliverer
 from bot.delivery.machine import Machine
 from bot.delivery.post import Poster
@@ -18,6 +20,8 @@ from bot.dispatch.transport import BotTransport
 from bot.domain.content import judge
 from bot.domain.ids import JobId
 from bot.domain.limits import Limits
+from bot.downloads.manager import DownloadRules, Downloads
+from bot.downloads.web import Tokens, Web, WebRules
 from bot.library import Library
 from bot.settings import Settings
 from bot.storage.database import Database
@@ -26,6 +30,7 @@ from bot.storage.facts import Facts, Timings
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
+from bot.storage.model_audit import ModelAudit
 from bot.storage.model_choices import NextPictures, Shelves
 from bot.storage.model_rules import ModelRules
 from bot.storage.styles import Styles
@@ -33,6 +38,11 @@ from bot.storage.users import Users
 from bot.studio.attachments import Attachments
 from bot.studio.gate import ModelGate
 from bot.studio.intake import Intake
+from bot.studio.model_admin import ADMIN_VERBS, ModelAdmin
+from bot.studio.model_admin.files import ModelFiles
+from bot.studio.model_admin.room import Room
+from bot.studio.model_admin.ruling import Ruling
+from bot.studio.model_admin.trials import Trials
 from bot.studio.model_names import ModelNames
 from bot.studio.models import Models
 from bot.studio.panels import Panels
@@ -47,6 +57,8 @@ from gpu_worker.protocol.messages import Progress
 
 __all__ = ["Studio", "StudioParts"]
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class StudioParts:
@@ -56,6 +68,8 @@ class StudioParts:
     database: Database
     transport: BotTransport
     leases: Leases = field(default_factory=Leases)
+    web: WebRules | None = None
+    """Where downloads may go; None: as the settings say."""
 
 
 class _Relay:
@@ -87,11 +101,24 @@ class Studio:
         self.drafts = Drafts(database)
         self.styles = Styles(database)
         self.users = Users(database)
+        self._data_dir = settings.data
+        self.catalogue = Catalogue(())
         self.library = Library(
             database,
             models_dir=settings.models_dir,
             demo_dir=settings.demo_dir,
             extra_folders=settings.model_folders,
+            family_by_hash=self._family_of,
+        )
+        self.downloads = Downloads(
+            database,
+            self.library,
+            Web(
+                parts.web or WebRules(allow_http=settings.download_http),
+                Tokens(settings.civitai_token, settings.huggingface_token),
+            ),
+            data=settings.data,
+            rules=DownloadRules.of(settings),
         )
         poster = Poster(client)
         self.editor = CardEditor(jobs=self.jobs, poster=poster, previews=settings.previews)
@@ -108,13 +135,7 @@ class Studio:
         self.machine = Machine(lambda: bool(self.dispatcher.workers), expected=settings.workers > 0)
         self.model_rules = ModelRules(database)
         self.next_pictures = NextPictures(database)
-        self.models = Models(
-            self.dispatcher,
-            models_dir=settings.models_dir,
-            demo_dir=settings.demo_dir,
-            library=self.library,
-            rules=self.model_rules,
-        )
+        self.models = Models(self.dispatcher, library=self.library, rules=self.model_rules)
         self.model_names = ModelNames(self.models, self.library, self.model_rules)
         self.intake = Intake(
             jobs=self.jobs,
@@ -158,10 +179,22 @@ class Studio:
             next_pictures=self.next_pictures,
             stewards=self.stewards,
         )
+        audit = ModelAudit(database)
+        self.model_admin = ModelAdmin(
+            library=self.library,
+            files=ModelFiles(self.library, self.model_rules, audit),
+            ruling=Ruling(self.model_rules, audit, self.models),
+            trials=Trials(self.models, self.intake, audit, self.limits),
+            room=Room(self.library, lambda: (), quota_gb=settings.server_quota_gb, budget_gb=settings.disk_budget_gb),
+            audit=audit,
+            stewards=self.stewards,
+            attachments=self.attachments,
+            models_dir=settings.models_dir,
+        )
         self.router = Router(
             self.pressed,
             self.submitted,
-            presses=dict.fromkeys(SHELF_VERBS, self.browser),
+            presses={**dict.fromkeys(SHELF_VERBS, self.browser), **dict.fromkeys(ADMIN_VERBS, self.model_admin)},
             forms={Verb.SHELF_SEARCH_FORM: self.browser},
         )
         self.reactions = Reactions(
@@ -176,9 +209,9 @@ class Studio:
     async def start(self) -> None:
         """Called once the client knows its application id, before it is connected."""
         await self.timings.load()
+        await self._load_catalogue()
         await self.library.load()
         await self.model_rules.load()
-        await self.models.load()
         await asyncio.to_thread(judge, "")  # builds the word lists before anybody waits for them
         await self.panels.forget_old()
         await self.inputs.sweep()
@@ -187,9 +220,24 @@ class Studio:
         self.editor.start(self.dispatcher, self.machine)
         await self.dispatcher.start()
         await self.deliverer.start()
+        self.library.subscribe_files(self.dispatcher.rescan)
+        await self.library.start()
+        await self.downloads.start()
+
+    async def _load_catalogue(self) -> None:
+        try:
+            self.catalogue = await asyncio.to_thread(operators_catalogue, self._data_dir)
+        except (CatalogueError, OSError) as error:
+            log.error("the operator's catalogue is left out: %s", error)
+            self.catalogue = await asyncio.to_thread(load_catalogue)
+
+    def _family_of(self, sha256: str) -> str | None:
+        return self.catalogue.family_of(sha256)
 
     async def stop(self) -> None:
         """Bounded by the parts' own bounds."""
+        await self.downloads.stop()
+        await self.library.stop()
         await self.dispatcher.stop()
         await self.deliverer.stop()
         await self.editor.stop()

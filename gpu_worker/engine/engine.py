@@ -31,8 +31,8 @@ from gpu_worker.engine.sampling.noise import image_seeds
 from gpu_worker.engine.state import ModelStates
 from gpu_worker.engine.upscale.extras import run_extras
 from gpu_worker.engine.upscale.upscalers import Upscalers
-from gpu_worker.language.layouts import Reading
-from gpu_worker.language.models import ModelFile, Stamp, demo_folder, scan_model_files
+from gpu_worker.language.model_book import ModelBook
+from gpu_worker.language.models import ModelFile, demo_folder
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import Drawing, DrawTask, Upscale
 
@@ -62,12 +62,11 @@ class Engine:
     ) -> None:
         """Nothing is loaded yet. `extra_folders` are the operator's, which are only read."""
         options = options or EngineOptions()
-        self._models_dir = models_dir
-        self._extra_folders = tuple(extra_folders)
-        self._demo_dir = demo_dir
+        notes = models_dir.parent / "readings.json"
+        self._models = ModelBook(models_dir, demo_dir, extra_folders=extra_folders, notes=notes)
         self._device = Device.choose(options)
-        self._known: dict[Stamp, Reading] = {}
         self._hashes = HashBook(models_dir.parent / "hashes.json")
+        self._told: tuple[tuple[ModelFile, ...], int, tuple[ModelFact, ...]] = ((), -1, ())
         self.device_name: str = "cpu"
         self.vram_mb: int = 0
         if self._device.is_cuda:
@@ -87,9 +86,12 @@ class Engine:
 
     def facts(self) -> tuple[ModelFact, ...]:
         """Every model that is there now, with its hash where that is known already. Opens only files that changed."""
-        return tuple(
-            model.fact.model_copy(update={"sha256": self._hashes.known(model.weights)}) for model in self._scan()
-        )
+        models, hashes = self._scan(), self._hashes.version
+        if models is not self._told[0] or hashes != self._told[1]:
+            known = ((model.fact, self._hashes.known(model.weights)) for model in models)
+            facts = tuple(fact.model_copy(update={"sha256": sha256}) if sha256 else fact for fact, sha256 in known)
+            self._told = (models, hashes, facts)
+        return self._told[2]
 
     def vram_free_mb(self) -> int | None:
         if not self._device.is_cuda:
@@ -204,7 +206,7 @@ class Engine:
         return self._faces.restore(call.pictures, call.wish, watch.check)
 
     def _scan(self) -> tuple[ModelFile, ...]:
-        return scan_model_files(self._models_dir, self._demo_dir, self._known, extra_folders=self._extra_folders)
+        return self._models.models()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from gpu_worker.protocol.specs import TaskSpec, Wire
 __all__ = [
     "PROTO_MAX", "PROTO_MIN", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind",
     "Heartbeat", "Hello", "JobFrame", "ModelFact", "ModelKind", "Output", "Partial", "Prepare", "PreviewWish",
-    "Progress", "Resync", "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot", "parse_to_worker",
+    "Progress", "Rescan", "Resync", "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot",
+    "parse_to_worker",
 ]  # fmt: skip
 
 PROTO_MIN = 1
@@ -206,6 +207,12 @@ class Resync(Frame):
     t: Literal["resync"] = "resync"
 
 
+class Rescan(Frame):
+    """Model files came, went or changed: look now instead of at the next turn."""
+
+    t: Literal["rescan"] = "rescan"
+
+
 class Settled(JobFrame):
     """The bot has stored what this attempt's `done`, `failed` or `cancelled` said: the outbox entry may go."""
 
@@ -224,7 +231,7 @@ class Partial(JobFrame):
 ToBot = Annotated[
     Hello | Heartbeat | AssignReply | Progress | Partial | Done | Failed | Cancelled, Field(discriminator="t")
 ]
-ToWorker = Annotated[Welcome | Assign | Cancel | Prepare | Drain | Resync | Settled, Field(discriminator="t")]
+ToWorker = Annotated[Welcome | Assign | Cancel | Prepare | Drain | Resync | Rescan | Settled, Field(discriminator="t")]
 
 _TO_BOT: TypeAdapter[ToBot] = TypeAdapter(ToBot)
 _TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker)

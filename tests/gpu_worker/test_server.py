@@ -349,6 +349,14 @@ def test_model_list_is_told_again_when_it_changes(rig, monkeypatch):
     rig.until(lambda: len(rig.of(m.Hello)[-1].models) == 2)
 
 
+def test_models_are_looked_at_as_soon_as_the_bot_says_so(rig, monkeypatch):
+    monkeypatch.setattr(module, "MODELS_EVERY_S", 3600.0)
+    for number in (2, 3):
+        rig.engine.models = tuple(f"m{n}" for n in range(number))
+        rig.say(m.Rescan())
+        rig.until(lambda number=number: rig.of(m.Hello) and len(rig.of(m.Hello)[-1].models) == number)
+
+
 def test_engine_that_cannot_list_its_models_keeps_the_last_list(rig, monkeypatch):
     def broken() -> tuple[m.ModelFact, ...]:
         raise OSError("the folder is gone")

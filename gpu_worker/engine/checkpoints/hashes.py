@@ -29,6 +29,8 @@ class HashBook:
         self._lock = threading.Lock()
         self._known = _read(path)
         self._pending: dict[str, Future[str | None]] = {}
+        self.version = 0
+        """Counts what became known."""
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="hash")
 
     def known(self, file: Path, *, data_only: bool = False) -> str | None:
@@ -83,6 +85,7 @@ class HashBook:
             return None
         with self._lock:
             self._known[key] = digest.hexdigest()
+            self.version += 1
             self._pending.pop(key, None)
             snapshot = dict(self._known)
         _write(self._path, snapshot)

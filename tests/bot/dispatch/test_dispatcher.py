@@ -136,6 +136,14 @@ async def test_unknown_worker_is_asked_to_introduce_itself(desk):
     assert desk.transport.sent == [("w9", m.Resync())]
 
 
+async def test_every_worker_is_told_that_model_files_changed(desk):
+    await desk.hello("w1")
+    await desk.hello("w2")
+    desk.dispatcher.rescan()
+    await asyncio.sleep(0)
+    assert desk.transport.sent[-2:] == [("w1", m.Rescan()), ("w2", m.Rescan())]
+
+
 async def test_future_protocol_gets_no_jobs_and_its_models_do_not_count(desk):
     await desk.hello("w1", proto_min=m.PROTO_MAX + 1, proto_max=m.PROTO_MAX + 3, models=("m9",))
     job = await desk.submit(model="m9")

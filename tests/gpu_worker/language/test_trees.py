@@ -4,7 +4,6 @@ import pytest
 
 from gpu_worker.language.models import scan_model_files
 from gpu_worker.language.trees import find_tree, model_roots
-
 from tests.gpu_worker.language.test_models import KOHYA, SD1, VAE, write
 
 A1111 = {
