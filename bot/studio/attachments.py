@@ -47,6 +47,11 @@ class Attachments:
         if _origin(attachment.url) not in (_origin(discord.asset.Asset.BASE), _MEDIA_ORIGIN):
             raise UserFacingError("picture_foreign")
 
+    async def fetch(self, attachment: discord.Attachment) -> bytes:
+        """A picture's bytes, not looked at yet. Raises UserFacingError: those of `check`, `picture_gone`."""
+        self.check(attachment)
+        return await self._fetch(attachment.url)
+
     @contextlib.asynccontextmanager
     async def given(
         self,

@@ -1,0 +1,53 @@
+"""How much may still be added: a server's quota, and the budget of the whole disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from bot.domain.stewards import Space, Steward, space_of
+from bot.errors import UserFacingError
+from bot.library import Library
+from bot.studio.shelf_cards import size_text
+
+__all__ = ["Room"]
+
+
+class Room:
+    """`coming` tells owner and bytes of each download under way."""
+
+    def __init__(
+        self,
+        library: Library,
+        coming: Callable[[], Iterable[tuple[int | None, int]]],
+        *,
+        quota_gb: float,
+        budget_gb: float | None,
+    ) -> None:
+        self._library = library
+        self._coming = coming
+        self._quota_gb = quota_gb
+        self._budget_gb = budget_gb
+
+    def of(self, steward: Steward) -> Space:
+        return self.of_owner(steward.owner)
+
+    def of_owner(self, owner: int | None) -> Space:
+        """`owner` is a server, or None for the operator."""
+        return space_of(
+            owner, self._library.files(), self._coming(), quota_gb=self._quota_gb, budget_gb=self._budget_gb
+        )
+
+    def require(self, steward: Steward, size_bytes: int = 0) -> Space:
+        """Room for a file of that size (0: of unknown size). The operator is warned, never refused.
+
+        Raises UserFacingError: `quota_full`, `budget_full`.
+        """
+        space = self.of(steward)
+        if steward.operator:
+            return space
+        if space.over_quota or (space.quota_left is not None and size_bytes > space.quota_left):
+            assert space.quota is not None
+            raise UserFacingError("quota_full", used=size_text(space.own), quota=size_text(space.quota))
+        if space.over_budget:
+            raise UserFacingError("budget_full")
+        return space

@@ -1,0 +1,241 @@
+"""/model-admin: what a server's admins, and the operator, do with models.
+
+Discord shows it to members with Manage Server unless the server says otherwise; in direct messages operators alone get
+an answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.domain.model_ranking import Candidate, rank
+from bot.domain.model_rules import ModelDefaults
+from bot.domain.models import AUTOMATIC_VAE, NONE
+from bot.domain.shelves import base_of
+from bot.i18n import texts_for
+from bot.studio import Studio
+from bot.ui.client import Interaction
+from bot.ui.commands import CHOICES_LIMIT, NAME_LIMIT, keyed, localised_options
+
+if TYPE_CHECKING:
+    from bot.app import PincelBot
+
+Range = app_commands.Range
+Channel = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel | discord.Thread
+TEXT_CHARS = 1000
+_OWN = frozenset({"remove", "rename", "note", "preview"})
+"""Sub-commands that change a file: they offer what their user may change."""
+
+
+@app_commands.default_permissions(manage_guild=True)
+@app_commands.allowed_installs(guilds=True, users=False)
+@app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+class ModelAdminCommands(
+    commands.GroupCog,
+    group_name=keyed("command.model_admin.name"),
+    group_description=keyed("command.model_admin.description"),
+):
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self._admin = studio.model_admin
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    @app_commands.command(
+        name=keyed("command.model_admin.remove.name"), description=keyed("command.model_admin.remove.description")
+    )
+    @localised_options("model_admin.remove", "model")
+    async def remove(self, interaction: Interaction, model: str) -> None:
+        await self._admin.remove(interaction, model)
+
+    @app_commands.command(
+        name=keyed("command.model_admin.rename.name"), description=keyed("command.model_admin.rename.description")
+    )
+    @localised_options("model_admin.rename", "model", "name")
+    async def rename(self, interaction: Interaction, model: str, name: Range[str, 1, 120]) -> None:
+        await self._admin.rename(interaction, model, name)
+
+    @app_commands.command(
+        name=keyed("command.model_admin.note.name"), description=keyed("command.model_admin.note.description")
+    )
+    @localised_options("model_admin.note", "model", "text")
+    async def note(self, interaction: Interaction, model: str, text: Range[str, 0, TEXT_CHARS] = "") -> None:
+        await self._admin.note(interaction, model, text)
+
+    @app_commands.command(
+        name=keyed("command.model_admin.preview.name"), description=keyed("command.model_admin.preview.description")
+    )
+    @localised_options("model_admin.preview", "model", "image")
+    async def preview(self, interaction: Interaction, model: str, image: discord.Attachment | None = None) -> None:
+        await self._admin.preview(interaction, model, image)
+
+    @app_commands.command(
+        name=keyed("command.model_admin.info.name"), description=keyed("command.model_admin.info.description")
+    )
+    @localised_options("model_admin.info", "model")
+    async def info(self, interaction: Interaction, model: str) -> None:
+        await self._admin.info(interaction, model)
+
+    @app_commands.command(
+        name=keyed("command.model_admin.refresh.name"), description=keyed("command.model_admin.refresh.description")
+    )
+    async def refresh(self, interaction: Interaction) -> None:
+        await self._admin.refresh(interaction)
+
+    # --- rules --------------------------------------------------------------------------------------------------------
+
+    @app_commands.command(
+        name=keyed("command.model_admin.enable.name"), description=keyed("command.model_admin.enable.description")
+    )
+    @localised_options("model_admin.enable", "model", "channel", "role", "everywhere")
+    async def enable(
+        self,
+        interaction: Interaction,
+        model: str,
+        channel: Channel | None = None,
+        role: discord.Role | None = None,
+        everywhere: bool = False,
+    ) -> None:
+        await self._allow(interaction, model, channel, role, everywhere=everywhere, enabled=True)
+
+    @app_commands.command(
+        name=keyed("command.model_admin.disable.name"), description=keyed("command.model_admin.disable.description")
+    )
+    @localised_options("model_admin.disable", "model", "channel", "role", "everywhere")
+    async def disable(
+        self,
+        interaction: Interaction,
+        model: str,
+        channel: Channel | None = None,
+        role: discord.Role | None = None,
+        everywhere: bool = False,
+    ) -> None:
+        await self._allow(interaction, model, channel, role, everywhere=everywhere, enabled=False)
+
+    async def _allow(
+        self,
+        interaction: Interaction,
+        model: str,
+        channel: Channel | None,
+        role: discord.Role | None,
+        *,
+        everywhere: bool,
+        enabled: bool,
+    ) -> None:
+        await self._admin.allow(
+            interaction,
+            model,
+            enabled=enabled,
+            channel_id=channel.id if channel is not None else None,
+            role_id=role.id if role is not None else None,
+            everywhere=everywhere,
+        )
+
+    @app_commands.command(
+        name=keyed("command.model_admin.rules.name"), description=keyed("command.model_admin.rules.description")
+    )
+    @localised_options("model_admin.rules", "model", "clear")
+    async def rules(self, interaction: Interaction, model: str | None = None, clear: bool = False) -> None:
+        await self._admin.rules(interaction, model, clear=clear)
+
+    @app_commands.command(
+        name=keyed("command.model_admin.defaults.name"), description=keyed("command.model_admin.defaults.description")
+    )
+    @localised_options("model_admin.defaults", "checkpoint", "vae", "clip_skip", "channel", "clear")
+    async def defaults(
+        self,
+        interaction: Interaction,
+        checkpoint: str | None = None,
+        vae: str | None = None,
+        clip_skip: Range[int, 1, 12] | None = None,
+        channel: Channel | None = None,
+        clear: bool = False,
+    ) -> None:
+        names = self._studio.model_names
+        wanted = ModelDefaults(names.named("checkpoint", checkpoint), names.named("vae", vae), clip_skip)
+        channel_id = channel.id if channel is not None else None
+        await self._admin.defaults(interaction, wanted, channel_id=channel_id, clear=clear)
+
+    @app_commands.command(
+        name=keyed("command.model_admin.favourite.name"), description=keyed("command.model_admin.favourite.description")
+    )
+    @localised_options("model_admin.favourite", "model", "on")
+    async def favourite(self, interaction: Interaction, model: str, on: bool = True) -> None:
+        await self._admin.favourite(interaction, model, on=on)
+
+    @app_commands.command(
+        name=keyed("command.model_admin.test.name"), description=keyed("command.model_admin.test.description")
+    )
+    @localised_options("model_admin.test", "model")
+    async def test(self, interaction: Interaction, model: str) -> None:
+        await self._admin.test(interaction, model)
+
+    # --- reports ------------------------------------------------------------------------------------------------------
+
+    @app_commands.command(
+        name=keyed("command.model_admin.audit.name"), description=keyed("command.model_admin.audit.description")
+    )
+    async def audit(self, interaction: Interaction) -> None:
+        await self._admin.audit(interaction)
+
+    @app_commands.command(
+        name=keyed("command.model_admin.unused.name"), description=keyed("command.model_admin.unused.description")
+    )
+    @localised_options("model_admin.unused", "days")
+    async def unused(self, interaction: Interaction, days: Range[int, 0, 3650] = 30) -> None:
+        await self._admin.unused(interaction, days)
+
+    @app_commands.command(
+        name=keyed("command.model_admin.disk.name"), description=keyed("command.model_admin.disk.description")
+    )
+    async def disk(self, interaction: Interaction) -> None:
+        await self._admin.disk(interaction)
+
+    # --- autocomplete -------------------------------------------------------------------------------------------------
+
+    @remove.autocomplete("model")
+    @rename.autocomplete("model")
+    @note.autocomplete("model")
+    @preview.autocomplete("model")
+    @info.autocomplete("model")
+    @enable.autocomplete("model")
+    @disable.autocomplete("model")
+    @rules.autocomplete("model")
+    @favourite.autocomplete("model")
+    @test.autocomplete("model")
+    async def _files(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        """The value is a file's id: two kinds may have files of one name."""
+        texts = texts_for(str(interaction.locale))
+        own = interaction.command is not None and interaction.command.name in _OWN
+        files = self._admin.rows(self._admin.stewards.presses(interaction), own=own)
+        favourites = self._studio.model_rules.favourites(interaction.guild_id)
+        candidates = [
+            Candidate(
+                file.name,
+                words=" ".join(filter(None, (file.kind, file.title, base_of(file)))),
+                favourite=file.id in favourites,
+                all_uses=file.times_used,
+            )
+            for file in files
+        ]
+        places = {id(candidate): file for candidate, file in zip(candidates, files, strict=True)}
+        found = [places[id(row)] for row in rank(current, candidates, CHOICES_LIMIT)]
+        return [
+            app_commands.Choice(name=self._admin.row_text(file, texts)[:NAME_LIMIT], value=file.id) for file in found
+        ]
+
+    @defaults.autocomplete("checkpoint")
+    async def _checkpoints(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        return await self._studio.model_names.choices(interaction, "checkpoint", current)
+
+    @defaults.autocomplete("vae")
+    async def _vaes(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        return await self._studio.model_names.choices(interaction, "vae", current, more=(AUTOMATIC_VAE, NONE))
+
+
+async def setup(bot: PincelBot) -> None:
+    await bot.add_cog(ModelAdminCommands(bot.studio))
