@@ -132,7 +132,9 @@ def test_another_vae(shop, tmp_path, layout):
     }
     match layout:
         case "bare":
-            save_file(vae | {"loss.logvar": torch.zeros(1), "model_ema.decay": torch.zeros(1)}, tmp_path / "v.safetensors")
+            save_file(
+                vae | {"loss.logvar": torch.zeros(1), "model_ema.decay": torch.zeros(1)}, tmp_path / "v.safetensors"
+            )
         case "prefixed":
             save_file({f"first_stage_model.{key}": tensor for key, tensor in vae.items()}, tmp_path / "v.safetensors")
         case "checkpoint":
