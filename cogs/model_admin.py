@@ -6,7 +6,7 @@ an answer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
 import discord
 from discord import app_commands
@@ -19,7 +19,8 @@ from bot.domain.shelves import base_of
 from bot.i18n import texts_for
 from bot.studio import Studio
 from bot.ui.client import Interaction
-from bot.ui.commands import CHOICES_LIMIT, NAME_LIMIT, keyed, localised_options
+from bot.ui.commands import CHOICES_LIMIT, NAME_LIMIT, choices, keyed, localised_options
+from gpu_worker.protocol.messages import ModelKind
 
 if TYPE_CHECKING:
     from bot.app import PincelBot
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 Range = app_commands.Range
 Channel = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel | discord.Thread
 TEXT_CHARS = 1000
+KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
+KIND_CHOICES = [app_commands.Choice(name=keyed(f"choice.kind.{kind}"), value=kind) for kind in KINDS]
 _OWN = frozenset({"remove", "rename", "note", "preview"})
 """Sub-commands that change a file: they offer what their user may change."""
 
@@ -42,6 +45,46 @@ class ModelAdminCommands(
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
         self._admin = studio.model_admin
+
+    # --- adding -------------------------------------------------------------------------------------------------------
+
+    @app_commands.command(
+        name=keyed("command.model_admin.add.name"), description=keyed("command.model_admin.add.description")
+    )
+    @localised_options("model_admin.add", "links", "file", "kind", "name", "sha256", "hold")
+    @app_commands.choices(kind=KIND_CHOICES)
+    async def add(
+        self,
+        interaction: Interaction,
+        links: Range[str, 1, 4000] | None = None,
+        file: discord.Attachment | None = None,
+        kind: str | None = None,
+        name: Range[str, 1, 120] | None = None,
+        sha256: Range[str, 1, 100] | None = None,
+        hold: bool = False,
+    ) -> None:
+        await self._admin.add(
+            interaction,
+            links=links,
+            file=file,
+            kind=cast("ModelKind | None", kind),  # one of the choices
+            name=name,
+            sha256=sha256,
+            hold=hold,
+        )
+
+    @app_commands.command(
+        name=keyed("command.model_admin.install.name"), description=keyed("command.model_admin.install.description")
+    )
+    @localised_options("model_admin.install", "name", "hold")
+    async def install(self, interaction: Interaction, name: Range[str, 1, 300], hold: bool = False) -> None:
+        await self._admin.install(interaction, name, hold=hold)
+
+    @app_commands.command(
+        name=keyed("command.model_admin.downloads.name"), description=keyed("command.model_admin.downloads.description")
+    )
+    async def downloads(self, interaction: Interaction) -> None:
+        await self._admin.downloads(interaction)
 
     # --- files --------------------------------------------------------------------------------------------------------
 
@@ -226,6 +269,17 @@ class ModelAdminCommands(
         found = [places[id(row)] for row in rank(current, candidates, CHOICES_LIMIT)]
         return [
             app_commands.Choice(name=self._admin.row_text(file, texts)[:NAME_LIMIT], value=file.id) for file in found
+        ]
+
+    @install.autocomplete("name")
+    async def _catalogue(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        catalogue = self._admin.catalogue()
+        rows = [(entry.key, f"{entry.key} · {entry.title}") for entry in catalogue.entries if entry.installable]
+        names = [*(key for key in catalogue.sets), *(key for key, _ in rows)]
+        shown = dict(rows)
+        return [
+            app_commands.Choice(name=shown.get(choice.value, choice.value)[:NAME_LIMIT], value=choice.value)
+            for choice in choices(current, names)
         ]
 
     @defaults.autocomplete("checkpoint")

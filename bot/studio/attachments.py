@@ -7,6 +7,7 @@ import contextlib
 import io
 import warnings
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -43,6 +44,10 @@ class Attachments:
         `picture_foreign`."""
         if attachment.size > self._limits.max_picture_bytes:
             raise UserFacingError("picture_large", limit_mb=self._limits.max_picture_bytes >> 20)
+        self._require_discord(attachment)
+
+    @staticmethod
+    def _require_discord(attachment: discord.Attachment) -> None:
         # An address comes from outside: nothing but Discord's hosts is asked, or else this machine's network would be.
         if _origin(attachment.url) not in (_origin(discord.asset.Asset.BASE), _MEDIA_ORIGIN):
             raise UserFacingError("picture_foreign")
@@ -51,6 +56,30 @@ class Attachments:
         """A picture's bytes, not looked at yet. Raises UserFacingError: those of `check`, `picture_gone`."""
         self.check(attachment)
         return await self._fetch(attachment.url)
+
+    async def save(self, attachment: discord.Attachment, path: Path) -> None:
+        """Any file, however large, piece by piece. Raises UserFacingError: `picture_foreign`, `attachment_gone`;
+        OSError."""
+        self._require_discord(attachment)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=FETCH_TIMEOUT_S, sock_read=FETCH_TIMEOUT_S)
+        received = 0
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
+                session.get(attachment.url, allow_redirects=False) as response,
+            ):
+                if response.status != 200:
+                    raise UserFacingError("attachment_gone")
+                with await asyncio.to_thread(path.open, "wb") as file:
+                    async for part in response.content.iter_chunked(CHUNK_BYTES):
+                        received += len(part)
+                        if received > attachment.size:
+                            raise UserFacingError("attachment_gone")
+                        await asyncio.to_thread(file.write, part)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise UserFacingError("attachment_gone") from error
+        if received != attachment.size:
+            raise UserFacingError("attachment_gone")
 
     @contextlib.asynccontextmanager
     async def given(

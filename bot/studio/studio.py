@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import discord
 
@@ -25,6 +25,7 @@ from bot.downloads.web import Tokens, Web, WebRules
 from bot.library import Library
 from bot.settings import Settings
 from bot.storage.database import Database
+from bot.storage.download_cards import DownloadCards
 from bot.storage.drafts import Drafts
 from bot.storage.facts import Facts, Timings
 from bot.storage.images import Images
@@ -39,6 +40,7 @@ from bot.studio.attachments import Attachments
 from bot.studio.gate import ModelGate
 from bot.studio.intake import Intake
 from bot.studio.model_admin import ADMIN_VERBS, ModelAdmin
+from bot.studio.model_admin.board import DownloadBoard
 from bot.studio.model_admin.files import ModelFiles
 from bot.studio.model_admin.room import Room
 from bot.studio.model_admin.ruling import Ruling
@@ -110,6 +112,12 @@ class Studio:
             extra_folders=settings.model_folders,
             family_by_hash=self._family_of,
         )
+        self.room = Room(
+            self.library,
+            lambda: self.downloads.active(),
+            quota_gb=settings.server_quota_gb,
+            budget_gb=settings.disk_budget_gb,
+        )
         self.downloads = Downloads(
             database,
             self.library,
@@ -118,7 +126,7 @@ class Studio:
                 Tokens(settings.civitai_token, settings.huggingface_token),
             ),
             data=settings.data,
-            rules=DownloadRules.of(settings),
+            rules=replace(DownloadRules.of(settings), allowance=self.room.allowance),
         )
         poster = Poster(client)
         self.editor = CardEditor(jobs=self.jobs, poster=poster, previews=settings.previews)
@@ -180,12 +188,27 @@ class Studio:
             stewards=self.stewards,
         )
         audit = ModelAudit(database)
+        model_files = ModelFiles(self.library, self.model_rules, audit)
+        ruling = Ruling(self.model_rules, audit, self.models)
+        self.board = DownloadBoard(
+            client=client,
+            downloads=self.downloads,
+            cards=DownloadCards(database),
+            library=self.library,
+            files=model_files,
+            ruling=ruling,
+            room=self.room,
+            stewards=self.stewards,
+            attachments=self.attachments,
+        )
         self.model_admin = ModelAdmin(
             library=self.library,
-            files=ModelFiles(self.library, self.model_rules, audit),
-            ruling=Ruling(self.model_rules, audit, self.models),
+            files=model_files,
+            ruling=ruling,
             trials=Trials(self.models, self.intake, audit, self.limits),
-            room=Room(self.library, lambda: (), quota_gb=settings.server_quota_gb, budget_gb=settings.disk_budget_gb),
+            room=self.room,
+            board=self.board,
+            catalogue=lambda: self.catalogue,
             audit=audit,
             stewards=self.stewards,
             attachments=self.attachments,
@@ -194,7 +217,11 @@ class Studio:
         self.router = Router(
             self.pressed,
             self.submitted,
-            presses={**dict.fromkeys(SHELF_VERBS, self.browser), **dict.fromkeys(ADMIN_VERBS, self.model_admin)},
+            presses={
+                **dict.fromkeys(SHELF_VERBS, self.browser),
+                **dict.fromkeys(ADMIN_VERBS, self.model_admin),
+                Verb.DOWNLOAD_CANCEL: self.board,
+            },
             forms={Verb.SHELF_SEARCH_FORM: self.browser},
         )
         self.reactions = Reactions(
@@ -223,6 +250,7 @@ class Studio:
         self.library.subscribe_files(self.dispatcher.rescan)
         await self.library.start()
         await self.downloads.start()
+        await self.board.start()
 
     async def _load_catalogue(self) -> None:
         try:
@@ -236,6 +264,7 @@ class Studio:
 
     async def stop(self) -> None:
         """Bounded by the parts' own bounds."""
+        await self.board.stop()
         await self.downloads.stop()
         await self.library.stop()
         await self.dispatcher.stop()

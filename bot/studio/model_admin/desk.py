@@ -7,21 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shutil
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import discord
 
+from bot.catalogue import Catalogue
 from bot.domain.mentions import neutral, spoken
 from bot.domain.model_rules import EVERYWHERE, ModelDefaults
 from bot.domain.shelves import base_of
 from bot.domain.stewards import Steward
+from bot.downloads import DownloadWish
+from bot.downloads.links import parse_links
 from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
 from bot.library import Library, LibraryFile, ScanProgress
 from bot.storage.model_audit import ModelAudit
 from bot.studio.attachments import Attachments
+from bot.studio.model_admin.board import Addition, DownloadBoard
 from bot.studio.model_admin.files import ModelFiles
 from bot.studio.model_admin.reports import (
     AUDIT_PAGE,
@@ -44,6 +52,7 @@ from bot.ui.buttons import AddressButton, button
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.door import say
+from gpu_worker.protocol.messages import ModelKind
 
 __all__ = ["ADMIN_VERBS", "ModelAdmin"]
 
@@ -51,7 +60,8 @@ ADMIN_VERBS = (
     Verb.MODEL_UNDO, Verb.MODEL_TEST, Verb.MODEL_ENABLE, Verb.TEST_ENABLE, Verb.MODEL_AUDIT, Verb.MODEL_UNUSED,
 )  # fmt: skip
 EDIT_EVERY_S = 1.5
-RENAMES_MAX_CHARS = 120
+LINKS_MAX = 10
+"""In one command: a card shows as many with their buttons."""
 
 
 class ModelAdmin:
@@ -63,6 +73,8 @@ class ModelAdmin:
         ruling: Ruling,
         trials: Trials,
         room: Room,
+        board: DownloadBoard,
+        catalogue: Callable[[], Catalogue],
         audit: ModelAudit,
         stewards: Stewards,
         attachments: Attachments,
@@ -72,11 +84,92 @@ class ModelAdmin:
         self.ruling = ruling
         self.room = room
         self.stewards = stewards
+        self.board = board
+        self.catalogue = catalogue
         self._library = library
         self._trials = trials
         self._audit = audit
         self._attachments = attachments
         self._models_dir = models_dir
+
+    # --- adding -------------------------------------------------------------------------------------------------------
+
+    async def add(
+        self,
+        interaction: Interaction,
+        *,
+        links: str | None,
+        file: discord.Attachment | None,
+        kind: ModelKind | None,
+        name: str | None,
+        sha256: str | None,
+        hold: bool,
+    ) -> None:
+        """Raises UserFacingError: `add_nothing`, `add_too_many`, `add_one_name`, `add_sha256`, those of `parse_links`
+        and of the board."""
+        steward = self.stewards.commanding(interaction)
+        found = parse_links(links) if links and links.strip() else []
+        if not found and file is None:
+            raise UserFacingError("add_nothing")
+        if len(found) + (file is not None) > LINKS_MAX:
+            raise UserFacingError("add_too_many", limit=LINKS_MAX)
+        if (name or sha256) and len(found) + (file is not None) > 1:
+            raise UserFacingError("add_one_name")
+        if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256.strip()):
+            raise UserFacingError("add_sha256")
+        base = self._wish(
+            interaction,
+            steward,
+            kind=kind,
+            name=name.strip() if name else None,
+            sha256=sha256.strip().lower() if sha256 else None,
+        )
+        addition = Addition(
+            wishes=[replace(base, link=link.url) for link in found],
+            attachment=file,
+            attached=replace(base, link=file.filename) if file is not None else None,
+            held=hold,
+        )
+        await self.board.add(interaction, steward, addition)
+
+    async def install(self, interaction: Interaction, names: str, *, hold: bool) -> None:
+        """From the catalogue. Raises UserFacingError: `catalogue_unknown`, `catalogue_unverified`, those of the
+        board."""
+        steward = self.stewards.commanding(interaction)
+        entries = self.catalogue().find([word for word in re.split(r"[\s,;]+", names) if word])
+        ready = [entry for entry in entries if entry.installable]
+        if not ready:
+            raise UserFacingError("catalogue_unverified", name=spoken(names))
+        if len(ready) > LINKS_MAX:
+            raise UserFacingError("add_too_many", limit=LINKS_MAX)
+        wishes = [
+            self._wish(
+                interaction,
+                steward,
+                link=entry.urls[0],
+                mirrors=entry.urls[1:],
+                kind=entry.kind,
+                name=entry.name or None,
+                sha256=entry.sha256,
+                allow_pickle_with_sha256=entry.allow_pickle,
+            )
+            for entry in ready
+        ]
+        await self.board.add(interaction, steward, Addition(wishes=wishes, held=hold))
+
+    async def downloads(self, interaction: Interaction) -> None:
+        await self.board.show(interaction, self.stewards.commanding(interaction))
+
+    @staticmethod
+    def _wish(interaction: Interaction, steward: Steward, *, link: str = "", **more: Any) -> DownloadWish:
+        return DownloadWish(
+            link=link,
+            asked_by=steward.user_id,
+            asked_in=steward.owner,
+            channel_id=interaction.channel_id,
+            locale=str(interaction.locale),
+            **more,
+        )
 
     # --- files --------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from bot.domain.stewards import Space, Steward, space_of
+from bot.downloads import Download, DownloadWish
 from bot.errors import UserFacingError
 from bot.library import Library
 from bot.studio.shelf_cards import size_text
@@ -13,12 +14,12 @@ __all__ = ["Room"]
 
 
 class Room:
-    """`coming` tells owner and bytes of each download under way."""
+    """`coming` tells the downloads that are under way."""
 
     def __init__(
         self,
         library: Library,
-        coming: Callable[[], Iterable[tuple[int | None, int]]],
+        coming: Callable[[], Iterable[Download]],
         *,
         quota_gb: float,
         budget_gb: float | None,
@@ -31,11 +32,18 @@ class Room:
     def of(self, steward: Steward) -> Space:
         return self.of_owner(steward.owner)
 
-    def of_owner(self, owner: int | None) -> Space:
-        """`owner` is a server, or None for the operator."""
-        return space_of(
-            owner, self._library.files(), self._coming(), quota_gb=self._quota_gb, budget_gb=self._budget_gb
-        )
+    def of_owner(self, owner: int | None, without: DownloadWish | None = None) -> Space:
+        """`owner` is a server, or None for the operator; `without` leaves one download out."""
+        coming = [
+            (download.wish.asked_in, download.total_bytes or download.received_bytes)
+            for download in self._coming()
+            if download.wish != without
+        ]
+        return space_of(owner, self._library.files(), coming, quota_gb=self._quota_gb, budget_gb=self._budget_gb)
+
+    def allowance(self, wish: DownloadWish) -> int | None:
+        """Bytes that this download may have at most; None: as many as there are."""
+        return self.of_owner(wish.asked_in, without=wish).quota_left
 
     def require(self, steward: Steward, size_bytes: int = 0) -> Space:
         """Room for a file of that size (0: of unknown size). The operator is warned, never refused.

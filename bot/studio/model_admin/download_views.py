@@ -1,0 +1,147 @@
+"""The card of downloads that are under way, and the message that says how they ended."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+
+import discord
+
+from bot.domain.mentions import neutral, spoken
+from bot.domain.shelves import base_of
+from bot.downloads.records import Download
+from bot.i18n import Texts
+from bot.library import LibraryFile
+from bot.studio.shelf_cards import size_text
+from bot.ui.buttons import AddressButton, button, in_layout
+from bot.ui.codec import Verb
+
+__all__ = ["ended_card", "failure", "progress_card", "title_of"]
+
+BLUE, GREEN, RED = 0x5865F2, 0x23A55A, 0xDA373C
+BAR = 12
+SHOWN = 10
+FILES_SHOWN = 12
+NAME_CHARS = 90
+LINE_CHARS = 330
+
+Files = Mapping[str, LibraryFile]
+"""By id: those in the library that downloads became."""
+
+
+def title_of(download: Download) -> str:
+    """What people recognise it by, inert."""
+    wish = download.wish
+    name = download.filename or wish.name or wish.link.partition("?")[0].rstrip("/").rpartition("/")[2] or wish.link
+    return neutral(name, NAME_CHARS)
+
+
+def progress_card(
+    downloads: Sequence[Download], user_id: int, texts: Texts, notes: Sequence[str] = ()
+) -> discord.ui.LayoutView:
+    """A line each, with its cancel button; at most ten."""
+    over = all(download.ended for download in downloads)
+    failed = any(download.state == "failed" for download in downloads)
+    view, box = _card(BLUE if not over else RED if failed else GREEN)
+    box.add_item(discord.ui.TextDisplay(texts("download.title") + f"\n-# {texts('card.by', user=f'<@{user_id}>')}"))
+    for download in downloads[:SHOWN]:
+        line = _line(download, texts)
+        if download.ended:
+            box.add_item(discord.ui.TextDisplay(line))
+            continue
+        cancel = button(Verb.DOWNLOAD_CANCEL, download.id, texts("button.cancel"))
+        section: discord.ui.Section[discord.ui.LayoutView] = discord.ui.Section(line, accessory=in_layout(cancel))
+        box.add_item(section)
+    if len(downloads) > SHOWN:
+        box.add_item(discord.ui.TextDisplay(texts("download.more", n=len(downloads) - SHOWN)))
+    if notes:
+        box.add_item(discord.ui.TextDisplay("\n".join(f"-# {note}" for note in notes)[:600]))
+    view.add_item(box)
+    return view
+
+
+def _line(download: Download, texts: Texts) -> str:
+    name = f"**{title_of(download)}**"
+    match download.state:
+        case "downloading" if download.total_bytes:
+            share = min(1.0, download.received_bytes / download.total_bytes)
+            full = round(share * BAR)
+            parts = [
+                f"{'▰' * full}{'▱' * (BAR - full)} {math.floor(share * 100)} %",
+                texts("download.of", done=size_text(download.received_bytes), total=size_text(download.total_bytes)),
+            ]
+            if download.rate_bytes_s > 0:
+                parts.append(f"{size_text(int(download.rate_bytes_s))}/s")
+            if download.eta_s is not None:
+                parts.append(texts("card.eta", when=f"<t:{math.ceil(time.time() + download.eta_s)}:R>"))
+            text = " · ".join(parts)
+        case "downloading":
+            text = texts("download.downloading", done=size_text(download.received_bytes))
+        case "done":
+            text = "✅ " + texts("download.done")
+        case "failed":
+            text = "❌ " + failure(download, texts)
+        case state:
+            text = texts(f"download.{state}")
+    return f"{name}\n-# {text}"
+
+
+def failure(download: Download, texts: Texts) -> str:
+    """The sentence behind a failed download's key; a key of another version still ends in a sentence."""
+    key = f"error.{download.problem}"
+    values = {
+        name: spoken(value) if isinstance(value, str) else value for name, value in download.problem_values.items()
+    }
+    try:
+        return texts(key, **values)[:LINE_CHARS]
+    except KeyError:
+        return texts("download.failed")
+
+
+def ended_card(
+    downloads: Sequence[Download], files: Files, user_id: int, texts: Texts, *, held: bool, warning: str = ""
+) -> discord.ui.LayoutView:
+    """What came into the library, ready to be tested or enabled, and what did not."""
+    there = [files[id_] for download in downloads for id_ in download.file_ids if id_ in files]
+    failed = [download for download in downloads if download.state == "failed"]
+    view, box = _card(GREEN if there else RED)
+    head = texts("download.ended", n=len(there), user=f"<@{user_id}>")
+    box.add_item(discord.ui.TextDisplay(head))
+    for file in there[:FILES_SHOWN]:
+        parts = (texts(f"kind.{file.kind}"), base_of(file), size_text(file.size_bytes))
+        hint = " · ".join(neutral(part, 60) for part in parts if part)
+        text = f"**{spoken(file.name)}**\n-# {hint}"
+        if held:
+            text += "\n-# " + texts("download.held")
+        box.add_item(discord.ui.TextDisplay(text))
+        if len(there) <= 5:
+            box.add_item(_row(*_file_buttons(file, texts, held=held)))
+    if len(there) > FILES_SHOWN:
+        box.add_item(discord.ui.TextDisplay(texts("download.more", n=len(there) - FILES_SHOWN)))
+    for download in failed[:SHOWN]:
+        box.add_item(discord.ui.TextDisplay(f"**{title_of(download)}**\n-# ❌ {failure(download, texts)}"))
+    if warning:
+        box.add_item(discord.ui.TextDisplay(f"⚠️ {warning}"))
+    view.add_item(box)
+    return view
+
+
+def _file_buttons(file: LibraryFile, texts: Texts, *, held: bool) -> list[AddressButton]:
+    found: list[AddressButton] = []
+    if file.kind in ("checkpoint", "vae", "lora", "embedding", "upscaler"):
+        found.append(button(Verb.MODEL_TEST, file.id, texts("model_admin.test"), emoji="🧪"))
+    if held or not found:
+        found.append(button(Verb.MODEL_ENABLE, file.id, texts("button.enable"), emoji="✅"))
+    return found
+
+
+def _card(colour: int) -> tuple[discord.ui.LayoutView, discord.ui.Container[discord.ui.LayoutView]]:
+    view = discord.ui.LayoutView(timeout=None)
+    # Finished from the start, so discord.py does not keep one per message: its buttons are found by their addresses.
+    view.stop()
+    return view, discord.ui.Container(accent_colour=colour)
+
+
+def _row(*buttons: AddressButton) -> discord.ui.ActionRow[discord.ui.LayoutView]:
+    return discord.ui.ActionRow(*map(in_layout, buttons))
