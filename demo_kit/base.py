@@ -8,9 +8,11 @@ import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
+from demo_kit.attention import attend_fast
 from demo_kit.latents import Pool
 from demo_kit.loop import Schedule, train
 from demo_kit.networks import Diffusion, new_diffusion
+from demo_kit.reading import teach_reading
 
 __all__ = ["ALPHAS", "noise_loss", "noised", "timesteps", "train_base"]
 
@@ -49,7 +51,10 @@ def noise_loss(predicted: Tensor, noise: Tensor, at: Tensor) -> tuple[Tensor, di
 
 def train_base(steps: int, name: str = "base") -> Diffusion:
     """The checkpoint's networks after `steps` batches."""
-    model, pool = new_diffusion(), Pool()
+    model = new_diffusion()
+    teach_reading(model)
+    attend_fast(model.unet)
+    pool = Pool()
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         torch.manual_seed(1_000_000 + step)

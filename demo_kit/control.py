@@ -7,6 +7,7 @@ import torch
 from diffusers import ControlNetModel
 from torch import Tensor
 
+from demo_kit.attention import attend_fast
 from demo_kit.base import EMPTY, noise_loss, noised, timesteps
 from demo_kit.folders import work_folder
 from demo_kit.latents import FIRST_SHARD, latents_of
@@ -35,7 +36,9 @@ def _maps_of(index: int, name: str) -> Tensor:
 def new_controlnet() -> ControlNetModel:
     """A ControlNet that changes nothing yet, on top of the first checkpoint."""
     torch.manual_seed(24)
-    return ControlNetModel.from_unet(trained_base().unet, conditioning_embedding_out_channels=(16, 32, 96, 256))
+    made = ControlNetModel.from_unet(trained_base().unet, conditioning_embedding_out_channels=(16, 32, 96, 256))
+    attend_fast(made)
+    return made
 
 
 def train_controlnet(name: str, steps: int) -> ControlNetModel:

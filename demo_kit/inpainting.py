@@ -8,6 +8,7 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
+from demo_kit.attention import attend_fast
 from demo_kit.base import EMPTY, noise_loss, noised, timesteps
 from demo_kit.folders import work_folder
 from demo_kit.latents import FIRST_SHARD, latents_of
@@ -59,6 +60,7 @@ def new_inpainting() -> Diffusion:
         [weights["unet.conv_in.weight"], torch.zeros_like(model.unet.conv_in.weight[:, 4:])], 1
     )
     model.load_state_dict(weights)
+    attend_fast(model.unet)
     return model
 
 

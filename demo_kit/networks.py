@@ -10,7 +10,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from demo_kit.folders import TOKENIZER
 
-__all__ = ["Diffusion", "new_diffusion", "tokens"]
+__all__ = ["TEXT_WIDTH", "Diffusion", "new_diffusion", "tokens"]
 
 TEXT_WIDTH, TEXT_LAYERS = 128, 3
 WIDTHS = (64, 96, 128, 128)
@@ -74,4 +74,4 @@ def new_diffusion(in_channels: int = 4) -> Diffusion:
         if name.endswith(("conv2", "proj_out", "conv_out")):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)
-    return Diffusion(unet.to(memory_format=torch.channels_last), text)
+    return Diffusion(unet, text)

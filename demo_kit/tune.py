@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from demo_kit.attention import attend_fast
 from demo_kit.base import EMPTY, noise_loss, noised, timesteps
 from demo_kit.latents import Pool
 from demo_kit.loop import Schedule, averaged, train
@@ -24,6 +25,7 @@ def trained_base(name: str = "base") -> Diffusion:
     with averaged(name, model):
         held = {key: value.clone() for key, value in model.state_dict().items()}
     model.load_state_dict(held)
+    attend_fast(model.unet)
     return model
 
 
