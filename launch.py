@@ -63,6 +63,7 @@ PASSED_ON = {
     "imagine": ("gpu_worker.imagine", 'draw one picture from the shell: imagine "a red apple" --out apple.png'),
     "worker": ("gpu_worker", "run a worker alone"),
     "bench": ("bench", "print the project's figures"),
+    "models": ("bot.models_cli", "list, install, verify, scan and convert model files; models --help"),
 }
 """Sub-commands that are a module of ours; their options go to it unread."""
 
@@ -75,6 +76,9 @@ ENGINE_SETTINGS = tuple(
     )
 )  # fmt: skip
 """What a worker, or `imagine`, reads from the environment where no option says otherwise; here `.env` gets there."""
+
+MODELS_OFFERED = "models-offered"
+"""In the data folder: the answer to the one question at the first start (bot/models_cli/offer.py writes it)."""
 
 
 # --- what the operator reads ------------------------------------------------------------------------------------------
@@ -367,11 +371,30 @@ def start(options: argparse.Namespace) -> int:
     if options.password is not None:
         os.environ["PINCEL_PASSWORD"] = options.password
     create_env_file()
-    python = prepare(set() if setting("PINCEL_WORKERS", "1") == "0" else {"gpu"})
+    python = prepare(worker_extras())
+    if offer_models(python) == exit_codes.INTERRUPTED:
+        raise KeyboardInterrupt
     status = run_module(python, "bot", [])
     if status == exit_codes.UNEXPECTED or (status > 128 and status != exit_codes.INTERRUPTED):
         tell(say("ended", code=status))
     return status
+
+
+def worker_extras() -> set[str]:
+    return set() if setting("PINCEL_WORKERS", "1") == "0" else {"gpu"}
+
+
+def offer_models(python: Path) -> int:
+    """Once, and only to somebody who sits at a terminal: whether a start-up set of models shall be fetched."""
+    answered = data_folder() / MODELS_OFFERED
+    if answered.exists() or os.environ.get("CI") or not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
+        return exit_codes.OK
+    return run_module(python, "bot.models_cli", ["offer"])
+
+
+def data_folder() -> Path:
+    """As the bot reads it: a relative folder counts from here, wherever this was called."""
+    return ROOT / Path(setting("PINCEL_DATA", "data")).expanduser()
 
 
 def create_env_file() -> None:
@@ -390,22 +413,27 @@ def create_env_file() -> None:
 
 
 def pass_on(command: str, arguments: list[str]) -> int:
-    extras = {"gpu"}
-    if command == "doctor" and setting("PINCEL_WORKERS", "1") == "0":
-        extras = set()
-    if command in ("worker", "imagine"):
+    module, extras = PASSED_ON[command][0], {"gpu"}
+    if command == "doctor":
+        extras = worker_extras()
+    elif command == "models":
+        # Looking needs no torch; what is installed may be a pickle, which needs it to become safetensors.
+        extras = worker_extras() if arguments[:1] == ["install"] else set()
+        if arguments[:1] == ["convert"]:
+            module, arguments, extras = "gpu_worker.convert", arguments[1:], {"gpu"}
+    where_called = command == "imagine" or module == "gpu_worker.convert"
+    if command == "worker" or where_called:
         for key in ENGINE_SETTINGS:
             value = setting(key)
             if value:
                 os.environ[key] = value
-        # As the bot reads it: a relative folder counts from here, wherever this was called.
-        data = str(ROOT / Path(setting("PINCEL_DATA", "data")).expanduser())
+        data = str(data_folder())
         os.environ["PINCEL_DATA"] = data
     if command == "worker":
         # The options that the bot would give it; later ones win.
         given = ["--data", data, "--demo", str(ROOT / "data" / "demo"), "--device", setting("PINCEL_DEVICE", "auto")]
         arguments = given + arguments
-    return run_module(prepare(extras), PASSED_ON[command][0], arguments, where_called=command == "imagine")
+    return run_module(prepare(extras), module, arguments, where_called=where_called)
 
 
 def find_browser() -> str | None:

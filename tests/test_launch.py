@@ -143,7 +143,9 @@ def until(condition) -> None:
 def test_version_and_help(tree):
     assert re.fullmatch(r"Pincel \d+\.\d+\.\d+\n", tree.launch("--version").stdout)
     shown = tree.launch("--help").stdout
-    assert all(word in shown for word in ("test", "doctor", "imagine", "worker", "bench", "--listen", "--password"))
+    assert all(
+        word in shown for word in ("test", "doctor", "imagine", "worker", "bench", "models", "--listen", "--password")
+    )
     codes = [value for name, value in vars(exit_codes).items() if name.isupper()]
     assert all(re.search(rf"^  {code} ", shown, re.MULTILINE) for code in codes)
     assert not (tree.root / ".venv").exists()
@@ -469,14 +471,90 @@ def test_worker_gets_what_the_bot_would_give_it(ready):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["doctor", "bench"])
-def test_other_commands_are_modules_of_ours(ready, command):
-    module = "bot/doctor" if command == "doctor" else "bench"
+@pytest.mark.parametrize(
+    ("command", "module"), [("doctor", "bot/doctor"), ("bench", "bench"), ("models", "bot/models_cli")]
+)
+def test_other_commands_are_modules_of_ours(ready, command, module):
     ready.write(f"{module}/__init__.py", "")
     ready.write(f"{module}/__main__.py", STUB_MODULE)
     result = ready.launch(command, "--json")
     assert json.loads(result.stdout)[1] == ["--json"]
     assert result.returncode == 3
+
+
+def test_models_convert_is_the_workers_and_runs_where_it_was_called(ready, tmp_path):
+    ready.write("gpu_worker/__init__.py", "")
+    ready.write("gpu_worker/convert/__init__.py", "")
+    ready.write("gpu_worker/convert/__main__.py", STUB_MODULE)
+    result = ready.launch("models", "convert", "old.ckpt", "--out", "new.safetensors", cwd=tmp_path)
+    assert json.loads(result.stdout) == [str(tmp_path), ["old.ckpt", "--out", "new.safetensors"]]
+    assert result.returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "gpu"), [(["list"], False), (["verify"], False), (["install", "start"], True), (["convert"], True)]
+)
+def test_looking_at_models_needs_no_torch(tree, arguments, gpu):
+    tree.launch("models", *arguments)
+    assert ("gpu" in tree.uv_calls()[0][0]) == gpu
+
+
+# --- the offer at the first start -------------------------------------------------------------------------------------
+
+ASKING = """
+import os, pathlib, sys
+assert sys.argv[1:] == ["offer"]
+answer = input("install? ")
+print("answered", answer)
+pathlib.Path("data").mkdir(exist_ok=True)
+pathlib.Path("data/models-offered").write_text(answer)
+"""
+
+
+def at_a_terminal(tree, typed, **env):
+    """What launch.py shows to a person who types this."""
+    import pty
+
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, tree.root / "launch.py"],
+        env=tree.env | env, cwd=tree.root, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+    ) as started:  # fmt: skip
+        os.close(slave)
+        os.write(master, typed)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal is gone when the last process is
+            while piece := os.read(master, 4096):
+                shown += piece
+        status = started.wait(WAIT_S)
+    os.close(master)
+    return status, shown.decode()
+
+
+def test_models_are_offered_once_to_a_person(ready):
+    ready.write("bot/models_cli/__init__.py", "")
+    ready.write("bot/models_cli/__main__.py", ASKING)
+    ready.write("bot/__main__.py", "print('bot', 'started')")
+    status, shown = at_a_terminal(ready, b"no\n")
+    assert status == 0
+    assert shown.index("answered no") < shown.index("bot started")
+    assert "install?" not in at_a_terminal(ready, b"")[1]
+
+
+def test_models_are_not_offered_to_scripts_or_ci(ready):
+    ready.write("bot/models_cli/__init__.py", "")
+    ready.write("bot/models_cli/__main__.py", ASKING)
+    assert "install?" not in ready.launch().stdout
+    assert "install?" not in at_a_terminal(ready, b"", CI="true")[1]
+
+
+def test_interrupt_at_the_offer_starts_nothing(ready):
+    ready.write("bot/models_cli/__init__.py", "")
+    ready.write("bot/models_cli/__main__.py", f"import sys; sys.exit({exit_codes.INTERRUPTED})")
+    ready.write("bot/__main__.py", "print('bot', 'started')")
+    status, shown = at_a_terminal(ready, b"")
+    assert status == exit_codes.INTERRUPTED
+    assert "bot started" not in shown
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ __all__ = [
 
 SHIPPED = Path(__file__).with_name("models.toml")
 _SUGGESTIONS = 3
+_ALIKE = 60
+"""Per cent; below it only the closest is named."""
 
 
 class UnknownNameError(UserFacingError):
@@ -91,8 +93,13 @@ class Catalogue:
         return next((entry for entry in self.entries if entry.key == key), None)
 
     def by_sha256(self, sha256: str) -> Entry | None:
-        """Tells the family of a file that its tensors leave open."""
+        """The entry of a file, whatever it is called."""
         return next((entry for entry in self.entries if entry.sha256 == sha256.lower()), None)
+
+    def family_of(self, sha256: str) -> str | None:
+        """For a library that asks about a file's hash."""
+        entry = self.by_sha256(sha256)
+        return entry.family if entry else None
 
     def find(self, wanted: Iterable[str]) -> tuple[Entry, ...]:
         """Entries of the given keys and sets in the given order, each once. Raises UnknownNameError."""
@@ -103,8 +110,9 @@ class Catalogue:
             entry = self.get(name)
             if entry is None and name not in sets:
                 names = [*(entry.key for entry in self.entries), *sets]
-                near = process.extract(name, names, scorer=fuzz.WRatio, limit=_SUGGESTIONS)
-                raise UnknownNameError(word, ", ".join(match[0] for match in near))
+                near = process.extract(name, names, scorer=fuzz.ratio, limit=_SUGGESTIONS)
+                good = [match[0] for match in near if match[1] >= _ALIKE] or [match[0] for match in near[:1]]
+                raise UnknownNameError(word, ", ".join(good))
             for member in sets[name] if entry is None else (entry,):
                 found[member.key] = member
         return tuple(found.values())

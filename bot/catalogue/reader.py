@@ -14,9 +14,10 @@ from bot.errors import PincelError
 from bot.i18n import Texts
 from gpu_worker.protocol.messages import ModelKind
 
-__all__ = ["CatalogueError", "FoundRow", "ModelRow", "Name", "read_rows"]
+__all__ = ["URLS_MAX", "CatalogueError", "FoundRow", "ModelRow", "Name", "read_rows"]
 
 FILE_LIMIT_BYTES = 4_000_000
+URLS_MAX = 8
 NAMES = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,58}[a-z0-9])?")
 """What keys and sets look like: they are typed at a console."""
 _WINDOWS_DEVICES = frozenset({"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10)})
@@ -97,7 +98,7 @@ class ModelRow(_Row):
     kind: ModelKind | None = None
     family: Annotated[str, StringConstraints(pattern=r"^(?:|sd1|sd2|sdxl|sdxl_refiner)$")] | None = None
     name: Annotated[str, StringConstraints(max_length=100), _empty_or(_file_name)] | None = None
-    urls: Annotated[list[Url], Field(max_length=8)] | None = None
+    urls: Annotated[list[Url], Field(max_length=URLS_MAX)] | None = None
     sha256: Annotated[str, _empty_or(_sha256)] | None = None
     size_bytes: Annotated[int, Field(ge=0, le=2**41)] | None = None
     licence: Text | None = None
@@ -112,7 +113,7 @@ class FoundRow(_Row):
 
     key: Name
     asked: Url
-    urls: Annotated[list[Url], Field(max_length=8)] = Field(default_factory=list[str])
+    urls: Annotated[list[Url], Field(max_length=URLS_MAX)] = Field(default_factory=list[str])
     sha256: Annotated[str, _empty_or(_sha256)] = ""
     size_bytes: Annotated[int, Field(ge=0, le=2**41)] = 0
 

@@ -1,20 +1,27 @@
-"""The models folder: what can be drawn with, and each file that cannot be used with the way out."""
+"""The models folders: what can be drawn with, the way out for each file that cannot be used, the room they take."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
 
 from bot.doctor.report import Check, State, finding
 from bot.i18n import Texts
 from bot.settings import Settings
-from gpu_worker.language.models import DEMO_NAME, scan_models
+from gpu_worker.language.models import DEMO_NAME, scan_model_files
+from gpu_worker.language.trees import find_tree
 
 __all__ = ["check_models"]
 
 _NAMES_SHOWN = 8
+_BUDGET_WARNING = 0.9
+"""Of the disk budget: full soon."""
 
 
 def check_models(say: Texts, settings: Settings) -> list[Check]:
-    """One check for what is usable, and one for each problem file."""
-    facts = scan_models(settings.models_dir, settings.demo_dir)
+    """One check for what is usable, one for each further folder, for each problem file, and for the budget if any."""
+    files = scan_model_files(settings.models_dir, settings.demo_dir, extra_folders=settings.model_folders)
+    facts = [file.fact for file in files]
     usable = [fact.name for fact in facts if fact.kind == "checkpoint" and fact.problem is None]
     own = [name for name in usable if name != DEMO_NAME]
     loras = sum(fact.kind == "lora" and fact.problem is None for fact in facts)
@@ -27,11 +34,42 @@ def check_models(say: Texts, settings: Settings) -> list[Check]:
         first = finding(say, "models", State.OK, "demo", folder=folder)
     else:
         first = finding(say, "models", State.FAIL, "none", folder=folder)
-    return [first, *(_problem(say, fact.name, fact.problem) for fact in facts if fact.problem is not None)]
+    problems = (_problem(say, fact.name, fact.problem) for fact in facts if fact.problem is not None)
+    room = _room(say, settings, {file.path for file in files if file.root is not None and not file.root.extra})
+    return [first, *_folders(say, settings), *problems, *room]
+
+
+def _folders(say: Texts, settings: Settings) -> Iterator[Check]:
+    for folder in settings.model_folders:
+        layout = find_tree(folder).layout
+        state = State.WARN if layout == "missing" else State.OK
+        yield finding(say, "models", state, f"folder_{layout}", folder=_shown(str(folder)))
+
+
+def _room(say: Texts, settings: Settings, paths: set[Path]) -> Iterator[Check]:
+    """Only what lies in our own folder counts: the others are not ours to fill or to empty."""
+    if settings.disk_budget_gb is None:
+        return
+    used, budget = sum(map(_size_bytes, paths)) / 10**9, settings.disk_budget_gb
+    state = State.WARN if used > budget * _BUDGET_WARNING else State.OK
+    what = "budget_good" if state is State.OK else "budget_over" if used > budget else "budget_tight"
+    yield finding(say, "models", state, what, used=f"{used:.1f}", budget=f"{budget:g}")
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        if not path.is_dir():
+            return path.stat().st_size
+        return sum(part.stat().st_size for part in path.rglob("*") if part.is_file())
+    except OSError:
+        return 0
 
 
 def _problem(say: Texts, name: str, problem: str) -> Check:
     what = problem if say.has(f"startup.doctor.models.{problem}_fix") else "other"
-    # A file's name may hold anything, even what a terminal would obey.
-    shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in name)
-    return finding(say, "models", State.WARN, what, name=shown, problem=problem)
+    return finding(say, "models", State.WARN, what, name=_shown(name), problem=problem)
+
+
+def _shown(name: str) -> str:
+    """A file's name may hold anything, even what a terminal would obey."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in name)

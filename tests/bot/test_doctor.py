@@ -279,6 +279,32 @@ def test_each_problem_file_has_its_way_out(settings, file, content, words):
     assert all(word in problem.details + problem.fix for word in words)
 
 
+def test_further_folders_are_named_with_what_they_were_taken_for(settings, tmp_path):
+    (tmp_path / "webui" / "models" / "Stable-diffusion").mkdir(parents=True)
+    (tmp_path / "webui" / "models" / "Stable-diffusion" / "half.safetensors").write_bytes(b"\xff" * 40)
+    made = settings(PINCEL_MODEL_FOLDERS=f"{tmp_path / 'webui'};{tmp_path / 'gone'}")
+    _, webui, gone, half = check_models(EN, made)
+    assert webui.state is State.OK
+    assert "A1111" in webui.details
+    assert gone.state is State.WARN
+    assert "PINCEL_MODEL_FOLDERS" in gone.fix
+    assert "half" in half.details
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "state", "word"), [(1, State.OK, "1.0 GB"), (1.9, State.WARN, "soon"), (3, State.WARN, "more than")]
+)
+def test_disk_budget(settings, gigabytes, state, word):
+    made = settings(PINCEL_DISK_BUDGET_GB=2)
+    folder = made.models_dir / "checkpoints"
+    folder.mkdir(parents=True)
+    with (folder / "big.safetensors").open("wb") as file:
+        file.truncate(int(gigabytes * 10**9))
+    *_, budget = check_models(EN, made)
+    assert budget.state is state
+    assert word in budget.details
+
+
 # --- card, torch, worker ----------------------------------------------------------------------------------------------
 
 NVIDIA, AMD, NO_CARD = Card("nvidia", "RTX 5060", "590.1", "8192 MiB"), Card("amd"), Card("none")

@@ -1,0 +1,1 @@
+"""`python3 launch.py models …`: the model files, looked at and fetched without a bot."""

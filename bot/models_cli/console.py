@@ -1,0 +1,76 @@
+"""What the commands about models share: the operator's words, sizes, names that a terminal does not obey, questions."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from bot.i18n import Texts
+
+__all__ = ["Console", "plain", "size"]
+
+
+def plain(text: str) -> str:
+    """A file's name, or what a server says, may hold anything, even what a terminal would obey."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
+def size(size_bytes: int | None) -> str:
+    """Decimal units, as model hosts show them; `?` where it is not known."""
+    if size_bytes is None:
+        return "?"
+    value = float(size_bytes)
+    for unit in ("B", "kB", "MB"):
+        if value < 999.5:
+            return f"{value:.0f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+@dataclass
+class Console:
+    say: Texts
+    out: TextIO
+    ask: Callable[[str], str] = input
+    """Raises EOFError where nobody can answer."""
+
+    def tell(self, text: str = "") -> None:
+        self.out.write(f"{text}\n")
+        self.out.flush()
+
+    def json(self, value: Any) -> None:
+        self.tell(json.dumps(value, ensure_ascii=False, indent=2))
+
+    def agreed(self, question: str, *, default: bool = False) -> bool | None:
+        """None where nobody answered. An answer that is neither yes nor no is asked for again, three times at most."""
+        yes, no = (self.say(f"models_cli.{word}").split() for word in ("yes", "no"))
+        for _ in range(3):
+            try:
+                answer = self.ask(question).strip().casefold()
+            except EOFError:
+                self.tell()
+                return None
+            if not answer:
+                return default
+            if answer in yes or answer in no:
+                return answer in yes
+        return False
+
+    def replace_line(self, text: str) -> None:
+        """Shows progress in place on a terminal; elsewhere nothing, for a log has no use for it."""
+        if self.out.isatty():
+            self.out.write(f"\r{text:<78.78}")
+            self.out.flush()
+
+    def end_line(self) -> None:
+        self.replace_line("")
+        if self.out.isatty():
+            self.out.write("\r")
+
+    @staticmethod
+    def interactive() -> bool:
+        """A person sits at both ends."""
+        return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()

@@ -1,0 +1,59 @@
+"""What is installed: every model file of all folders, as the worker names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.catalogue import Entry
+from bot.settings import Settings
+from gpu_worker.language.models import DEMO_NAME, ModelFile, scan_model_files
+from gpu_worker.protocol.messages import ModelKind
+
+__all__ = ["There", "file_bytes", "look"]
+
+
+@dataclass(frozen=True)
+class There:
+    models: tuple[ModelFile, ...]
+
+    @property
+    def own(self) -> tuple[ModelFile, ...]:
+        """Without the demo."""
+        return tuple(model for model in self.models if model.fact.name != DEMO_NAME)
+
+    @property
+    def unusable(self) -> tuple[ModelFile, ...]:
+        return tuple(model for model in self.models if model.fact.problem is not None)
+
+    def has_checkpoint(self) -> bool:
+        return any(model.fact.kind == "checkpoint" and model.fact.problem is None for model in self.own)
+
+    def holds(self, entry: Entry) -> ModelFile | None:
+        """The file of this entry, by its name: whoever renamed it fetches it once more."""
+        names = {entry.name.casefold()} if entry.name else set[str]()
+        return next(
+            (
+                model
+                for model in self.own
+                if model.fact.kind == entry.kind and model.fact.problem is None and model.path.stem.casefold() in names
+            ),
+            None,
+        )
+
+    def size_bytes(self, kind: ModelKind | None = None) -> int:
+        return sum(file_bytes(model.path) for model in self.own if kind in (None, model.fact.kind))
+
+
+def look(settings: Settings) -> There:
+    return There(scan_model_files(settings.models_dir, settings.demo_dir, extra_folders=settings.model_folders))
+
+
+def file_bytes(path: Path) -> int:
+    """Of a file, or of everything below a diffusers folder; what cannot be read counts nothing."""
+    try:
+        if not path.is_dir():
+            return path.stat().st_size
+        return sum(part.stat().st_size for part in path.rglob("*") if part.is_file())
+    except OSError:
+        return 0
