@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gpu_worker.engine.options import EngineOptions
+from gpu_worker.protocol.specs import DRAW_TASKS, FILE_TASKS
 from gpu_worker.server import HANG_GRACE_S, ORPHAN_GRACE_S, Drawer, Server
 from gpu_worker.transport import RETRY_S, PipeWorkerTransport
 
@@ -44,13 +45,11 @@ def run_embedded(
     _set_up_logging()
 
     def start_engine() -> Served:
+        from gpu_worker.convert.workshop import Workshop
         from gpu_worker.engine.engine import DrawingCancelled, Engine, EngineError
 
-        return Served(
-            Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options, extra_folders=more),
-            DrawingCancelled,
-            EngineError,
-        )
+        engine = Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options, extra_folders=more)
+        return Served(Workshop(engine), DrawingCancelled, EngineError, (*DRAW_TASKS, *FILE_TASKS))
 
     return serve(name, data_dir / "outbox", start_engine, frames_fd)
 
@@ -62,6 +61,7 @@ class Served:
     engine: Drawer
     cancelled_error: type[Exception]
     engine_error: type[Exception]
+    tasks: tuple[str, ...] = DRAW_TASKS
 
 
 def serve(
@@ -97,7 +97,7 @@ def serve(
     transport = PipeWorkerTransport(name, outbox, sys.stdin.buffer, frames_fd, retry_s=retry_s)
     Server(
         name=name, app_version=app_version(), engine=served.engine, transport=transport,
-        cancelled_error=served.cancelled_error, engine_error=served.engine_error,
+        cancelled_error=served.cancelled_error, engine_error=served.engine_error, tasks=served.tasks,
         orphan_grace_s=orphan_grace_s, hang_grace_s=hang_grace_s,
     ).run()  # fmt: skip
     return 0

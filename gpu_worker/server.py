@@ -18,7 +18,9 @@ import time
 from collections.abc import Callable
 
 from gpu_worker.protocol import messages as m
-from gpu_worker.task import Drawer, DrawnPicture, InputLostError, JobHooks, Task, TimeUp
+from gpu_worker.protocol.outbox import MODEL_MIME
+from gpu_worker.protocol.specs import DRAW_TASKS
+from gpu_worker.task import Drawer, DrawnPicture, InputLostError, JobHooks, MadeFile, Task, TimeUp
 from gpu_worker.transport import OutFile, WorkerTransport
 
 __all__ = ["HANG_GRACE_S", "ORPHAN_GRACE_S", "Drawer", "Server"]
@@ -54,6 +56,7 @@ class Server:
         transport: WorkerTransport,
         cancelled_error: type[Exception],
         engine_error: type[Exception],
+        tasks: tuple[str, ...] = DRAW_TASKS,
         orphan_grace_s: float = ORPHAN_GRACE_S,
         hang_grace_s: float = HANG_GRACE_S,
         on_hang: Callable[[], None] = lambda: os._exit(HUNG),
@@ -62,6 +65,7 @@ class Server:
         self._version = app_version
         self._engine = engine
         self._transport = transport
+        self._kinds = tasks
         self._cancelled_error = cancelled_error
         self._engine_error = engine_error
         self._orphan_grace_s = orphan_grace_s
@@ -183,7 +187,7 @@ class Server:
         self._transport.event(
             m.Hello(
                 worker=self._name, app_version=self._version, boot=self._boot, name=self._name,
-                gpu=self._engine.device_name, vram_mb=self._engine.vram_mb, models=self._facts,
+                gpu=self._engine.device_name, vram_mb=self._engine.vram_mb, tasks=self._kinds, models=self._facts,
                 loaded=self._engine.loaded, running=self._running(),
             )
         )  # fmt: skip
@@ -336,7 +340,15 @@ class Server:
                 self._lock.notify_all()
 
 
-def _out_file(picture: DrawnPicture) -> OutFile:
+def _out_file(picture: DrawnPicture | MadeFile) -> OutFile:
+    if isinstance(picture, MadeFile):
+        return OutFile(
+            picture.path,
+            m.Output(
+                blob="", size_bytes=picture.size_bytes, sha256=picture.sha256, mime=MODEL_MIME,
+                width=0, height=0, seed=0, infotext="",
+            ),
+        )  # fmt: skip
     return OutFile(
         picture.png,
         m.Output(

@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import ImageRef, TaskSpec
 from gpu_worker.transport import WorkerTransport
 
-__all__ = ["Drawer", "DrawnPicture", "InputLostError", "JobHooks", "Task", "TimeUp"]
+__all__ = ["Drawer", "DrawnPicture", "InputLostError", "JobHooks", "MadeFile", "Task", "TimeUp"]
 
 
 @dataclass
@@ -82,6 +83,10 @@ class JobHooks:
             raise InputLostError(ref.ref)
         return data
 
+    def place(self, suffix: str) -> Path:
+        """Where a result too large for memory is to be written; it is taken from there when the job is done."""
+        return self._transport.place(self._task.assign.job, self._task.assign.attempt, suffix)
+
     def _time_loading(self, phase: str, now: float) -> None:
         if self._loading_since is not None:
             self.load_s += now - self._loading_since
@@ -103,14 +108,24 @@ class DrawnPicture(Protocol):
     def infotext(self) -> str: ...
 
 
+@dataclass(frozen=True, slots=True)
+class MadeFile:
+    """A model file at the place that the transport gave for it."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+
+
 class Drawer(Protocol):
     """What the server needs of an engine (gpu_worker.engine.engine.Engine)."""
 
-    loaded: str | None
     device_name: str
     vram_mb: int
 
+    @property
+    def loaded(self) -> str | None: ...
     def facts(self) -> tuple[m.ModelFact, ...]: ...
     def vram_free_mb(self) -> int | None: ...
     def prepare(self, checkpoint: str) -> None: ...
-    def draw(self, spec: TaskSpec, hooks: JobHooks) -> Sequence[DrawnPicture]: ...
+    def draw(self, spec: TaskSpec, hooks: JobHooks) -> Sequence[DrawnPicture | MadeFile]: ...

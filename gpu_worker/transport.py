@@ -15,7 +15,7 @@ from typing import BinaryIO, Protocol
 
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.frames import Unframer, frame, pack
-from gpu_worker.protocol.outbox import INPUTS, fin_name, output_name
+from gpu_worker.protocol.outbox import INPUTS, MODEL_MIME, PART_SUFFIX, fin_name, output_name
 from gpu_worker.protocol.specs import ImageRef, Wire
 
 __all__ = ["OutFile", "PipeWorkerTransport", "WorkerTransport"]
@@ -25,14 +25,15 @@ log = logging.getLogger(__name__)
 RETRY_S = 2.0
 _HEARTBEAT = "heartbeat of this worker"
 """Never the id of a job, which holds no spaces."""
-_SUFFIXES = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg"}
+_SUFFIXES = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg", MODEL_MIME: ".safetensors"}
 
 
 @dataclass(frozen=True, slots=True)
 class OutFile:
-    """One output's bytes beside what the message says of it (whose `blob` the transport fills in)."""
+    """One output's bytes, or a file that `place` gave and that is on the disk already, beside what the message says of
+    it (whose `blob` the transport fills in)."""
 
-    data: bytes
+    data: bytes | Path
     output: m.Output
 
 
@@ -57,6 +58,10 @@ class WorkerTransport(Protocol):
         """Raises OSError where it is gone."""
         ...
 
+    def place(self, job: str, attempt: int, suffix: str) -> Path:
+        """For a result that is written by whoever makes it; of an attempt that leaves none behind nothing stays."""
+        ...
+
 
 class PipeWorkerTransport:
     """Frames on two pipes, results as files in an outbox. `finish` needs no live bot."""
@@ -67,6 +72,7 @@ class PipeWorkerTransport:
         self._box = outbox_dir / name
         self._inputs = outbox_dir / INPUTS
         self._box.mkdir(parents=True, exist_ok=True)
+        self._clear()
         self._reader = reader
         self._writer_fd = writer_fd
         self._retry_s = retry_s
@@ -127,13 +133,25 @@ class PipeWorkerTransport:
     def open_input(self, ref: ImageRef) -> bytes:
         return (self._inputs / Path(ref.ref).name).read_bytes()
 
+    def place(self, job: str, attempt: int, suffix: str) -> Path:
+        return self._box / f"{output_name(job, attempt, 0, suffix)}{PART_SUFFIX}"
+
+    def _clear(self) -> None:
+        """What an earlier process was writing when it died: gigabytes, perhaps, and its job starts afresh."""
+        for part in self._box.glob(f"*{PART_SUFFIX}*"):
+            with contextlib.suppress(OSError):
+                part.unlink()
+
     def _store(self, message: m.Done | m.Failed | m.Cancelled, files: Sequence[OutFile]) -> Wire:
         self._box.mkdir(parents=True, exist_ok=True)
         if isinstance(message, m.Done):
             outputs: list[m.Output] = []
             for index, file in enumerate(files):
                 name = output_name(message.job, message.attempt, index, _SUFFIXES.get(file.output.mime, ".png"))
-                _write_durably(self._box / name, file.data)
+                if isinstance(file.data, Path):
+                    _move_durably(file.data, self._box / name)
+                else:
+                    _write_durably(self._box / name, file.data)
                 outputs.append(file.output.model_copy(update={"blob": name}))
             message = message.model_copy(update={"outputs": tuple(outputs)})
         _write_durably(self._box / fin_name(message.job, message.attempt), pack(message))
@@ -189,12 +207,23 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def _write_durably(path: Path, data: bytes) -> None:
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(path.name + PART_SUFFIX)
     with part.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+    _sync_folder(path)
+
+
+def _move_durably(source: Path, path: Path) -> None:
+    """The data is on the disk. Repeating it is harmless."""
+    if source.exists() or not path.exists():
+        source.replace(path)
+    _sync_folder(path)
+
+
+def _sync_folder(path: Path) -> None:
     if os.name == "posix":
         # The name, too, must survive a power cut.
         folder = os.open(path.parent, os.O_RDONLY)

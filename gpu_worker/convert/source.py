@@ -79,17 +79,17 @@ def open_source(path: Path, name: str, kind: str = "checkpoint") -> Iterator[Sou
             raise _bad(path, kind, name, error.problem) from error
         yield _pickled(path, kind, name)
         return
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            entries: dict[str, Entry] = {}
-            for key, shape in header.shapes.items():
-                dtype = DTYPES.get(str(file.get_slice(key).get_dtype()))
-                if dtype is None:
-                    raise _bad(path, kind, name, "unsupported", f"{key}: {file.get_slice(key).get_dtype()}")
-                entries[key] = Entry(shape, dtype)
-            yield Source(name, kind, path, entries, header.metadata, file.get_tensor)
-    except (SafetensorError, OSError) as error:
-        raise _bad(path, kind, name, "corrupt", repr(error)) from error
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(safe_open(path, framework="pt", device="cpu"))
+            kinds = {key: str(file.get_slice(key).get_dtype()) for key in header.shapes}
+        except (SafetensorError, OSError) as error:
+            raise _bad(path, kind, name, "corrupt", repr(error)) from error
+        foreign = next((key for key, dtype in kinds.items() if dtype not in DTYPES), None)
+        if foreign is not None:
+            raise _bad(path, kind, name, "unsupported", f"{foreign}: {kinds[foreign]}")
+        entries = {key: Entry(shape, DTYPES[kinds[key]]) for key, shape in header.shapes.items()}
+        yield Source(name, kind, path, entries, header.metadata, file.get_tensor)
 
 
 def _pickled(path: Path, kind: str, name: str) -> Source:

@@ -24,7 +24,7 @@ __all__ = [
     "RestoreCall", "Sampling", "Task", "UpscaleCall",
 ]  # fmt: skip
 
-Phase = Literal["loading", "encoding", "sampling", "hires", "decoding", "upscaling", "restoring", "saving", "converting"]
+Phase = Literal["loading", "encoding", "sampling", "hires", "decoding", "upscaling", "restoring", "saving"]
 
 Picture: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]

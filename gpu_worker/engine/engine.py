@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from gpu_worker.engine.upscale.extras import run_extras
 from gpu_worker.engine.upscale.upscalers import Upscalers
 from gpu_worker.language.model_book import ModelBook
 from gpu_worker.language.models import ModelFile, demo_folder
-from gpu_worker.protocol.messages import ModelFact
+from gpu_worker.protocol.messages import ModelFact, ModelKind
 from gpu_worker.protocol.specs import Drawing, DrawTask, Upscale
 
 __all__ = ["DrawingCancelled", "Drawn", "Engine", "EngineError", "Hooks"]
@@ -104,6 +105,14 @@ class Engine:
         self._hashes.start(model.weights)
         with self._cache.borrow(model):
             self.loaded = model.fact.name
+
+    def model_file(self, kind: ModelKind, name: str) -> ModelFile:
+        """By its name in `facts`. Raises EngineError `missing_model`, or `bad_model` for one that cannot be used."""
+        return self._finder.find(kind, name)
+
+    def sha256_of(self, file: Path) -> Future[str | None]:
+        """Of the whole file; None where it cannot be read."""
+        return self._hashes.start(file)
 
     def draw(self, spec: DrawTask, hooks: Hooks) -> list[Drawn]:
         """The spec's pictures. Raises EngineError and DrawingCancelled; every model is restored either way.

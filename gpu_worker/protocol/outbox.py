@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["INPUTS", "OUTBOX_SUFFIX", "fin_name", "output_name", "owned_names"]
+__all__ = ["INPUTS", "MODEL_MIME", "OUTBOX_SUFFIX", "PART_SUFFIX", "fin_name", "output_name", "owned_names"]
 
 OUTBOX_SUFFIX = ".fin"
+PART_SUFFIX = ".part"
+"""Still being written."""
+MODEL_MIME = "application/vnd.safetensors"
 INPUTS = "inputs"
 """Folder beside the workers' boxes; an `ImageRef.ref` is a file name in it."""
 

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
-    "FILE_TASKS", "BakeSpec", "BakedLora", "ConvertSpec", "DrawTask", "Drawing", "Extend", "FaceRestore", "FileSpec",
-    "FileTask", "Hires", "ImageRef", "Img2Img", "JobSpec", "Mask", "MergeSpec", "Parts", "Refiner", "RenderedSource",
-    "Source", "StoredSource", "TaskSpec", "Txt2Img", "Upscale", "Variation",
+    "DRAW_TASKS", "FILE_TASKS", "BakeSpec", "BakedLora", "ConvertSpec", "DrawTask", "Drawing", "Extend",
+    "FaceRestore", "FileSpec", "FileTask", "Hires", "ImageRef", "Img2Img", "JobSpec", "Mask", "MergeSpec", "Parts",
+    "Refiner", "RenderedSource", "Source", "StoredSource", "TaskSpec", "Txt2Img", "Upscale", "Variation",
 ]  # fmt: skip
 
 SEED_MAX = 2**64 - 1
@@ -315,6 +315,7 @@ JobSpec = Txt2Img | Img2Img
 """Drawings that the bot makes."""
 
 FileSpec = ConvertSpec | MergeSpec | BakeSpec
+DRAW_TASKS = ("txt2img", "img2img", "upscale")
 FILE_TASKS = ("convert", "merge", "bake")
 
 DrawTask = Txt2Img | Img2Img | Upscale

@@ -1,0 +1,98 @@
+"""The engine of a worker that also makes model files: drawings go to the engine, the rest is done here."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import errno
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpu_worker.convert.making import make_file
+from gpu_worker.engine.engine import Drawn, Engine
+from gpu_worker.engine.errors import DrawingCancelled, EngineError
+from gpu_worker.engine.memory import is_out_of_memory
+from gpu_worker.protocol.messages import ModelFact, ModelKind
+from gpu_worker.protocol.specs import FileSpec, FileTask, TaskSpec
+from gpu_worker.task import JobHooks, MadeFile
+
+__all__ = ["Workshop"]
+
+LOOK_S = 0.5
+"""How often a cancel is looked for while a file is hashed."""
+SUFFIX = ".safetensors"
+
+
+class Workshop:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.device_name = engine.device_name
+        self.vram_mb = engine.vram_mb
+
+    @property
+    def loaded(self) -> str | None:
+        return self._engine.loaded
+
+    def facts(self) -> tuple[ModelFact, ...]:
+        return self._engine.facts()
+
+    def vram_free_mb(self) -> int | None:
+        return self._engine.vram_free_mb()
+
+    def prepare(self, checkpoint: str) -> None:
+        self._engine.prepare(checkpoint)
+
+    def draw(self, spec: TaskSpec, hooks: JobHooks) -> Sequence[Drawn | MadeFile]:
+        """Raises EngineError and DrawingCancelled; of a file nothing is left then."""
+        if isinstance(spec, FileTask):
+            return [self._make(spec, hooks)]
+        return self._engine.draw(spec, hooks)
+
+    def _make(self, spec: FileSpec, hooks: JobHooks) -> MadeFile:
+        work = _Work(hooks)
+        place = hooks.place(SUFFIX)
+        hooks.progress("converting", 0, 0, None)
+        try:
+            made = make_file(spec, place, self._find, lambda path: self._hash(path, work), work)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise EngineError("disk_full", str(error)) from error
+            raise
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise EngineError("oom", str(error), {"reason": "file"}) from error
+            raise
+        return MadeFile(made.path, made.sha256, made.size_bytes)
+
+    def _find(self, kind: ModelKind, name: str) -> Path:
+        return self._engine.model_file(kind, name).path
+
+    def _hash(self, path: Path, work: _Work) -> str:
+        future = self._engine.sha256_of(path)
+        while True:
+            try:
+                found = future.result(LOOK_S)
+            except concurrent.futures.TimeoutError:
+                work.check()
+                continue
+            if found is None:
+                raise EngineError("missing_model", f"{path} cannot be read", {"checkpoint": path.stem})
+            return found
+
+
+@dataclass
+class _Work:
+    """One job's progress, at most once a percent: a report for every piece would be thousands."""
+
+    hooks: JobHooks
+    last: int = -1
+
+    def check(self) -> None:
+        if self.hooks.cancelled():
+            raise DrawingCancelled
+
+    def report(self, done: int, of: int) -> None:
+        share = done * 100 // of if of else 100
+        if share != self.last:
+            self.last = share
+            self.hooks.progress("converting", done, of, None)
