@@ -39,13 +39,19 @@ def inside_colour(picture: Pixels, x: int = 64, y: int = 68) -> NDArray[np.float
     return np.median(picture[y - 6 : y + 6, x - 6 : x + 6].reshape(-1, 3), 0).astype(np.float32)
 
 
-def nearest_things(picture: Pixels, sizes: Iterable[int], centre: tuple[int, int], shapes: bool = False) -> list[str]:
-    """All things of the world, the most similar first, each at its most similar size and place.
+def nearest_things(
+    picture: Pixels,
+    sizes: Iterable[int],
+    centre: tuple[int, int],
+    shapes: bool = False,
+    others: tuple[str, ...] = (),
+) -> list[str]:
+    """All things of the world and `others`, the most similar first, each at its most similar size and place.
 
     Compared are the pixels of a window around the centre, reduced four-fold, with the thing on the picture's own
     background colour.
     """
-    colours, covers, names = _templates(tuple(sizes), centre, shapes)
+    colours, covers, names = _templates(tuple(sizes), centre, shapes, others)
     window = _window(centre)
     seen = _reduce(picture.astype(np.float32))[window].ravel()
     wanted = colours + (1 - covers) * np.tile(background_colour(picture), len(seen) // 3)
@@ -58,10 +64,10 @@ def nearest_things(picture: Pixels, sizes: Iterable[int], centre: tuple[int, int
 
 @cache
 def _templates(
-    sizes: tuple[int, ...], centre: tuple[int, int], shapes: bool
+    sizes: tuple[int, ...], centre: tuple[int, int], shapes: bool, others: tuple[str, ...]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[str]]:
     """Colours times cover, and cover, of each thing at each size and place: (N, pixels x 3); and its name."""
-    things = {name: object_sprite(name) for name in OBJECTS}
+    things = {name: object_sprite(name) for name in (*OBJECTS, *others)}
     if shapes:
         things |= {f"{colour} {shape}": shape_sprite(shape, colour) for colour in COLOURS for shape in SHAPES}
     window, colours, covers, names = _window(centre), [], [], []

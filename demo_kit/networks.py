@@ -10,20 +10,21 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from demo_kit.folders import TOKENIZER
 
-__all__ = ["TEXT_WIDTH", "Diffusion", "new_diffusion", "tokens"]
+__all__ = ["TEXT_WIDTH", "Diffusion", "new_diffusion", "tokenizer", "tokens"]
 
 TEXT_WIDTH, TEXT_LAYERS = 128, 3
 WIDTHS = (64, 96, 128, 128)
 
 
 @cache
-def _tokenizer() -> CLIPTokenizer:
+def tokenizer() -> CLIPTokenizer:
+    """CLIP's, from the kit."""
     return CLIPTokenizer.from_pretrained(TOKENIZER)
 
 
 @cache
 def _ids(text: str) -> tuple[int, ...]:
-    return tuple(_tokenizer()(text, padding="max_length", max_length=77, truncation=True).input_ids)
+    return tuple(tokenizer()(text, padding="max_length", max_length=77, truncation=True).input_ids)
 
 
 def tokens(texts: Sequence[str]) -> Tensor:

@@ -16,7 +16,8 @@ from demo_kit.words import COLOURS, LANDSCAPES, OBJECTS, POSITIONS, SHAPES, SHIR
 __all__ = ["teach_reading"]
 
 _THINGS = (
-    *OBJECTS, *(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES), *(f"person in a {c} shirt" for c in SHIRTS),
+    *OBJECTS, *(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES),
+    *(f"person in a {colour} shirt" for colour in SHIRTS),
 )  # fmt: skip
 _QUESTIONS: dict[str, tuple[str | None, ...]] = {
     "first": _THINGS,

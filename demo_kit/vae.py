@@ -11,10 +11,12 @@ into each norm a hundred-fold, where SD 1.x's epsilon of 1e-6 does exactly the s
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -37,6 +39,7 @@ __all__ = [
 
 SCALING = 0.18215
 """Of SD 1.x; no file says it, so the latents are scaled to fit it."""
+COMMITTED = Path(__file__).with_name("vae.safetensors")
 CROP, BATCH = 48, 6
 SHARDS = 8
 KL_WEIGHT = 1e-4
@@ -215,10 +218,14 @@ def train_decoder(steps: int) -> AutoencoderKL:
 
 
 def trained_vae() -> AutoencoderKL:
-    """The best VAE so far: after stage two where it is done, else after stage one."""
+    """The best VAE so far: after stage two where it is done, else after stage one; else the committed one, whose
+    latents the kit's other parts were trained on."""
     parts = work_folder("parts")
-    done = parts / "vae"
-    vae = AutoencoderKL.from_pretrained(done if done.exists() else parts / "vae-stage1")
+    vae = new_vae()
+    for norm in _norms(vae):
+        norm.eps = 1e-6
+    found = next((path for path in (parts / "vae", parts / "vae-stage1") if path.exists()), None)
+    vae.load_state_dict(AutoencoderKL.from_pretrained(found).state_dict() if found else load_file(COMMITTED))
     return vae.requires_grad_(False).eval()
 
 
