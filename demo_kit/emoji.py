@@ -1,7 +1,7 @@
-"""`python -m demo_kit.emoji`: draws the world's objects from a font into the sheet of sprites that everything else reads.
+"""`python -m demo_kit.emoji`: draws the world's objects from a font into the sheet of sprites that all else reads.
 
-Needs Noto Color Emoji (SIL Open Font License 1.1; Debian's fonts-noto-color-emoji) and the names of emojibase-data (MIT;
-from npm). Version 2.042 of the font and 17.0.0 of the names made the sheet that is committed.
+Needs Noto Color Emoji (SIL Open Font License 1.1; Debian's fonts-noto-color-emoji) and the names of emojibase-data
+(MIT; from npm). Version 2.042 of the font and 17.0.0 of the names made the sheet that is committed.
 """
 
 import json
