@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from bot.catalogue import CatalogueError, operators_catalogue
 from bot.doctor.report import Check, State, finding
 from bot.i18n import Texts
 from bot.settings import Settings
@@ -36,7 +37,7 @@ def check_models(say: Texts, settings: Settings) -> list[Check]:
         first = finding(say, "models", State.FAIL, "none", folder=folder)
     problems = (_problem(say, fact.name, fact.problem) for fact in facts if fact.problem is not None)
     room = _room(say, settings, {file.path for file in files if file.root is not None and not file.root.extra})
-    return [first, *_folders(say, settings), *problems, *room]
+    return [first, *_folders(say, settings), *_catalogue(say, settings), *problems, *room]
 
 
 def _folders(say: Texts, settings: Settings) -> Iterator[Check]:
@@ -44,6 +45,14 @@ def _folders(say: Texts, settings: Settings) -> Iterator[Check]:
         layout = find_tree(folder).layout
         state = State.WARN if layout == "missing" else State.OK
         yield finding(say, "models", state, f"folder_{layout}", folder=_shown(str(folder)))
+
+
+def _catalogue(say: Texts, settings: Settings) -> Iterator[Check]:
+    """Only where an operator's own file is wrong."""
+    try:
+        operators_catalogue(settings.data)
+    except CatalogueError as error:
+        yield finding(say, "models", State.WARN, "catalogue", sentence=_shown(error.sentence(say)))
 
 
 def _room(say: Texts, settings: Settings, paths: set[Path]) -> Iterator[Check]:

@@ -1,5 +1,5 @@
 """`models install`: fetches entries of the catalogue, holds each to its hash, looks into it, and only then puts it
-where the library finds it. What was fetched before an interruption is kept below `downloads` in the data folder."""
+where the library finds it. What was fetched before an interruption is kept below `installs` in the data folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SHOW_EVERY_S = 0.2
 
 def parts_folder(settings: Settings, entry: Entry) -> Path:
     """Where an entry's unfinished file waits; the key is a plain name."""
-    return settings.data / "downloads" / "catalogue" / entry.key
+    return settings.data / "installs" / entry.key
 
 
 async def install(console: Console, settings: Settings, entries: Sequence[Entry], *, yes: bool) -> int:

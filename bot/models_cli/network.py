@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from bot.catalogue import Entry
 from bot.downloads.fetch import FetchLimits, FetchProgress, fetch
 from bot.downloads.links import parse_links, resolve
+from bot.downloads.manager import DownloadRules
 from bot.downloads.sources import Source
 from bot.downloads.web import Tokens, Web, WebRules
 from bot.settings import Settings
@@ -40,5 +41,7 @@ class Network:
 
 @contextlib.asynccontextmanager
 async def open_network(settings: Settings) -> AsyncGenerator[Network]:
-    async with Web(WebRules(), Tokens()) as web:
-        yield Network(web, FetchLimits())
+    """With the operator's tokens and limits."""
+    tokens = Tokens(settings.civitai_token, settings.huggingface_token)
+    async with Web(WebRules(allow_http=settings.download_http), tokens) as web:
+        yield Network(web, DownloadRules.of(settings).limits)

@@ -291,6 +291,16 @@ def test_further_folders_are_named_with_what_they_were_taken_for(settings, tmp_p
     assert "half" in half.details
 
 
+def test_catalogue_that_an_operator_broke(settings):
+    made = settings()
+    made.data.mkdir()
+    (made.data / "catalogue.toml").write_text('[[model]]\nkey = "x"\nkind = "picture"\n')
+    _, broken = check_models(EN, made)
+    assert broken.state is State.WARN
+    assert "line 3" in broken.details
+    assert broken.fix
+
+
 @pytest.mark.parametrize(
     ("gigabytes", "state", "word"), [(1, State.OK, "1.0 GB"), (1.9, State.WARN, "soon"), (3, State.WARN, "more than")]
 )
