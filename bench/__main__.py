@@ -9,26 +9,29 @@ import platform
 import sys
 from collections.abc import Sequence
 
-from bench import answers, engine, pictures, weight
+from bench import answers, engine, library, pictures, weight
 from bench.product import Product
 from bench.report import Figure, as_json, as_table
 
 __all__ = ["main"]
 
-TOPICS = ("imports", "memory", "answers", "pictures", "engine")
+TOPICS = ("imports", "memory", "answers", "pictures", "library", "engine")
 USUAL = ("imports", "memory", "answers", "pictures")
-"""Without a topic; the engine's own takes as long again, and a full-size checkpoint."""
+"""Without a topic; the engine's own takes as long again, and a full-size checkpoint; the library's, a minute."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measures Pincel on this machine; takes a few minutes.")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
-    parser.add_argument("topics", nargs="*", metavar="TOPIC", help=f"{', '.join(TOPICS)}; default: all but engine")
+    parser.add_argument(
+        "topics", nargs="*", metavar="TOPIC", help=f"{', '.join(TOPICS)}; default: all but library and engine"
+    )
     parser.add_argument("--requests", type=int, default=200, help="how many /imagine are sent")
     parser.add_argument("--seconds", type=float, default=10.0, help="over which time")
     parser.add_argument("--pairs", type=int, default=7, help="how often the pictures are compared")
     parser.add_argument("--steps", type=int, default=20, help="denoising steps of each picture")
     parser.add_argument("--imports", type=int, default=7, help="how often the imports are timed")
+    parser.add_argument("--files", type=int, default=5000, help="library: how many model files")
     parser.add_argument("--no-full-size", action="store_true", help="engine: leave out the checkpoints of full size")
     options = parser.parse_args(arguments)
     if unknown := [topic for topic in options.topics if topic not in TOPICS]:
@@ -61,7 +64,10 @@ async def _measure(options: argparse.Namespace) -> tuple[dict[str, object], list
         found, drawn_with = await engine.measure(wish)
         figures += found
         machine |= drawn_with
-    if set(options.topics) - {"imports", "engine"}:
+    if "library" in options.topics:
+        _say(f"a library of {options.files} files")
+        figures += await library.measure(options.files)
+    if set(options.topics) - {"imports", "engine", "library"}:
         _say("starting the bot, its worker and the playground")
         async with Product() as product:
             later: list[Figure] = []

@@ -23,6 +23,8 @@ WORDS_MAX = 24
 WORD_CHARS_MAX = 120
 TAGS_SHOWN = 12
 TAGS_LIMIT_CHARS = 8_000_000
+CAPTIONS_READ = 500
+_WORD = re.compile(r"[^\W\d_]{3,}")
 _SENTENCE_CHARS = 16
 """A1111's: tags this long on average are captions, and are counted by their words."""
 
@@ -114,8 +116,8 @@ def _common_tags(text: str) -> tuple[str, ...]:
                 counted[tag.strip()] += count
     if counted and sum(map(len, counted)) / len(counted) >= _SENTENCE_CHARS:
         words: Counter[str] = Counter()
-        for tag, count in counted.items():
-            for word in re.findall(r"[^\W\d_]{3,}", tag):
+        for tag, count in counted.most_common(CAPTIONS_READ):
+            for word in _WORD.findall(tag):
                 words[word.lower()] += count
         counted = words
     ordered = sorted(counted.items(), key=lambda entry: (-entry[1], entry[0]))

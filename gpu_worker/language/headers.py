@@ -8,7 +8,6 @@ the data without a gap, as the library that loads them demands.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -86,10 +85,9 @@ def _checked(header: dict[str, Any], data_bytes: int) -> TensorHeader:
     for name, entry in header.items():
         try:
             kind, shape, (start, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-            whole = all(type(size) is int and size >= 0 for size in (*shape, start, end))
-            whole = whole and len(shape) <= DIMENSION_LIMIT and max(shape, default=0) <= data_bytes * 8
-            numbers = math.prod(shape) if whole else 0
-            if not whole or end > data_bytes or numbers * _BITS[kind] != (end - start) * 8:
+            numbers = _numbers(shape, data_bytes)
+            whole = type(start) is int and type(end) is int and 0 <= start <= end <= data_bytes
+            if not whole or numbers * _BITS[kind] != (end - start) * 8:
                 raise HeaderError("corrupt")
         except (KeyError, TypeError, ValueError) as error:
             raise HeaderError("corrupt") from error
@@ -105,3 +103,16 @@ def _checked(header: dict[str, Any], data_bytes: int) -> TensorHeader:
         raise HeaderError("corrupt")
     texts = cast("dict[Any, Any]", metadata) if isinstance(metadata, dict) else {}
     return TensorHeader(shapes, {str(key): str(value) for key, value in texts.items()}, counts)
+
+
+def _numbers(shape: tuple[Any, ...], data_bytes: int) -> int:
+    """How many a tensor of this shape has. Raises HeaderError."""
+    if len(shape) > DIMENSION_LIMIT:
+        raise HeaderError("corrupt")
+    numbers = 1
+    for size in shape:
+        # No type has less than four bits; a larger number would only make the product costly.
+        if type(size) is not int or not 0 <= size <= data_bytes * 2:
+            raise HeaderError("corrupt")
+        numbers *= size
+    return numbers

@@ -44,6 +44,7 @@ _CONTROL_MARKS: dict[str, tuple[str, ...]] = {
     "ip_adapter": ("image_proj.", "image_proj_model.", "ip_adapter."),
     "t2i_adapter": ("adapter.body.", "body.0.resnets.", "body.0.in_conv.", "body.0.block1."),
 }
+_ANY_CONTROL = tuple(mark for marks in _CONTROL_MARKS.values() for mark in marks)
 _UPSCALER = re.compile(
     r"(model\.1\.sub\.\d+\.|RRDB_trunk\.|body\.\d+\.rdb1\.|conv_first\.weight$|trunk_conv\.|layers\.0\.residual_group\.|"
     r"upconv1\.weight$|upsampler\.)"
@@ -87,8 +88,9 @@ def kind_of(shapes: Shapes) -> ModelKind | None:
 
 def control_layout(shapes: Mapping[str, object]) -> str | None:
     """`controlnet`, `controlnet_diffusers`, `controlnet_lllite`, `ip_adapter` or `t2i_adapter`."""
-    for layout, marks in _CONTROL_MARKS.items():
-        if any(key.startswith(marks) for key in shapes):
+    found = [key for key in shapes if key.startswith(_ANY_CONTROL)]
+    for layout, marks in _CONTROL_MARKS.items() if found else ():
+        if any(key.startswith(marks) for key in found):
             return layout
     return None
 

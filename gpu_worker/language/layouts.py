@@ -178,6 +178,7 @@ _NETWORK_MARKS = (
     "lora_down", "lora_up", "lora_A", "lora_B", "lora.down", "lora.up", "lora_linear_layer.", "hada_w1", "lokr_w",
     "on_input", ".diff", "w_norm", "b_norm", ".a1.weight", "oft_blocks", "oft_diag", "dora_scale", "lora_magnitude",
 )  # fmt: skip
+_NETWORK_MARK = re.compile("|".join(map(re.escape, _NETWORK_MARKS)))
 _NETWORK_PREFIXES = (
     "lora_unet_", "lora_te_", "lora_te1_", "lora_te2_", "unet.", "text_encoder.", "text_encoder_2.",
     "base_model.model.", "lycoris_", "oft_unet_", "bundle_emb.", "transformer.", "diffusion_model.",
@@ -194,9 +195,8 @@ def lora_reading(header: TensorHeader) -> Reading:
 
 
 def is_lora(keys: Mapping[str, Any]) -> bool:
-    network = any(mark in key for key in keys for mark in _NETWORK_MARKS)
-    bundle = any(key.startswith("bundle_emb.") for key in keys)
-    return (network or bundle) and any(key.startswith(_NETWORK_PREFIXES) for key in keys)
+    network = any(_NETWORK_MARK.search(key) or key.startswith("bundle_emb.") for key in keys)
+    return network and any(key.startswith(_NETWORK_PREFIXES) for key in keys)
 
 
 def embedding_reading(header: TensorHeader) -> Reading:
