@@ -215,5 +215,5 @@ def _filled(entry: Entry, row: FoundRow) -> Entry:
         urls=urls,
         sha256=entry.sha256 or row.sha256 or None,
         size_bytes=entry.size_bytes or row.size_bytes or None,
-        name=entry.name or _name_of(urls),
+        name=entry.name or row.name or _name_of(urls),
     )

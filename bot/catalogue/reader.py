@@ -114,6 +114,7 @@ class FoundRow(_Row):
     key: Name
     asked: Url
     urls: Annotated[list[Url], Field(max_length=URLS_MAX)] = Field(default_factory=list[str])
+    name: Annotated[str, StringConstraints(max_length=100), _empty_or(_file_name)] = ""
     sha256: Annotated[str, _empty_or(_sha256)] = ""
     size_bytes: Annotated[int, Field(ge=0, le=2**41)] = 0
 

@@ -20,8 +20,10 @@ from bot.settings import CHECKOUT, Settings
 from gpu_worker.language.headers import HeaderError, read_header
 from gpu_worker.language.kinds import read_file
 
-__all__ = ["put_in_place"]
+__all__ = ["REFUSALS", "put_in_place"]
 
+REFUSALS = frozenset({"models_cli_no_model", "models_cli_wrong_kind", "models_cli_pickle_refused"})
+"""What repeating cannot mend."""
 _CONVERT_LIMIT_S = 1800
 
 

@@ -15,7 +15,7 @@ from bot.catalogue import Entry
 from bot.downloads.fetch import FetchProgress
 from bot.errors import StartupError, UserFacingError
 from bot.models_cli.console import Console, plain, size
-from bot.models_cli.finish import put_in_place
+from bot.models_cli.finish import REFUSALS, put_in_place
 from bot.models_cli.listing import offer_line, sum_of, total_bytes
 from bot.models_cli.network import Network, open_network
 from bot.models_cli.there import There, look
@@ -31,8 +31,8 @@ _SHOW_EVERY_S = 0.2
 
 
 def parts_folder(settings: Settings, entry: Entry) -> Path:
-    """Where an entry's unfinished file waits; the key is a plain name."""
-    return settings.data / "installs" / entry.key
+    """Where an entry's unfinished file waits; the key is a plain name, and another file waits elsewhere."""
+    return settings.data / "installs" / f"{entry.key}-{(entry.sha256 or '')[:12]}"
 
 
 async def install(console: Console, settings: Settings, entries: Sequence[Entry], *, yes: bool) -> int:
@@ -127,7 +127,10 @@ async def _install_one(console: Console, settings: Settings, network: Network, e
         file = await network.fetch(entry, folder, show)
         placed = await put_in_place(console, settings, entry, file)
     except UserFacingError as error:
-        reason = say(f"error.{error.key}" if say.has(f"error.{error.key}") else error.key, **error.values)
+        reason = say(f"error.{error.key}", **error.values)
+        if error.key in REFUSALS:
+            # It would be the same file again.
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     except OSError as error:
         reason = say(
             "models_cli.install.unwritable", folder=settings.data, reason=error.strerror or type(error).__name__

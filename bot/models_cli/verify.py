@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -21,12 +21,14 @@ from bot.catalogue import Catalogue, CatalogueError, Entry, verified_file
 from bot.catalogue.reader import URLS_MAX, FoundRow, read_rows
 from bot.downloads.sources import Source
 from bot.errors import StartupError, UserFacingError
+from bot.library.paths import safe_stem
 from bot.models_cli.console import Console, plain, size
 from bot.models_cli.network import Network, open_network
 from bot.settings import Settings
 
 __all__ = ["verify"]
 
+_NAME_CHARS = 100
 _HEAD = """\
 # What `python3 launch.py models verify` found out; it writes this file anew each time. Your own entries and changes
 # belong into catalogue.toml beside it.
@@ -86,6 +88,7 @@ def _row(entry: Entry, found: Source) -> FoundRow:
         key=entry.key,
         asked=entry.address,
         urls=[] if entry.urls else list(found.urls)[:URLS_MAX],
+        name="" if entry.name or not found.filename else safe_stem(PurePath(found.filename).stem)[:_NAME_CHARS],
         sha256=found.sha256 or "",
         size_bytes=found.size_bytes or 0,
     )

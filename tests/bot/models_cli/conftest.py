@@ -136,5 +136,5 @@ def catalogue_of(*entries):
     return Catalogue(tuple(entries))
 
 
-def said(sha256, size_bytes=5, urls=("https://example.org/file.safetensors",)):
-    return Source(urls=urls, sha256=sha256, size_bytes=size_bytes)
+def said(sha256, size_bytes=5, urls=("https://example.org/file.safetensors",), filename=None):
+    return Source(urls=urls, sha256=sha256, size_bytes=size_bytes, filename=filename)

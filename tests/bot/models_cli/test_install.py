@@ -110,6 +110,7 @@ async def test_what_is_not_as_the_catalogue_says_stays_out(settings, person, net
     somebody = person()
     assert await install(somebody, made, [wanted], yes=True) == exit_codes.UNEXPECTED
     assert placed(made) == []
+    assert not parts_folder(made, wanted).exists()
     assert EN(f"error.{key}", **values) in somebody.shown
 
 

@@ -36,6 +36,18 @@ async def test_empty_fields_are_filled_and_kept(settings, person, network):
     assert str(verified_file(made.data)) in somebody.shown
 
 
+@pytest.mark.parametrize(
+    ("filename", "name"),
+    [("Thick Lines.v2.safetensors", "Thick Lines.v2"), ("../../etc/passwd", "passwd"), ("con.safetensors", "_con")],
+)
+async def test_names_of_hosts_are_made_safe(settings, person, network, filename, name):
+    made = settings()
+    urls = ("https://civitai.com/api/download/models/16677",)
+    network.said[address("thicker-lines")] = said(HASH, 7, urls, filename)
+    assert await verify(person(), made, load_catalogue(), ["thicker-lines"]) == exit_codes.OK
+    assert operators_catalogue(made.data).get("thicker-lines").name == name
+
+
 async def test_without_names_only_incomplete_entries_are_asked_for(settings, person, network):
     made = settings()
     await verify(person(), made, load_catalogue(), [])
