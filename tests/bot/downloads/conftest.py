@@ -51,7 +51,7 @@ async def running_host():
     host = Host()
     app = server.Application()
     app.router.add_route("*", "/{path:.*}", host._answer)
-    runner = server.AppRunner(app, shutdown_timeout=0.2, handler_cancellation=True)
+    runner = server.AppRunner(app, shutdown_timeout=0.2, handler_cancellation=True, access_log=None)
     await runner.setup()
     site = server.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

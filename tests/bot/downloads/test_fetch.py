@@ -53,6 +53,7 @@ async def test_a_cancelled_fetch_keeps_what_came(web, host, tmp_path):
         await response.write(DATA[:500_000])
         here.set()
         await asyncio.sleep(60)
+        return response
 
     here = asyncio.Event()
     host.routes["/m"] = slowly
@@ -378,6 +379,7 @@ async def test_kill_9_in_the_middle(web, host, tmp_path):
             sent = at + 20_000
             await asyncio.sleep(0.02)
         await asyncio.sleep(60)
+        return response
 
     host.routes["/m"] = drips
     script = f"""
@@ -393,10 +395,11 @@ class Anywhere:
     def allows(self, address): return True
 async def main():
     async with Web(WebRules(addresses=Anywhere(), allow_http=True), Tokens()) as web:
-        await fetch(Source(urls=({host.url("/m")!r},)), Path({str(tmp_path / "d")!r}), FetchLimits(spare_bytes=0), web=web)
+        source = Source(urls=({host.url("/m")!r},))
+        await fetch(source, Path({str(tmp_path / "d")!r}), FetchLimits(spare_bytes=0), web=web)
 asyncio.run(main())
 """
-    process = subprocess.Popen([sys.executable, "-c", script])
+    process = subprocess.Popen([sys.executable, "-c", script])  # noqa: ASYNC220
     try:
         while sent < 600_000:
             assert process.poll() is None
