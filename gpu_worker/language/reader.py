@@ -20,7 +20,7 @@ from gpu_worker.language.kinds import read_file
 from gpu_worker.language.layouts import Reading
 from gpu_worker.language.sidecars import Sidecars, read_sidecars
 
-__all__ = ["main", "pack_reading", "pack_sidecars", "unpack_reading", "unpack_sidecars"]
+__all__ = ["be_modest", "main", "pack_reading", "pack_sidecars", "unpack_reading", "unpack_sidecars"]
 
 MEMORY_LIMIT_BYTES = 4 << 30
 """A header of the largest size that is let in needs less."""
@@ -59,7 +59,7 @@ def unpack_sidecars(packed: dict[str, Any]) -> Sidecars:
 
 
 def main() -> int:
-    _be_modest()
+    be_modest()
     for line in sys.stdin:
         number, kind, place, names = json.loads(line)
         path = Path(place)
@@ -73,7 +73,8 @@ def main() -> int:
     return 0
 
 
-def _be_modest() -> None:
+def be_modest() -> None:
+    """Lower priority and a bound on memory, where the system has such."""
     with contextlib.suppress(AttributeError, OSError):
         os.nice(NICENESS)
     with contextlib.suppress(ImportError, OSError, ValueError):
