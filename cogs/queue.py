@@ -9,6 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.delivery.machine import MachineState
+from bot.delivery.made import headline
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Job, JobStatus
 from bot.domain.mentions import neutral
@@ -71,9 +72,9 @@ class Queue(commands.Cog):
         )
         match status:
             case JobStatus.CANCELLED:
-                await say(interaction, texts("queue.cancelled", prompt=_short(found)))
+                await say(interaction, texts("queue.cancelled", prompt=_short(found, texts)))
             case JobStatus.ASSIGNED:
-                await say(interaction, texts("queue.cancelling", prompt=_short(found)))
+                await say(interaction, texts("queue.cancelling", prompt=_short(found, texts)))
             case _:
                 await say(interaction, texts("reply.too_late_to_cancel"))
 
@@ -91,14 +92,15 @@ class Queue(commands.Cog):
     @cancel.autocomplete("job")
     async def _jobs(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         typed = current.casefold()
+        texts = texts_for(str(interaction.locale))
         jobs = await self._studio.jobs.waiting_of(UserId(interaction.user.id))
         if is_moderator(interaction) and interaction.guild_id is not None:
             others = await self._studio.jobs.waiting_in(interaction.guild_id)
             jobs += [job for job in others if job.user_id != interaction.user.id]
         return [
-            app_commands.Choice(name=f"{_short(job)} · {job.id[:6]}"[:100], value=job.id)
+            app_commands.Choice(name=f"{_short(job, texts)} · {job.id[:6]}"[:100], value=job.id)
             for job in jobs
-            if typed in job.spec.prompt.casefold() or job.id.startswith(typed)
+            if typed in headline(job, texts).casefold() or job.id.startswith(typed)
         ][:25]
 
 
@@ -109,11 +111,11 @@ def _here(job: Job, interaction: Interaction) -> bool:
 
 def _line(job: Job, position: int, texts: Texts) -> str:
     state = texts("queue.position", position=position) if position else texts("queue.running")
-    return f"{state} · {neutral(_short(job))}"
+    return f"{state} · {neutral(_short(job, texts))}"
 
 
-def _short(job: Job) -> str:
-    text = " ".join(job.spec.prompt.split())
+def _short(job: Job, texts: Texts) -> str:
+    text = " ".join(headline(job, texts).split())
     return text if len(text) <= PROMPT_CHARS else text[: PROMPT_CHARS - 1] + "…"
 
 

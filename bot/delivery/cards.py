@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import discord
 
 from bot.delivery.machine import MachineState
+from bot.delivery.made import headline, made_lines
 from bot.delivery.progress_state import ProgressState
 from bot.dispatch.dispatcher import Standing
 from bot.domain.job import Action, Image, Job
@@ -25,7 +26,9 @@ from bot.ui.codec import Verb
 from gpu_worker.language.names import AUTOMATIC, effective_schedule
 from gpu_worker.protocol.specs import JobSpec
 
-__all__ = ["Picture", "cancelled_card", "failed_card", "filename", "progress_card", "queued_card", "result_card"]
+__all__ = [
+    "Picture", "cancelled_card", "failed_card", "filename", "made_card", "progress_card", "queued_card", "result_card",
+]  # fmt: skip
 
 PROMPT_CHARS = 350
 """Of the prompt on the card, so that the pictures stay the largest thing on it; the form behind Edit shows it all."""
@@ -37,6 +40,8 @@ PREVIEW_NAME = "preview.webp"
 
 _ABOUT = ("lora", "vae", "upscaler", "face", "embedding", "sampler")
 """What a failure may be about, apart from the checkpoint."""
+
+_BARS = {"sampling": "card.running", "hires": "card.hires", "converting": "card.converting"}
 
 GREY, BLUE, GREEN, RED = 0x80848E, 0x5865F2, 0x23A55A, 0xDA373C
 
@@ -90,14 +95,16 @@ def _progress_line(job: Job, progress: ProgressState, texts: Texts) -> str:
             return texts("card.loading", model=neutral(job.model))
         case "encoding":
             return texts("card.encoding")
-        case "sampling" | "hires" if progress.of:
-            key = "card.running" if progress.phase == "sampling" else "card.hires"
+        case "sampling" | "hires" | "converting" if progress.of:
+            key = _BARS[progress.phase]
             share = min(1.0, progress.step / progress.of)
             full = round(share * BAR)
             line = texts(key, bar="▰" * full + "▱" * (BAR - full), percent=math.floor(share * 100))
             if progress.eta_s is not None and progress.eta_s > SOON_S:
                 line += " · " + texts("card.eta", when=_when(progress.eta_s))
             return line
+        case "converting":
+            return texts("card.reading_files")
         case "decoding" | "saving":
             return texts("card.finishing")
         case _:
@@ -189,15 +196,23 @@ def failure_sentence(job: Job, texts: Texts) -> str:
 
 def cancelled_card(job: Job) -> discord.ui.LayoutView:
     texts = texts_for(job.locale)
-    return _card(job, texts, GREY, texts("card.cancelled"), buttons=[_again(job, texts)])
+    key = "card.cancelled" if job.files is None else "made.cancelled"
+    return _card(job, texts, GREY, texts(key), buttons=[_again(job, texts)])
+
+
+def made_card(job: Job, *, notes: Sequence[str] = ()) -> discord.ui.LayoutView:
+    """A finished job on model files."""
+    texts = texts_for(job.locale)
+    state, small = made_lines(job, texts)
+    return _card(job, texts, GREEN, state, small=[*small, *notes])
 
 
 def _again(job: Job, texts: Texts) -> list[AddressButton]:
-    return [
-        button(Verb.RETRY, job.id, texts("button.retry"), style=discord.ButtonStyle.primary, emoji="🔁"),
-        button(Verb.EDIT, job.id, texts("button.edit"), emoji="✏️"),
-        button(Verb.DELETE, job.id, texts("button.delete"), emoji="🗑️"),
-    ]
+    retry = button(Verb.RETRY, job.id, texts("button.retry"), style=discord.ButtonStyle.primary, emoji="🔁")
+    delete = button(Verb.DELETE, job.id, texts("button.delete"), emoji="🗑️")
+    if job.files is not None:
+        return [retry, delete]
+    return [retry, button(Verb.EDIT, job.id, texts("button.edit"), emoji="✏️"), delete]
 
 
 def _cancel(job: Job, texts: Texts) -> AddressButton:
@@ -219,7 +234,7 @@ def _card(
     # Finished from the start, so discord.py does not keep one per message: its buttons are found by their addresses.
     view.stop()
     box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=colour)
-    head = f"**{neutral(_clip(job.spec.prompt, PROMPT_CHARS))}**\n-# {_by(job, texts, source_owner)}"
+    head = f"**{neutral(_clip(headline(job, texts), PROMPT_CHARS))}**\n-# {_by(job, texts, source_owner)}"
     box.add_item(discord.ui.TextDisplay(head + (f"\n{state}" if state else "")))
     if gallery:
         box.add_item(discord.ui.MediaGallery(*gallery))

@@ -10,11 +10,12 @@ import asyncio
 import io
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import discord
 
-from bot.delivery.cards import Picture, cancelled_card, failed_card, filename, result_card
+from bot.delivery.cards import Picture, cancelled_card, failed_card, filename, made_card, result_card
 from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, Rung, Upload, climb_down
 from bot.delivery.post import Card, Poster, TooLargeError, Way
 from bot.delivery.progress import CardEditor
@@ -46,6 +47,8 @@ class Deliverer:
         self, *, client: discord.Client, jobs: Jobs, images: Images, poster: Poster, editor: CardEditor
     ) -> None:
         self._client = client
+        self.follow: Callable[[JobId], Awaitable[None]] | None = None
+        """What comes after a job on model files; called again where the bot died meanwhile."""
         self._jobs = jobs
         self._images = images
         self._poster = poster
@@ -154,6 +157,9 @@ class Deliverer:
             job.id, (JobStatus.DONE,), JobStatus.DELIVERING
         ):
             return  # another task has it
+        if job.files is not None:
+            await self._deliver_made(job)
+            return
         if all(image.deleted for image in await self._images.of_job(job.id)):
             # Its author deleted it in the very moment it was finished.
             await self._settle(job)
@@ -181,6 +187,25 @@ class Deliverer:
             await self._settle(job)
         else:
             log.error("job %s: every way to its user is closed; it is tried again at the next start", job.id)
+
+    async def _deliver_made(self, job: Job) -> None:
+        """A model file stays in the library; its card says so, and its picture is asked for."""
+        texts = texts_for(job.locale)
+        direct = made_card(job, notes=[texts("card.dm_because")]) if job.guild_id is not None else None
+        posted = await self._poster.post(
+            job,
+            Card(made_card(job), direct_view=direct),
+            only_edit=job.cancel_by is not None,
+            look_first=job.id in self._interrupted,
+        )
+        if posted is None and job.cancel_by is None:
+            log.error("job %s: every way to its user is closed; it is tried again at the next start", job.id)
+            return
+        if posted is not None:
+            await self._jobs.set_message(job.id, posted.message_id)
+        if self.follow is not None:
+            await self.follow(job.id)
+        await self._settle(job)
 
     async def _settle(self, job: Job, **columns: int) -> None:
         await self._jobs.transition(

@@ -26,7 +26,7 @@ from bot.dispatch.standing import Standing, stand
 from bot.dispatch.transport import BotTransport, WorkerGone
 from bot.dispatch.workers import Assigned, Roster, WorkerView
 from bot.domain.ids import JobId, UserId
-from bot.domain.job import Job, JobStatus, NewJob
+from bot.domain.job import TASK_MODEL, Job, JobStatus, NewJob
 from bot.storage.database import StorageFullError
 from bot.storage.facts import Timings
 from bot.storage.jobs import Jobs, QueueRow
@@ -480,7 +480,8 @@ class Dispatcher:
         await self._note_passed_over(choice)
         held = Assigned(job.id, job.attempt, job.model, self._clock(), charged=candidate)
         view.assigned[job.id] = held
-        view.planned_model = job.model
+        if not job.model.startswith(TASK_MODEL):
+            view.planned_model = job.model
         self._version += 1
         # Not awaited: a worker that does not answer must not keep the others waiting.
         send = asyncio.create_task(self._send_assign(view, held, job), name=f"assign-{job.id}.{job.attempt}")
@@ -536,7 +537,7 @@ class Dispatcher:
     def _forget(self, view: WorkerView, held: Assigned) -> None:
         if view.assigned.get(held.job) is held:
             del view.assigned[held.job]
-        last = next(reversed(view.assigned.values()), None)
+        last = next((h for h in reversed(view.assigned.values()) if not h.model.startswith(TASK_MODEL)), None)
         view.planned_model = last.model if last is not None else view.hello.loaded
 
     async def _message(self, view: WorkerView, job: Job) -> m.Assign:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import logging
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from bot.dispatch.transport import BotTransport
 from bot.domain.ids import JobId, new_image_id
-from bot.domain.job import Image, Job, JobStatus
+from bot.domain.job import Image, Job, JobStatus, MadeModel
+from bot.errors import UserFacingError
+from bot.library import Library, LibraryFile
 from bot.storage.database import Database
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import WAITING, Jobs
 from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.outbox import MODEL_MIME
+from gpu_worker.protocol.specs import ConvertSpec, FileSpec
 
-__all__ = ["Settler", "new_reference"]
+__all__ = ["MADE_BY", "Settler", "new_reference"]
 
 log = logging.getLogger(__name__)
 
 _SUFFIXES = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg"}
+
+
+MADE_BY = "job:"
+"""LibraryFile.source of what a job made, before the job's id."""
 
 
 def new_reference() -> str:
@@ -30,7 +42,11 @@ def new_reference() -> str:
 
 
 class Settler:
-    def __init__(self, *, database: Database, jobs: Jobs, images: Images, transport: BotTransport) -> None:
+    def __init__(
+        self, *, database: Database, jobs: Jobs, images: Images, transport: BotTransport, library: Library | None = None
+    ) -> None:
+        """`library` takes the files of jobs that make some."""
+        self._library = library
         self._db = database
         self._jobs = jobs
         self._images = images
@@ -121,6 +137,8 @@ class Settler:
         await self._jobs.transition(job_id, (JobStatus.QUEUED,), JobStatus.FAILED, finished_at=time.time(), **failure)
 
     async def _done(self, job: Job, done: m.Done) -> JobStatus | None:
+        if job.files is not None:
+            return await self._made(job, job.files, done)
         images: list[Image] = []
         for index, output in enumerate(done.outputs):
             place = self._images.place(job, index, _SUFFIXES.get(output.mime, ".png"))
@@ -156,6 +174,55 @@ class Settler:
         for image in images:
             await self._images.discard(image.path)
         return None
+
+    async def _made(self, job: Job, files: FileSpec, done: m.Done) -> JobStatus | None:
+        """The file goes into the library first, as pictures go to the disk. Raises MissingPictureError where it was
+        lost, OSError where the disk takes it later."""
+        assert self._library is not None
+        output = next((out for out in done.outputs if out.mime == MODEL_MIME), None)
+        if output is None:
+            raise MissingPictureError("a result without a file")
+        made = await self._adopted(self._library, job, files, await self._transport.fetch(done, output), output)
+        result = MadeModel(made.id, made.kind, made.name, made.size_bytes, made.precision)
+        async with self._db.write() as tx:
+            acted = await self._jobs.transition_in(
+                tx, job.id, WAITING, JobStatus.DONE, finished_at=time.time(), run_s=done.run_s,
+                result=json.dumps(asdict(result)),
+            )  # fmt: skip
+            await self._jobs.end_attempt(tx, job.id, done.attempt, "done")
+            if acted:
+                await self._jobs.end_open_attempts(tx, job.id)
+        if acted:
+            return JobStatus.DONE
+        # Cancelled while its file was being moved.
+        with contextlib.suppress(UserFacingError):
+            await self._library.remove(made.id)
+        return None
+
+    async def _adopted(
+        self, library: Library, job: Job, files: FileSpec, source: Path, output: m.Output
+    ) -> LibraryFile:
+        origin = f"{MADE_BY}{job.id}"
+        if not await asyncio.to_thread(source.is_file):
+            # The bot died between this move and its commit; or the file is lost.
+            await library.refresh()
+            found = next((f for f in library.files() if f.source == origin and f.size_bytes == output.size_bytes), None)
+            if found is None:
+                raise MissingPictureError(output.blob)
+            return found
+        if (await asyncio.to_thread(source.stat)).st_size != output.size_bytes:
+            raise MissingPictureError(output.blob)
+        try:
+            return await library.adopt(
+                source,
+                files.model_kind if isinstance(files, ConvertSpec) else "checkpoint",
+                name=f"{files.output}.safetensors",
+                source=origin,
+                added_by=job.user_id,
+                added_in=files.owner,
+            )
+        except UserFacingError as error:
+            raise OSError(f"the library does not take the file of job {job.id} now: {error}") from error
 
 
 def _failure(kind: m.FailureKind, detail: Mapping[str, Any]) -> dict[str, Any]:

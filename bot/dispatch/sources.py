@@ -11,7 +11,16 @@ from bot.domain.job import Job
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
-from gpu_worker.protocol.specs import ImageRef, Img2Img, JobSpec, RenderedSource, Source, StoredSource, Txt2Img
+from gpu_worker.protocol.specs import (
+    FileSpec,
+    ImageRef,
+    Img2Img,
+    JobSpec,
+    RenderedSource,
+    Source,
+    StoredSource,
+    Txt2Img,
+)
 
 __all__ = ["SourceGoneError", "SpecResolver"]
 
@@ -32,8 +41,10 @@ class SpecResolver:
         self._inputs = inputs
         self._transport = transport
 
-    async def resolve(self, job: Job) -> JobSpec:
+    async def resolve(self, job: Job) -> JobSpec | FileSpec:
         """Raises OSError where the transport cannot take a source now, SourceGoneError where there is none."""
+        if job.files is not None:
+            return job.files
         if isinstance(job.spec, Img2Img):
             return await self._from_picture(job.spec)
         return await self._second_pass(job.spec)
@@ -66,8 +77,8 @@ class SpecResolver:
             return StoredSource(image=ref)
         except MissingPictureError:
             maker = await self._jobs.get(image.job_id)
-            if maker is None or not isinstance(maker.spec, Txt2Img):
+            if maker is None or not isinstance(maker.task, Txt2Img):
                 # What was made of a given picture is no recipe that a second pass could begin with.
                 raise SourceGoneError(f"picture {image_id} cannot be drawn again") from None
             log.info("picture %s is gone; it is drawn again from its recorded seed", image.id)
-            return RenderedSource(spec=await self._second_pass(picture_spec(maker.spec, image.index)))
+            return RenderedSource(spec=await self._second_pass(picture_spec(maker.task, image.index)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bot.dispatch.policy import Candidate, FairClock, Line, plan
 from bot.dispatch.workers import Roster
 from bot.domain.ids import JobId
-from bot.domain.job import JobStatus
+from bot.domain.job import TASK_MODEL, JobStatus
 from bot.storage.jobs import QueueRow
 
 __all__ = ["Standing", "stand"]
@@ -49,7 +49,8 @@ async def stand(
         free_s = 0.0
         for held in view.assigned.values():
             job_id = JobId(held.job)
-            if free_s == 0.0 and not held.started and held.model != view.loaded:
+            loads = held.model != view.loaded and not held.model.startswith(TASK_MODEL)
+            if free_s == 0.0 and not held.started and loads:
                 loading.add(job_id)
             whole_s = cost_s.pop(job_id, 0.0)
             begins_s = free_s

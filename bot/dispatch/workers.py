@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bot.dispatch.policy import Candidate
+from bot.domain.job import TASK_MODEL
 from gpu_worker.protocol.messages import PROTO_MAX, PROTO_MIN, Hello, ModelFact
 
 __all__ = ["Assigned", "Roster", "WorkerView"]
@@ -74,6 +75,8 @@ class WorkerView:
         return started[-self.hello.slots :]
 
     def can_draw(self, model: str) -> bool:
+        if model.startswith(TASK_MODEL):
+            return self.compatible and model.removeprefix(TASK_MODEL) in self.hello.tasks
         return self.compatible and any(
             fact.kind == "checkpoint" and fact.name == model and not fact.problem for fact in self.hello.models
         )

@@ -9,9 +9,14 @@ from typing import Any
 
 from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
 from bot.domain.sizes import hires_target
-from gpu_worker.protocol.specs import Img2Img, JobSpec
+from bot.errors import UserFacingError
+from gpu_worker.protocol.messages import ModelKind
+from gpu_worker.protocol.specs import FileSpec, FileTask, Img2Img, JobSpec
 
-__all__ = ["Action", "Image", "Job", "JobStatus", "Lane", "NewJob", "TokenGrant", "work_units"]
+__all__ = [
+    "TASK_MODEL", "Action", "Image", "Job", "JobStatus", "Lane", "MadeModel", "NewJob", "TokenGrant", "model_of",
+    "work_units",
+]  # fmt: skip
 
 
 class JobStatus(enum.StrEnum):
@@ -54,6 +59,9 @@ class Action(enum.StrEnum):
     VARY_STRONG = "vary_strong"
     REROLL = "reroll"
     EDIT = "edit"
+    CONVERT = "convert"
+    MERGE = "merge"
+    BAKE = "bake"
     TEST = "test"
     """An admin tries a model."""
 
@@ -75,7 +83,7 @@ class NewJob:
     action: Action
     user_id: UserId
     channel_id: ChannelId
-    spec: JobSpec
+    task: JobSpec | FileSpec
     guild_id: GuildId | None = None
     locale: str = "en-US"
     lane: Lane = Lane.INTERACTIVE
@@ -84,6 +92,18 @@ class NewJob:
     parent_id: JobId | None = None
     source_image_id: ImageId | None = None
     reply_to_id: MessageId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeModel:
+    """A file that a job brought into the library."""
+
+    file_id: str
+    """LibraryFile.id, as it was then."""
+    kind: ModelKind
+    name: str
+    size_bytes: int
+    precision: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +117,7 @@ class Job:
     channel_id: ChannelId
     locale: str
     lane: Lane
-    spec: JobSpec
+    task: JobSpec | FileSpec
     status: JobStatus
     work_units: float
     attempt: int
@@ -116,10 +136,25 @@ class Job:
     state: bytes | None = None
     run_s: float | None = None
     told_at: float | None = None
+    result: MadeModel | None = None
+    """What a job on model files made."""
+
+    @property
+    def spec(self) -> JobSpec:
+        """What is drawn. Raises UserFacingError for a job on model files, of which nothing that starts from a picture
+        or a prompt can be asked."""
+        if isinstance(self.task, FileTask):
+            raise UserFacingError("job_draws_nothing")
+        return self.task
+
+    @property
+    def files(self) -> FileSpec | None:
+        """None for a drawing."""
+        return self.task if isinstance(self.task, FileTask) else None
 
     @property
     def model(self) -> str:
-        return self.spec.checkpoint
+        return model_of(self.task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +178,20 @@ class Image:
     deleted: bool = False
 
 
-def work_units(spec: JobSpec) -> float:
-    """Denoising work in steps x megapixels over all pictures; learnt seconds per unit turn it into a cost."""
+TASK_MODEL = "task:"
+"""Before the name of a task that needs no loaded checkpoint: what stands for its model in the queue."""
+
+
+def model_of(task: JobSpec | FileSpec) -> str:
+    """The checkpoint that a worker should have loaded, or the task itself."""
+    return f"{TASK_MODEL}{task.kind}" if isinstance(task, FileTask) else task.checkpoint
+
+
+def work_units(spec: JobSpec | FileSpec) -> float:
+    """Denoising work in steps x megapixels over all pictures; of files, GiB that are read. Learnt seconds per unit turn
+    it into a cost."""
+    if isinstance(spec, FileTask):
+        return spec.work_units
     base_mp = spec.width * spec.height / 1e6
     if isinstance(spec, Img2Img):
         share = 1.0 if spec.exact_steps else spec.denoising_strength

@@ -21,7 +21,7 @@ from pathlib import Path
 from bot.storage.database import Database, StorageFullError
 from bot.storage.drafts import KEPT_S
 from bot.storage.images import MissingPictureError
-from gpu_worker.protocol.specs import ImageRef, Img2Img, JobSpec
+from gpu_worker.protocol.specs import FileSpec, ImageRef, Img2Img, JobSpec
 
 __all__ = ["INPUT_SCHEME", "InputPictures", "given_pictures"]
 
@@ -42,7 +42,7 @@ _NEEDED = " ".join(
 )
 
 
-def given_pictures(spec: JobSpec) -> list[ImageRef]:
+def given_pictures(spec: JobSpec | FileSpec) -> list[ImageRef]:
     """What a request starts from."""
     if not isinstance(spec, Img2Img):
         return []

@@ -14,16 +14,16 @@ import aiosqlite
 from pydantic import TypeAdapter, ValidationError
 
 from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
-from bot.domain.job import Action, Job, JobStatus, Lane, NewJob, TokenGrant, work_units
+from bot.domain.job import Action, Job, JobStatus, Lane, MadeModel, NewJob, TokenGrant, model_of, work_units
 from bot.storage.database import Database, Row
-from gpu_worker.protocol.specs import JobSpec
+from gpu_worker.protocol.specs import FileSpec, JobSpec
 
 __all__ = ["WAITING", "Claim", "Jobs", "QueueRow"]
 
 log = logging.getLogger(__name__)
 
 WAITING = (JobStatus.QUEUED, JobStatus.ASSIGNED)
-_SPEC: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
+_SPEC: TypeAdapter[JobSpec | FileSpec] = TypeAdapter(JobSpec | FileSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Jobs:
             new.id, new.interaction_id, new.parent_id, new.action, new.source_image_id, new.lane, new.user_id,
             new.guild_id, new.channel_id, new.locale, new.reply_to_id,
             new.grant.token if new.grant else None, new.grant.expires_at if new.grant else None,
-            new.spec.model_dump_json(), new.spec.checkpoint, work_units(new.spec), JobStatus.QUEUED, now,
+            new.task.model_dump_json(), model_of(new.task), work_units(new.task), JobStatus.QUEUED, now,
         )  # fmt: skip
         if await self._db.one("SELECT 1 FROM users WHERE id = ? AND locale = ?", (new.user_id, new.locale)):
             added = await self._db.write_one(insert, values)
@@ -374,7 +374,7 @@ def _job(row: Row | sqlite3.Row) -> Job:
         channel_id=ChannelId(row["channel_id"]),
         locale=row["locale"],
         lane=Lane(row["lane"]),
-        spec=_SPEC.validate_json(row["spec"]),
+        task=_SPEC.validate_json(row["spec"]),
         status=JobStatus(row["status"]),
         work_units=row["work_units"],
         attempt=row["attempt"],
@@ -393,4 +393,5 @@ def _job(row: Row | sqlite3.Row) -> Job:
         state=row["state"],
         run_s=row["run_s"],
         told_at=row["told_at"],
+        result=MadeModel(**json.loads(row["result"])) if row["result"] else None,
     )

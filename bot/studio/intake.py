@@ -18,7 +18,7 @@ from bot.delivery.progress import CardEditor
 from bot.dispatch.dispatcher import Dispatcher
 from bot.domain.content import require_allowed
 from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId, new_job_id
-from bot.domain.job import Action, NewJob, TokenGrant
+from bot.domain.job import Action, Lane, NewJob, TokenGrant
 from bot.domain.limits import Limits
 from bot.domain.model_rules import Where
 from bot.errors import UserFacingError
@@ -31,7 +31,7 @@ from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.door import TEXT_LIMIT, say
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.specs import JobSpec, Txt2Img
+from gpu_worker.protocol.specs import FileSpec, FileTask, JobSpec, Txt2Img
 
 __all__ = ["TOKEN_LIFE_S", "Intake"]
 
@@ -68,7 +68,7 @@ class Intake:
     async def begin(
         self,
         interaction: Interaction,
-        spec: JobSpec,
+        spec: JobSpec | FileSpec,
         action: Action,
         *,
         source_image_id: ImageId | None = None,
@@ -92,7 +92,8 @@ class Intake:
             channel_id=ChannelId(interaction.channel_id),
             guild_id=GuildId(interaction.guild_id) if interaction.guild_id is not None else None,
             locale=str(interaction.locale),
-            spec=spec,
+            task=spec,
+            lane=Lane.INTERACTIVE if not isinstance(spec, FileTask) else Lane.BATCH,
             interaction_id=interaction.id,
             grant=TokenGrant(interaction.token, interaction.created_at.timestamp() + TOKEN_LIFE_S),
             parent_id=parent_id,
@@ -113,7 +114,8 @@ class Intake:
                 await interaction.followup.send(joined(notes, TEXT_LIMIT), ephemeral=True)
             except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
                 log.warning("job %s: its notes could not be told (%s)", job_id, error)
-        await self._gate.used(spec, user_id)
+        if not isinstance(spec, FileTask):
+            await self._gate.used(spec, user_id)
         return job_id
 
     async def begin_by_reaction(
@@ -123,23 +125,30 @@ class Intake:
         channel_id: ChannelId,
         guild_id: GuildId | None,
         where: Where,
-        message_id: MessageId,
+        message_id: MessageId | None,
         locale: str,
         spec: JobSpec,
         action: Action,
         source_image_id: ImageId | None,
+        job_id: JobId | None = None,
+        parent_id: JobId | None = None,
+        exempt: AbstractSet[tuple[ModelKind, str]] = frozenset(),
     ) -> None:
-        """The same without an interaction: the card is a reply to the message that was reacted to."""
-        await self._check(user_id, spec, where)
+        """The same without an interaction: the card is a reply to the message that was reacted to, or to that of the
+        job before it. With `job_id` this was asked for before, perhaps, and is not asked for twice."""
+        if job_id is not None and await self._jobs.get(job_id) is not None:
+            return
+        await self._check(user_id, spec, where, exempt)
         new = NewJob(
-            id=new_job_id(),
+            id=job_id or new_job_id(),
             action=action,
             user_id=user_id,
             channel_id=channel_id,
             guild_id=guild_id,
             locale=locale,
-            spec=spec,
+            task=spec,
             source_image_id=source_image_id,
+            parent_id=parent_id,
             reply_to_id=message_id,
         )
         self._deliverer.answering(new.id, None)
@@ -158,12 +167,18 @@ class Intake:
         await self._gate.used(spec, user_id)
 
     async def _check(
-        self, user_id: UserId, spec: JobSpec, where: Where, exempt: AbstractSet[tuple[ModelKind, str]] = frozenset()
+        self,
+        user_id: UserId,
+        spec: JobSpec | FileSpec,
+        where: Where,
+        exempt: AbstractSet[tuple[ModelKind, str]] = frozenset(),
     ) -> None:
         # A prompt full of syntax takes the rules up to a tenth of a second: not on the loop.
-        for text in _prompts(spec):
+        drawn = spec.preview if isinstance(spec, FileTask) else spec
+        for text in _prompts(drawn) if drawn is not None else []:
             await asyncio.to_thread(require_allowed, text)
-        self._gate.require(spec, where, exempt)
+        if not isinstance(spec, FileTask):
+            self._gate.require(spec, where, exempt)
         await self.require_room(user_id)
 
     async def answers_over(self) -> None:

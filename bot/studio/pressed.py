@@ -84,7 +84,10 @@ class Pressed:
                 await self._intake.begin(interaction, await self.rerolled(job), Action.REROLL, source_image_id=source)
             case Verb.RETRY:
                 job = await self.job(JobId(address.id))
-                await self._intake.begin(interaction, job.spec, job.action, source_image_id=job.source_image_id)
+                if job.files is not None and job.user_id != interaction.user.id:
+                    # Whoever asked may look after models; whoever presses this may not.
+                    raise UserFacingError("not_your_job")
+                await self._intake.begin(interaction, job.task, job.action, source_image_id=job.source_image_id)
             case Verb.EDIT:
                 job = await self.job(JobId(address.id))
                 spec = (await self.origin(job)).spec
@@ -154,8 +157,8 @@ class Pressed:
         await self._images.delete_of_job(job.id)
         await self._jobs.set_deleted(job.id)
         # An enlargement was the last that needed what the job it came from began with.
-        for spec in (job.spec, (await self.origin(job)).spec):
-            await self._inputs.discard_unused(given_pictures(spec))
+        for task in (job.task, (await self.origin(job)).task):
+            await self._inputs.discard_unused(given_pictures(task))
 
     # --- answers ------------------------------------------------------------------------------------------------------
 

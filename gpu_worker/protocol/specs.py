@@ -257,6 +257,8 @@ class FileTask(Wire):
     """Keys that are left out, with `*` and `?` as in file names."""
     size_bytes: int = Field(default=0, ge=0)
     """Of all files that are read, as the bot knows them; work units are reckoned from it."""
+    owner: int | None = None
+    """The server that the result belongs to; None: it is the operator's. For the bot alone, as is `preview`."""
     preview: Txt2Img | None = None
     """What the bot draws with the result; the checkpoint it names is replaced by the new one."""
 

@@ -60,7 +60,7 @@ def new_job(
     prompt = words if "label:" in words else f"label:{job_id} {words}"
     spec = Txt2Img(prompt=prompt, checkpoint=model, width=64, height=64, seed=7, count=count, steps=steps)
     return NewJob(
-        id=job_id, action=Action.IMAGINE, user_id=UserId(user), channel_id=ChannelId(5), spec=spec, lane=lane,
+        id=job_id, action=Action.IMAGINE, user_id=UserId(user), channel_id=ChannelId(5), task=spec, lane=lane,
         interaction_id=interaction,
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ def make_job():
         spec = spec or Txt2Img(prompt=prompt, checkpoint="dreamy", width=512, height=512, seed=1, count=4)
         given = {
             "id": JobId("j" * 16), "action": Action.IMAGINE, "user_id": UserId(11), "guild_id": GuildId(22),
-            "channel_id": ChannelId(33), "locale": "en-US", "lane": Lane.INTERACTIVE, "spec": spec,
+            "channel_id": ChannelId(33), "locale": "en-US", "lane": Lane.INTERACTIVE, "task": spec,
             "status": JobStatus.QUEUED, "work_units": 1.0, "attempt": 1, "crashes": 0, "worker": None,
             "created_at": time.time(),
         }  # fmt: skip

@@ -51,7 +51,7 @@ FAILURES = {
 def failed(kind: str, detail: dict[str, object], locale: str = "en-US") -> Job:
     return Job(
         id=JobId("a" * 16), action=Action.IMAGINE, user_id=UserId(1), guild_id=None, channel_id=ChannelId(2),
-        locale=locale, lane=Lane.INTERACTIVE, spec=SPEC, status=JobStatus.FAILED, work_units=1, attempt=1, crashes=0,
+        locale=locale, lane=Lane.INTERACTIVE, task=SPEC, status=JobStatus.FAILED, work_units=1, attempt=1, crashes=0,
         worker=None, created_at=time.time(), failure_kind=kind.split("/", maxsplit=1)[0], failure_detail=detail,
     )  # fmt: skip
 

@@ -342,7 +342,7 @@ async def test_stored_source_is_put_for_the_worker_and_a_missing_one_is_drawn_ag
     (picture,) = await desk.images.of_job(first)
     address = StoredSource(image=ImageRef(ref=f"image:{picture.id}", sha256="0", mime="image/png", size_bytes=1))
     new = new_job("x")
-    second_spec = new.spec.model_copy(update={"hires": Hires(source=address)})
+    second_spec = new.task.model_copy(update={"hires": Hires(source=address)})
     await desk.dispatcher.submit(_with(new, second_spec))
     await desk.quiet()
     assert desk.transport.inputs == [b"the picture"]
@@ -373,7 +373,7 @@ async def test_a_given_picture_and_its_mask_are_put_for_the_worker(desk, tmp_pat
     (picture,) = await desk.images.of_job(job)
     address = StoredSource(image=ImageRef(ref=f"image:{picture.id}", sha256="0", mime="image/png", size_bytes=1))
     desk.images.file(picture).unlink()
-    enlarged = new_job("x").spec.model_copy(update={"hires": Hires(source=address)})
+    enlarged = new_job("x").task.model_copy(update={"hires": Hires(source=address)})
     lost, _ = await desk.dispatcher.submit(_with(new_job("x"), enlarged))
     for file in (tmp_path / "inputs").rglob("*"):
         if file.is_file():
@@ -389,7 +389,7 @@ async def test_a_given_picture_and_its_mask_are_put_for_the_worker(desk, tmp_pat
 def _with(new, spec):
     from dataclasses import replace
 
-    return replace(new, spec=spec)
+    return replace(new, task=spec)
 
 
 async def test_standings_are_shared_and_follow_the_queue(desk):

@@ -29,7 +29,7 @@ def spec_of(ref, mask=None):
 
 
 async def added(jobs, spec, **columns):
-    new = replace(new_job("x"), spec=spec, **columns)
+    new = replace(new_job("x"), task=spec, **columns)
     await jobs.add(new)
     return new.id
 
@@ -80,10 +80,10 @@ async def test_what_an_enlargement_came_from_is_needed_by_it(inputs, jobs, datab
     ref = await inputs.keep(b"picture", "image/png")
     first = await added(jobs, spec_of(ref))
     second = await added(
-        jobs, new_job("x").spec, action=Action.UPSCALE, source_image_id=await drew(database, first, "a")
+        jobs, new_job("x").task, action=Action.UPSCALE, source_image_id=await drew(database, first, "a")
     )
     third = await added(
-        jobs, new_job("x").spec, action=Action.UPSCALE, source_image_id=await drew(database, second, "b")
+        jobs, new_job("x").task, action=Action.UPSCALE, source_image_id=await drew(database, second, "b")
     )
     for job_id in (first, second):
         await jobs.set_deleted(job_id)

@@ -35,7 +35,7 @@ async def test_job_comes_back_as_it_was_given(jobs):
     job_id, added = await jobs.add(new)
     job = await jobs.get(job_id)
     assert added
-    assert (job.spec, job.user_id, job.lane, job.status, job.attempt) == (new.spec, 3, Lane.BATCH, JobStatus.QUEUED, 0)
+    assert (job.spec, job.user_id, job.lane, job.status, job.attempt) == (new.task, 3, Lane.BATCH, JobStatus.QUEUED, 0)
     await jobs.set_message(job_id, MessageId(77))
     await jobs.set_grant(job_id, TokenGrant("token", 12.5))
     job = await jobs.by_message(77)
@@ -59,7 +59,7 @@ async def test_largest_seed_survives(jobs):
     new = new_job("x")
     from dataclasses import replace
 
-    new = replace(new, spec=new.spec.model_copy(update={"seed": 2**64 - 1}))
+    new = replace(new, task=new.task.model_copy(update={"seed": 2**64 - 1}))
     await jobs.add(new)
     assert (await jobs.get(new.id)).spec.seed == 2**64 - 1
 

@@ -38,7 +38,7 @@ def spec(**fields):
 def job_of(spec):
     return Job(
         id=JobId("a" * 16), action=Action.IMAGINE, user_id=UserId(1), guild_id=None, channel_id=ChannelId(2),
-        locale="en-US", lane=Lane.INTERACTIVE, spec=spec, status=JobStatus.DELIVERED, work_units=1, attempt=1,
+        locale="en-US", lane=Lane.INTERACTIVE, task=spec, status=JobStatus.DELIVERED, work_units=1, attempt=1,
         crashes=0, worker=None, created_at=time.time(),
     )  # fmt: skip
 

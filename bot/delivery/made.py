@@ -1,0 +1,47 @@
+"""What a card says of a job on model files, which has no prompt and ends with no picture."""
+
+from __future__ import annotations
+
+from bot.domain.job import Job
+from bot.domain.mentions import neutral
+from bot.i18n import Texts
+from gpu_worker.protocol.specs import BakeSpec, ConvertSpec, FileSpec
+
+__all__ = ["headline", "made_lines"]
+
+NAME_CHARS = 80
+
+
+def headline(job: Job, texts: Texts) -> str:
+    """A job in a few words, as they are: its prompt, or what is made from which files."""
+    return _sentence(job.files, texts) if job.files is not None else job.spec.prompt
+
+
+def _sentence(files: FileSpec, texts: Texts) -> str:
+    output = files.output
+    match files:
+        case ConvertSpec():
+            return texts("made.title.convert", model=files.model, output=output)
+        case BakeSpec():
+            loras = ", ".join(lora.name for lora in files.loras)
+            return texts("made.title.bake", model=files.checkpoint, loras=loras, output=output)
+        case _:
+            names = [name for name in (files.first, files.second, files.third) if name is not None]
+            return texts("made.title.merge", models=" + ".join(names), output=output)
+
+
+def made_lines(job: Job, texts: Texts) -> tuple[str, list[str]]:
+    """The sentence of a finished card, and its small lines."""
+    result = job.result
+    if result is None:
+        return texts("made.done_unknown"), []
+    facts = [_size(result.size_bytes)]
+    if result.precision is not None:
+        facts.append(result.precision)
+    return texts("made.done", name=neutral(result.name, NAME_CHARS)), [" · ".join(facts)]
+
+
+def _size(size_bytes: int) -> str:
+    """In decimal units."""
+    unit, size = ("GB", 10**9) if size_bytes >= 10**9 else ("MB", 10**6)
+    return f"{size_bytes / size:.3g} {unit}"

@@ -1,0 +1,152 @@
+"""Model files made from model files: what an admin asks for becomes a job, and a merge's picture the job after it."""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bot.domain.ids import JobId
+from bot.domain.imagine import ImagineOptions, build_imagine
+from bot.domain.job import Action
+from bot.domain.limits import Limits
+from bot.domain.mentions import spoken
+from bot.domain.model_rules import Where
+from bot.domain.parameters import Parameters
+from bot.domain.stewards import Steward
+from bot.errors import UserFacingError
+from bot.library import Library, LibraryFile
+from bot.storage.jobs import Jobs
+from bot.studio.intake import Intake
+from bot.studio.models import Models
+from bot.ui.client import Interaction
+from gpu_worker.protocol.messages import ModelKind
+from gpu_worker.protocol.specs import BakedLora, BakeSpec, ConvertSpec, FileSpec, MergeSpec, Txt2Img
+
+if TYPE_CHECKING:
+    from bot.studio.model_admin.room import Room  # whose package is built on this module
+
+__all__ = ["Conversions", "tidy_output"]
+
+log = logging.getLogger(__name__)
+
+PREVIEW_SUFFIX = "p"
+"""Behind a job's id: the job of its picture, of which there is one however often it is asked for."""
+OUTPUT_CHARS = 120
+_UNSAFE = re.compile(r'[/\\:*?"<>|\x00-\x1f]+')
+
+
+def tidy_output(name: str) -> str:
+    """A file's name without folder and suffix, as a spec takes it; empty where nothing is left."""
+    name = _UNSAFE.sub(" ", name)
+    return " ".join(name.removesuffix(".safetensors").split()).strip(". ")[:OUTPUT_CHARS].strip(". ")
+
+
+class Conversions:
+    """Every `request_…` ends in the intake, which answers with the job's card. Specs name what they are made from by
+    the library's names; output, owner and size are filled in here. All raise UserFacingError: `convert_no_model`,
+    `convert_unusable`, `convert_folder`, `convert_name`, those of `Room.require`, and whatever refuses a job."""
+
+    def __init__(
+        self, *, intake: Intake, jobs: Jobs, library: Library, models: Models, room: Room, limits: Limits
+    ) -> None:
+        self._intake = intake
+        self._jobs = jobs
+        self._library = library
+        self._models = models
+        self._room = room
+        self._limits = limits
+        self._rng = random.SystemRandom()
+
+    async def request_convert(
+        self, interaction: Interaction, spec: ConvertSpec, steward: Steward, *, preview: str | None = None
+    ) -> JobId | None:
+        source = self._file(spec.model_kind, spec.model)
+        return await self._begin(interaction, spec, Action.CONVERT, [source], steward, preview)
+
+    async def request_merge(
+        self, interaction: Interaction, spec: MergeSpec, steward: Steward, *, preview: str | None = None
+    ) -> JobId | None:
+        """`preview` is a prompt that the new checkpoint draws when it is there."""
+        names = (name for name in (spec.first, spec.second, spec.third) if name is not None)
+        sources = [self._file("checkpoint", name) for name in names]
+        return await self._begin(interaction, spec, Action.MERGE, sources, steward, preview)
+
+    async def request_bake(
+        self, interaction: Interaction, spec: BakeSpec, steward: Steward, *, preview: str | None = None
+    ) -> JobId | None:
+        sources = [self._file("checkpoint", spec.checkpoint)]
+        loras = [self._file("lora", lora.name) for lora in spec.loras]
+        named = tuple(
+            BakedLora(name=file.name, unet=wish.unet, text_encoder=wish.text_encoder)
+            for wish, file in zip(spec.loras, loras, strict=True)
+        )
+        spec = spec.model_copy(update={"loras": named})
+        return await self._begin(interaction, spec, Action.BAKE, [*sources, *loras], steward, preview)
+
+    async def follow(self, job_id: JobId) -> None:
+        """The picture of a finished job, where one was asked for. Called again, it asks no second time."""
+        job = await self._jobs.get(job_id)
+        if job is None or job.files is None or job.files.preview is None or job.result is None:
+            return
+        name = job.result.name
+        try:
+            await self._intake.begin_by_reaction(
+                user_id=job.user_id,
+                channel_id=job.channel_id,
+                guild_id=job.guild_id,
+                where=Where(job.guild_id, job.channel_id, user_id=job.user_id),
+                message_id=job.message_id,
+                locale=job.locale,
+                spec=job.files.preview.model_copy(update={"checkpoint": name}),
+                action=Action.IMAGINE,
+                source_image_id=None,
+                job_id=JobId(f"{job.id}{PREVIEW_SUFFIX}"),
+                parent_id=job.id,
+                exempt={("checkpoint", name)},
+            )
+        except UserFacingError as error:
+            # The file is there; a full queue, say, keeps only its picture away.
+            log.info("job %s: its picture was not asked for (%s)", job.id, error)
+
+    async def _begin(
+        self,
+        interaction: Interaction,
+        spec: FileSpec,
+        action: Action,
+        sources: Sequence[LibraryFile],
+        steward: Steward,
+        preview: str | None,
+    ) -> JobId | None:
+        vae = [self._file("vae", spec.vae)] if spec.vae is not None else []
+        output = tidy_output(spec.output)
+        if not output:
+            raise UserFacingError("convert_name")
+        # A merge is about as large as its first; no result is larger than what it is made from, but for a precision.
+        self._room.require(steward, sources[0].size_bytes)
+        changes = {
+            "output": output,
+            "owner": steward.owner,
+            "size_bytes": sum(file.size_bytes for file in (*sources, *vae)),
+            "preview": self._preview(preview, sources[0]) if preview else None,
+        }
+        return await self._intake.begin(interaction, spec.model_copy(update=changes), action)
+
+    def _preview(self, prompt: str, like: LibraryFile) -> Txt2Img:
+        """Drawn as the first of the checkpoints draws best."""
+        options = ImagineOptions(prompt, wishes=Parameters(checkpoint=like.name, count=1))
+        built = build_imagine(options, facts=self._models.facts(), limits=self._limits, rng=self._rng)
+        assert isinstance(built.spec, Txt2Img)
+        return built.spec
+
+    def _file(self, kind: ModelKind, name: str) -> LibraryFile:
+        file = self._library.find(kind, name)
+        if file is None:
+            raise UserFacingError("convert_no_model", name=spoken(name))
+        if file.path.is_dir():
+            raise UserFacingError("convert_folder", name=spoken(name))
+        if file.problem is not None and file.problem not in {"no_vae", "pickled"}:
+            raise UserFacingError("convert_unusable", name=spoken(name))
+        return file
