@@ -14,7 +14,7 @@ from typing import NoReturn
 from bot import exit_codes
 from bot.catalogue import CatalogueError, UnknownNameError, operators_catalogue
 from bot.errors import StartupError, UserFacingError
-from bot.models_cli.console import Console, plain
+from bot.models_cli.console import Console, plain, sentence
 from bot.models_cli.install import install
 from bot.models_cli.listing import list_models
 from bot.models_cli.offer import offer
@@ -68,12 +68,9 @@ def run(console: Console, words: Sequence[str]) -> int:
     except CatalogueError as error:
         sys.stderr.write(f"{plain(error.sentence(say))}\n")
         return exit_codes.SETTINGS
-    except UnknownNameError as error:
-        sys.stderr.write(f"{say(f'error.{error.key}', **error.values)}\n")
-        return exit_codes.USAGE
     except UserFacingError as error:
-        sys.stderr.write(f"{plain(say(f'error.{error.key}', **error.values))}\n")
-        return exit_codes.UNEXPECTED
+        sys.stderr.write(f"{sentence(say, error)}\n")
+        return exit_codes.USAGE if isinstance(error, UnknownNameError) else exit_codes.UNEXPECTED
 
 
 def _command(console: Console, options: argparse.Namespace, settings: Settings) -> int:

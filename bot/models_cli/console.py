@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from bot.errors import UserFacingError
 from bot.i18n import Texts
 
-__all__ = ["Console", "plain", "size"]
+__all__ = ["Console", "plain", "sentence", "size"]
 
 
 def plain(text: str) -> str:
@@ -28,6 +29,14 @@ def size(size_bytes: int | None) -> str:
             return f"{value:.0f} {unit}"
         value /= 1000
     return f"{value:.1f} GB"
+
+
+def sentence(say: Texts, error: UserFacingError) -> str:
+    """What went wrong, safe for a terminal."""
+    try:
+        return plain(say(f"error.{error.key}", **error.values))
+    except KeyError:
+        return say("download.failed")
 
 
 @dataclass

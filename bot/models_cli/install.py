@@ -12,9 +12,9 @@ from pathlib import Path
 
 from bot import exit_codes
 from bot.catalogue import Entry
-from bot.downloads.fetch import FetchProgress
+from bot.downloads.fetch import FetchLimits, FetchProgress
 from bot.errors import StartupError, UserFacingError
-from bot.models_cli.console import Console, plain, size
+from bot.models_cli.console import Console, plain, sentence, size
 from bot.models_cli.finish import REFUSALS, put_in_place
 from bot.models_cli.listing import offer_line, sum_of, total_bytes
 from bot.models_cli.network import Network, open_network
@@ -25,8 +25,8 @@ __all__ = ["install", "parts_folder"]
 
 log = logging.getLogger(__name__)
 
-ROOM_BYTES = 500_000_000
-"""Left free on the disk, as SQLite and pictures need it (bot/doctor/machine.py)."""
+ROOM_BYTES = FetchLimits().spare_bytes
+"""Left free on the disk, or the client refuses; SQLite and pictures need it."""
 _SHOW_EVERY_S = 0.2
 
 
@@ -127,7 +127,7 @@ async def _install_one(console: Console, settings: Settings, network: Network, e
         file = await network.fetch(entry, folder, show)
         placed = await put_in_place(console, settings, entry, file)
     except UserFacingError as error:
-        reason = say(f"error.{error.key}", **error.values)
+        reason = sentence(say, error)
         if error.key in REFUSALS:
             # It would be the same file again.
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -141,5 +141,5 @@ async def _install_one(console: Console, settings: Settings, network: Network, e
         console.tell("✓ " + say("models_cli.install.done", title=entry.title, file=plain(str(placed))))
         return True
     console.end_line()
-    console.tell("✗ " + plain(say("models_cli.install.failed", title=entry.title, reason=reason)))
+    console.tell("✗ " + say("models_cli.install.failed", title=entry.title, reason=reason))
     return False

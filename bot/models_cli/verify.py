@@ -22,7 +22,7 @@ from bot.catalogue.reader import URLS_MAX, FoundRow, read_rows
 from bot.downloads.sources import Source
 from bot.errors import StartupError, UserFacingError
 from bot.library.paths import safe_stem
-from bot.models_cli.console import Console, plain, size
+from bot.models_cli.console import Console, sentence, size
 from bot.models_cli.network import Network, open_network
 from bot.settings import Settings
 
@@ -67,8 +67,7 @@ async def _ask(console: Console, network: Network, entry: Entry) -> tuple[FoundR
     try:
         found = await network.resolve(entry.address)
     except UserFacingError as error:
-        reason = plain(say(f"error.{error.key}", **error.values))
-        return None, say("models_cli.verify.failed", key=entry.key, reason=reason), True
+        return None, say("models_cli.verify.failed", key=entry.key, reason=sentence(say, error)), True
     if found.sha256 is None:
         return None, say("models_cli.verify.no_hash", key=entry.key), False
     if entry.sha256 not in (None, found.sha256):
