@@ -30,6 +30,13 @@ Channel = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | di
 TEXT_CHARS = 1000
 KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
 KIND_CHOICES = [app_commands.Choice(name=keyed(f"choice.kind.{kind}"), value=kind) for kind in KINDS]
+PRECISION_CHOICES = [
+    app_commands.Choice(name=keyed(f"choice.precision.{value}"), value=value)
+    for value in ("fp16", "bf16", "fp32", "keep")
+]
+WEIGHTS_CHOICES = [
+    app_commands.Choice(name=keyed(f"choice.weights.{value}"), value=value) for value in ("no-ema", "ema-only", "all")
+]
 _OWN = frozenset({"remove", "rename", "note", "preview"})
 """Sub-commands that change a file: they offer what their user may change."""
 
@@ -217,6 +224,88 @@ class ModelAdminCommands(
     async def test(self, interaction: Interaction, model: str) -> None:
         await self._admin.test(interaction, model)
 
+    # --- new files made from files ------------------------------------------------------------------------------------
+
+    @app_commands.command(
+        name=keyed("command.model_admin.convert.name"), description=keyed("command.model_admin.convert.description")
+    )
+    @localised_options("model_admin.convert", "model", "name", "precision", "weights", "vae")
+    @app_commands.choices(precision=PRECISION_CHOICES, weights=WEIGHTS_CHOICES)
+    async def convert(
+        self,
+        interaction: Interaction,
+        model: str,
+        name: Range[str, 1, 120] | None = None,
+        precision: str = "fp16",
+        weights: str = "no-ema",
+        vae: str | None = None,
+    ) -> None:
+        steward = self._admin.stewards.commanding(interaction)
+        vae = self._studio.model_names.named("vae", vae)
+        await self._admin.makings.convert(
+            interaction, steward, model=model, name=name, precision=precision, weights=weights, vae=vae
+        )
+
+    @app_commands.command(
+        name=keyed("command.model_admin.merge.name"), description=keyed("command.model_admin.merge.description")
+    )
+    @localised_options(
+        "model_admin.merge", "first", "second", "third", "multiplier", "name", "precision", "vae", "preview"
+    )
+    @app_commands.choices(precision=PRECISION_CHOICES)
+    async def merge(
+        self,
+        interaction: Interaction,
+        first: str,
+        second: str,
+        third: str | None = None,
+        multiplier: Range[float, 0, 1] = 0.3,
+        name: Range[str, 1, 120] | None = None,
+        precision: str = "fp16",
+        vae: str | None = None,
+        preview: Range[str, 1, 1000] | None = None,
+    ) -> None:
+        steward = self._admin.stewards.commanding(interaction)
+        named = self._studio.model_names.named
+        await self._admin.makings.merge(
+            interaction,
+            steward,
+            first=named("checkpoint", first) or first,
+            second=named("checkpoint", second) or second,
+            third=named("checkpoint", third),
+            multiplier=multiplier,
+            name=name,
+            precision=precision,
+            vae=named("vae", vae),
+            preview=preview,
+        )
+
+    @app_commands.command(
+        name=keyed("command.model_admin.bake.name"), description=keyed("command.model_admin.bake.description")
+    )
+    @localised_options("model_admin.bake", "checkpoint", "loras", "name", "precision", "preview")
+    @app_commands.choices(precision=PRECISION_CHOICES)
+    async def bake(
+        self,
+        interaction: Interaction,
+        checkpoint: str,
+        loras: Range[str, 1, 1000],
+        name: Range[str, 1, 120] | None = None,
+        precision: str = "fp16",
+        preview: Range[str, 1, 1000] | None = None,
+    ) -> None:
+        steward = self._admin.stewards.commanding(interaction)
+        checkpoint = self._studio.model_names.named("checkpoint", checkpoint) or checkpoint
+        await self._admin.makings.bake(
+            interaction,
+            steward,
+            checkpoint=checkpoint,
+            loras=loras,
+            name=name,
+            precision=precision,
+            preview=preview,
+        )
+
     # --- reports ------------------------------------------------------------------------------------------------------
 
     @app_commands.command(
@@ -250,6 +339,7 @@ class ModelAdminCommands(
     @rules.autocomplete("model")
     @favourite.autocomplete("model")
     @test.autocomplete("model")
+    @convert.autocomplete("model")
     async def _files(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         """The value is a file's id: two kinds may have files of one name."""
         texts = texts_for(str(interaction.locale))
@@ -283,8 +373,29 @@ class ModelAdminCommands(
         ]
 
     @defaults.autocomplete("checkpoint")
+    @merge.autocomplete("first")
+    @merge.autocomplete("second")
+    @merge.autocomplete("third")
+    @bake.autocomplete("checkpoint")
     async def _checkpoints(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         return await self._studio.model_names.choices(interaction, "checkpoint", current)
+
+    @bake.autocomplete("loras")
+    async def _loras(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        """What stands before the last comma is kept in front of each row."""
+        before, comma, last = current.rpartition(",")
+        rows = await self._studio.model_names.choices(interaction, "lora", last.strip())
+        kept = f"{before}{comma} " if comma else ""
+        found = [f"{kept}{self._studio.model_names.named('lora', row.value)}" for row in rows]
+        return [app_commands.Choice(name=text, value=text) for text in found if len(text) <= NAME_LIMIT]
+
+    @merge.autocomplete("vae")
+    async def _vae_files(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        return await self._studio.model_names.choices(interaction, "vae", current)
+
+    @convert.autocomplete("vae")
+    async def _vae_or_none(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        return await self._studio.model_names.choices(interaction, "vae", current, more=(NONE,))
 
     @defaults.autocomplete("vae")
     async def _vaes(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:

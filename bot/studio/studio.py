@@ -37,11 +37,13 @@ from bot.storage.model_rules import ModelRules
 from bot.storage.styles import Styles
 from bot.storage.users import Users
 from bot.studio.attachments import Attachments
+from bot.studio.conversions import Conversions
 from bot.studio.gate import ModelGate
 from bot.studio.intake import Intake
-from bot.studio.model_admin import ADMIN_VERBS, ModelAdmin
 from bot.studio.model_admin.board import DownloadBoard
+from bot.studio.model_admin.desk import ADMIN_VERBS, ModelAdmin
 from bot.studio.model_admin.files import ModelFiles
+from bot.studio.model_admin.makings import Makings
 from bot.studio.model_admin.room import Room
 from bot.studio.model_admin.ruling import Ruling
 from bot.studio.model_admin.trials import Trials
@@ -134,7 +136,9 @@ class Studio:
         self.dispatcher = Dispatcher(
             jobs=self.jobs,
             timings=self.timings,
-            settler=Settler(database=database, jobs=self.jobs, images=self.images, transport=transport),
+            settler=Settler(
+                database=database, jobs=self.jobs, images=self.images, transport=transport, library=self.library
+            ),
             resolver=SpecResolver(jobs=self.jobs, images=self.images, inputs=self.inputs, transport=transport),
             transport=transport,
             listener=_Relay(self.editor, self.deliverer),
@@ -156,6 +160,15 @@ class Studio:
             limits=self.limits,
             gate=ModelGate(self.models, self.library),
         )
+        self.conversions = Conversions(
+            intake=self.intake,
+            jobs=self.jobs,
+            library=self.library,
+            models=self.models,
+            room=self.room,
+            limits=self.limits,
+        )
+        self.deliverer.follow = self.conversions.follow
         self.attachments = Attachments(self.inputs, self.limits)
         self.panels = Panels(
             drafts=self.drafts, inputs=self.inputs, intake=self.intake, models=self.models, limits=self.limits
@@ -208,6 +221,7 @@ class Studio:
             trials=Trials(self.models, self.intake, audit, self.limits),
             room=self.room,
             board=self.board,
+            makings=Makings(self.conversions, model_files),
             catalogue=lambda: self.catalogue,
             audit=audit,
             stewards=self.stewards,

@@ -31,6 +31,7 @@ from bot.storage.model_audit import ModelAudit
 from bot.studio.attachments import Attachments
 from bot.studio.model_admin.board import Addition, DownloadBoard
 from bot.studio.model_admin.files import ModelFiles
+from bot.studio.model_admin.makings import Makings
 from bot.studio.model_admin.reports import (
     AUDIT_PAGE,
     audit_card,
@@ -74,6 +75,7 @@ class ModelAdmin:
         trials: Trials,
         room: Room,
         board: DownloadBoard,
+        makings: Makings,
         catalogue: Callable[[], Catalogue],
         audit: ModelAudit,
         stewards: Stewards,
@@ -85,6 +87,7 @@ class ModelAdmin:
         self.room = room
         self.stewards = stewards
         self.board = board
+        self.makings = makings
         self.catalogue = catalogue
         self._library = library
         self._trials = trials
