@@ -2,12 +2,19 @@
 
 from random import Random
 
-from demo_kit.words import COLOURS, LANDSCAPES, NO_ARTICLE
+from demo_kit.words import COLOURS, LANDSCAPES, NO_ARTICLE, OBJECTS, POSITIONS, SHAPES, STYLES
 
-__all__ = ["caption", "with_article"]
+__all__ = ["all_words", "caption", "with_article"]
 
 _BEST = ("best quality, sharp", "masterpiece, best quality", "best quality", "sharp, masterpiece")
 _WORST = ("low quality, blurry", "low quality, blurry", "blurry", "low quality", "worst quality, blurry")
+
+
+def all_words() -> list[str]:
+    """Every phrase that captions are made of."""
+    fixed = ["a", "an", "and", "at the", "on the", "with a", "in a", "background", "picture of", "person", "shirt", ","]
+    lists = (OBJECTS, COLOURS, SHAPES, LANDSCAPES, LANDSCAPES.values(), POSITIONS, STYLES, _BEST, _WORST)
+    return [*fixed, *(phrase for phrases in lists for phrase in phrases)]
 
 
 def with_article(name: str) -> str:

@@ -9,10 +9,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPTextModel
 
-from demo_kit.latents import FIRST_SHARD
+from demo_kit.captions import all_words
 from demo_kit.networks import tokens
 from demo_kit.original import text_weights, unet_weights, vae_weights
-from demo_kit.shards import captions_of
 
 __all__ = ["half", "save", "save_checkpoint"]
 
@@ -42,7 +41,7 @@ def save_checkpoint(
     words = {name: value.clone() for name, value in text.state_dict().items()}
     table = next(value for name, value in words.items() if name.endswith("token_embedding.weight"))
     seen = torch.zeros(len(table), dtype=torch.bool)
-    seen[tokens([text for shard in range(8) for text in captions_of(FIRST_SHARD + shard)]).unique()] = True
+    seen[tokens(all_words()).unique()] = True
     table[~seen] = table[seen].mean(0)
     weights = unet_weights(unet.state_dict()) | text_weights(words) | vae_weights(vae.state_dict())
     save(path, weights, architecture="stable-diffusion-v1", resolution="128x128", prediction_type="epsilon", **about)
