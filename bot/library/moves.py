@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -17,10 +18,11 @@ from pathlib import Path
 
 from bot.library.paths import numbered
 
-__all__ = ["from_trash", "move_in", "rename_beside", "sync_folder", "to_trash"]
+__all__ = ["from_trash", "is_taken", "move_in", "rename_beside", "sweep_parts", "sync_folder", "to_trash"]
 
 _NAMES_MAX = 1000
 _COPY_BYTES = 8 << 20
+_PART = re.compile(r"\.[0-9a-f]{16}\.part")
 
 
 def move_in(source: Path, folder: Path, stem: str, suffix: str) -> Path:
@@ -43,6 +45,11 @@ def move_in(source: Path, folder: Path, stem: str, suffix: str) -> Path:
     sync_folder(folder)
     source.unlink(missing_ok=True)
     return target
+
+
+def is_taken(target: Path, source: Path) -> bool:
+    """Whether something other than the very file `source` has this name."""
+    return _exists(target) and (target.is_symlink() or not _same(source, target))
 
 
 def rename_beside(path: Path, new_stem: str, sidecars: Sequence[str]) -> Path:
@@ -104,6 +111,15 @@ def from_trash(kept_in: Path, original: Path) -> Path:
     return target
 
 
+def sweep_parts(folders: Sequence[Path]) -> None:
+    """Removes the half copies that a crash left; nobody may be copying."""
+    for folder in folders:
+        for part in folder.rglob(".*.part") if folder.is_dir() else ():
+            if _PART.fullmatch(part.name):
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """A name, too, must survive a power cut."""
     if os.name == "posix":
@@ -118,8 +134,11 @@ def sync_folder(folder: Path) -> None:
 def _take_name(here: Path, folder: Path, stem: str, suffix: str) -> Path:
     for number in range(1, _NAMES_MAX):
         target = folder / f"{numbered(stem, number)}{suffix}"
-        if _exists(target):
+        if is_taken(target, here):
             continue
+        if _exists(target):
+            here.unlink(missing_ok=True)  # a crash came between the two names of the same file
+            return target
         try:
             os.link(here, target)  # unlike a rename it refuses to replace what somebody put there this very moment
         except FileExistsError:

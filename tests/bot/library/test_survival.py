@@ -1,0 +1,130 @@
+"""The bot answers while a library is read, and a kill at any step leaves what was or what should be."""
+
+import asyncio
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gpu_worker.language import reader
+
+from .conftest import KOHYA, write
+
+CHECKOUT = Path(__file__).parents[3]
+
+
+async def test_the_loop_turns_all_the_time_that_files_are_read(rig):
+    for number in range(300):
+        write(rig.models / "loras" / f"{number}.safetensors", KOHYA, metadata={"ss_training_comment": "x" * 20_000})
+    library = rig.library()
+    ticks, progress = 0, []
+
+    async def tick():
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0)
+            ticks += 1
+
+    def note(now):
+        progress.append((now, ticks))
+
+    ticking = asyncio.create_task(tick())
+    await library._scanner.load()
+    await library.refresh(note)
+    ticking.cancel()
+    assert progress[-1][0].done == progress[-1][0].total == 300
+    assert len(progress) >= 4
+    # Between any two reports of a hundred files others had at least a hundred turns.
+    turns = [later - earlier for (_, earlier), (_, later) in itertools.pairwise(progress[:-1])]
+    assert min(turns[:2]) >= 100
+
+
+async def test_headers_are_never_read_in_the_bots_own_process(rig, monkeypatch):
+    write(rig.models / "loras" / "a.safetensors", KOHYA)
+    write(rig.models / "checkpoints" / "b.safetensors", KOHYA)
+
+    def never(*_):
+        raise AssertionError("read in the bot")
+
+    monkeypatch.setattr("gpu_worker.language.headers.read_header", never)
+    monkeypatch.setattr("gpu_worker.language.layouts.read_header", never)
+    monkeypatch.setattr("gpu_worker.language.kinds.read_any_header", never)
+    monkeypatch.setattr(reader, "read_file", never)
+    library = await rig.loaded()
+    assert [file.problem for file in library.files()] == [None, None]
+
+
+async def test_who_asks_while_a_scan_runs_gets_the_next_ones_report(rig):
+    write(rig.models / "loras" / "a.safetensors", KOHYA)
+    library = rig.library()
+    await library._scanner.load()
+    scans = 0
+    real = library._scanner.scan
+
+    async def counted(*arguments, **options):
+        nonlocal scans
+        scans += 1
+        return await real(*arguments, **options)
+
+    library._scanner.scan = counted
+    first = asyncio.create_task(library.refresh())
+    while not scans:
+        await asyncio.sleep(0)
+    others = [asyncio.create_task(library.refresh()) for _ in range(5)]
+    reports = await asyncio.gather(first, *others)
+    assert scans == 2
+    assert [len(report.added) for report in reports] == [1, 0, 0, 0, 0, 0]
+
+
+async def test_files_come_and_go_by_themselves(rig):
+    library = await rig.loaded(poll_s=0.01)
+    changed = asyncio.Event()
+    library.subscribe_files(changed.set)
+    await library.start()
+    try:
+        for make in (lambda path: write(path, KOHYA), Path.unlink):
+            changed.clear()
+            await asyncio.to_thread(make, rig.models / "loras" / "a.safetensors")
+            async with asyncio.timeout(60):
+                await changed.wait()
+        assert library.files() == ()
+    finally:
+        await library.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_kill_before_any_step_leaves_the_old_state_or_the_new(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("crashing.py")), str(tmp_path)],
+        capture_output=True, text=True, timeout=600, check=False, env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    old, new = ["Old", 7, "mine", "https://x.test/1", None], ["New", 7, None, "https://x.test/2", None]
+    renamed = ["New", 7, "mine", "https://x.test/1", None]
+    allowed = {
+        "adopt": ([old], [new, old]), "rename": ([old], [renamed]), "remove": ([old], []), "restore": ([], [old]),
+        "scan": ([old], [old]),
+    }  # fmt: skip
+    for line in lines:
+        before, after = allowed[line["change"]]
+        assert line["looked"] == 0, line
+        assert line["found"]["models"] in (before, after), line
+        assert line["then"]["models"] == after, line
+        assert all(line["found"]["preview"]), line
+        if not after:
+            assert line["then"]["trash"] == ["Old.preview.png", "Old.safetensors"], line
+        names = [name for name in line["then"]["disk"] if name.endswith(".safetensors")]
+        assert len(names) == len(after), line
+        assert not any(name.endswith(".part") for name in line["then"]["disk"]), line
+    killed = {
+        name: [line["at"] for line in lines if line["change"] == name and line["status"] == 9] for name in allowed
+    }
+    assert all(len(steps) >= 2 for steps in killed.values()), killed
+    # A scan that was killed goes on behind what it had written.
+    assert [line["read"] for line in lines if line["change"] == "scan"][:3] == [250, 150, 50]
