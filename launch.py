@@ -417,8 +417,7 @@ def pass_on(command: str, arguments: list[str]) -> int:
     if command == "doctor":
         extras = worker_extras()
     elif command == "models":
-        # Looking needs no torch; what is installed may be a pickle, which needs it to become safetensors.
-        extras = worker_extras() if arguments[:1] == ["install"] else set()
+        extras = set()
         if arguments[:1] == ["convert"]:
             module, arguments, extras = "gpu_worker.convert", arguments[1:], {"gpu"}
     where_called = command == "imagine" or module == "gpu_worker.convert"

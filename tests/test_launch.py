@@ -492,9 +492,9 @@ def test_models_convert_is_the_workers_and_runs_where_it_was_called(ready, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("arguments", "gpu"), [(["list"], False), (["verify"], False), (["install", "start"], True), (["convert"], True)]
+    ("arguments", "gpu"), [(["list"], False), (["verify"], False), (["install", "start"], False), (["convert"], True)]
 )
-def test_looking_at_models_needs_no_torch(tree, arguments, gpu):
+def test_only_converting_models_needs_torch(tree, arguments, gpu):
     tree.launch("models", *arguments)
     assert ("gpu" in tree.uv_calls()[0][0]) == gpu
 

@@ -4,7 +4,6 @@ and put into its folder. Everything in it comes from outside, so what is not as 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import subprocess
 import sys
@@ -37,7 +36,7 @@ async def put_in_place(console: Console, settings: Settings, entry: Entry, file:
             raise UserFacingError("models_cli_pickle_refused")
         console.replace_line(say("models_cli.install.converting", title=entry.title))
         written = file.with_name("converted.safetensors")
-        await asyncio.to_thread(_convert, entry, file, written)
+        await asyncio.to_thread(_convert, file, written)
         await asyncio.to_thread(_look_into, entry, written)
         await asyncio.to_thread(file.unlink, missing_ok=True)
         file = written
@@ -65,24 +64,19 @@ def _is_pickle(file: Path) -> bool:
     return False
 
 
-def _convert(entry: Entry, pickle: Path, target: Path) -> None:
-    """In a process of its own: torch stays out of this one, and a file that brings that one down ends nothing else."""
-    if importlib.util.find_spec("torch") is None:
-        raise UserFacingError("models_cli_no_torch")
+def _convert(pickle: Path, target: Path) -> None:
+    """In a process of its own, for a hostile file may cost memory and time; nothing in it is executed there either."""
     target.unlink(missing_ok=True)
-    command = [
-        sys.executable, "-m", "gpu_worker.convert", str(pickle), str(target),
-        "--kind", entry.kind, "--precision", "keep", "--weights", "all",
-    ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     try:
         ended = subprocess.run(  # noqa: S603 - our own module, and paths that we made
-            command, cwd=CHECKOUT, env=environment, timeout=_CONVERT_LIMIT_S, capture_output=True, text=True,
-            errors="replace", stdin=subprocess.DEVNULL, check=False,
+            [sys.executable, "-m", "gpu_worker.language.rewrite", str(pickle), str(target)],
+            cwd=CHECKOUT, env={**os.environ, "PYTHONPATH": str(CHECKOUT)}, timeout=_CONVERT_LIMIT_S, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise UserFacingError("models_cli_convert_failed", reason=f"{_CONVERT_LIMIT_S} s") from error
-    if ended.returncode or not target.is_file():
-        target.unlink(missing_ok=True)
-        words = (ended.stderr or ended.stdout).strip().splitlines()
-        raise UserFacingError("models_cli_convert_failed", reason=words[-1] if words else str(ended.returncode))
+        raise UserFacingError("models_cli_no_model", problem="corrupt") from error
+    if ended.returncode == 0 and target.is_file():
+        return
+    target.unlink(missing_ok=True)
+    problem = (ended.stdout.split() or ["corrupt"])[-1]
+    raise UserFacingError("models_cli_disk" if problem == "disk" else "models_cli_no_model", problem=problem)

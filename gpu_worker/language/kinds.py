@@ -34,7 +34,7 @@ __all__ = ["control_layout", "kind_of", "read_file"]
 
 _LOOSE: frozenset[ModelKind] = frozenset({"upscaler", "face", "annotator", "tagger"})
 """Kinds of so many layouts that any weights may be one."""
-_WRAPPERS = ("state_dict", "params_ema", "params-ema", "params", "string_to_param")
+_WRAPPERS = ("state_dict", "params_ema", "params-ema", "params", "string_to_param", "model", "depth_model")
 _EMBEDDING_KEYS = frozenset({"emb_params", "*", "string_to_param", "clip_l", "clip_g"})
 _EMBEDDING_VECTORS_MAX = 128
 _CONTROL_MARKS: dict[str, tuple[str, ...]] = {

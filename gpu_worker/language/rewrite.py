@@ -23,7 +23,8 @@ from gpu_worker.language.reader import be_modest
 
 __all__ = ["main", "rewrite"]
 
-WRAPPERS = ("state_dict", "params_ema", "params-ema", "params", "string_to_param")
+WRAPPERS = ("state_dict", "params_ema", "params-ema", "params", "string_to_param", "model", "depth_model")
+"""The last two are those of annotators: Normal BAE's and LeReS'."""
 ALIASES_LIMIT = 3
 """Tensors may share memory; written out they may be this many times the file, and no more."""
 PIECE_BYTES = 8 << 20

@@ -1,11 +1,14 @@
 """`models install`: real files, real looks into them, real moves; only the hosts are a dictionary."""
 
+import io
 import os
 import pickle
 import shutil
 from dataclasses import replace
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from bot import exit_codes
 from bot.errors import StartupError, UserFacingError
@@ -114,6 +117,41 @@ async def test_what_is_not_as_the_catalogue_says_stays_out(settings, person, net
     assert EN(f"error.{key}", **values) in somebody.shown
 
 
+@pytest.mark.parametrize(
+    ("kind", "folder", "wrapper"),
+    [
+        ("upscaler", "upscalers", None),
+        ("upscaler", "upscalers", "params_ema"),
+        ("vae", "vae", "state_dict"),
+        ("face", "face", "params_ema"),
+        ("annotator", "annotators", "model"),
+        ("annotator", "annotators", "depth_model"),
+    ],
+)
+async def test_listed_pickle_is_kept_as_safetensors(settings, person, network, kind, folder, wrapper):
+    tensors = {"decoder.conv_in.weight": torch.ones(4, 4, 3, 3), "encoder.conv_in.weight": torch.ones(4, 3, 3, 3)}
+    content = io.BytesIO()
+    torch.save(tensors if wrapper is None else {wrapper: tensors, "epoch": 3}, content)
+    made, wanted = settings(), entry(content=content.getvalue(), kind=kind, allow_pickle=True, name="some.vae")
+    network.files[wanted.urls[0]] = content.getvalue()
+    somebody = person()
+    assert await install(somebody, made, [wanted], yes=True) == exit_codes.OK, somebody.shown
+    assert placed(made) == [f"{folder}/some.vae.safetensors"]
+    loaded = load_file(made.models_dir / folder / "some.vae.safetensors")
+    assert loaded.keys() == tensors.keys()
+
+
+async def test_pickle_of_a_checkpoint_that_is_not_allowed_stays_out(settings, person, network):
+    content = io.BytesIO()
+    torch.save({"decoder.conv_in.weight": torch.ones(4, 4, 3, 3), "encoder.conv_in.weight": torch.ones(4)}, content)
+    made, wanted = settings(), entry(content=content.getvalue(), kind="vae")
+    network.files[wanted.urls[0]] = content.getvalue()
+    somebody = person()
+    assert await install(somebody, made, [wanted], yes=True) == exit_codes.UNEXPECTED
+    assert placed(made) == []
+    assert EN("error.models_cli_pickle_refused") in somebody.shown
+
+
 async def test_unlisted_pickle_stays_out(settings, person, network):
     content = pickle.dumps({"anything": 1}, protocol=2)
     made, wanted = settings(), entry(content=content, kind="annotator")
@@ -164,7 +202,7 @@ async def test_name_of_a_useless_file_is_not_taken(settings, person, network):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_problem_has_its_sentence(language):
     say = texts_for(language)
-    keys = ("pickle_refused", "no_model", "wrong_kind", "no_torch", "convert_failed")
+    keys = ("pickle_refused", "no_model", "wrong_kind", "disk")
     assert all(say.has(f"error.models_cli_{key}") for key in keys)
 
 
