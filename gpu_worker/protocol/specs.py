@@ -274,7 +274,9 @@ class ConvertSpec(FileTask):
     kind: Literal["convert"] = "convert"
     model: str
     """Name as in the worker's model list."""
-    model_kind: Literal["checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler"] = "checkpoint"
+    model_kind: Literal[
+        "checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler", "face", "annotator", "tagger"
+    ] = "checkpoint"  # fmt: skip
     weights: Literal["all", "no-ema", "ema-only"] = "no-ema"
     parts: Parts = Parts()
     """Of checkpoints alone; `Parts(vae="delete")` removes the VAE."""
