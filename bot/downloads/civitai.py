@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
+from bot.domain.mentions import spoken
 from bot.downloads.sources import Source
 from bot.downloads.web import Web
 from bot.errors import UserFacingError
@@ -81,7 +82,7 @@ async def resolve(url: URL, web: Web) -> Source:
     version, model = await _version(url, web)
     kind_word = (model.type or "").lower()
     if kind_word not in _KINDS:
-        raise UserFacingError("download_civitai_type", type=(model.type or "")[:40])
+        raise UserFacingError("download_civitai_type", type=spoken((model.type or "")[:40]))
     file = _chosen(version.files, url)
     address = file.download_url if file else None
     if file is None or not address:

@@ -26,7 +26,7 @@ from bot.downloads.partfile import PartFile
 from bot.downloads.rates import Rate
 from bot.downloads.receive import ChangedError, FetchLimits, Receiver
 from bot.downloads.sources import Source
-from bot.downloads.trouble import FinalError, PassingError
+from bot.downloads.trouble import FinalError, PassingError, amount
 from bot.downloads.web import Web
 from bot.errors import UserFacingError
 
@@ -81,6 +81,7 @@ async def _fetched(
         async with asyncio.timeout(max(limits.time_s - part.note.spent_s, 0)):
             return await _Fetch(source, part, limits, on_progress, web).run()
     except TimeoutError:
+        part.grant_time()  # whoever asks once more gets as much again
         raise FinalError("download_time", hours=round(limits.time_s / 3600, 1)) from None
     finally:
         await asyncio.shield(asyncio.to_thread(part.leave))
@@ -151,7 +152,7 @@ class _Fetch:
         """Before anything is sent, by what the source said."""
         expected = self._source.size_bytes or 0
         if expected > self._limits.size_bytes:
-            raise FinalError("download_too_big", size=expected, limit=self._limits.size_bytes)
+            raise FinalError("download_too_big", size=amount(expected), limit=amount(self._limits.size_bytes))
         await self._receiver.check_room(expected - self._part.size)
 
     def _progressed(self) -> None:

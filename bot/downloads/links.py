@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from yarl import URL
 
+from bot.domain.mentions import spoken
 from bot.downloads import civitai, huggingface
 from bot.downloads.sources import Source
 from bot.downloads.web import Web
@@ -69,7 +70,7 @@ def _link(word: str) -> Link:
         return Link(f"https://civitai.com/models/{air[1]}?modelVersionId={air[2]}")
     if _BARE.fullmatch(word):
         word = f"https://{word}"
-    shown = word.partition("?")[0][:100]
+    shown = spoken(word.partition("?")[0])
     try:
         url = URL(word)
     except ValueError:

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+import logging
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from bot.downloads.fetch import GB, FetchLimits
-from bot.downloads.records import Download, DownloadWish
+from bot.downloads.answers import safe_name
+from bot.downloads.fetch import GB, FetchLimits, FetchProgress
+from bot.downloads.links import parse_links
+from bot.downloads.quarantine import Quarantine
+from bot.downloads.records import Download, DownloadState, DownloadWish
+from bot.downloads.rows import download_of, row_of, source_of
+from bot.downloads.sources import Source
 from bot.downloads.web import Web
+from bot.downloads.work import ASK_WAIT_S, Work
+from bot.errors import UserFacingError
 from bot.library import Library
 from bot.settings import Settings
-from bot.storage.database import Database
+from bot.storage.database import Database, StorageFullError
+from bot.storage.downloads import DownloadStore
 
 __all__ = ["DownloadRules", "Downloads"]
+
+log = logging.getLogger(__name__)
+
+TELL_EVERY_S = 0.5
+PARTS_KEPT_S = 7 * 24 * 3600.0
+"""How long what came of a failed download waits for somebody to ask for it again."""
+_ID_DIGITS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +47,8 @@ class DownloadRules:
     at_once: int = 2
     allowance: Callable[[DownloadWish], int | None] = lambda _: None
     """Bytes that the file may have, because of a quota; None: no bound but the limits'."""
+    ask_wait_s: float = ASK_WAIT_S
+    """Before a host that did not answer is asked again; later each time."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -33,33 +59,238 @@ class DownloadRules:
 class Downloads:
     def __init__(self, database: Database, library: Library, web: Web, *, data: Path, rules: DownloadRules) -> None:
         """Unfinished files lie in `data/downloads`, refused ones in `data/quarantine`."""
-        self._library = library
+        self._store = DownloadStore(database)
+        self._web = web
+        self._folder = data / "downloads" / "wished"
+        self._quarantine = Quarantine(data / "quarantine")
+        self._work = Work(library, web, self._quarantine, rules.limits, rules.allowance, ask_wait_s=rules.ask_wait_s)
+        self._slots = asyncio.Semaphore(rules.at_once)
+        self._running: dict[str, _Run] = {}
+        self._listeners: list[Callable[[Download], None]] = []
 
     async def start(self) -> None:
-        """Goes on with what was interrupted."""
+        """Goes on with what was interrupted. After the library was loaded."""
+        await self._store.forget_old()
+        for row in await self._store.unfinished():
+            try:
+                download, source = download_of(row), source_of(row)
+            except (TypeError, ValueError):
+                log.error("download %s was written by another version; it is given up", row.id)
+                failed = dataclasses.replace(row, state="failed", problem="download_bug", problem_values="{}")
+                await self._store.save(failed)
+                continue
+            uploaded = await asyncio.to_thread((self._folder / _file_key(download.id)).is_dir)
+            self._begin(download, source, row.created_at, uploaded=uploaded)
+        await asyncio.to_thread(self._tidy, {run.folder.name for run in self._running.values()})
 
     async def stop(self) -> None:
         """What runs is interrupted and stays in the table."""
+        runs = [run for run in self._running.values() if run.task is not None]
+        for run in runs:
+            assert run.task is not None
+            run.task.cancel()
+        await asyncio.gather(*(run.task for run in runs if run.task is not None), return_exceptions=True)
+        self._running.clear()
+        await self._web.close()
 
     async def add(self, wanted: DownloadWish) -> Download:
         """Stored when it returns. Raises UserFacingError, StorageFullError."""
-        raise NotImplementedError
+        links = parse_links(wanted.link)
+        if len(links) > 1:
+            raise UserFacingError("download_many_links", limit=1)
+        mirrors = tuple(link.url for mirror in wanted.mirrors for link in parse_links(mirror))
+        wish = dataclasses.replace(wanted, link=links[0].url, mirrors=mirrors, sha256=_hash(wanted.sha256))
+        if any(run.download.wish.link == wish.link for run in self._running.values()):
+            raise UserFacingError("download_running")
+        download, now = Download(_new_id(), wish, "waiting"), time.time()
+        await self._store.add(row_of(download, None, now))
+        return self._begin(download, None, now)
 
     async def add_file(self, path: Path, wanted: DownloadWish) -> Download:
         """A file that is here already (an attachment) goes through the same checks; it is moved away from `path`.
         Raises UserFacingError, StorageFullError."""
-        raise NotImplementedError
+        wish = dataclasses.replace(wanted, sha256=_hash(wanted.sha256))
+        id_ = _new_id()
+        name = safe_name(wish.link.partition("?")[0])
+        download = Download(id_, wish, "waiting", filename=name)
+        folder = self._folder / _file_key(id_)
+        try:
+            await asyncio.to_thread(_move_here, path, folder / name)
+        except OSError as error:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            raise StorageFullError from error
+        try:
+            now = time.time()
+            await self._store.add(row_of(download, None, now))
+        except BaseException:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            raise
+        return self._begin(download, None, now, uploaded=True)
 
     def active(self) -> tuple[Download, ...]:
         """Those that have not ended, oldest first; no I/O."""
-        return ()
+        return tuple(run.download for run in self._running.values())
 
     async def get(self, id_: str) -> Download | None:
-        return None
+        run = self._running.get(id_)
+        if run is not None:
+            return run.download
+        row = await self._store.get(id_)
+        try:
+            return download_of(row) if row is not None else None
+        except (TypeError, ValueError):
+            return None
 
     async def cancel(self, id_: str) -> bool:
-        """Whether this very call ended it."""
-        return False
+        """Whether this very call ended it: what is just coming into the library is not stopped any more."""
+        run = self._running.get(id_)
+        if run is None or run.is_settling or run.task is None or run.cancelled:
+            return False
+        run.cancelled = True
+        run.task.cancel()
+        await asyncio.gather(run.task, return_exceptions=True)
+        return run.download.state == "cancelled"
 
     def subscribe(self, listener: Callable[[Download], None]) -> None:
         """Called on the loop when a download changes state, and with its progress about twice a second."""
+        self._listeners.append(listener)
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def _begin(
+        self, download: Download, source: Source | None, created_at: float, *, uploaded: bool = False
+    ) -> Download:
+        folder = self._folder / (_file_key(download.id) if uploaded else _link_key(download.wish))
+        run = _Run(download, source, folder, created_at, self._store, self._tell)
+        self._running[download.id] = run
+        here = folder / download.filename if uploaded and download.filename else None
+        run.task = asyncio.create_task(self._run(run, here), name=f"download-{download.id}")
+        return download
+
+    async def _run(self, run: _Run, here: Path | None) -> None:
+        try:
+            async with self._slots:
+                files = await self._work.run(run, here)
+            ended = dataclasses.replace(run.download, state="done", file_ids=tuple(file.id for file in files))
+        except asyncio.CancelledError:
+            if not run.cancelled:
+                raise  # we are stopping; the table remembers
+            ended = dataclasses.replace(run.download, state="cancelled")
+        except UserFacingError as error:
+            log.info("download %s failed: %s", run.download.id, error.key)
+            ended = _failed(run.download, error.key, **error.values)
+        except StorageFullError:
+            ended = _failed(run.download, "download_disk_full")
+        except OSError:
+            log.exception("download %s failed at the disk", run.download.id)
+            ended = _failed(run.download, "download_disk")
+        except Exception:
+            reference = secrets.token_hex(4)
+            log.exception("download %s failed by a bug, reference %s", run.download.id, reference)
+            ended = _failed(run.download, "download_bug", reference=reference)
+        await self._end(run, dataclasses.replace(ended, rate_bytes_s=0.0, eta_s=None))
+
+    async def _end(self, run: _Run, ended: Download) -> None:
+        run.is_settling = True
+        run.download = ended
+        try:
+            await self._store.save(row_of(ended, run.source, run.created_at))
+        except StorageFullError:
+            log.error("the end of download %s could not be stored; the next start finds it again", ended.id)
+        self._running.pop(ended.id, None)
+        if ended.state != "failed" or run.folder.name == _file_key(ended.id):
+            await asyncio.to_thread(shutil.rmtree, run.folder, ignore_errors=True)
+        self._tell(ended)
+
+    def _tell(self, download: Download) -> None:
+        for listener in self._listeners:
+            try:
+                listener(download)
+            except Exception:
+                log.exception("a listener failed; the downloads go on")
+
+    def _tidy(self, in_use: set[str]) -> None:
+        with contextlib.suppress(OSError):
+            for folder in self._folder.iterdir():
+                if folder.name not in in_use and time.time() - folder.stat().st_mtime > PARTS_KEPT_S:
+                    shutil.rmtree(folder, ignore_errors=True)
+        self._quarantine.tidy()
+
+
+class _Run:
+    """One download on its way; the Course that its work goes along."""
+
+    def __init__(
+        self,
+        download: Download,
+        source: Source | None,
+        folder: Path,
+        created_at: float,
+        store: DownloadStore,
+        tell: Callable[[Download], None],
+    ) -> None:
+        self.download = download
+        self.source = source
+        self.folder = folder
+        self.created_at = created_at
+        self.task: asyncio.Task[None] | None = None
+        self.cancelled = False
+        self.is_settling = False
+        """Too late to cancel."""
+        self._store = store
+        self._tell = tell
+        self._told_at = 0.0
+
+    async def enter(self, state: DownloadState) -> None:
+        self.download = dataclasses.replace(self.download, state=state, rate_bytes_s=0.0, eta_s=None)
+        await self._store.save(row_of(self.download, self.source, self.created_at))
+        self._tell(self.download)
+
+    def progressed(self, progress: FetchProgress) -> None:
+        self.download = dataclasses.replace(
+            self.download,
+            filename=progress.filename or self.download.filename,
+            received_bytes=progress.received_bytes,
+            total_bytes=progress.total_bytes,
+            rate_bytes_s=progress.rate_bytes_s,
+            eta_s=progress.eta_s,
+        )
+        if time.monotonic() - self._told_at >= TELL_EVERY_S:
+            self._told_at = time.monotonic()
+            self._tell(self.download)
+
+    @contextlib.contextmanager
+    def settling(self) -> Generator[None]:
+        self.is_settling = True
+        try:
+            yield
+        finally:
+            self.is_settling = False
+
+
+def _failed(download: Download, problem: str, **values: object) -> Download:
+    return dataclasses.replace(download, state="failed", problem=problem, problem_values=values)
+
+
+def _new_id() -> str:
+    return "".join(secrets.choice(_ID_DIGITS) for _ in range(10))
+
+
+def _link_key(wish: DownloadWish) -> str:
+    """The same for the same file, so that whoever asks again goes on from what came before."""
+    return hashlib.sha256(f"{wish.link}\n{wish.sha256}".encode()).hexdigest()[:20]
+
+
+def _file_key(id_: str) -> str:
+    return f"file-{id_}"
+
+
+def _hash(sha256: str | None) -> str | None:
+    return sha256.strip().lower() or None if sha256 else None
+
+
+def _move_here(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(path, target)
+    with target.open("rb+") as file:
+        os.fsync(file.fileno())

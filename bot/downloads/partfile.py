@@ -124,6 +124,9 @@ class PartFile:
             self._part.replace(target)
         return target
 
+    def grant_time(self) -> None:
+        self._spent_before_s, self._since = 0.0, time.monotonic()
+
     def leave(self) -> None:
         """What was received survives, if the disk lets it."""
         with self._lock:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bot.downloads.answers import Span, header_name, is_page, looks_like_page, span_of, validator_of
 from bot.downloads.partfile import Note, PartFile
-from bot.downloads.trouble import FinalError, PassingError
+from bot.downloads.trouble import FinalError, PassingError, amount
 from bot.downloads.web import Answer, Web, check_plain, translated
 from bot.errors import UserFacingError
 
@@ -77,8 +77,9 @@ class Receiver:
     async def check_room(self, needed_bytes: int) -> None:
         """Raises FinalError where the disk has not that much to spare."""
         free = (await asyncio.to_thread(shutil.disk_usage, self._part.folder)).free
-        if free < needed_bytes + self._limits.spare_bytes:
-            raise FinalError("download_no_room", needed=max(needed_bytes, 0) + self._limits.spare_bytes, free=free)
+        needed = max(needed_bytes, 0) + self._limits.spare_bytes
+        if free < needed:
+            raise FinalError("download_no_room", needed=amount(needed), free=amount(free))
 
     # --- the answer ---------------------------------------------------------------------------------------------------
 
@@ -116,7 +117,7 @@ class Receiver:
             case _:
                 raise ChangedError("download_bad_answer", host=host)
         if total is not None and total > self._limits.size_bytes:
-            raise FinalError("download_too_big", size=total, limit=self._limits.size_bytes)
+            raise FinalError("download_too_big", size=amount(total), limit=amount(self._limits.size_bytes))
         await self.check_room((total or 0) - part.size)
         mixed = part.note.mixed or bool(part.size)
         part.note = Note(
@@ -202,6 +203,6 @@ class Receiver:
     def _check_length(self, waiting: int, host: str) -> None:
         size, total = self._part.size + waiting, self._part.note.total
         if size > self._limits.size_bytes:
-            raise FinalError("download_too_big", size=size, limit=self._limits.size_bytes)
+            raise FinalError("download_too_big", size=amount(size), limit=amount(self._limits.size_bytes))
         if total is not None and size > total:
             raise ChangedError("download_changes", host=host)

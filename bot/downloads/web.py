@@ -22,6 +22,7 @@ from aiohttp.abc import AbstractResolver
 from pydantic import SecretStr
 from yarl import URL
 
+from bot.domain.mentions import spoken
 from bot.downloads.addresses import AddressPolicy, PublicAddresses
 from bot.downloads.connections import BlockedAddressError, guarded_connector, timeouts
 from bot.downloads.trouble import PassingError
@@ -286,7 +287,7 @@ def _same_origin(url: URL, origin: str) -> bool:
 
 def _shown(url: str) -> str:
     """As much of a link as can be said back: no query, which may hold a secret."""
-    return url.partition("?")[0].partition("#")[0][:100]
+    return spoken(url.partition("?")[0].partition("#")[0])
 
 
 def _retry_after_s(value: str) -> float | None:

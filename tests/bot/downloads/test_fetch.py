@@ -242,10 +242,17 @@ async def test_the_time_limit_counts_over_interruptions(web, host, tmp_path):
             await asyncio.sleep(0.05)
 
     host.routes["/m"] = crawls
-    hurried = dataclasses.replace(LIMITS, time_s=0.6)
-    assert await refused(fetched(web, tmp_path / "d", host.url("/m"), limits=hurried)) == "download_time"
-    assert await refused(fetched(web, tmp_path / "d", host.url("/m"), limits=hurried)) == "download_time"
+    url, hurried = host.url("/m"), dataclasses.replace(LIMITS, time_s=0.8)
+    task = asyncio.create_task(fetched(web, tmp_path / "d", url))
+    while not host.asked:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert await refused(fetched(web, tmp_path / "d", url, limits=hurried)) == "download_time"
     assert len(host.asked) == 1
+    assert await refused(fetched(web, tmp_path / "d", url, limits=hurried)) == "download_time"
+    assert len(host.asked) == 2
 
 
 async def test_a_body_without_end_stops_at_the_limit(web, host, tmp_path):

@@ -1,0 +1,289 @@
+"""The way of one download: its host asked, the file fetched, looked into, and taken into the library.
+
+Every station can be gone through again after a crash: what was fetched is there, and what came into the library is
+recognised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from bot.domain.mentions import spoken
+from bot.downloads.answers import name_of_url, safe_name
+from bot.downloads.archives import unpack_models
+from bot.downloads.check import QUARANTINED, Checked, container_of
+from bot.downloads.fetch import FetchLimits, FetchProgress, fetch
+from bot.downloads.inspect import inspect, to_safetensors
+from bot.downloads.links import Link, parse_links, resolve
+from bot.downloads.quarantine import Quarantine
+from bot.downloads.records import Download, DownloadState, DownloadWish
+from bot.downloads.sources import Source
+from bot.downloads.trouble import FinalError, PassingError
+from bot.downloads.web import Web
+from bot.errors import UserFacingError
+from bot.library import Library, LibraryFile
+from bot.library.paths import split_name
+from gpu_worker.language.layouts import PICKLE_SUFFIXES
+
+__all__ = ["Course", "Work"]
+
+log = logging.getLogger(__name__)
+
+ASK_TRIES = 4
+ASK_WAIT_S = 2.0
+PREVIEW_BYTES_MAX = 8 << 20
+_PIECE_BYTES = 8 << 20
+_UNPACKED = "unpacked"
+
+
+class Course(Protocol):
+    """What a download on its way says of itself, and where its file is kept meanwhile."""
+
+    download: Download
+    source: Source | None
+    folder: Path
+    created_at: float
+
+    async def enter(self, state: DownloadState) -> None:
+        """Stored when it returns. Raises StorageFullError."""
+        ...
+
+    def progressed(self, progress: FetchProgress) -> None: ...
+
+    def settling(self) -> contextlib.AbstractContextManager[None]:
+        """Within it nobody may cancel any more."""
+        ...
+
+
+class Work:
+    def __init__(
+        self,
+        library: Library,
+        web: Web,
+        quarantine: Quarantine,
+        limits: FetchLimits,
+        allowance: Callable[[DownloadWish], int | None],
+        *,
+        ask_wait_s: float = ASK_WAIT_S,
+    ) -> None:
+        self._library = library
+        self._web = web
+        self._quarantine = quarantine
+        self._limits = limits
+        self._allowance = allowance
+        self._ask_wait_s = ask_wait_s
+
+    async def run(self, course: Course, here: Path | None) -> tuple[LibraryFile, ...]:
+        """`here` is a file that needs no fetching. Returns what came into the library. Raises UserFacingError,
+        StorageFullError, OSError."""
+        wish = course.download.wish
+        done = await self._adopted_before(course)
+        if done is not None:
+            return (done,)
+        if here is None:
+            if course.source is None:
+                await course.enter("resolving")
+                course.source = await self._ask(wish)
+            self._check_promise(wish, course.source)
+            await course.enter("downloading")
+            path = await self._fetch(course, course.source)
+        else:
+            path = here
+            if wish.sha256 is not None and await asyncio.to_thread(_sha256, path) != wish.sha256:
+                raise UserFacingError("download_hash_file")
+        size_bytes = (await asyncio.to_thread(path.stat)).st_size
+        course.download = dataclasses.replace(
+            course.download, filename=path.name, received_bytes=size_bytes, total_bytes=size_bytes
+        )
+        await course.enter("checking")
+        try:
+            return await self._take_in(course, path)
+        except UserFacingError as error:
+            if error.key in QUARANTINED:
+                log.warning("download %s refused (%s): into quarantine", course.download.id, error.key)
+                await asyncio.to_thread(self._quarantine.take, path, course.download.id, error.key, wish.link)
+            raise
+
+    # --- its host -----------------------------------------------------------------------------------------------------
+
+    async def _ask(self, wish: DownloadWish) -> Source:
+        for tried in range(1, ASK_TRIES + 1):
+            try:
+                source = await resolve(Link(wish.link), self._web)
+                break
+            except PassingError as error:
+                if tried == ASK_TRIES:
+                    raise
+                await asyncio.sleep(error.retry_after_s or self._ask_wait_s * 2**tried)
+        else:
+            raise AssertionError("the last try returns or raises")
+        if wish.sha256 is not None and source.sha256 not in (None, wish.sha256):
+            raise UserFacingError("download_other_hash")
+        mirrors = [url for mirror in wish.mirrors for url in (await resolve(parse_links(mirror)[0], self._web)).urls]
+        return dataclasses.replace(
+            source,
+            urls=(*source.urls, *mirrors),
+            sha256=wish.sha256 or source.sha256,
+            kind=wish.kind or source.kind,
+        )
+
+    def _check_promise(self, wish: DownloadWish, source: Source) -> None:
+        """Refuses what its name or hash already tells, before gigabytes are fetched. Raises UserFacingError."""
+        if source.sha256 is not None:
+            there = next((file for file in self._library.files() if file.sha256 == source.sha256), None)
+            if there is not None and there.problem is None:
+                raise UserFacingError("download_there", name=spoken(there.name))
+        name = source.filename or name_of_url(source.urls[0]) or ""
+        if Path(name).suffix.lower() in PICKLE_SUFFIXES and not _may_be_pickle(wish):
+            raise UserFacingError("download_pickle")
+
+    async def _fetch(self, course: Course, source: Source) -> Path:
+        limits, allowance = self._limits, self._allowance(course.download.wish)
+        if allowance is not None and allowance < limits.size_bytes:
+            limits = dataclasses.replace(limits, size_bytes=max(allowance, 0))
+        try:
+            return await fetch(source, course.folder, limits, course.progressed, web=self._web)
+        except FinalError as error:
+            if error.key == "download_too_big" and limits is not self._limits:
+                raise UserFacingError("download_over_quota", **error.values) from error
+            raise
+
+    # --- into the library ---------------------------------------------------------------------------------------------
+
+    async def _take_in(self, course: Course, path: Path) -> tuple[LibraryFile, ...]:
+        wish = course.download.wish
+        kind = course.source.kind if course.source else wish.kind
+        container = await asyncio.to_thread(container_of, path)
+        if container == "archive":
+            return await self._take_archive(course, path)
+        if container == "pickle" and _may_be_pickle(wish):
+            written = path.with_suffix(".safetensors")
+            if written == path:
+                written = path.with_name(f"{path.stem}-converted.safetensors")
+            await to_safetensors(path, written)
+            path = written
+        checked = await inspect(path, kind)
+        if checked.problem is not None:
+            raise UserFacingError(checked.problem, **checked.values)
+        return (await self._adopt(course, path, checked, path.name),)
+
+    async def _take_archive(self, course: Course, path: Path) -> tuple[LibraryFile, ...]:
+        """Its usable models; raises the first one's problem where there is none."""
+        wish = course.download.wish
+        kind = course.source.kind if course.source else wish.kind
+        limit = self._limits.size_bytes
+        allowance = self._allowance(wish)
+        if allowance is not None:
+            limit = min(limit, max(allowance, 0))
+        folder = course.folder / _UNPACKED
+        members = await asyncio.to_thread(unpack_models, path, folder, limit, self._limits.spare_bytes)
+        good: list[tuple[Path, Checked]] = []
+        bad: list[Checked] = []
+        for member in members:
+            checked = await inspect(member, kind)
+            if checked.problem is None:
+                good.append((member, checked))
+            else:
+                bad.append(checked)
+        if not good:
+            assert bad[0].problem is not None
+            raise UserFacingError(bad[0].problem, **bad[0].values)
+        named = wish.name if len(good) == 1 else None
+        return tuple([await self._adopt(course, member, checked, named or member.name) for member, checked in good])
+
+    async def _adopt(self, course: Course, path: Path, checked: Checked, name: str) -> LibraryFile:
+        assert checked.kind is not None, "what has no kind has a problem"
+        wish, source = course.download.wish, course.source
+        stem, suffix = split_name(safe_name(wish.name or name), path.name)
+        size_bytes = (await asyncio.to_thread(path.stat)).st_size
+        preview = await self._preview(source, course.folder)
+        with course.settling():
+            there = self._find(course, size_bytes)
+            if there is not None:
+                return there
+            file = await self._library.adopt(
+                path,
+                checked.kind,
+                name=stem + suffix,
+                source=_page(source),
+                added_by=wish.asked_by,
+                added_in=wish.asked_in,
+                preview=preview,
+            )
+            if source is not None:
+                await asyncio.to_thread(_write_sidecar, file.path, source)
+            return file
+
+    async def _adopted_before(self, course: Course) -> LibraryFile | None:
+        """A crash came between the library and the table: the file has moved, and nobody wrote it down."""
+        if course.download.state != "checking" or await asyncio.to_thread(_holds_files, course.folder):
+            return None
+        await self._library.refresh()
+        return self._find(course, course.download.total_bytes or -1)
+
+    def _find(self, course: Course, size_bytes: int) -> LibraryFile | None:
+        """What this very download brought before a crash."""
+        wish, page = course.download.wish, _page(course.source)
+        for file in self._library.files():
+            mine = (file.added_by, file.added_in, file.source) == (wish.asked_by, wish.asked_in, page)
+            if mine and file.size_bytes == size_bytes and file.added_at >= course.created_at:
+                return file
+        return None
+
+    async def _preview(self, source: Source | None, folder: Path) -> Path | None:
+        """A nicety: whatever goes wrong with it keeps no model out."""
+        if source is None or source.preview_url is None:
+            return None
+        try:
+            data = await self._web.read(source.preview_url, PREVIEW_BYTES_MAX)
+            path = folder / ".preview"
+            await asyncio.to_thread(path.write_bytes, data)
+        except (UserFacingError, OSError) as error:
+            log.info("a preview was left out: %s", getattr(error, "key", "disk"))
+            return None
+        return path
+
+
+def _may_be_pickle(wish: DownloadWish) -> bool:
+    return wish.allow_pickle_with_sha256 and wish.sha256 is not None
+
+
+def _page(source: Source | None) -> str | None:
+    return source.page if source is not None else None
+
+
+def _holds_files(folder: Path) -> bool:
+    return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _write_sidecar(path: Path, source: Source) -> None:
+    """What the host says and tensors do not, in the form that everybody's tools read."""
+    if not (source.base or source.trigger_words or source.title):
+        return
+    info = {"baseModel": source.base, "trainedWords": list(source.trigger_words), "model": {"name": source.title}}
+    target = path.with_suffix(".civitai.info")
+    part = target.with_name(f".{secrets.token_hex(4)}.part")
+    try:
+        if target.exists():
+            return
+        part.write_text(json.dumps({key: value for key, value in info.items() if value}, indent=1), encoding="utf-8")
+        part.replace(target)
+    except OSError:
+        part.unlink(missing_ok=True)
