@@ -7,7 +7,6 @@ the comment that .env.example carries, and a test keeps the two equal.
 from __future__ import annotations
 
 import io
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,6 +19,7 @@ from rapidfuzz import process
 from bot import exit_codes
 from bot.errors import StartupError
 from bot.operator_language import operator_texts
+from gpu_worker.language.trees import split_folders
 from gpu_worker.protocol.specs import SIZE_MAX_PX, SIZE_MIN_PX
 
 __all__ = ["CHECKOUT", "PASSWORD_MIN_CHARS", "Settings", "load_settings", "setting_keys"]
@@ -45,12 +45,7 @@ def _ids(value: object) -> object:
 
 
 def _folders(value: object) -> object:
-    """Split at `;` and at the separator of this system's PATH; on Windows that is the same, so drive letters stay."""
-    if not isinstance(value, str):
-        return value
-    return tuple(
-        dict.fromkeys(_absolute(Path(part.strip())) for part in re.split(f"[;{os.pathsep}]", value) if part.strip())
-    )
+    return split_folders(value, CHECKOUT) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):

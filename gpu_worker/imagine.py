@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gpu_worker.engine_arguments import engine_options
+from gpu_worker.language.trees import split_folders
 from gpu_worker.protocol.messages import PreviewWish
 from gpu_worker.protocol.specs import ImageRef
 from gpu_worker.shell.errors import BadInputError
@@ -73,7 +74,12 @@ def _imagine(options: argparse.Namespace) -> int:
     from gpu_worker.engine.engine import Engine, EngineError
 
     try:
-        engine = Engine(models_dir=data / "models", demo_dir=ROOT / "data" / "demo", options=engine_options(options))
+        engine = Engine(
+            models_dir=data / "models",
+            demo_dir=ROOT / "data" / "demo",
+            options=engine_options(options),
+            extra_folders=split_folders(os.environ.get("PINCEL_MODEL_FOLDERS", ""), ROOT),
+        )
     except EngineError as error:
         raise BadInputError(sentence(error)) from error
     try:

@@ -6,6 +6,7 @@ Folder names are compared without regard to case, as Windows does. Nothing is ev
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Literal
 
 from gpu_worker.protocol.messages import ModelKind
 
-__all__ = ["Root", "Tree", "find_tree", "model_roots"]
+__all__ = ["Root", "Tree", "find_tree", "model_roots", "split_folders"]
 
 Layout = Literal["pincel", "a1111", "comfyui", "plain", "missing"]
 
@@ -94,6 +95,13 @@ def find_tree(folder: Path) -> Tree:
         if names & _OURS.keys():
             return _tree(folder, "pincel", models, None, _OURS, {})
     return Tree(folder, "plain", (Root(folder, None, extra=True),))
+
+
+def split_folders(text: str, base: Path) -> tuple[Path, ...]:
+    """The setting PINCEL_MODEL_FOLDERS: split at `;` and at the separator of this system's PATH (on Windows that is the
+    same, so drive letters stay); a relative path counts from `base`."""
+    parts = (part.strip() for part in re.split(f"[;{os.pathsep}]", text))
+    return tuple(dict.fromkeys((base / Path(part).expanduser()).resolve() for part in parts if part))
 
 
 def _tree(

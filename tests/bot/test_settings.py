@@ -97,6 +97,14 @@ def test_file_is_read_and_the_environment_wins(env, monkeypatch):
     assert (settings.max_side, settings.previews, settings.test_guild) == (512, False, 81384788765712384)
 
 
+def test_model_folders_are_split_and_each_counts_once(env, tmp_path):
+    far, near = tmp_path / "a b", CHECKOUT / "near"
+    settings = load_settings(env(f"PINCEL_MODEL_FOLDERS={far}; near ;;{far}{os.pathsep}{near}\n"))
+    assert settings.model_folders == (far, near)
+    words = settings.engine_arguments()
+    assert words[-4:] == ("--models", str(far), "--models", str(near))
+
+
 def test_missing_file_means_defaults(tmp_path):
     assert load_settings(tmp_path / "none") == load_settings(None)
 

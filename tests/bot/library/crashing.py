@@ -1,6 +1,6 @@
 """Kills itself with signal 9 before each of its steps in turn, and says what the next start finds.
 
-    python crashing.py FOLDER
+    python crashing.py FOLDER [CHANGE …]
 
 One fork sets a library up, one changes it and dies before its n-th step (of those on disk and in the database), one
 looks at what is left and repeats the change. One line of JSON for each: the change, n, what was found, and what there
@@ -22,7 +22,7 @@ from bot.library import Library
 from bot.library.scanner import Scanner
 from bot.storage.database import open_database
 from bot.storage.library import LibraryStore
-from tests.gpu_worker.language.test_models import KOHYA, write
+from tests.gpu_worker.language.test_models import KOHYA, VAE, write
 
 STORE = ("put_record", "drop_record", "put_trash", "drop_trash", "put_files", "drop_files", "rename_usage")
 STEPS_MAX = 60
@@ -71,7 +71,7 @@ async def set_up(data, name):
     if name == "restore":
         (data / "undo").write_text(await library.remove(old.id))
     for number in range(250 if name == "scan" else 0):
-        write(data / "models" / "vae" / f"{number}.safetensors", {"a": [1]})
+        write(data / "models" / "vae" / f"{number}.safetensors", VAE)
     await database.close()
 
 
@@ -151,7 +151,7 @@ def forked(work):
 
 def main():
     root = Path(sys.argv[1])
-    for name in CHANGES:
+    for name in sys.argv[2:] or CHANGES:
         for at in range(1, STEPS_MAX):
             data = root / f"{name}-{at}"
             assert forked(set_up(data, name))[0] == 0
