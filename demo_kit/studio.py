@@ -38,7 +38,7 @@ class Studio:
     """One checkpoint's pictures. `models` is a folder of models beside the kit."""
 
     def __init__(self, models: Path, checkpoint: str) -> None:
-        self._engine = Engine(models, KIT, EngineOptions())
+        self._engine = Engine(models_dir=models, demo_dir=KIT, options=EngineOptions())
         self._checkpoint = checkpoint
 
     def draw(self, prompts: Sequence[str], seeds: Sequence[int], batch: int = 8, **options: Any) -> list[Pixels]:
@@ -48,9 +48,8 @@ class Studio:
             chosen = zip(prompts[start : start + batch], seeds[start : start + batch], strict=True)
             jobs = [(self._spec(prompt, seed, options), _Quiet()) for prompt, seed in chosen]
             for outcome in self._engine.draw_all(jobs):
-                if isinstance(outcome, Exception):
-                    raise outcome
-                made.append(np.asarray(Image.open(io.BytesIO(outcome[0].png)).convert("RGB")))
+                picture = Image.open(io.BytesIO(outcome.get()[0].png))
+                made.append(np.asarray(picture.convert("RGB")))
         return made
 
     def _spec(self, prompt: str, seed: int, options: dict[str, Any]) -> Txt2Img:
