@@ -27,6 +27,8 @@ FILE_TIMEOUT_S = 60.0
 AHEAD = 16
 """Requests that the reader holds, so that it never waits for us; few, for they are asked again when it dies."""
 LINE_BYTES = 1 << 20
+HURRY_MAX = 20
+"""Somebody waits for a few files; many are read at low priority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class FileReader:
     async def _read_from(self, wanted: Sequence[Wanted], start: int) -> AsyncGenerator[Answer]:
         """Until all are read, or the reader gives no answer."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gpu_worker.language.reader",
+            sys.executable, "-m", "gpu_worker.language.reader", *(["--hurry"] if len(wanted) <= HURRY_MAX else []),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             limit=LINE_BYTES, env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
         )  # fmt: skip

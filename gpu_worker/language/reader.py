@@ -1,4 +1,4 @@
-"""`python -m gpu_worker.language.reader`: reads model files for somebody who must not be disturbed by them.
+"""`python -m gpu_worker.language.reader [--hurry]`: reads model files for somebody who must not be disturbed by them.
 
 A process of its own, because a hostile header may cost memory and time; whoever started it can end it. Requests and
 answers are lines of JSON: `[number, kind, path, sidecar names]` and `[number, reading, sidecars]`, where the reading is
@@ -59,7 +59,7 @@ def unpack_sidecars(packed: dict[str, Any]) -> Sidecars:
 
 
 def main() -> int:
-    be_modest()
+    be_modest(hurry="--hurry" in sys.argv[1:])
     for line in sys.stdin:
         number, kind, place, names = json.loads(line)
         path = Path(place)
@@ -73,10 +73,11 @@ def main() -> int:
     return 0
 
 
-def be_modest() -> None:
-    """Lower priority and a bound on memory, where the system has such."""
-    with contextlib.suppress(AttributeError, OSError):
-        os.nice(NICENESS)
+def be_modest(*, hurry: bool = False) -> None:
+    """A bound on memory and, unless somebody waits for it, lower priority, where the system has such."""
+    if not hurry:
+        with contextlib.suppress(AttributeError, OSError):
+            os.nice(NICENESS)
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
