@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["lora_bytes", "lora_file"]
+if TYPE_CHECKING:
+    from tests.e2e.product import Product
+
+__all__ = ["listed", "lora_bytes", "lora_file"]
 
 
 def lora_bytes(name: str, words: Sequence[str] = ("inkwash",), width: int = 320, rank: int = 2) -> bytes:
@@ -33,3 +38,12 @@ def lora_bytes(name: str, words: Sequence[str] = ("inkwash",), width: int = 320,
 def lora_file(path: Path, words: Sequence[str] = ("inkwash",)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(lora_bytes(path.stem, words))
+
+
+def listed(product: Product, files: int) -> Product:
+    """Waits until a running product has read that many files, the demo left out: on busy cores that takes a while."""
+    deadline = time.monotonic() + 120
+    while product.rows("SELECT count(*) FROM library_files")[0][0] < files:
+        assert time.monotonic() < deadline, "the library was not read"
+        time.sleep(0.2)
+    return product

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from bot.playground.seen import Refused
-from tests.e2e.model_files import lora_file
+from tests.e2e.model_files import listed, lora_file
 from tests.e2e.product import Product
 
 
@@ -18,7 +18,7 @@ def shop(tmp_path_factory):
     for number in range(10):
         lora_file(loras / f"brush {number}.safetensors", words=(f"stroke{number}",))
     (loras / "broken.safetensors").write_bytes(b"\xff\0\0\0\0\0\0\0{")
-    yield product.start()
+    yield listed(product.start(), 11)
     product.stop()
 
 

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from tests.e2e.model_files import lora_file
+from tests.e2e.model_files import listed, lora_file
 from tests.e2e.product import Product
 
 
@@ -15,7 +15,7 @@ def stocked(tmp_path_factory):
     for number in range(30):
         lora_file(loras / f"brush {number:02}.safetensors", words=(f"stroke{number}",))
     Image.new("RGB", (900, 1200), "red").save(loras / "brush 00.png")
-    yield product.start()
+    yield listed(product.start(), 30)
     product.stop()
 
 
@@ -91,7 +91,7 @@ async def test_buttons_work_after_a_restart_and_for_nobody_else(own_product, loc
     product = own_product(local_discord.start(), PINCEL_WORKERS="0")
     for number in range(20):
         lora_file(product.data / "models" / "loras" / f"brush {number:02}.safetensors")
-    product.start()
+    listed(product.start(), 20)
     async with product.person() as member:
         card = await opened(member)
         product.kill()
