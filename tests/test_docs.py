@@ -84,16 +84,26 @@ def test_readme_names_every_command(launch):
 
 
 def test_members_page_names_every_command_and_option():
-    text, english = read(CHECKOUT / "docs" / "users.md"), load_language("en")
-    spoken = re.findall(r"`/?([^`]+)`", text)
-    words = {word for code in spoken for word in re.findall(r"[a-z_]+", code)}
-    commands = {key: name for key, name in english.items() if re.fullmatch(r"command\..+\.name", key)}
+    english, words = load_language("en"), words_in_code("users.md")
+    commands = {key: name for key, name in english.items() if re.fullmatch(r"command\.(?!model_admin).+\.name", key)}
     options = {
         key: name for key, name in english.items() if re.fullmatch(r"option\.(imagine|style\.save)\..+\.name", key)
     }
     assert len(commands) >= 9
     assert len(options) >= 30
     assert {key: name for key, name in (commands | options).items() if name not in words} == {}
+
+
+def test_admins_page_names_every_command_for_models():
+    english, words = load_language("en"), words_in_code("admins-models.md")
+    commands = {key: name for key, name in english.items() if re.fullmatch(r"command\.model_admin\..+\.name", key)}
+    assert len(commands) >= 20
+    assert {key: name for key, name in commands.items() if name not in words} == {}
+
+
+def words_in_code(page):
+    spoken = re.findall(r"`/?([^`]+)`", read(CHECKOUT / "docs" / page))
+    return {word for code in spoken for word in re.findall(r"[a-z_]+", code)}
 
 
 def test_operators_page_explains_every_exit_code():
