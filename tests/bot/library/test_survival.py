@@ -1,7 +1,6 @@
 """The bot answers while a library is read, and a kill at any step leaves what was or what should be."""
 
 import asyncio
-import itertools
 import json
 import os
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.library.reading import AHEAD
 from gpu_worker.language import reader
 
 from .conftest import KOHYA, write
@@ -21,26 +21,33 @@ async def test_the_loop_turns_all_the_time_that_files_are_read(rig):
     for number in range(300):
         write(rig.models / "loras" / f"{number}.safetensors", KOHYA, metadata={"ss_training_comment": "x" * 20_000})
     library = rig.library()
-    ticks, progress = 0, []
+    since_turn, at_once, turns = 0, [], 0
 
     async def tick():
-        nonlocal ticks
+        nonlocal since_turn, turns
         while True:
             await asyncio.sleep(0)
-            ticks += 1
+            at_once.append(since_turn)
+            since_turn = 0
+            turns += 1
 
-    def note(now):
-        progress.append((now, ticks))
+    real = library._scanner._entry
 
+    def counted(*arguments):
+        nonlocal since_turn
+        since_turn += 1
+        return real(*arguments)
+
+    library._scanner._entry = counted
+    progress = []
     ticking = asyncio.create_task(tick())
     await library._scanner.load()
-    await library.refresh(note)
+    await library.refresh(progress.append)
     ticking.cancel()
-    assert progress[-1][0].done == progress[-1][0].total == 300
-    assert len(progress) >= 4
-    # Between any two reports of a hundred files others had at least a hundred turns.
-    turns = [later - earlier for (_, earlier), (_, later) in itertools.pairwise(progress[:-1])]
-    assert min(turns[:2]) >= 100
+    assert [now.done for now in progress] == [0, 100, 200, 300, 300]
+    assert sum(at_once) == 300
+    assert max(at_once) <= AHEAD  # others had a turn at least after so many files
+    assert turns >= 300 / AHEAD
 
 
 async def test_headers_are_never_read_in_the_bots_own_process(rig, monkeypatch):
