@@ -29,6 +29,7 @@ BLUE = 0x5865F2
 WORDS_CHARS = 120
 NAME_CHARS = 100
 NOTE_CHARS = 700
+WISH_CHARS = 400
 WORDS_BLOCK_CHARS = 900
 METADATA_CHARS = 600
 METADATA_ROWS = 8
@@ -118,7 +119,8 @@ def wish_line(wish: NextPicture, texts: Texts) -> str:
     names = [name for name in (wish.checkpoint, wish.vae, wish.upscaler, *wish.loras) if name]
     words = ", ".join(wish.words)
     chosen = ", ".join(spoken(name) for name in names) + (f" + {neutral(words, 200)}" if words else "")
-    return "🖌️ " + texts("shelf.chosen", names=chosen.removeprefix(" + "))
+    chosen = chosen.removeprefix(" + ")
+    return "🖌️ " + texts("shelf.chosen", names=chosen if len(chosen) <= WISH_CHARS else chosen[:WISH_CHARS] + "…")
 
 
 def name_line(file: LibraryFile, *, favourite: bool) -> str:
