@@ -19,7 +19,8 @@ def with_next_picture(
     build: Callable[[ImagineOptions], Built],
     facts: Sequence[ModelFact],
 ) -> tuple[Built, NextPicture]:
-    """The request, and what of the wish it did not use: an upscaler waits for a picture that is enlarged.
+    """The request, and what of the wish it did not use: an upscaler asks for a second pass, so it waits while pictures
+    are given, which have none.
 
     It is built twice, because only the whole request (flags, style, server) says which checkpoint will draw.
     Raises UserFacingError as `build_imagine`.
