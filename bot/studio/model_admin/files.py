@@ -113,3 +113,8 @@ class ModelFiles:
     async def added(self, steward: Steward, file: LibraryFile) -> None:
         host = urlsplit(file.source or "").hostname or ""
         await self._audit.add(entry_of("add", steward, file, host))
+
+    async def made(self, action: str, steward: Steward, output: str, source: str) -> None:
+        """A new file was asked for; whether it came to be, its card tells."""
+        owner = steward.owner or 0
+        await self._audit.add(Entry(action, steward.guild_id or 0, owner, steward.user_id, name=output, detail=source))

@@ -75,6 +75,7 @@ class Makings:
             parts=Parts(vae="delete") if removed else Parts(),
         )
         await self._conversions.request_convert(interaction, spec, steward)
+        await self._files.made("convert", steward, spec.output, file.name)
 
     async def merge(
         self,
@@ -105,6 +106,7 @@ class Makings:
             vae=vae,
         )
         await self._conversions.request_merge(interaction, spec, steward, preview=preview)
+        await self._files.made("merge", steward, spec.output, first)
 
     async def bake(
         self,
@@ -126,6 +128,7 @@ class Makings:
             precision=cast("Precision", precision),
         )
         await self._conversions.request_bake(interaction, spec, steward, preview=preview)
+        await self._files.made("bake", steward, spec.output, checkpoint)
 
 
 def _output(name: str) -> str:
