@@ -72,7 +72,7 @@ def characters(part, locale):
 
 
 async def test_the_commands_there_are(payloads):
-    assert set(payloads) == {"imagine", "style", "queue", "cancel", "help"}
+    assert set(payloads) == {"imagine", "style", "queue", "cancel", "help", "models", "loras", "model-admin"}
     assert {option["name"] for option in payloads["style"]["options"]} == {"save", "list", "show", "rename", "delete"}
 
 
@@ -102,9 +102,12 @@ async def test_no_two_options_of_a_command_share_a_name_in_any_language(payloads
 
 
 async def test_commands_work_in_servers_and_direct_messages_and_ask_for_no_privilege(bot, payloads):
-    for payload in payloads.values():
+    for name, payload in payloads.items():
+        if name == "model-admin":
+            continue
         assert set(payload["contexts"]) == {0, 1, 2}
         assert set(payload["integration_types"]) == {0, 1}
+        assert not payload["default_member_permissions"]
     intents = bot.intents
     assert not intents.members
     assert not intents.presences
@@ -113,10 +116,18 @@ async def test_commands_work_in_servers_and_direct_messages_and_ask_for_no_privi
     assert not any((mentions.everyone, mentions.users, mentions.roles, mentions.replied_user))
 
 
+async def test_looking_after_models_asks_for_manage_server_and_belongs_to_servers_that_installed_it(payloads):
+    payload = payloads["model-admin"]
+    assert int(payload["default_member_permissions"]) == discord.Permissions(manage_guild=True).value
+    assert payload["integration_types"] == [0]
+    # In direct messages with the bot it is there for operators.
+    assert set(payload["contexts"]) == {0, 1}
+
+
 async def test_loading_all_cogs_twice_clashes_with_nothing_but_themselves(bot, payloads):
     names = [command.qualified_name for command in bot.tree.walk_commands()]
     assert len(set(names)) == len(names)
-    assert len(names) == 10
+    assert len(names) == 34
 
 
 def test_extensions_are_all_there_is_in_cogs():
