@@ -233,6 +233,7 @@ class _Run:
         self.source = source
         self.folder = folder
         self.created_at = created_at
+        self.begun_at = time.time()
         self.task: asyncio.Task[None] | None = None
         self.cancelled = False
         self.is_settling = False

@@ -52,6 +52,8 @@ class Course(Protocol):
     source: Source | None
     folder: Path
     created_at: float
+    begun_at: float
+    """When this process began with it: later than `created_at` after a restart."""
 
     async def enter(self, state: DownloadState) -> None:
         """Stored when it returns. Raises StorageFullError."""
@@ -207,7 +209,7 @@ class Work:
         size_bytes = (await asyncio.to_thread(path.stat)).st_size
         preview = await self._preview(source, course.folder)
         with course.settling():
-            there = self._find(course, size_bytes)
+            there = await self._find(course, size_bytes, path)
             if there is not None:
                 return there
             file = await self._library.adopt(
@@ -228,15 +230,17 @@ class Work:
         if course.download.state != "checking" or await asyncio.to_thread(_holds_files, course.folder):
             return None
         await self._library.refresh()
-        return self._find(course, course.download.total_bytes or -1)
+        return await self._find(course, course.download.total_bytes or -1, None)
 
-    def _find(self, course: Course, size_bytes: int) -> LibraryFile | None:
-        """What this very download brought before a crash."""
+    async def _find(self, course: Course, size_bytes: int, path: Path | None) -> LibraryFile | None:
+        """What this very download brought before a crash. `path` is the same file, once more."""
         wish, page = course.download.wish, _page(course.source)
         for file in self._library.files():
             mine = (file.added_by, file.added_in, file.source) == (wish.asked_by, wish.asked_in, page)
-            if mine and file.size_bytes == size_bytes and file.added_at >= course.created_at:
-                return file
+            then = course.created_at <= file.added_at < course.begun_at
+            if mine and then and file.size_bytes == size_bytes:
+                if path is None or await asyncio.to_thread(_same, path, file.path):
+                    return file
         return None
 
     async def _preview(self, source: Source | None, folder: Path) -> Path | None:
@@ -287,3 +291,10 @@ def _write_sidecar(path: Path, source: Source) -> None:
         part.replace(target)
     except OSError:
         part.unlink(missing_ok=True)
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return _sha256(one) == _sha256(other)
+    except OSError:
+        return False
