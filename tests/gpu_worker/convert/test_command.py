@@ -17,6 +17,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_converts_merges_and_bakes(folder, capsys):
     assert main(["a.ckpt", "out/half.safetensors"]) == 0
     assert "sha256 " in capsys.readouterr().out

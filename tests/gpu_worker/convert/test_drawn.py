@@ -18,6 +18,7 @@ from gpu_worker.engine.options import EngineOptions
 from gpu_worker.protocol.messages import PreviewWish
 from gpu_worker.protocol.specs import BakedLora, BakeSpec, ConvertSpec, MergeSpec, Txt2Img
 
+pytestmark = pytest.mark.slow
 DEMO = Path(__file__).parents[3] / "data" / "demo"
 
 
