@@ -129,7 +129,7 @@ class Downloads:
 
     def active(self) -> tuple[Download, ...]:
         """Those that have not ended, oldest first; no I/O."""
-        return tuple(run.download for run in self._running.values())
+        return tuple(run.download for run in self._running.values() if not run.download.ended)
 
     async def get(self, id_: str) -> Download | None:
         run = self._running.get(id_)
@@ -197,9 +197,10 @@ class Downloads:
             await self._store.save(row_of(ended, run.source, run.created_at))
         except StorageFullError:
             log.error("the end of download %s could not be stored; the next start finds it again", ended.id)
-        self._running.pop(ended.id, None)
         if ended.state != "failed" or run.folder.name == _file_key(ended.id):
+            # Still counted as running meanwhile: whoever asks for the same link gets the same folder.
             await asyncio.to_thread(shutil.rmtree, run.folder, ignore_errors=True)
+        self._running.pop(ended.id, None)
         self._tell(ended)
 
     def _tell(self, download: Download) -> None:

@@ -238,9 +238,9 @@ class Work:
         for file in self._library.files():
             mine = (file.added_by, file.added_in, file.source) == (wish.asked_by, wish.asked_in, page)
             then = course.created_at <= file.added_at < course.begun_at
-            if mine and then and file.size_bytes == size_bytes:
-                if path is None or await asyncio.to_thread(_same, path, file.path):
-                    return file
+            alike = mine and then and file.size_bytes == size_bytes
+            if alike and (path is None or await asyncio.to_thread(_same, path, file.path)):
+                return file
         return None
 
     async def _preview(self, source: Source | None, folder: Path) -> Path | None:

@@ -66,7 +66,7 @@ class Place:
 
     async def ended(self, downloads, download):
         async with asyncio.timeout(60):
-            while any(active.id == download.id for active in downloads.active()):
+            while download.id in downloads._running:
                 await asyncio.sleep(0.02)
         return await downloads.get(download.id)
 
@@ -87,8 +87,9 @@ async def place(tmp_path, host, other):
     data = tmp_path / "data"
     database = await open_database(data / "pincel.sqlite")
     rules = WebRules(addresses=Anywhere(), allow_http=True, stall_s=1, civitai=other.origin)
-    yield Place(data, database, rules)
-    await database.close()
+    made = Place(data, database, rules)
+    yield made
+    await made.database.close()
 
 
 @contextlib.asynccontextmanager
@@ -331,6 +332,7 @@ async def test_a_quota_bounds_what_comes(place, host, tmp_path):
 async def test_a_stop_and_a_start_go_on(place, host, tmp_path):
     data = lora(tmp_path / "s.safetensors")
     host.routes["/m.safetensors"] = slowly(data, 9000)
+    place.limits = dataclasses.replace(place.limits, at_once=1)
     async with running(place) as downloads:
         begun = await downloads.add(DownloadWish(host.url("/m.safetensors"), name="mine", asked_in=3))
         waiting = [await downloads.add(DownloadWish(host.url(f"/{n}"), kind="lora")) for n in range(2)]
