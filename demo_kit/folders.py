@@ -8,7 +8,7 @@ __all__ = ["CHECKOUT", "KIT", "TOKENIZER", "work_folder"]
 CHECKOUT = Path(__file__).parent.parent
 KIT = CHECKOUT / "data" / "demo"
 """The finished parts, committed."""
-TOKENIZER = KIT / "tokenizer"
+TOKENIZER = KIT / "sd-mini" / "tokenizer"
 
 
 def work_folder(name: str) -> Path:

@@ -72,7 +72,8 @@ async def test_merge_with_a_picture_then_killed_then_cancelled(smithy):
     async with smithy.person("Admin") as admin:
         await admin.set_locale("en-US")
         answer = await admin.slash("general", "model-admin merge", {
-            "first": "red", "second": "blue", "multiplier": 0.5, "name": "violet", "preview": "a violet apple --steps 2 --size 64x64",
+            "first": "red", "second": "blue", "multiplier": 0.5, "name": "violet",
+            "preview": "a violet apple --steps 2 --size 64x64",
         })  # fmt: skip
         card = await admin.shown("general", admin.started(answer), lambda m: "is in the library" in m.text, PATIENCE_S)
         assert "red + blue → violet" in card.text
