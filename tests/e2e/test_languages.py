@@ -49,7 +49,7 @@ async def test_autocomplete_is_fuzzy_and_short(member, admin):
 async def test_every_option_is_described_in_both_languages(member, admin):
     english = {row["name"]: row for row in (await member.commands("general"))["slash"]}
     spanish = {row["name"]: row for row in (await admin.commands("general"))["slash"]}
-    assert english.keys() == spanish.keys()
+    assert {name for name in spanish if not name.startswith("model-admin ")} == english.keys()
     for name, row in english.items():
         assert row["description"] != spanish[name]["description"]
         for here, there in zip(row["options"], spanish[name]["options"], strict=True):

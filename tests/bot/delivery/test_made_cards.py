@@ -33,7 +33,8 @@ def test_titles(make_job):
     texts = texts_for("en-US")
     bake = BakeSpec(output="o", checkpoint="c", loras=(BakedLora(name="ink"), BakedLora(name="oil")))
     for spec, wanted in (
-        (ConvertSpec(output="o", model="m"), "m → o"), (bake, "c + ink, oil → o"), (MERGE, "red + blue → violet_~~one~~"),
+        (ConvertSpec(output="o", model="m"), "m → o"), (bake, "c + ink, oil → o"),
+        (MERGE, "red + blue → violet_~~one~~"),
     ):  # fmt: skip
         assert headline(make_job(spec=spec), texts) == wanted
 
