@@ -1,4 +1,5 @@
-"""The language of the person at the console: LC_ALL, LC_MESSAGES or LANG, else what the system says."""
+"""How to speak to the person at the console: in the language of LC_ALL, LC_MESSAGES or LANG, else of the system; and
+without anything that a terminal would obey."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import os
 
 from bot.i18n import Texts, texts_for
 
-__all__ = ["operator_texts"]
+__all__ = ["operator_texts", "plain"]
 
 
 def operator_texts() -> Texts:
@@ -17,3 +18,8 @@ def operator_texts() -> Texts:
     # Windows names languages in words (`Spanish_Mexico`); its first two letters are not always the ISO code.
     system = locale.getlocale()[0] or ""
     return texts_for("es" if system.lower().startswith(("es", "spanish")) else "en")
+
+
+def plain(text: str) -> str:
+    """A file's name, or what a server says, may hold anything, even what a terminal would obey."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)

@@ -8,6 +8,8 @@ from pathlib import Path
 from bot.catalogue import CatalogueError, operators_catalogue
 from bot.doctor.report import Check, State, finding
 from bot.i18n import Texts
+from bot.library.sizes import file_bytes
+from bot.operator_language import plain
 from bot.settings import Settings
 from gpu_worker.language.models import DEMO_NAME, scan_model_files
 from gpu_worker.language.trees import find_tree
@@ -44,7 +46,7 @@ def _folders(say: Texts, settings: Settings) -> Iterator[Check]:
     for folder in settings.model_folders:
         layout = find_tree(folder).layout
         state = State.WARN if layout == "missing" else State.OK
-        yield finding(say, "models", state, f"folder_{layout}", folder=_shown(str(folder)))
+        yield finding(say, "models", state, f"folder_{layout}", folder=plain(str(folder)))
 
 
 def _catalogue(say: Texts, settings: Settings) -> Iterator[Check]:
@@ -52,33 +54,19 @@ def _catalogue(say: Texts, settings: Settings) -> Iterator[Check]:
     try:
         operators_catalogue(settings.data)
     except CatalogueError as error:
-        yield finding(say, "models", State.WARN, "catalogue", sentence=_shown(error.sentence(say)))
+        yield finding(say, "models", State.WARN, "catalogue", sentence=plain(error.sentence(say)))
 
 
 def _room(say: Texts, settings: Settings, paths: set[Path]) -> Iterator[Check]:
     """Only what lies in our own folder counts: the others are not ours to fill or to empty."""
     if settings.disk_budget_gb is None:
         return
-    used, budget = sum(map(_size_bytes, paths)) / 10**9, settings.disk_budget_gb
+    used, budget = sum(map(file_bytes, paths)) / 10**9, settings.disk_budget_gb
     state = State.WARN if used > budget * _BUDGET_WARNING else State.OK
     what = "budget_good" if state is State.OK else "budget_over" if used > budget else "budget_tight"
     yield finding(say, "models", state, what, used=f"{used:.1f}", budget=f"{budget:g}")
 
 
-def _size_bytes(path: Path) -> int:
-    try:
-        if not path.is_dir():
-            return path.stat().st_size
-        return sum(part.stat().st_size for part in path.rglob("*") if part.is_file())
-    except OSError:
-        return 0
-
-
 def _problem(say: Texts, name: str, problem: str) -> Check:
     what = problem if say.has(f"startup.doctor.models.{problem}_fix") else "other"
-    return finding(say, "models", State.WARN, what, name=_shown(name), problem=problem)
-
-
-def _shown(name: str) -> str:
-    """A file's name may hold anything, even what a terminal would obey."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in name)
+    return finding(say, "models", State.WARN, what, name=plain(name), problem=problem)

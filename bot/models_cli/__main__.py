@@ -14,14 +14,14 @@ from typing import NoReturn
 from bot import exit_codes
 from bot.catalogue import CatalogueError, UnknownNameError, operators_catalogue
 from bot.errors import StartupError, UserFacingError
-from bot.models_cli.console import Console, plain, sentence
+from bot.models_cli.console import Console, sentence
 from bot.models_cli.install import install
 from bot.models_cli.listing import list_models
 from bot.models_cli.offer import offer
 from bot.models_cli.scan import scan
 from bot.models_cli.there import look
 from bot.models_cli.verify import verify
-from bot.operator_language import operator_texts
+from bot.operator_language import operator_texts, plain
 from bot.settings import CHECKOUT, Settings, load_settings
 
 __all__ = ["main", "run"]

@@ -10,13 +10,9 @@ from typing import Any, TextIO
 
 from bot.errors import UserFacingError
 from bot.i18n import Texts
+from bot.operator_language import plain
 
-__all__ = ["Console", "plain", "sentence", "size"]
-
-
-def plain(text: str) -> str:
-    """A file's name, or what a server says, may hold anything, even what a terminal would obey."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+__all__ = ["Console", "sentence", "size"]
 
 
 def size(size_bytes: int | None) -> str:

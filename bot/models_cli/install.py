@@ -14,11 +14,12 @@ from bot import exit_codes
 from bot.catalogue import Entry
 from bot.downloads.fetch import FetchLimits, FetchProgress
 from bot.errors import StartupError, UserFacingError
-from bot.models_cli.console import Console, plain, sentence, size
+from bot.models_cli.console import Console, sentence, size
 from bot.models_cli.finish import REFUSALS, put_in_place
 from bot.models_cli.listing import offer_line, sum_of, total_bytes
 from bot.models_cli.network import Network, open_network
 from bot.models_cli.there import There, look
+from bot.operator_language import plain
 from bot.settings import Settings
 
 __all__ = ["install", "parts_folder"]

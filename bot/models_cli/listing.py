@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from bot.catalogue import Catalogue, Entry
-from bot.models_cli.console import Console, plain, size
-from bot.models_cli.there import There, file_bytes
+from bot.library.sizes import file_bytes
+from bot.models_cli.console import Console, size
+from bot.models_cli.there import There
+from bot.operator_language import plain
 from gpu_worker.language.models import ModelFile
 
 __all__ = ["list_models", "model_row", "offer_line", "sum_of", "total_bytes"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bot.models_cli.console import Console, plain, size
+from bot.models_cli.console import Console, size
 from bot.models_cli.listing import model_row
 from bot.models_cli.there import There
+from bot.operator_language import plain
 from bot.settings import Settings
 from gpu_worker.language.models import KINDS, ModelFile
 from gpu_worker.language.trees import find_tree

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from bot.catalogue import Entry
+from bot.library.sizes import file_bytes
 from bot.settings import Settings
 from gpu_worker.language.models import DEMO_NAME, ModelFile, scan_model_files
 from gpu_worker.protocol.messages import ModelKind
 
-__all__ = ["There", "file_bytes", "look"]
+__all__ = ["There", "look"]
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,3 @@ class There:
 
 def look(settings: Settings) -> There:
     return There(scan_model_files(settings.models_dir, settings.demo_dir, extra_folders=settings.model_folders))
-
-
-def file_bytes(path: Path) -> int:
-    """Of a file, or of everything below a diffusers folder; what cannot be read counts nothing."""
-    try:
-        if not path.is_dir():
-            return path.stat().st_size
-        return sum(part.stat().st_size for part in path.rglob("*") if part.is_file())
-    except OSError:
-        return 0

@@ -8,7 +8,8 @@ from bot import exit_codes
 from bot.catalogue import operator_file
 from bot.i18n import texts_for
 from bot.models_cli.__main__ import main, run
-from bot.models_cli.console import plain, size
+from bot.models_cli.console import size
+from bot.operator_language import plain
 
 from .conftest import EMBEDDING, LORA
 
