@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from gpu_worker.language.headers import TensorHeader
 
-__all__ = ["VALUE_CHARS_MAX", "Details", "clean_words", "details_of", "one_line"]
+__all__ = ["VALUE_CHARS_MAX", "WORD_CHARS_MAX", "Details", "clean_words", "details_of", "one_line"]
 
 VALUE_CHARS_MAX = 400
 WORDS_MAX = 24
@@ -47,7 +47,8 @@ _PRECISIONS = {
     "DoubleStorage": "fp64", "FloatStorage": "fp32", "HalfStorage": "fp16", "BFloat16Storage": "bf16",
 }  # fmt: skip
 _MOST = 0.9
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
+"""And lone surrogates, which JSON can write and UTF-8 cannot: no frame and no message carries them."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def details_of(header: TensorHeader) -> Details:
     """Never raises."""
     metadata = header.metadata
     kept = {key: one_line(value) for key, value in metadata.items() if key in _KEPT and value not in ("", "None")}
-    ours = [key for key in metadata if key.startswith(_OURS) and len(key) <= WORD_CHARS_MAX][:_OURS_MAX]
+    ours = [key for key in metadata if key.startswith(_OURS) and one_line(key, WORD_CHARS_MAX) == key][:_OURS_MAX]
     kept |= {key: one_line(metadata[key]) for key in ours}
     said = metadata.get("modelspec.trigger_phrase", "")
     words = clean_words(said[:TAGS_LIMIT_CHARS].split(",")) or _common_tags(metadata.get("ss_tag_frequency", ""))
@@ -72,8 +73,8 @@ def details_of(header: TensorHeader) -> Details:
 
 
 def one_line(text: str, limit: int = VALUE_CHARS_MAX) -> str:
-    """Without control and direction characters, at most `limit` long."""
-    return " ".join(_CONTROL.sub(" ", text[: limit * 4]).split())[:limit]
+    """Without control and direction characters and lone surrogates, at most `limit` long; once more changes nothing."""
+    return " ".join(_CONTROL.sub(" ", text[: limit * 4]).split())[:limit].rstrip()
 
 
 def clean_words(words: Iterable[object]) -> tuple[str, ...]:

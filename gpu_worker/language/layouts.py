@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from gpu_worker.language.details import Details
+from gpu_worker.language.details import WORD_CHARS_MAX, Details, one_line
 from gpu_worker.language.headers import HeaderError, Shapes, TensorHeader, read_header
 from gpu_worker.language.pickles import flat_tensors, read_pickled
 from gpu_worker.protocol.messages import ModelKind
@@ -190,7 +190,7 @@ def lora_reading(header: TensorHeader) -> Reading:
     """A LoRA or one of its relatives: kohya's, PEFT's, diffusers' and LyCORIS' layouts."""
     if not is_lora(header.shapes):
         return Reading(problem="unknown_layout")
-    alias = header.metadata.get("ss_output_name") or None
+    alias = one_line(header.metadata.get("ss_output_name", ""), WORD_CHARS_MAX) or None
     return Reading(_lora_family(header.shapes, header.metadata), alias=alias)
 
 

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gpu_worker.language.details import Details
+from gpu_worker.language.details import WORD_CHARS_MAX, Details, clean_words, one_line
 from gpu_worker.language.kinds import read_file
 from gpu_worker.language.layouts import Reading
 from gpu_worker.language.sidecars import Sidecars, read_sidecars
@@ -41,10 +41,13 @@ def pack_reading(reading: Reading) -> dict[str, Any]:
 
 
 def unpack_reading(packed: dict[str, Any]) -> Reading:
-    """Raises TypeError and KeyError for what `pack_reading` of another version made."""
+    """Cleaned once more: what an earlier version let through lies in databases. Raises TypeError, ValueError and
+    KeyError for what `pack_reading` of another version made."""
     details: dict[str, Any] = dict(packed.get("details") or {})
-    details["trigger_words"] = tuple(details.get("trigger_words", ()))
-    values: dict[str, Any] = {**packed, "details": Details(**details)}
+    details["metadata"] = _cleaned(details.get("metadata"))
+    details["trigger_words"] = clean_words(details.get("trigger_words", ()))
+    alias = one_line(packed.get("alias") or "", WORD_CHARS_MAX) or None
+    values: dict[str, Any] = {**packed, "alias": alias, "details": Details(**details)}
     return Reading(**values)
 
 
@@ -53,9 +56,16 @@ def pack_sidecars(sidecars: Sidecars) -> dict[str, Any]:
 
 
 def unpack_sidecars(packed: dict[str, Any]) -> Sidecars:
-    """Raises TypeError for what `pack_sidecars` of another version made."""
-    values: dict[str, Any] = {**packed, "trigger_words": tuple(packed.get("trigger_words", ()))}
+    """Cleaned as readings are. Raises TypeError, ValueError for what `pack_sidecars` of another version made."""
+    values: dict[str, Any] = {**packed, "metadata": _cleaned(packed.get("metadata"))}
+    values["trigger_words"] = clean_words(packed.get("trigger_words", ()))
+    for name in ("title", "base"):
+        values[name] = one_line(packed.get(name) or "") or None
     return Sidecars(**values)
+
+
+def _cleaned(metadata: Any) -> dict[str, str]:
+    return {one_line(key, WORD_CHARS_MAX): one_line(value) for key, value in dict(metadata or {}).items()}
 
 
 def main() -> int:

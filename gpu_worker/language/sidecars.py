@@ -71,7 +71,7 @@ def read_sidecars(folder: Path, names: Sequence[str]) -> Sidecars:
 def _civitai(info: dict[str, Any]) -> Sidecars:
     """Civitai's answer for a model version, as its download tools save it."""
     model = _dict(info.get("model"))
-    title = " ".join(filter(None, (_line(model.get("name")), _line(info.get("name")))))
+    title = one_line(f"{_str(model.get('name'))} {_str(info.get('name'))}")
     metadata = {"version": _line(info.get("name")), "type": _line(model.get("type")),
                 "description": _line(re.sub(r"<[^>]{0,400}>", " ", _str(info.get("description"))))}  # fmt: skip
     number = str(info.get("modelId"))

@@ -12,6 +12,8 @@ from bot.errors import UserFacingError
 from bot.library import moves
 from gpu_worker.language import headers
 from gpu_worker.language.models import scan_models
+from gpu_worker.protocol.frames import frame
+from gpu_worker.protocol.messages import Hello
 
 from .conftest import KOHYA, SD1, VAE, write
 
@@ -383,10 +385,18 @@ def hostile(folder):
     (folder / "self.pt").symlink_to("self.pt")
     (folder / "folder.safetensors").mkdir()
     (folder / "passwd.pt").symlink_to("/etc/passwd")
+    said = {"ss_output_name": "\ud800", "modelspec.title": "a\udfffb", "pincel.\ud800": "x", "pincel.y": "\udc00"}
+    said["ss_tag_frequency"] = json.dumps({"x": {"hat \ud83d": 3}})
+    write(folder / "half.safetensors", KOHYA, metadata=said)
+    for number in range(5):  # more than a frame holds
+        long = {"ss_output_name": chr(97 + number) * 900_000, "modelspec.title": "x" * 900_000}
+        write(folder / f"long{number}.safetensors", KOHYA, metadata=long)
+    info = {"name": "\udc80", "description": "\ud800 y", "trainedWords": ["\ud800"], "baseModel": "\udbff"}
+    (folder / "half.civitai.info").write_text(json.dumps(info))
     os.mkfifo(folder / "pipe.safetensors")
     os.mkfifo(folder / "good.json")
     (folder / b"\xff\xfe.safetensors".decode("utf-8", "surrogateescape")).write_bytes(b"x")
-    return len(files) * 3 + 3
+    return len(files) * 3 + 3 + 6
 
 
 async def test_a_scan_survives_any_file_and_finds_the_good_one_among_them(rig):
@@ -396,9 +406,32 @@ async def test_a_scan_survives_any_file_and_finds_the_good_one_among_them(rig):
     async with asyncio.timeout(60):
         library = await rig.loaded()
         await library.refresh()
-    assert [file.name for file in library.files() if file.problem is None] == ["good"]
+    sound = {file.path.stem for file in library.files() if file.problem is None}
+    assert sound == {"good", "half", *(f"long{number}" for number in range(5))}
     assert len(library.files()) == count + 1
+    assert_sendable(library)
     assert library.facts() == scan_models(rig.models, rig.data)
+
+
+def assert_sendable(library):
+    """To the worker's bot, and to Discord."""
+    frame(Hello(app_version="1", boot="b", name="n", models=library.facts()))
+    for file in library.files():
+        json.dumps([file.alias, file.title, file.base, file.trigger_words, file.metadata], ensure_ascii=False).encode()
+
+
+async def test_what_an_earlier_version_stored_is_cleaned(rig):
+    write(rig.models / "loras" / "style.safetensors", KOHYA, metadata={"ss_output_name": "S"})
+    (rig.models / "loras" / "style.civitai.info").write_text('{"name": "T"}')
+    await rig.loaded()
+    reading = json.dumps({"alias": "\ud800" + "x" * 900, "details": {"metadata": {"a": "\ud800"},
+                                                                     "trigger_words": ["\udfff", "w"]}})  # fmt: skip
+    beside = json.dumps({"title": "T\ud800", "base": "\ud800", "metadata": {"version": "\ud800"}})
+    await rig.database.write_one("UPDATE library_files SET reading = ?, beside = ?", (reading, beside))
+    library = await rig.loaded()
+    (file,) = library.files()
+    assert (file.alias, file.title, file.trigger_words) == ("x" * 120, "T", ("w",))
+    assert_sendable(library)
 
 
 async def test_a_file_that_the_reader_dies_of_counts_as_damaged(rig, monkeypatch):

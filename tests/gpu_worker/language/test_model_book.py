@@ -41,9 +41,10 @@ def test_each_file_is_read_once_and_the_notes_outlive_the_process(tmp_path, read
         "{",
         "[]",
         '{"version": 0}',
-        '{"version": 1}',
-        '{"version": 1, "readings": [[1, 2]]}',
-        '{"version": 1, "readings": [[["a", 1, 2, 3, ""], {"odd": 1}]]}',
+        '{"version": 1, "readings": []}',
+        '{"version": 2}',
+        '{"version": 2, "readings": [[1, 2]]}',
+        '{"version": 2, "readings": [[["a", 1, 2, 3, ""], {"odd": 1}]]}',
     ],
 )
 def test_damaged_notes_cost_reading_again(tmp_path, text, reads):
