@@ -210,6 +210,10 @@ class Library:
         """Raises UserFacingError."""
         return await self._editing.restore(undo_id)
 
+    async def trashed(self) -> frozenset[str]:
+        """What `restore` takes now."""
+        return frozenset(row.id for row in await self._store.trash())
+
     async def forget_trash(self, older_than_s: float) -> None:
         """Deletes for good what was removed longer ago."""
         await self._editing.forget_trash(older_than_s)

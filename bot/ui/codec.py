@@ -61,7 +61,7 @@ class Verb:
     SHELF_REFRESH = "shelfrefresh"
     """shelf; for admins"""
     MODEL_UNDO = "modelundo"
-    """removal of a model file"""
+    """removal of a model file; n is the page of the log that it was pressed on"""
     MODEL_TEST = "modeltest"
     """model file; draws a small picture with it"""
     MODEL_ENABLE = "modelenable"

@@ -176,6 +176,8 @@ class DownloadBoard:
         if not own and interaction.user.id != download.wish.asked_by:
             raise UserFacingError("not_your_download")
         texts = texts_for(str(interaction.locale))
+        # What was fetched is deleted meanwhile, and that may be gigabytes.
+        await interaction.response.defer(ephemeral=True, thinking=True)
         stopped = await self._downloads.cancel(address.id)
         await say(interaction, texts("download.cancelling" if stopped else "download.too_late"))
 

@@ -178,6 +178,7 @@ class ModelAdmin:
 
     async def remove(self, interaction: Interaction, model: str) -> None:
         steward, texts = self.stewards.commanding(interaction), _texts(interaction)
+        await _wait(interaction)
         file, undo_id = await self.files.remove(model, steward)
         text = texts("model_admin.removed", name=spoken(file.name))
         undo = button(Verb.MODEL_UNDO, undo_id, texts("model_admin.undo"), emoji="↩️")
@@ -185,11 +186,13 @@ class ModelAdmin:
 
     async def rename(self, interaction: Interaction, model: str, name: str) -> None:
         steward, texts = self.stewards.commanding(interaction), _texts(interaction)
+        await _wait(interaction)
         before, after = await self.files.rename(model, name, steward)
         await say(interaction, texts("model_admin.renamed", name=spoken(before.name), new_name=spoken(after.name)))
 
     async def note(self, interaction: Interaction, model: str, text: str) -> None:
         steward, texts = self.stewards.commanding(interaction), _texts(interaction)
+        await _wait(interaction)
         file = await self.files.note(model, text, steward)
         key = "model_admin.noted" if file.note else "model_admin.note_gone"
         await say(interaction, texts(key, name=spoken(file.name)))
@@ -200,7 +203,8 @@ class ModelAdmin:
         data = b""
         if picture is not None:
             self._attachments.check(picture)
-            await interaction.response.defer(ephemeral=True)
+        await _wait(interaction)
+        if picture is not None:
             data = await self._attachments.fetch(picture)
         file = await self.files.preview(model, data, steward)
         key = "model_admin.previewed" if picture is not None else "model_admin.preview_gone"
@@ -209,7 +213,7 @@ class ModelAdmin:
     async def info(self, interaction: Interaction, model: str) -> None:
         steward, texts = self.stewards.commanding(interaction), _texts(interaction)
         file = self.files.named(model)
-        await interaction.response.defer(ephemeral=True)
+        await _wait(interaction)
         favourite = file.id in self.ruling.favourites(interaction.guild_id)
         text = f"### {name_line(file, favourite=favourite)}\n{facts_of(file, texts, full=True)}"
         if steward.operator:
@@ -266,6 +270,7 @@ class ModelAdmin:
         steward, texts = self.stewards.commanding(interaction), _texts(interaction)
         file = self.files.named(model)
         target = Target(steward, channel_id=channel_id, role_id=role_id, everywhere=everywhere)
+        await _wait(interaction)
         lifted = await self.ruling.allow(file, steward, target, enabled=enabled)
         place = (
             texts("model_admin.place_everywhere")
@@ -329,7 +334,13 @@ class ModelAdmin:
     async def _audit_page(self, steward: Steward, number: int, texts: Texts) -> discord.ui.LayoutView:
         guild_id = None if steward.operator else steward.guild_id
         entries, total = await self._audit.page(guild_id, number, AUDIT_PAGE)
-        return audit_card(entries, total, number, guild_id, texts)
+        kept = await self._library.trashed()
+        undoable = {
+            entry.undo_id
+            for entry in entries
+            if entry.undo_id in kept and self.files.may_undo(entry, steward, steward.user_id)
+        }
+        return audit_card(entries, total, number, guild_id, texts, undoable=undoable)
 
     def _unused_page(self, steward: Steward, days: int, number: int, texts: Texts) -> discord.ui.LayoutView:
         """A server's admins see what they could remove."""
@@ -343,10 +354,7 @@ class ModelAdmin:
         texts = _texts(interaction)
         match address.verb:
             case Verb.MODEL_UNDO:
-                steward = self.stewards.presses(interaction)
-                file = await self.files.undo(address.id, steward, interaction.user.id)
-                text = texts("model_admin.restored", name=spoken(file.name))
-                await interaction.response.edit_message(view=plain_card(text))
+                await self._undo(interaction, address)
             case Verb.MODEL_TEST:
                 await self._trials.draw(interaction, self._file(address.id), self.stewards.pressing(interaction))
             case Verb.MODEL_ENABLE:
@@ -368,9 +376,23 @@ class ModelAdmin:
             case _:
                 raise UserFacingError("button_unknown")
 
+    async def _undo(self, interaction: Interaction, address: Address) -> None:
+        """Below a removal's answer, or on the page `n` of the log, which shows it then."""
+        texts, steward = _texts(interaction), self.stewards.presses(interaction)
+        await interaction.response.defer()
+        file = await self.files.undo(address.id, steward, interaction.user.id)
+        text = texts("model_admin.restored", name=spoken(file.name))
+        if address.n is None:
+            await interaction.edit_original_response(view=plain_card(text))
+            return
+        if steward is not None:
+            await interaction.edit_original_response(view=await self._audit_page(steward, address.n, texts))
+        await say(interaction, text)
+
     async def _enable(self, interaction: Interaction, file: LibraryFile) -> None:
         texts = _texts(interaction)
         steward = self.stewards.pressing(interaction)
+        await interaction.response.defer(ephemeral=True, thinking=True)
         await self.ruling.enable(file, steward)
         place = texts("model_admin.place_everywhere" if steward.place == EVERYWHERE else "model_admin.place_server")
         await say(interaction, texts("model_admin.enabled", name=spoken(file.name), place=place))
@@ -402,6 +424,11 @@ class _Progress:
 
     def report(self, progress: ScanProgress) -> None:
         self.newest = progress
+
+
+async def _wait(interaction: Interaction) -> None:
+    """Before whatever waits for other changes of files: those may move gigabytes, and Discord waits three seconds."""
+    await interaction.response.defer(ephemeral=True)
 
 
 async def _answer(interaction: Interaction, view: discord.ui.LayoutView) -> None:

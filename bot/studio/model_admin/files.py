@@ -79,14 +79,18 @@ class ModelFiles:
         entry = await self._audit.removal(undo_id)
         if entry is None:
             raise UserFacingError("undo_over")
-        own = steward is not None and (steward.operator or steward.guild_id == entry.owner_id)
-        if not own and entry.user_id != user_id:
+        if not self.may_undo(entry, steward, user_id):
             raise UserFacingError("not_your_removal")
         file = await self._library.restore(undo_id)
         await self._audit.taken_back(undo_id)
         who = steward or Steward(user_id, entry.guild_id or None, operator=False)
         await self._audit.add(entry_of("restore", who, file))
         return file
+
+    @staticmethod
+    def may_undo(entry: Entry, steward: Steward | None, user_id: int) -> bool:
+        own = steward is not None and (steward.operator or steward.guild_id == entry.owner_id)
+        return own or entry.user_id == user_id
 
     async def rename(self, value: str, name: str, steward: Steward) -> tuple[LibraryFile, LibraryFile]:
         """Before and after. Raises UserFacingError: those of `theirs` and of the library."""

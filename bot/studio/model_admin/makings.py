@@ -8,10 +8,10 @@ from typing import Any, Literal, cast
 from bot.domain.mentions import spoken
 from bot.domain.stewards import Steward
 from bot.errors import UserFacingError
-from bot.studio.conversions import Conversions, tidy_output
+from bot.studio.conversions import Conversions, sources_of, tidy_output
 from bot.studio.model_admin.files import ModelFiles
 from bot.ui.client import Interaction
-from gpu_worker.protocol.specs import BakedLora, BakeSpec, ConvertSpec, MergeSpec, Parts
+from gpu_worker.protocol.specs import BakedLora, BakeSpec, ConvertSpec, FileSpec, MergeSpec, Parts
 
 __all__ = ["Makings", "read_loras"]
 
@@ -74,8 +74,7 @@ class Makings:
             vae=None if removed else vae,
             parts=Parts(vae="delete") if removed else Parts(),
         )
-        await self._conversions.request_convert(interaction, spec, steward)
-        await self._files.made("convert", steward, spec.output, file.name)
+        await self._begin(interaction, spec, steward)
 
     async def merge(
         self,
@@ -105,8 +104,7 @@ class Makings:
             precision=cast("Precision", precision),
             vae=vae,
         )
-        await self._conversions.request_merge(interaction, spec, steward, preview=preview)
-        await self._files.made("merge", steward, spec.output, first)
+        await self._begin(interaction, spec, steward, preview)
 
     async def bake(
         self,
@@ -127,8 +125,17 @@ class Makings:
             loras=tuple(baked),
             precision=cast("Precision", precision),
         )
-        await self._conversions.request_bake(interaction, spec, steward, preview=preview)
-        await self._files.made("bake", steward, spec.output, checkpoint)
+        await self._begin(interaction, spec, steward, preview)
+
+    async def again(self, interaction: Interaction, spec: FileSpec, steward: Steward) -> None:
+        """As if it were asked for now. Raises UserFacingError: those of the conversions."""
+        await self._begin(interaction, spec, steward)
+
+    async def _begin(
+        self, interaction: Interaction, spec: FileSpec, steward: Steward, preview: str | None = None
+    ) -> None:
+        await self._conversions.request(interaction, spec, steward, preview=preview)
+        await self._files.made(spec.kind, steward, spec.output, sources_of(spec)[0][1])
 
 
 def _output(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import discord
 
@@ -24,6 +24,7 @@ __all__ = [
 AUDIT_PAGE = 12
 UNUSED_PAGE = 12
 RULES_SHOWN = 25
+BUTTON_NAME_CHARS = 40
 DAY_S = 24 * 3600.0
 COLOUR = 0x5865F2
 _TEXT_CHARS = 3800
@@ -57,9 +58,15 @@ def _turns(verb: str, id_: str, number: int, pages: int, texts: Texts) -> list[A
 
 
 def audit_card(
-    entries: Sequence[Entry], total: int, number: int, guild_id: int | None, texts: Texts
+    entries: Sequence[Entry],
+    total: int,
+    number: int,
+    guild_id: int | None,
+    texts: Texts,
+    *,
+    undoable: Collection[str | None] = (),
 ) -> discord.ui.LayoutView:
-    """`guild_id` None is the operator's, of all servers."""
+    """`guild_id` None is the operator's, of all servers; `undoable` are the removals that can still be undone."""
     lines = [texts("model_admin.audit_title")]
     if not entries:
         lines.append(texts("model_admin.audit_none"))
@@ -73,7 +80,18 @@ def audit_card(
         lines.append("-# " + " · ".join(part for part in parts if part))
     pages = -(-total // AUDIT_PAGE)
     address = str(guild_id or 0)
-    return plain_card("\n".join(lines), _turns(Verb.MODEL_AUDIT, address, number, pages, texts))
+    buttons = [
+        button(
+            Verb.MODEL_UNDO,
+            entry.undo_id,
+            texts("model_admin.undo_one", name=entry.name[:BUTTON_NAME_CHARS]),
+            n=number,
+            emoji="↩️",
+        )
+        for entry in entries
+        if entry.undo_id is not None and entry.undo_id in undoable
+    ]
+    return plain_card("\n".join(lines), [*buttons, *_turns(Verb.MODEL_AUDIT, address, number, pages, texts)])
 
 
 def unused(files: Sequence[LibraryFile], days: int, now: float) -> list[LibraryFile]:

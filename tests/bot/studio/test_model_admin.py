@@ -244,6 +244,8 @@ def test_cards_of_the_longest_names_fit(language):
 
     entries = [Entry("rename", GUILD, GUILD, 9**18, name=LONG, kind="lora", detail=LONG, at=9e9)] * 12
     assert fits(audit_card(entries, 999, 1, GUILD, texts))
+    removals = [Entry("remove", GUILD, GUILD, 1, name=LONG, kind="lora", undo_id=f"u{n}") for n in range(12)]
+    assert fits(audit_card(removals, 999, 1, GUILD, texts, undoable={entry.undo_id for entry in removals}))
     assert fits(unused_card(files * 20, 1, 30, texts))
     rules = [Rule(GUILD, Scope.ROLE, 9**18, file.id, enabled=True) for file in files] * 9
     assert len(rules_text(rules, {file.id: file.name for file in files}, texts)) < 4000
