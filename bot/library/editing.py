@@ -62,12 +62,8 @@ class Editing:
         added_by: int | None,
         added_in: int | None,
         preview: Path | None = None,
+        before_seen: Callable[[str], Awaitable[None]] | None = None,
     ) -> LibraryFile:
-        """Moves a finished, checked file into its folder, atomically, never over another, and reads that file.
-
-        `name` is a file name, with or without a suffix; what no file system takes is replaced. A name that is
-        taken gets a number. Raises UserFacingError.
-        """
         stem, suffix = split_name(name, path.name)
         async with self._turn:
             folder = self._parts.folder(kind)
@@ -81,12 +77,16 @@ class Editing:
                 # Before the file is there: whose it is must be known as soon as it is seen.
                 await self._parts.store.put_record(id_, record)
                 self._parts.records[id_] = record
+                if before_seen is not None:
+                    await before_seen(id_)
 
             target = await self._free_place(path, folder, stem, suffix)
             await announce(target)
             try:
                 moved = await asyncio.to_thread(move_in, path, folder, target.stem, suffix)
             except OSError as error:
+                await self._drop_record(file_id(target, self._parts.models_dir))
+                await asyncio.to_thread(self._parts.previews.drop, kept)
                 raise UserFacingError("library_disk", name=stem) from error
             if moved != target:  # somebody took that name in this very moment
                 await self._drop_record(file_id(target, self._parts.models_dir))
@@ -108,7 +108,7 @@ class Editing:
             record = self._parts.records.get(id_) or Record(added_at=file.added_at)
             await self._parts.store.put_record(new_id, record)
             try:
-                await asyncio.to_thread(rename_beside, file.path, stem, _beside(entry))
+                await asyncio.to_thread(rename_beside, file.path, stem, _beside(entry), self._shared(entry))
             except FileExistsError as error:
                 await self._parts.store.drop_record(new_id)
                 raise UserFacingError("library_name_taken", name=stem) from error
@@ -134,13 +134,14 @@ class Editing:
             file, entry = self._ours(id_)
             undo_id = secrets.token_hex(5)
             record = self._parts.records.get(id_) or Record(added_at=file.added_at)
+            shared = self._shared(entry)
             last: OSError | None = None
             # The models may lie on another disk than the rest of the data folder.
             for trash in (self._parts.data_dir / "trash", file.path.parent / ".trash"):
                 row = TrashRow(undo_id, str(file.path), str(trash / undo_id), time.time(), record)
                 await self._parts.store.put_trash(row)
                 try:
-                    await asyncio.to_thread(to_trash, file.path, Path(row.kept_in), _beside(entry))
+                    await asyncio.to_thread(to_trash, file.path, Path(row.kept_in), _beside(entry), shared)
                     break
                 except OSError as error:
                     last = error
@@ -212,14 +213,15 @@ class Editing:
 
     async def mend(self) -> None:
         """After a crash: a removal that was cut short before the file moved has not happened, and half copies go."""
-        try:
-            for row in await self._parts.store.trash():
-                if not await asyncio.to_thread((Path(row.kept_in) / Path(row.path).name).exists):
-                    await self._parts.store.drop_trash(row.id)
-                    await asyncio.to_thread(shutil.rmtree, row.kept_in, ignore_errors=True)
-            await asyncio.to_thread(sweep_parts, [self._parts.folder(kind) for kind in KINDS])
-        except (StorageFullError, OSError):
-            log.exception("the trash could not be looked through")
+        async with self._turn:  # what somebody is just removing or adopting looks like half of it
+            try:
+                for row in await self._parts.store.trash():
+                    if not await asyncio.to_thread((Path(row.kept_in) / Path(row.path).name).exists):
+                        await self._parts.store.drop_trash(row.id)
+                        await asyncio.to_thread(shutil.rmtree, row.kept_in, ignore_errors=True)
+                await asyncio.to_thread(sweep_parts, [self._parts.folder(kind) for kind in KINDS])
+            except (StorageFullError, OSError):
+                log.exception("the trash could not be looked through")
 
     def _ours(self, id_: str) -> tuple[LibraryFile, Entry]:
         """Raises UserFacingError: `library_gone`, `library_read_only`."""
@@ -230,6 +232,14 @@ class Editing:
         if entry is None or file.read_only:
             raise UserFacingError("library_read_only", name=file.name)
         return file, entry
+
+    def _shared(self, entry: Entry) -> frozenset[str]:
+        """Of what lies beside it, that which lies there for another model of the same stem, too."""
+        path, entries = entry.listed.path, self._parts.scanner.entries
+        others = (other for at, other in entries.items() if other.beside_stamp and at != path)
+        return frozenset(
+            name for other in others if other.listed.path.parent == path.parent for name, _, _ in other.beside_stamp
+        )
 
     async def _drop_record(self, id_: str) -> None:
         await self._parts.store.drop_record(id_)

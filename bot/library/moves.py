@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from bot.library.paths import numbered
@@ -52,8 +52,9 @@ def is_taken(target: Path, source: Path) -> bool:
     return _exists(target) and (target.is_symlink() or not _same(source, target))
 
 
-def rename_beside(path: Path, new_stem: str, sidecars: Sequence[str]) -> Path:
-    """In its folder, with what lies beside it. Raises FileExistsError, OSError."""
+def rename_beside(path: Path, new_stem: str, sidecars: Sequence[str], shared: Container[str] = ()) -> Path:
+    """In its folder, with what lies beside it; what lies there for others, too, is copied. Raises FileExistsError,
+    OSError."""
     stem = path.name if path.is_dir() else path.stem
     target = path.with_name(new_stem + path.name[len(stem) :])
     if _exists(target) and not _same(path, target):
@@ -71,14 +72,15 @@ def rename_beside(path: Path, new_stem: str, sidecars: Sequence[str]) -> Path:
             copy.unlink(missing_ok=True)
         raise
     for old, copy in copies:
-        if not _same(old, copy):
+        if old.name not in shared and not _same(old, copy):
             old.unlink(missing_ok=True)
     sync_folder(path.parent)
     return target
 
 
-def to_trash(path: Path, kept_in: Path, sidecars: Sequence[str]) -> None:
-    """Into the folder `kept_in`, which must be on the same disk. Raises OSError; then it is still in its place."""
+def to_trash(path: Path, kept_in: Path, sidecars: Sequence[str], shared: Container[str] = ()) -> None:
+    """Into the folder `kept_in`, which must be on the same disk, with what lies beside it; what lies there for others,
+    too, is copied. Raises OSError; then it is still in its place."""
     kept_in.mkdir(parents=True, exist_ok=True)
     for name in sidecars:
         with contextlib.suppress(OSError):
@@ -86,7 +88,7 @@ def to_trash(path: Path, kept_in: Path, sidecars: Sequence[str]) -> None:
     path.rename(kept_in / path.name)
     sync_folder(kept_in)
     sync_folder(path.parent)
-    for name in sidecars:
+    for name in (name for name in sidecars if name not in shared):
         with contextlib.suppress(OSError):
             path.with_name(name).unlink(missing_ok=True)
 

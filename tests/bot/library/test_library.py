@@ -4,12 +4,13 @@ import asyncio
 import json
 import os
 import random
+import threading
 
 import pytest
 from PIL import Image
 
 from bot.errors import UserFacingError
-from bot.library import moves
+from bot.library import editing, moves
 from gpu_worker.language import headers
 from gpu_worker.language.models import scan_models
 from gpu_worker.protocol.frames import frame
@@ -311,6 +312,57 @@ async def test_models_on_another_disk_have_their_trash_there(rig, library, monke
     assert library.files() == ()
     assert (await library.restore(undo)).path == file.path
     assert library.facts() == scan_models(rig.models, rig.data)
+
+
+async def test_what_lies_beside_two_models_stays_with_both(rig):
+    for name in ("style.safetensors", "style.pt", "alone.safetensors"):
+        write(rig.models / "loras" / name, KOHYA)
+    for name in ("style.png", "style.pt.json", "style.safetensors.json", "alone.png"):
+        (rig.models / "loras" / name).write_bytes(b"{}")
+    library = await rig.loaded()
+    both = names(rig.models / "loras")
+    file = next(file for file in library.files() if file.path.name == "style.safetensors")
+    undo = await library.remove(file.id)
+    left = ["alone.png", "alone.safetensors", "style.png", "style.pt", "style.pt.json"]
+    assert names(rig.models / "loras") == left
+    await library.restore(undo)
+    assert names(rig.models / "loras") == both
+    await library.rename(file.id, "other")
+    assert names(rig.models / "loras") == sorted([*left, "other.png", "other.safetensors", "other.safetensors.json"])
+
+
+async def test_what_is_just_being_removed_is_not_taken_for_half_of_it(rig, library, monkeypatch):
+    file = await adopted(library, download(rig))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*args):
+        begun.set()
+        go_on.wait(10)
+        moves.to_trash(*args)
+
+    monkeypatch.setattr(editing, "to_trash", slow)
+    removing = asyncio.create_task(library.remove(file.id))
+    await asyncio.to_thread(begun.wait, 10)
+    mending = asyncio.create_task(library._editing.mend())
+    await asyncio.sleep(0.1)
+    go_on.set()
+    await mending
+    assert await library.restore(await removing) == file
+
+
+async def test_what_could_not_be_moved_in_leaves_nothing(rig, library, monkeypatch):
+    def full(*_):
+        raise OSError(moves.errno.ENOSPC, "full")
+
+    monkeypatch.setattr(editing, "move_in", full)
+    picture = rig.data / "downloads" / "p.png"
+    path = download(rig)
+    png(picture)
+    assert await refused(adopted(library, path, preview=picture)) == "library_disk"
+    assert path.is_file()
+    assert not list((rig.data / "previews").glob("*"))
+    assert not library._records
+    assert await library._store.records() == {}
 
 
 async def test_what_is_only_read_stays_as_it_is(rig, tmp_path):
