@@ -9,6 +9,9 @@ from bot.storage.database import Database
 
 __all__ = ["ModelRules"]
 
+_BY_FILE = ("model_rules", "model_favourites", "model_tests")
+"""A test's button enables its file, so it goes the way of that file's rules."""
+
 
 class ModelRules:
     """One bot alone writes these tables, so what is in memory is what is stored; `load` comes first."""
@@ -105,24 +108,23 @@ class ModelRules:
     # --- names and ids that change ------------------------------------------------------------------------------------
 
     async def renamed(self, old_id: str, new_id: str, kind: str, old_name: str, new_name: str) -> None:
-        """A file's rules, favourites and places as a default go with it."""
+        """A file's rules, favourites, tests and places as a default go with it."""
         async with self._db.write() as tx:
             if new_id != old_id:
                 # What an earlier file of that path left behind is not this one's.
-                await tx.execute("DELETE FROM model_rules WHERE file_id = ?", (new_id,))
-                await tx.execute("DELETE FROM model_favourites WHERE file_id = ?", (new_id,))
-                await tx.execute("UPDATE model_rules SET file_id = ? WHERE file_id = ?", (new_id, old_id))
-                await tx.execute("UPDATE model_favourites SET file_id = ? WHERE file_id = ?", (new_id, old_id))
+                for table in _BY_FILE:
+                    await tx.execute(f"DELETE FROM {table} WHERE file_id = ?", (new_id,))  # noqa: S608
+                    await tx.execute(f"UPDATE {table} SET file_id = ? WHERE file_id = ?", (new_id, old_id))  # noqa: S608
             if kind in ("checkpoint", "vae"):
                 await tx.execute(f"UPDATE model_defaults SET {kind} = ? WHERE {kind} = ?", (new_name, old_name))  # noqa: S608
         await self._again()
 
     async def forget(self, file_ids: Iterable[str]) -> None:
-        """Of files that are gone for good."""
+        """Of files that are gone for good: another one on the same path inherits nothing."""
         async with self._db.write() as tx:
             gone = [(file_id,) for file_id in file_ids]
-            await tx.executemany("DELETE FROM model_rules WHERE file_id = ?", gone)
-            await tx.executemany("DELETE FROM model_favourites WHERE file_id = ?", gone)
+            for table in _BY_FILE:
+                await tx.executemany(f"DELETE FROM {table} WHERE file_id = ?", gone)  # noqa: S608
         await self._again()
 
     async def _again(self) -> None:

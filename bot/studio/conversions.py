@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bot.domain.ids import JobId
@@ -21,14 +20,15 @@ from bot.library import Library, LibraryFile
 from bot.storage.jobs import Jobs
 from bot.studio.intake import Intake
 from bot.studio.models import Models
+from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.specs import BakedLora, BakeSpec, ConvertSpec, FileSpec, MergeSpec, Txt2Img
+from gpu_worker.protocol.specs import BakeSpec, ConvertSpec, FileSpec, MergeSpec, Txt2Img
 
 if TYPE_CHECKING:
     from bot.studio.model_admin.room import Room  # whose package is built on this module
 
-__all__ = ["Conversions", "tidy_output"]
+__all__ = ["Conversions", "sources_of", "tidy_output"]
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +44,24 @@ def tidy_output(name: str) -> str:
     return " ".join(name.removesuffix(".safetensors").split()).strip(". ")[:OUTPUT_CHARS].strip(". ")
 
 
+def sources_of(spec: FileSpec) -> list[tuple[ModelKind, str]]:
+    """Kind and name of all that a file is made from, first what it will be like."""
+    match spec:
+        case ConvertSpec():
+            found: list[tuple[ModelKind, str]] = [(spec.model_kind, spec.model)]
+        case MergeSpec():
+            names = (spec.first, spec.second, spec.third)
+            found = [("checkpoint", name) for name in names if name is not None]
+        case BakeSpec():
+            found = [("checkpoint", spec.checkpoint), *(("lora", lora.name) for lora in spec.loras)]
+    return found if spec.vae is None else [*found, ("vae", spec.vae)]
+
+
 class Conversions:
-    """Every `request_…` ends in the intake, which answers with the job's card. Specs name what they are made from by
-    the library's names; output, owner and size are filled in here. All raise UserFacingError: `convert_no_model`,
-    `convert_unusable`, `convert_folder`, `convert_name`, those of `Room.require`, and whatever refuses a job."""
+    """A request ends in the intake, which answers with the job's card. Specs name what they are made from by the
+    library's names; output, owner and size are filled in here. Raises UserFacingError: `convert_no_model`,
+    `convert_unusable`, `convert_folder`, `convert_name`, `model_disabled` where a server's admin may not use what it
+    would be made from, those of `Room.require`, and whatever refuses a job."""
 
     def __init__(
         self, *, intake: Intake, jobs: Jobs, library: Library, models: Models, room: Room, limits: Limits
@@ -60,31 +74,33 @@ class Conversions:
         self._limits = limits
         self._rng = random.SystemRandom()
 
-    async def request_convert(
-        self, interaction: Interaction, spec: ConvertSpec, steward: Steward, *, preview: str | None = None
+    async def request(
+        self, interaction: Interaction, spec: FileSpec, steward: Steward, *, preview: str | None = None
     ) -> JobId | None:
-        source = self._file(spec.model_kind, spec.model)
-        return await self._begin(interaction, spec, Action.CONVERT, [source], steward, preview)
-
-    async def request_merge(
-        self, interaction: Interaction, spec: MergeSpec, steward: Steward, *, preview: str | None = None
-    ) -> JobId | None:
-        """`preview` is a prompt that the new checkpoint draws when it is there."""
-        names = (name for name in (spec.first, spec.second, spec.third) if name is not None)
-        sources = [self._file("checkpoint", name) for name in names]
-        return await self._begin(interaction, spec, Action.MERGE, sources, steward, preview)
-
-    async def request_bake(
-        self, interaction: Interaction, spec: BakeSpec, steward: Steward, *, preview: str | None = None
-    ) -> JobId | None:
-        sources = [self._file("checkpoint", spec.checkpoint)]
-        loras = [self._file("lora", lora.name) for lora in spec.loras]
-        named = tuple(
-            BakedLora(name=file.name, unet=wish.unet, text_encoder=wish.text_encoder)
-            for wish, file in zip(spec.loras, loras, strict=True)
-        )
-        spec = spec.model_copy(update={"loras": named})
-        return await self._begin(interaction, spec, Action.BAKE, [*sources, *loras], steward, preview)
+        """`preview` is a prompt that the new checkpoint draws when it is there; without one that of `spec` stays."""
+        sources = [self._file(kind, name) for kind, name in sources_of(spec)]
+        if not steward.operator:
+            # What nobody here may use would come back as a file that everybody here may.
+            disabled = self._models.disabled(where_of(interaction))
+            for file in sources:
+                if (file.kind, file.name) in disabled:
+                    raise UserFacingError("model_disabled", name=spoken(file.name))
+        if isinstance(spec, BakeSpec):
+            named = [file.name for file in sources if file.kind == "lora"]
+            loras = [wish.model_copy(update={"name": name}) for wish, name in zip(spec.loras, named, strict=True)]
+            spec = spec.model_copy(update={"loras": tuple(loras)})
+        output = tidy_output(spec.output)
+        if not output:
+            raise UserFacingError("convert_name")
+        # A merge is about as large as its first; no result is larger than what it is made from, but for a precision.
+        self._room.require(steward, sources[0].size_bytes)
+        changes = {
+            "output": output,
+            "owner": steward.owner,
+            "size_bytes": sum(file.size_bytes for file in sources),
+            "preview": self._preview(preview, sources[0]) if preview else spec.preview,
+        }
+        return await self._intake.begin(interaction, spec.model_copy(update=changes), Action(spec.kind))
 
     async def follow(self, job_id: JobId) -> None:
         """The picture of a finished job, where one was asked for. Called again, it asks no second time."""
@@ -110,29 +126,6 @@ class Conversions:
         except UserFacingError as error:
             # The file is there; a full queue, say, keeps only its picture away.
             log.info("job %s: its picture was not asked for (%s)", job.id, error)
-
-    async def _begin(
-        self,
-        interaction: Interaction,
-        spec: FileSpec,
-        action: Action,
-        sources: Sequence[LibraryFile],
-        steward: Steward,
-        preview: str | None,
-    ) -> JobId | None:
-        vae = [self._file("vae", spec.vae)] if spec.vae is not None else []
-        output = tidy_output(spec.output)
-        if not output:
-            raise UserFacingError("convert_name")
-        # A merge is about as large as its first; no result is larger than what it is made from, but for a precision.
-        self._room.require(steward, sources[0].size_bytes)
-        changes = {
-            "output": output,
-            "owner": steward.owner,
-            "size_bytes": sum(file.size_bytes for file in (*sources, *vae)),
-            "preview": self._preview(preview, sources[0]) if preview else None,
-        }
-        return await self._intake.begin(interaction, spec.model_copy(update=changes), action)
 
     def _preview(self, prompt: str, like: LibraryFile) -> Txt2Img:
         """Drawn as the first of the checkpoints draws best."""

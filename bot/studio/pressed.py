@@ -82,12 +82,6 @@ class Pressed:
                 job = await self.job(JobId(address.id))
                 source = job.source_image_id
                 await self._intake.begin(interaction, await self.rerolled(job), Action.REROLL, source_image_id=source)
-            case Verb.RETRY:
-                job = await self.job(JobId(address.id))
-                if job.files is not None and job.user_id != interaction.user.id:
-                    # Whoever asked may look after models; whoever presses this may not.
-                    raise UserFacingError("not_your_job")
-                await self._intake.begin(interaction, job.task, job.action, source_image_id=job.source_image_id)
             case Verb.EDIT:
                 job = await self.job(JobId(address.id))
                 spec = (await self.origin(job)).spec

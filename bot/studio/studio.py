@@ -44,6 +44,7 @@ from bot.studio.model_admin.board import DownloadBoard
 from bot.studio.model_admin.desk import ADMIN_VERBS, ModelAdmin
 from bot.studio.model_admin.files import ModelFiles
 from bot.studio.model_admin.makings import Makings
+from bot.studio.model_admin.retries import Retries
 from bot.studio.model_admin.room import Room
 from bot.studio.model_admin.ruling import Ruling
 from bot.studio.model_admin.trials import Trials
@@ -203,6 +204,8 @@ class Studio:
         audit = ModelAudit(database)
         model_files = ModelFiles(self.library, self.model_rules, audit)
         ruling = Ruling(self.model_rules, audit, self.models)
+        trials = Trials(self.models, self.intake, audit, self.limits)
+        makings = Makings(self.conversions, model_files)
         self.board = DownloadBoard(
             client=client,
             downloads=self.downloads,
@@ -218,15 +221,24 @@ class Studio:
             library=self.library,
             files=model_files,
             ruling=ruling,
-            trials=Trials(self.models, self.intake, audit, self.limits),
+            trials=trials,
             room=self.room,
             board=self.board,
-            makings=Makings(self.conversions, model_files),
+            makings=makings,
             catalogue=lambda: self.catalogue,
             audit=audit,
             stewards=self.stewards,
             attachments=self.attachments,
             models_dir=settings.models_dir,
+        )
+        retries = Retries(
+            jobs=self.jobs,
+            intake=self.intake,
+            library=self.library,
+            audit=audit,
+            stewards=self.stewards,
+            makings=makings,
+            trials=trials,
         )
         self.router = Router(
             self.pressed,
@@ -235,6 +247,7 @@ class Studio:
                 **dict.fromkeys(SHELF_VERBS, self.browser),
                 **dict.fromkeys(ADMIN_VERBS, self.model_admin),
                 Verb.DOWNLOAD_CANCEL: self.board,
+                Verb.RETRY: retries,
             },
             forms={Verb.SHELF_SEARCH_FORM: self.browser},
         )

@@ -74,7 +74,7 @@ class Makings:
             vae=None if removed else vae,
             parts=Parts(vae="delete") if removed else Parts(),
         )
-        await self._begin(interaction, spec, steward)
+        await self.begin(interaction, spec, steward)
 
     async def merge(
         self,
@@ -104,7 +104,7 @@ class Makings:
             precision=cast("Precision", precision),
             vae=vae,
         )
-        await self._begin(interaction, spec, steward, preview)
+        await self.begin(interaction, spec, steward, preview)
 
     async def bake(
         self,
@@ -125,15 +125,12 @@ class Makings:
             loras=tuple(baked),
             precision=cast("Precision", precision),
         )
-        await self._begin(interaction, spec, steward, preview)
+        await self.begin(interaction, spec, steward, preview)
 
-    async def again(self, interaction: Interaction, spec: FileSpec, steward: Steward) -> None:
-        """As if it were asked for now. Raises UserFacingError: those of the conversions."""
-        await self._begin(interaction, spec, steward)
-
-    async def _begin(
+    async def begin(
         self, interaction: Interaction, spec: FileSpec, steward: Steward, preview: str | None = None
     ) -> None:
+        """Raises UserFacingError: those of the conversions."""
         await self._conversions.request(interaction, spec, steward, preview=preview)
         await self._files.made(spec.kind, steward, spec.output, sources_of(spec)[0][1])
 

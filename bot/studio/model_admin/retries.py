@@ -44,7 +44,7 @@ class Retries:
         if job is None:
             raise UserFacingError("job_unknown")
         if job.files is not None:
-            await self._makings.again(interaction, job.files, self._stewards.pressing(interaction))
+            await self._makings.begin(interaction, job.files, self._stewards.pressing(interaction))
         elif job.action is Action.TEST:
             steward = self._stewards.pressing(interaction)
             test = await self._audit.test(job.id)
