@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -47,6 +47,8 @@ class DownloadRules:
     at_once: int = 2
     allowance: Callable[[DownloadWish], int | None] = lambda _: None
     """Bytes that the file may have, because of a quota; None: no bound but the limits'."""
+    hold: Callable[[DownloadWish, str], Awaitable[None]] | None = None
+    """Keeps the file with that id disabled; asked before anybody can see the file, for wishes that are `held`."""
     ask_wait_s: float = ASK_WAIT_S
     """Before a host that did not answer is asked again; later each time."""
 
@@ -63,7 +65,15 @@ class Downloads:
         self._web = web
         self._folder = data / "downloads" / "wished"
         self._quarantine = Quarantine(data / "quarantine")
-        self._work = Work(library, web, self._quarantine, rules.limits, rules.allowance, ask_wait_s=rules.ask_wait_s)
+        self._work = Work(
+            library,
+            web,
+            self._quarantine,
+            rules.limits,
+            rules.allowance,
+            hold=rules.hold,
+            ask_wait_s=rules.ask_wait_s,
+        )
         self._slots = asyncio.Semaphore(rules.at_once)
         self._running: dict[str, _Run] = {}
         self._listeners: list[Callable[[Download], None]] = []

@@ -31,6 +31,8 @@ class DownloadWish:
     asked_in: int | None = None
     channel_id: int | None = None
     locale: str | None = None
+    held: bool = False
+    """It stays disabled until somebody enables it."""
     allow_pickle_with_sha256: bool = False
     """For entries of the catalogue alone: a pickle of exactly `sha256` passes and is stored as safetensors."""
 

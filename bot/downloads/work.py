@@ -13,7 +13,8 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -75,6 +76,7 @@ class Work:
         limits: FetchLimits,
         allowance: Callable[[DownloadWish], int | None],
         *,
+        hold: Callable[[DownloadWish, str], Awaitable[None]] | None = None,
         ask_wait_s: float = ASK_WAIT_S,
     ) -> None:
         self._library = library
@@ -82,6 +84,7 @@ class Work:
         self._quarantine = quarantine
         self._limits = limits
         self._allowance = allowance
+        self._hold = hold
         self._ask_wait_s = ask_wait_s
 
     async def run(self, course: Course, here: Path | None) -> tuple[LibraryFile, ...]:
@@ -220,6 +223,7 @@ class Work:
                 added_by=wish.asked_by,
                 added_in=wish.asked_in,
                 preview=preview,
+                before_seen=partial(self._hold, wish) if wish.held and self._hold is not None else None,
             )
             if source is not None:
                 await asyncio.to_thread(_write_sidecar, file.path, source)

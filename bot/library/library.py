@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from bot.library.editing import Editing, EditingParts
@@ -188,14 +188,22 @@ class Library:
         added_by: int | None,
         added_in: int | None,
         preview: Path | None = None,
+        before_seen: Callable[[str], Awaitable[None]] | None = None,
     ) -> LibraryFile:
         """Moves a finished, checked file into its folder, atomically, never over another, and reads that file.
 
         `name` is a file name, with or without a suffix; what no file system takes is replaced. A name that is
-        taken gets a number. Raises UserFacingError.
+        taken gets a number. `before_seen` is given its id before the file is there. Raises UserFacingError.
         """
         return await self._editing.adopt(
-            path, kind, name=name, source=source, added_by=added_by, added_in=added_in, preview=preview
+            path,
+            kind,
+            name=name,
+            source=source,
+            added_by=added_by,
+            added_in=added_in,
+            preview=preview,
+            before_seen=before_seen,
         )
 
     async def rename(self, id_: str, name: str) -> LibraryFile:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bot.domain.ids import new_image_id
 from bot.domain.job import TokenGrant
 from bot.storage.database import Database, Row
+from bot.storage.model_audit import Entry, write_entry
 
 __all__ = ["DownloadCard", "DownloadCards"]
 
@@ -93,13 +94,17 @@ class DownloadCards:
         )
         return bool(rows)
 
-    async def settle(self, download_id: str) -> bool:
-        """Whether this call was the first to record the end of that download."""
-        rows = await self._db.write_one(
-            "UPDATE download_card_items SET settled = 1 WHERE download_id = ? AND settled = 0 RETURNING card_id",
-            (download_id,),
-        )
-        return bool(rows)
+    async def settle(self, download_id: str, entries: Sequence[Entry]) -> bool:
+        """Whether this call was the first to record the end of that download: its entries are written then, too."""
+        async with self._db.write() as tx:
+            changed = await tx.execute(
+                "UPDATE download_card_items SET settled = 1 WHERE download_id = ? AND settled = 0", (download_id,)
+            )
+            if not changed.rowcount:
+                return False
+            for entry in entries:
+                await write_entry(tx, entry)
+        return True
 
 
 def _card(row: Row, downloads: Sequence[str]) -> DownloadCard:

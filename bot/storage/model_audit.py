@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import aiosqlite
+
 from bot.storage.database import Database, Row
 
-__all__ = ["Entry", "ModelAudit", "ModelTest"]
+__all__ = ["Entry", "ModelAudit", "ModelTest", "write_entry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,8 @@ class ModelAudit:
         self._db = database
 
     async def add(self, entry: Entry) -> None:
-        await self._db.write_one(
-            "INSERT INTO model_audit (at, guild_id, owner_id, user_id, action, file_id, kind, name, detail, undo_id) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                time.time(), entry.guild_id, entry.owner_id, entry.user_id, entry.action, entry.file_id, entry.kind,
-                entry.name, entry.detail, entry.undo_id,
-            ),
-        )  # fmt: skip
+        async with self._db.write() as tx:
+            await write_entry(tx, entry)
 
     async def page(self, guild_id: int | None, number: int, size: int) -> tuple[list[Entry], int]:
         """The newest first, and how many there are; `guild_id` None gives every server's."""
@@ -79,6 +75,18 @@ class ModelAudit:
     async def test(self, job_id: str) -> ModelTest | None:
         row = await self._db.one("SELECT * FROM model_tests WHERE job_id = ?", (job_id,))
         return ModelTest(row["job_id"], row["file_id"], row["guild_id"]) if row else None
+
+
+async def write_entry(tx: aiosqlite.Connection, entry: Entry) -> None:
+    """Within somebody's transaction."""
+    await tx.execute(
+        "INSERT INTO model_audit (at, guild_id, owner_id, user_id, action, file_id, kind, name, detail, undo_id) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            time.time(), entry.guild_id, entry.owner_id, entry.user_id, entry.action, entry.file_id, entry.kind,
+            entry.name, entry.detail, entry.undo_id,
+        ),
+    )  # fmt: skip
 
 
 def _entry(row: Row) -> Entry:

@@ -20,6 +20,8 @@ from bot.dispatch.transport import BotTransport
 from bot.domain.content import judge
 from bot.domain.ids import JobId
 from bot.domain.limits import Limits
+from bot.domain.model_rules import EVERYWHERE, Rule, Scope
+from bot.downloads import DownloadWish
 from bot.downloads.manager import DownloadRules, Downloads
 from bot.downloads.web import Tokens, Web, WebRules
 from bot.library import Library
@@ -129,7 +131,7 @@ class Studio:
                 Tokens(settings.civitai_token, settings.huggingface_token),
             ),
             data=settings.data,
-            rules=replace(DownloadRules.of(settings), allowance=self.room.allowance),
+            rules=replace(DownloadRules.of(settings), allowance=self.room.allowance, hold=self._hold),
         )
         poster = Poster(client)
         self.editor = CardEditor(jobs=self.jobs, poster=poster, previews=settings.previews)
@@ -211,11 +213,10 @@ class Studio:
             downloads=self.downloads,
             cards=DownloadCards(database),
             library=self.library,
-            files=model_files,
-            ruling=ruling,
             room=self.room,
             stewards=self.stewards,
             attachments=self.attachments,
+            folder=settings.data / "downloads" / "attached",
         )
         self.model_admin = ModelAdmin(
             library=self.library,
@@ -288,6 +289,11 @@ class Studio:
 
     def _family_of(self, sha256: str) -> str | None:
         return self.catalogue.family_of(sha256)
+
+    async def _hold(self, wish: DownloadWish, file_id: str) -> None:
+        """An operator's file everywhere, a server's in it."""
+        place = EVERYWHERE if wish.asked_in is None else wish.asked_in
+        await self.model_rules.put(Rule(place, Scope.SERVER, place, file_id, enabled=False))
 
     async def stop(self) -> None:
         """Bounded by the parts' own bounds."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
-import tempfile
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import discord
 from bot.domain.job import TokenGrant
 from bot.domain.stewards import Steward
 from bot.downloads import Download, Downloads, DownloadWish
+from bot.downloads.fetch import FetchLimits
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.library import Library
@@ -28,9 +30,9 @@ from bot.storage.download_cards import DownloadCard, DownloadCards
 from bot.studio.attachments import Attachments
 from bot.studio.intake import TOKEN_LIFE_S
 from bot.studio.model_admin.download_views import ended_card, progress_card
-from bot.studio.model_admin.files import ModelFiles
+from bot.studio.model_admin.files import added_entry
 from bot.studio.model_admin.room import Room
-from bot.studio.model_admin.ruling import Ruling
+from bot.studio.shelf_cards import size_text
 from bot.studio.stewards import Stewards
 from bot.ui.client import Interaction
 from bot.ui.codec import Address
@@ -64,21 +66,20 @@ class DownloadBoard:
         downloads: Downloads,
         cards: DownloadCards,
         library: Library,
-        files: ModelFiles,
-        ruling: Ruling,
         room: Room,
         stewards: Stewards,
         attachments: Attachments,
+        folder: Path,
     ) -> None:
+        """`folder` is the board's own: attachments lie there while they are fetched."""
         self._client = client
         self._downloads = downloads
         self._cards = cards
         self._library = library
-        self._files = files
-        self._ruling = ruling
         self._room = room
         self._stewards = stewards
         self._attachments = attachments
+        self._folder = folder
         self._changed: set[str] = set()
         """Ids of downloads whose cards are to be looked at."""
         self._wake = asyncio.Event()
@@ -88,6 +89,7 @@ class DownloadBoard:
 
     async def start(self) -> None:
         """After the downloads: goes on with the cards that an earlier life left."""
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         self._downloads.subscribe(self._noticed)
         for card_id in await self._cards.untold():
             card = await self._cards.get(card_id)
@@ -112,8 +114,26 @@ class DownloadBoard:
         self._room.require(steward, size)
         if interaction.channel_id is None:
             raise UserFacingError("no_channel")
-        texts = texts_for(str(interaction.locale))
         await interaction.response.defer()
+        folder = self._folder / str(interaction.id)
+        try:
+            await self._begin(interaction, steward, addition, folder)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _begin(self, interaction: Interaction, steward: Steward, addition: Addition, folder: Path) -> None:
+        assert interaction.channel_id is not None, "add refuses the others"
+        texts = texts_for(str(interaction.locale))
+        begun: list[Download] = []
+        notes: list[str] = []
+        refused: Exception | None = None
+        attached: Path | None = None
+        if addition.attachment is not None:
+            try:
+                attached = await self._fetched(addition.attachment, folder)
+            except UserFacingError as error:
+                refused = error
+                notes.append("❌ " + sentence(texts, error, f"adding for interaction {interaction.id}"))
         card_id = await self._cards.add(
             DownloadCard(
                 guild_id=interaction.guild_id or 0,
@@ -125,9 +145,6 @@ class DownloadBoard:
                 grant=TokenGrant(interaction.token, interaction.created_at.timestamp() + TOKEN_LIFE_S),
             )
         )
-        begun: list[Download] = []
-        notes: list[str] = []
-        refused: Exception | None = None
         async with self._posting:  # no card is edited before it is there
             for wish in addition.wishes:
                 try:
@@ -136,9 +153,9 @@ class DownloadBoard:
                 except (UserFacingError, StorageFullError) as error:
                     refused = error
                     notes.append("❌ " + sentence(texts, error, f"adding for interaction {interaction.id}"))
-            if addition.attachment is not None and addition.attached is not None:
+            if attached is not None and addition.attached is not None:
                 try:
-                    begun.append(await self._take_attachment(addition.attachment, addition.attached))
+                    begun.append(await self._downloads.add_file(attached, addition.attached))
                     await self._cards.add_download(card_id, begun[-1].id)
                 except (UserFacingError, StorageFullError) as error:
                     refused = error
@@ -160,11 +177,25 @@ class DownloadBoard:
         for download in begun:
             self._noticed(download)
 
-    async def _take_attachment(self, attachment: discord.Attachment, wish: DownloadWish) -> Download:
-        with tempfile.TemporaryDirectory(prefix="pincel-") as folder:
-            path = Path(folder) / "attachment"
-            await self._attachments.save(attachment, path)
-            return await self._downloads.add_file(path, wish)
+    async def _fetched(self, attachment: discord.Attachment, folder: Path) -> Path:
+        """Raises UserFacingError: those of `Attachments.save`, `download_no_room`, `download_disk`,
+        `download_disk_full`."""
+
+        def prepare() -> int:
+            folder.mkdir(parents=True, exist_ok=True)
+            return shutil.disk_usage(folder).free
+
+        try:
+            free = await asyncio.to_thread(prepare)
+            needed = attachment.size + FetchLimits().spare_bytes
+            if free < needed:
+                raise UserFacingError("download_no_room", needed=size_text(needed), free=size_text(free))
+            await self._attachments.save(attachment, folder / "attachment")
+        except OSError as error:
+            log.warning("an attachment could not be kept: %s", error)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise UserFacingError("download_disk_full" if full else "download_disk") from error
+        return folder / "attachment"
 
     async def pressed(self, interaction: Interaction, address: Address) -> None:
         """The cancel button. Raises UserFacingError: `download_gone`, `not_your_download`."""
@@ -210,9 +241,15 @@ class DownloadBoard:
                 await self._wake.wait()
             self._wake.clear()
             changed, self._changed = self._changed, set()
-            for download_id in changed:
-                if card_id := await self._cards.card_of(download_id):
-                    dirty.add(card_id)
+            try:
+                for download_id in changed:
+                    if card_id := await self._cards.card_of(download_id):
+                        dirty.add(card_id)
+            except Exception:
+                log.exception("the cards of downloads could not be looked up; it is tried again")
+                self._changed |= changed
+                self._wake.set()
+                await asyncio.sleep(EDIT_EVERY_S)
             for card_id in [id_ for id_ in dirty if self._next_edit.get(id_, 0.0) <= time.monotonic()]:
                 self._next_edit[card_id] = time.monotonic() + EDIT_EVERY_S
                 try:
@@ -242,16 +279,10 @@ class DownloadBoard:
         return over
 
     async def _settle(self, card: DownloadCard, download: Download) -> None:
-        """Once for each: written down, and held back where that was asked for."""
-        if not await self._cards.settle(download.id):
-            return
+        """Once for each: written down in the log."""
         steward = Steward(card.user_id, card.guild_id or None, operator=card.owner_id == 0)
-        for file_id in download.file_ids:
-            file = self._library.get(file_id)
-            if file is not None:
-                if card.held:
-                    await self._ruling.hold(file, steward)
-                await self._files.added(steward, file)
+        files = [file for id_ in download.file_ids if (file := self._library.get(id_)) is not None]
+        await self._cards.settle(download.id, [added_entry(steward, file) for file in files])
 
     async def _edit(self, card: DownloadCard, view: discord.ui.LayoutView) -> None:
         if card.message_id is None:
@@ -284,11 +315,22 @@ class DownloadBoard:
         nonce = f"{card.id}end"
         try:
             await self._channel(card).send(view=view, nonce=nonce)
-        except (discord.Forbidden, discord.NotFound) as error:
-            log.info("card %s: its channel is closed (%s)", card.id, error)
-            with contextlib.suppress(discord.Forbidden, discord.NotFound):
+        except discord.HTTPException as error:
+            if not _final(error):
+                raise
+            log.info("card %s: its channel does not take it (%s)", card.id, error)
+            try:
                 user = await self._client.fetch_user(card.user_id)
                 await user.send(view=view, nonce=nonce)
+            except discord.HTTPException as again:
+                if not _final(again):
+                    raise
+                log.warning("card %s: nobody could be told of its end (%s)", card.id, again)
 
     def _channel(self, card: DownloadCard) -> discord.PartialMessageable:
         return self._client.get_partial_messageable(card.channel_id, guild_id=card.guild_id or None)
+
+
+def _final(error: discord.HTTPException) -> bool:
+    """The same again would get the same answer: closed, locked, gone, refused."""
+    return 400 <= error.status < 500 and error.status != 429

@@ -124,6 +124,7 @@ class ModelAdmin:
             interaction,
             steward,
             kind=kind,
+            held=hold,
             name=name.strip() if name else None,
             sha256=sha256.strip().lower() if sha256 else None,
         )
@@ -152,6 +153,7 @@ class ModelAdmin:
                 link=entry.urls[0],
                 mirrors=entry.urls[1:],
                 kind=entry.kind,
+                held=hold,
                 name=entry.name or None,
                 sha256=entry.sha256,
                 allow_pickle_with_sha256=entry.allow_pickle,

@@ -25,6 +25,9 @@ SHOWN = 10
 FILES_SHOWN = 12
 NAME_CHARS = 90
 LINE_CHARS = 330
+TEXT_CHARS = 3600
+"""Of all lines of one card; Discord takes 4000 with title and hints."""
+NOTES_CHARS = 600
 
 Files = Mapping[str, LibraryFile]
 """By id: those in the library that downloads became."""
@@ -40,13 +43,14 @@ def title_of(download: Download) -> str:
 def progress_card(
     downloads: Sequence[Download], user_id: int, texts: Texts, notes: Sequence[str] = ()
 ) -> discord.ui.LayoutView:
-    """A line each, with its cancel button; at most ten."""
+    """A line each, with its cancel button; at most ten, and of more those that are still under way."""
     over = all(download.ended for download in downloads)
     failed = any(download.state == "failed" for download in downloads)
     view, box = _card(BLUE if not over else RED if failed else GREEN)
     box.add_item(discord.ui.TextDisplay(texts("download.title") + f"\n-# {texts('card.by', user=f'<@{user_id}>')}"))
-    for download in downloads[:SHOWN]:
-        line = _line(download, texts)
+    shown = downloads if len(downloads) <= SHOWN else sorted(downloads, key=lambda download: download.ended)[:SHOWN]
+    lines = _within([_line(download, texts) for download in shown], TEXT_CHARS - NOTES_CHARS)
+    for download, line in zip(shown, lines, strict=True):
         if download.ended:
             box.add_item(discord.ui.TextDisplay(line))
             continue
@@ -56,9 +60,17 @@ def progress_card(
     if len(downloads) > SHOWN:
         box.add_item(discord.ui.TextDisplay(texts("download.more", n=len(downloads) - SHOWN)))
     if notes:
-        box.add_item(discord.ui.TextDisplay("\n".join(f"-# {note}" for note in notes)[:600]))
+        box.add_item(discord.ui.TextDisplay("\n".join(f"-# {note}" for note in notes)[:NOTES_CHARS]))
     view.add_item(box)
     return view
+
+
+def _within(lines: list[str], limit: int) -> list[str]:
+    """The longest are cut where all together are too long."""
+    if sum(map(len, lines)) <= limit:
+        return lines
+    share = limit // len(lines)
+    return [line if len(line) <= share else line[: share - 1] + "…" for line in lines]
 
 
 def _line(download: Download, texts: Texts) -> str:
@@ -108,19 +120,24 @@ def ended_card(
     view, box = _card(GREEN if there else RED)
     head = texts("download.ended", n=len(there), user=f"<@{user_id}>")
     box.add_item(discord.ui.TextDisplay(head))
+    lines: list[str] = []
     for file in there[:FILES_SHOWN]:
         parts = (texts(f"kind.{file.kind}"), base_of(file), size_text(file.size_bytes))
         hint = " · ".join(neutral(part, 60) for part in parts if part)
         text = f"**{spoken(file.name)}**\n-# {hint}"
         if held:
             text += "\n-# " + texts("download.held")
-        box.add_item(discord.ui.TextDisplay(text))
+        lines.append(text)
+    lines += [f"**{title_of(download)}**\n-# ❌ {failure(download, texts)}" for download in failed[:SHOWN]]
+    lines = _within(lines, TEXT_CHARS)
+    for file, line in zip(there[:FILES_SHOWN], lines, strict=False):
+        box.add_item(discord.ui.TextDisplay(line))
         if len(there) <= 5:
             box.add_item(_row(*_file_buttons(file, texts, held=held)))
     if len(there) > FILES_SHOWN:
         box.add_item(discord.ui.TextDisplay(texts("download.more", n=len(there) - FILES_SHOWN)))
-    for download in failed[:SHOWN]:
-        box.add_item(discord.ui.TextDisplay(f"**{title_of(download)}**\n-# ❌ {failure(download, texts)}"))
+    for line in lines[len(there[:FILES_SHOWN]) :]:
+        box.add_item(discord.ui.TextDisplay(line))
     if warning:
         box.add_item(discord.ui.TextDisplay(f"⚠️ {warning}"))
     view.add_item(box)

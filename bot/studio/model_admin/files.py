@@ -12,7 +12,7 @@ from bot.library import Library, LibraryFile
 from bot.storage.model_audit import Entry, ModelAudit
 from bot.storage.model_rules import ModelRules
 
-__all__ = ["ModelFiles", "entry_of"]
+__all__ = ["ModelFiles", "added_entry", "entry_of"]
 
 NOTE_CHARS = 1000
 
@@ -29,6 +29,10 @@ def entry_of(action: str, steward: Steward, file: LibraryFile, detail: str = "",
         detail=detail,
         undo_id=undo_id,
     )
+
+
+def added_entry(steward: Steward, file: LibraryFile) -> Entry:
+    return entry_of("add", steward, file, urlsplit(file.source or "").hostname or "")
 
 
 class ModelFiles:
@@ -113,10 +117,6 @@ class ModelFiles:
         changed = await self._library.annotate(file.id, preview=picture)
         await self._audit.add(entry_of("preview", steward, changed))
         return changed
-
-    async def added(self, steward: Steward, file: LibraryFile) -> None:
-        host = urlsplit(file.source or "").hostname or ""
-        await self._audit.add(entry_of("add", steward, file, host))
 
     async def made(self, action: str, steward: Steward, output: str, source: str) -> None:
         """A new file was asked for; whether it came to be, its card tells."""

@@ -65,11 +65,6 @@ class Ruling:
         await self._audit.add(entry_of(action, steward, file, where))
         return lifted
 
-    async def hold(self, file: LibraryFile, steward: Steward) -> None:
-        """A new file that stays disabled until somebody enables it: an operator's everywhere, a server's in it."""
-        place = EVERYWHERE if steward.operator or steward.guild_id is None else steward.guild_id
-        await self._rules.put(Rule(place, Scope.SERVER, place, file.id, enabled=False))
-
     async def enable(self, file: LibraryFile, steward: Steward) -> None:
         """By a button: where this steward has a say. Raises UserFacingError as `allow`."""
         await self.allow(file, steward, Target(steward), enabled=True)

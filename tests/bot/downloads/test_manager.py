@@ -117,6 +117,21 @@ def slowly(data, first, *, etag='"one"'):
     return answer
 
 
+async def test_a_held_file_is_disabled_before_anybody_sees_it(place, host, tmp_path):
+    host.routes["/ink.safetensors"] = gives(lora(tmp_path / "seed.safetensors"))
+    asked = []
+
+    async def hold(wish, file_id):
+        assert place.library.get(file_id) is None
+        assert not list((place.data / "models").rglob("*.safetensors"))
+        asked.append((wish.held, file_id))
+
+    place.limits = dataclasses.replace(place.limits, hold=hold)
+    async with running(place) as downloads:
+        ended = await place.done(downloads, DownloadWish(host.url("/ink.safetensors"), held=True))
+    assert asked == [(True, ended.file_id)]
+
+
 async def test_a_link_becomes_a_model(place, host, tmp_path):
     data = lora(tmp_path / "seed.safetensors")
     host.routes["/x/my%20style.safetensors"] = host.routes["/x/my style.safetensors"] = gives(data)

@@ -141,8 +141,8 @@ async def test_download_cards_tell_once(database):
     assert (found.downloads, found.message_id, found.held, found.grant) == (("d1", "d2"), 77, True, card.grant)
     assert await cards.card_of("d2") == id_
     assert await cards.untold() == [id_]
-    assert await cards.settle("d1")
-    assert not await cards.settle("d1")
+    assert await cards.settle("d1", [])
+    assert not await cards.settle("d1", [])
     assert await cards.tell(id_)
     assert not await cards.tell(id_)
     told = await cards.get(id_)

@@ -88,8 +88,8 @@ class Rig:
         self.cards = DownloadCards(self.database)
         self.stewards = Stewards((1,), playground=False)
         self.board = DownloadBoard(
-            client=self.client, downloads=self.downloads, cards=self.cards, library=self.library, files=self.files,
-            ruling=self.ruling, room=self.room, stewards=self.stewards, attachments=self.attachments,
+            client=self.client, downloads=self.downloads, cards=self.cards, library=self.library,
+            room=self.room, stewards=self.stewards, attachments=self.attachments, folder=self.data / "attached",
         )  # fmt: skip
         self.desk = ModelAdmin(
             library=self.library, files=self.files, ruling=self.ruling, trials=None, room=self.room, board=self.board,

@@ -260,7 +260,11 @@ def test_cards_of_the_longest_names_fit(language):
         for n, state in enumerate(states)
     ]  # fmt: skip
     assert fits(progress_card(found, 9**18, texts, [LONG] * 9))
+    many = [Download(f"f{n}", wishes, "failed", filename=LONG, problem="quota_full",
+                     problem_values={"used": LONG * 9, "quota": LONG}) for n in range(20)]  # fmt: skip
+    assert fits(progress_card(many, 9**18, texts, [LONG] * 9))
     by_id = {file.id: file for file in files}
+    assert fits(ended_card([*many, *found], by_id, 9**18, texts, held=True, warning=texts("model_admin.over_budget")))
     assert fits(ended_card(found, by_id, 9**18, texts, held=True, warning=texts("model_admin.over_budget")))
 
 
