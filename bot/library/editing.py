@@ -7,7 +7,7 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,6 +43,8 @@ class EditingParts:
     rebuild: Callable[[], Awaitable[None]]
     reload_usage: Callable[[], Awaitable[None]]
     tell_files: Callable[[], None]
+    forget: Callable[[Iterable[str]], Awaitable[None]] | None = None
+    """Told ids behind which there is another file now, or none for good."""
 
 
 class Editing:
@@ -74,6 +76,7 @@ class Editing:
 
             async def announce(target: Path) -> None:
                 id_ = file_id(target, self._parts.models_dir)
+                await self._forget(id_)
                 # Before the file is there: whose it is must be known as soon as it is seen.
                 await self._parts.store.put_record(id_, record)
                 self._parts.records[id_] = record
@@ -173,6 +176,8 @@ class Editing:
             except OSError as error:
                 raise UserFacingError("library_disk", name=original.stem) from error
             restored_id = file_id(target, self._parts.models_dir)
+            if restored_id != id_:  # its place is taken meanwhile
+                await self._forget(restored_id)
             await self._parts.store.put_record(restored_id, row.record)
             self._parts.records[restored_id] = row.record
             await self._parts.store.drop_trash(undo_id)
@@ -186,6 +191,9 @@ class Editing:
                     await asyncio.to_thread(shutil.rmtree, row.kept_in, ignore_errors=True)
                     await asyncio.to_thread(self._parts.previews.drop, row.record.preview)
                     await self._parts.store.drop_trash(row.id)
+                    gone = file_id(Path(row.path), self._parts.models_dir)
+                    if self._parts.get(gone) is None:
+                        await self._forget(gone)
 
     async def annotate(self, id_: str, *, note: str | None = None, preview: bytes | None = None) -> LibraryFile:
         """None leaves as it is; an empty note or picture takes it away. Raises UserFacingError."""
@@ -240,6 +248,11 @@ class Editing:
         return frozenset(
             name for other in others if other.listed.path.parent == path.parent for name, _, _ in other.beside_stamp
         )
+
+    async def _forget(self, id_: str) -> None:
+        """What was said about an earlier file of that place is not said about the next."""
+        if self._parts.forget is not None:
+            await self._parts.forget([id_])
 
     async def _drop_record(self, id_: str) -> None:
         await self._parts.store.drop_record(id_)

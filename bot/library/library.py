@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bot.library.editing import Editing, EditingParts
@@ -49,9 +49,11 @@ class Library:
         demo_dir: Path,
         extra_folders: Sequence[Path] = (),
         family_by_hash: Callable[[str], str | None] = lambda _: None,
+        forget: Callable[[Iterable[str]], Awaitable[None]] | None = None,
         poll_s: float = POLL_S,
     ) -> None:
-        """`family_by_hash` is what the catalogue says of a SHA-256."""
+        """`family_by_hash` is what the catalogue says of a SHA-256. `forget` is told ids behind which there will be
+        another file, or none any more: what was said about the old one is not said about the new one."""
         self._store = LibraryStore(database)
         self._models_dir = models_dir
         self._extra = tuple(extra_folders)
@@ -79,6 +81,7 @@ class Library:
                 rebuild=self._rebuild,
                 reload_usage=self._usage.load,
                 tell_files=self._files_changed,
+                forget=forget,
             )
         )
         self._listeners: list[Callable[[], None]] = []

@@ -110,12 +110,14 @@ class Studio:
         self.users = Users(database)
         self._data_dir = settings.data
         self.catalogue = Catalogue(())
+        self.model_rules = ModelRules(database)
         self.library = Library(
             database,
             models_dir=settings.models_dir,
             demo_dir=settings.demo_dir,
             extra_folders=settings.model_folders,
             family_by_hash=self._family_of,
+            forget=self.model_rules.forget,
         )
         self.room = Room(
             self.library,
@@ -148,7 +150,6 @@ class Studio:
             leases=parts.leases,
         )
         self.machine = Machine(lambda: bool(self.dispatcher.workers), expected=settings.workers > 0)
-        self.model_rules = ModelRules(database)
         self.next_pictures = NextPictures(database)
         self.models = Models(self.dispatcher, library=self.library, rules=self.model_rules)
         self.model_names = ModelNames(self.models, self.library, self.model_rules)

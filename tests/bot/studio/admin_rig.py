@@ -77,10 +77,12 @@ class Rig:
     async def start(self, loras: int = 1) -> Rig:
         for number in range(loras):
             lora_file(self.data / "models" / "loras" / f"ink {number}.safetensors")
-        self.library = Library(self.database, models_dir=self.data / "models", demo_dir=self.data / "no-demo")
-        await self.library.load()
         self.rules = ModelRules(self.database)
         await self.rules.load()
+        self.library = Library(
+            self.database, models_dir=self.data / "models", demo_dir=self.data / "no-demo", forget=self.rules.forget
+        )
+        await self.library.load()
         self.audit = ModelAudit(self.database)
         self.files = ModelFiles(self.library, self.rules, self.audit)
         self.ruling = Ruling(self.rules, self.audit, SimpleNamespace(facts=lambda *_: ()))
