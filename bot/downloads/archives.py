@@ -11,6 +11,7 @@ import shutil
 import stat
 import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,7 +36,9 @@ _LOCATOR_64 = struct.Struct("<4sLQL")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
 _TORCH = ("/data.pkl", "/constants.pkl")
-_DAMAGE = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, RuntimeError, struct.error, LookupError)
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, EOFError, RuntimeError, struct.error, LookupError,
+)  # fmt: skip
 
 
 def list_members(path: Path) -> list[zipfile.ZipInfo]:

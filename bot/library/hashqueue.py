@@ -61,6 +61,8 @@ class HashQueue:
                 await self._work()
             except (StorageFullError, OSError):
                 log.exception("a hash could not be stored; it is tried again at the next change")
+            except Exception:
+                log.exception("hashing failed by a bug; it goes on at the next change")
 
     async def _work(self) -> None:
         book = await asyncio.to_thread(known_to_the_worker, self._book)

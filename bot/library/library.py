@@ -246,7 +246,10 @@ class Library:
     # --- in the background --------------------------------------------------------------------------------------------
 
     async def _poll_forever(self) -> None:
-        await self._editing.mend()
+        try:
+            await self._editing.mend()
+        except Exception:
+            log.exception("what a crash left could not be mended; the next start tries again")
         emptied_at = -TRASH_EVERY_S
         while True:
             started = time.monotonic()
@@ -283,7 +286,7 @@ class Library:
     async def _empty_trash(self) -> None:
         try:
             await self.forget_trash(TRASH_KEPT_S)
-        except (StorageFullError, OSError):
+        except Exception:
             log.exception("the trash could not be emptied; it is tried again")
 
     # --- parts --------------------------------------------------------------------------------------------------------

@@ -76,6 +76,9 @@ class Scanner:
         self._touched: set[Path] = set()
         """Changed by us since the running scan made its list."""
         self._known_before = False
+        self._added: dict[Path, None] = {}
+        self._changed: dict[Path, None] = {}
+        """Stored, and not reported yet: a scan that fails leaves them to the next."""
 
     async def load(self) -> None:
         rows = await self._store.files()
@@ -93,15 +96,13 @@ class Scanner:
         self, on_progress: Callable[[ScanProgress], None] | None = None, *, all_again: bool = False
     ) -> Changes:
         """`all_again`: files that could not be read are tried now. Raises StorageFullError, OSError where no process
-        can be started; what was read until then is kept."""
+        can be started; what was stored until then is kept, and reported by the next one."""
         self._touched.clear()
         if all_again:
             self._again = dict.fromkeys(self._again, 0.0)
         known = {**self._parked, **self.entries}
         plan = await asyncio.to_thread(self._plan, known)
-        added: list[Path] = []
-        changed: list[Path] = [entry.listed.path for entry in plan.moved]
-        await self._put(plan.moved)
+        await self._put_seen(plan.moved)
         if on_progress:
             on_progress(ScanProgress(plan.total - len(plan.wanted), plan.total))
         besides = {wanted.listed.path: beside for wanted, beside in plan.wanted}
@@ -109,21 +110,21 @@ class Scanner:
         done = plan.total - len(plan.wanted)
         async for wanted, reading, sidecars in self._reader.read([wanted for wanted, _ in plan.wanted]):
             path = wanted.listed.path
-            entry = self._entry(wanted.listed, reading, besides[path], sidecars, known.get(path))
-            (changed if path in self.entries else added).append(path)
-            chunk.append(entry)
+            chunk.append(self._entry(wanted.listed, reading, besides[path], sidecars, known.get(path)))
             done += 1
             if len(chunk) == CHUNK:
-                await self._put(chunk)
+                await self._put_seen(chunk)
                 chunk.clear()
                 if on_progress:
                     on_progress(ScanProgress(done, plan.total))
-        await self._put(chunk)
+        await self._put_seen(chunk)
         if on_progress:
             on_progress(ScanProgress(plan.total, plan.total))
         removed = await self._forget_gone(plan)
         self._known_before = True
-        return Changes(tuple(added), removed, tuple(changed))
+        changes = Changes(tuple(self._added), removed, tuple(self._changed))
+        self._added, self._changed = {}, {}
+        return changes
 
     async def look_at(self, path: Path) -> Entry | None:
         """Reads one file that we have just put there; None where it is not among the models (any more)."""
@@ -227,23 +228,31 @@ class Scanner:
         kept = [entry for entry in entries if ours or entry.listed.path not in self._touched]
         if not kept:
             return
-        self.entries = {**self.entries, **{entry.listed.path: entry for entry in kept}}
-        for entry in kept:
-            self._parked.pop(entry.listed.path, None)
         # A file that could not be opened is remembered without a stamp: after a restart it is tried at once.
         sure = [_unsure(entry) if entry.listed.path in self._shut else entry for entry in kept]
         await self._store.put_files(await asyncio.to_thread(lambda: [row_of(entry) for entry in sure]))
+        # Not before it is stored: what is known is not read again.
+        stored = {entry.listed.path: entry for entry in kept if ours or entry.listed.path not in self._touched}
+        self.entries = {**self.entries, **stored}
+        for path in stored:
+            self._parked.pop(path, None)
+
+    async def _put_seen(self, entries: Sequence[Entry]) -> None:
+        known = self.entries
+        await self._put(entries)
+        for path in (entry.listed.path for entry in entries):
+            (self._changed if path in known else self._added).setdefault(path)
 
     async def _forget_gone(self, plan: _Plan) -> tuple[Path, ...]:
         gone = [path for path in self.entries if path not in plan.there and path not in self._touched]
         parked = {path: self.entries[path] for path in gone if self.entries[path].listed.root.path not in plan.roots}
-        self._parked.update(parked)
-        left = set(gone)
-        self.entries = {path: entry for path, entry in self.entries.items() if path not in left}
-        for path in gone:
-            self._again.pop(path, None)
         await self._store.drop_files(str(path) for path in gone if path not in parked)
-        return tuple(gone)
+        left = dict.fromkeys(path for path in gone if path not in self._touched)
+        self._parked.update({path: entry for path, entry in parked.items() if path in left})
+        self.entries = {path: entry for path, entry in self.entries.items() if path not in left}
+        for path in left:
+            self._again.pop(path, None)
+        return tuple(left)
 
 
 def _unsure(entry: Entry) -> Entry:

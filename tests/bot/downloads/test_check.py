@@ -140,6 +140,15 @@ def test_archives_that_want_to_do_harm(tmp_path, monkeypatch):
     assert refused(exotic) == "download_archive"
 
 
+def test_an_archive_whose_packed_bytes_are_damaged(tmp_path):
+    path = zipped(tmp_path, [("x.safetensors", lora_bytes(tmp_path))], compression=zipfile.ZIP_DEFLATED)
+    data = bytearray(path.read_bytes())
+    start = 30 + len("x.safetensors")
+    data[start : start + 40] = bytes(byte ^ 0xFF for byte in data[start : start + 40])
+    path.write_bytes(data)
+    assert refused(path) == "download_archive"
+
+
 def test_archives_whose_lists_lie(tmp_path, monkeypatch):
     honest = zipped(tmp_path, [("x.safetensors", b"x" * 5000)]).read_bytes()
 

@@ -5,12 +5,14 @@ import json
 import os
 import random
 import threading
+from unittest.mock import AsyncMock
 
 import pytest
 from PIL import Image
 
 from bot.errors import UserFacingError
-from bot.library import editing, moves
+from bot.library import editing, moves, scanner
+from bot.storage.database import StorageFullError
 from gpu_worker.language import headers
 from gpu_worker.language.models import scan_models
 from gpu_worker.protocol.frames import frame
@@ -135,6 +137,62 @@ async def test_only_what_changed_is_read_again(rig, monkeypatch):
     assert sorted(asked) == ["3.safetensors", "new.safetensors"]
     assert (len(report.added), len(report.changed), report.removed, report.total) == (1, 1, ("4",), 5)
     assert library.find("lora", "Three").name == "3"
+
+
+async def test_what_a_scan_could_not_store_the_next_one_shows(rig, monkeypatch):
+    (rig.models / "loras").mkdir(parents=True)
+    write(rig.models / "vae" / "old.safetensors", VAE)
+    library = await rig.loaded()
+    told = []
+    library.subscribe_files(lambda: told.append(len(library.files())))
+    (rig.models / "vae" / "old.safetensors").unlink()
+    for number in range(5):
+        write(rig.models / "loras" / f"{number}.safetensors", KOHYA)
+    monkeypatch.setattr(scanner, "CHUNK", 2)
+    put, drop = library._store.put_files, library._store.drop_files
+    calls = []
+
+    async def full(rows):
+        calls.append(1)
+        if len(calls) == 2:
+            raise StorageFullError
+        await put(rows)
+
+    async def no_drop(paths):
+        raise StorageFullError
+
+    monkeypatch.setattr(library._store, "put_files", full)
+    monkeypatch.setattr(library._store, "drop_files", no_drop)
+    for _ in range(2):  # the first fails at the second pair, the second at what is gone
+        with pytest.raises(StorageFullError):
+            await library.refresh()
+    assert told == []
+    monkeypatch.setattr(library._store, "drop_files", drop)
+    report = await library.refresh()
+    assert (len(report.added), report.removed, [file.name for file in library.files()]) == (5, ("old",), list("01234"))
+    assert told == [5]
+
+
+async def test_a_bug_does_not_end_the_background(rig, monkeypatch, caplog):
+    monkeypatch.setattr("bot.library.library.FLUSH_S", 0.01)
+    write(rig.models / "loras" / "x.safetensors", KOHYA)
+    library = await rig.loaded(poll_s=0.01)
+    library._hashes._grace_s = 0
+    real = library._hashes._work
+    broken = AsyncMock(side_effect=KeyError("bug"))
+    monkeypatch.setattr(library._hashes, "_work", broken)
+    monkeypatch.setattr(library._editing, "mend", broken)
+    monkeypatch.setattr(library._editing, "forget_trash", broken)
+    await library.start()
+    async with asyncio.timeout(20):
+        while broken.await_count < 3:
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr(library._hashes, "_work", real)
+        write(rig.models / "loras" / "y.safetensors", KOHYA)
+        while len([file for file in library.files() if file.sha256]) < 2:
+            await asyncio.sleep(0.01)
+    await library.stop()
+    assert caplog.text.count("KeyError") == 3
 
 
 async def test_names_are_those_of_the_worker(rig, tmp_path):
