@@ -1,5 +1,6 @@
 """Rules, defaults, favourites, wishes, shelves, cards and the audit log: stored, and the same after a restart."""
 
+import asyncio
 import time
 
 from bot.domain.job import TokenGrant
@@ -50,6 +51,30 @@ async def test_defaults_and_favourites(database):
     assert await rules.set_favourite(GUILD, "f", on=False)
     again = await loaded(database)
     assert (set(again.defaults), again.favourites(GUILD)) == ({(GUILD, 0)}, frozenset())
+
+
+async def test_nobody_sees_half_of_what_is_read_again_nor_loses_what_comes_meanwhile(database, monkeypatch):
+    rules = await loaded(database)
+    held, later = (Rule(GUILD, Scope.SERVER, GUILD, file, enabled=False) for file in ("held", "later"))
+    await rules.put(held)
+    await rules.set_favourite(GUILD, "held", on=True)
+    await rules.set_defaults(GUILD, 0, ModelDefaults("a"))
+    real, puts, seen = database.all, [], []
+
+    async def slow(*query):
+        found = await real(*query)
+        if not puts:
+            puts.append(asyncio.create_task(rules.put(later)))
+            await asyncio.wait(puts, timeout=0.1)
+        seen.append((rules.of(GUILD, "held"), rules.favourites(GUILD), len(rules.defaults)))
+        return found
+
+    monkeypatch.setattr(database, "all", slow)
+    await rules.forget(["other"])
+    await asyncio.gather(*puts)
+    assert seen == [([held], {"held"}, 1)] * 3
+    assert rules.of(GUILD) == [held, later]
+    assert not rules.rules.by_file["later"][GUILD, Scope.SERVER, GUILD]
 
 
 async def test_a_renamed_file_keeps_what_was_said_about_it(database):
