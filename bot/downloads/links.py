@@ -71,18 +71,26 @@ def _link(word: str) -> Link:
     if _BARE.fullmatch(word):
         word = f"https://{word}"
     shown = spoken(word.partition("?")[0])
-    try:
-        url = URL(word)
-    except ValueError:
-        raise UserFacingError("download_link", link=shown) from None
-    if url.scheme not in ("http", "https") or not url.host or len(word) > LINK_CHARS_MAX:
+    url = _url(word)
+    if url is None or len(word) > LINK_CHARS_MAX:
         raise UserFacingError("download_link", link=shown)
+    host = url.host or ""
     if url.user is not None or url.password is not None:
-        raise UserFacingError("download_with_password", host=url.host)
-    known = _HOSTS.get(url.host.rstrip("."))
+        raise UserFacingError("download_with_password", host=host)
+    known = _HOSTS.get(host.rstrip("."))
     if known is not None and url.is_default_port():
         url = url.with_scheme("https").with_host(known)
     secrets = [name for name in url.query if name.lower() in _SECRETS]
     if known is None and not secrets and word.isascii():
         return Link(word.partition("#")[0])  # to the letter: it may be signed
     return Link(str(url.without_query_params(*secrets).with_fragment(None)))
+
+
+def _url(word: str) -> URL | None:
+    """None where it is none of the web's."""
+    try:
+        url = URL(word)
+        # Host and port are read only when they are asked for, and refused then.
+        return url if url.scheme in ("http", "https") and url.host and url.port is not None else None
+    except ValueError:
+        return None

@@ -202,16 +202,16 @@ class Web:
     def _parsed(self, url: str) -> URL:
         try:
             parsed = URL(url, encoded=_is_clean(url))
-        except ValueError:
-            raise UserFacingError("download_link", link=_shown(url)) from None
-        if not parsed.absolute or parsed.scheme not in ("http", "https"):
-            raise UserFacingError("download_link", link=_shown(url))
-        return parsed
+            if parsed.host and parsed.port is not None and parsed.scheme in ("http", "https"):
+                return parsed
+        except ValueError:  # some of an address is read only when it is asked for
+            pass
+        raise UserFacingError("download_link", link=_shown(url))
 
     def _target(self, url: URL, location: str) -> URL:
         try:
             target = url.join(URL(location, encoded=_is_clean(location)))
-            if location and target.absolute and target.host:
+            if location and target.absolute and target.host and target.port is not None:
                 return target
         except ValueError:
             pass
@@ -263,6 +263,8 @@ def translated(host: str) -> Generator[None]:
         raise PassingError("download_host" if unknown else "download_broken", host=host) from None
     except aiohttp.InvalidURL:
         raise UserFacingError("download_address", host=host) from None  # 127.1 and its like
+    except UnicodeError:
+        raise UserFacingError("download_host", host=host) from None  # no name can look like that
     except TimeoutError:
         raise PassingError("download_silent", host=host) from None
     except (aiohttp.ClientError, OSError):

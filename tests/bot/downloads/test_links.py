@@ -47,7 +47,9 @@ def test_links_as_people_paste_them(text, expected):
     ("text", "key"),
     [("", "download_no_link"), (" , ;", "download_no_link"), ("a red apple", "download_link"),
      ("file:///etc/passwd", "download_link"), ("ftp://a.example/x", "download_link"), ("https://", "download_link"),
-     ("https://[::1", "download_link"), ("https://me:pw@a.example/x", "download_with_password"),
+     ("https://[::1", "download_link"), ("http://a.example:99999/x", "download_link"),
+     ("https://a.example:port/x", "download_link"), ("https://xn--zzzz\u00df.example/x", "download_link"),
+     ("https://me:pw@a.example/x", "download_with_password"),
      ("https://a.example/" + "x" * 3000, "download_link"),
      (" ".join(f"https://a.example/{n}" for n in range(LINKS_MAX + 1)), "download_many_links")],
 )  # fmt: skip

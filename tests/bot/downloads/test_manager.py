@@ -175,6 +175,19 @@ async def test_what_civitai_says_lies_beside_the_model(place, host, other, tmp_p
     assert b"civitai-secret" not in dump
 
 
+@pytest.mark.parametrize("preview", ["http://a.example:99999/p.png", f"http://{'a' * 70}.example/", "/p.png", "\u2100"])
+async def test_a_preview_that_nobody_can_have_keeps_no_model_out(place, other, tmp_path, preview):
+    other.routes["/file"] = gives(lora(tmp_path / "seed.safetensors"))
+    version = {
+        "id": 34, "name": "v2", "model": {"type": "LORA"}, "images": [{"url": preview}],
+        "files": [{"name": "ink.safetensors", "downloadUrl": other.url("/file")}],
+    }  # fmt: skip
+    other.routes["/api/v1/model-versions/34"] = says(json.dumps(version))
+    async with running(place) as downloads:
+        ended = await place.done(downloads, DownloadWish(other.url("/model-versions/34")))
+    assert (ended.state, place.library.get(ended.file_id).preview) == ("done", None)
+
+
 @pytest.mark.parametrize(
     ("make", "wish", "problem", "reasons"),
     [

@@ -162,6 +162,24 @@ async def test_an_unknown_host(tmp_path):
         assert await refused(fetched(web, tmp_path / "d", "http://nowhere.example/m")) == "download_host"
 
 
+@pytest.mark.parametrize(
+    ("address", "key", "as_target"),
+    [
+        ("http://a.example:99999/x", "download_link", "download_bad_answer"),
+        ("http://a.example:port/x", "download_link", "download_bad_answer"),
+        ("http://xn--zzzz\u00df.example/x", "download_link", "download_bad_answer"),
+        ("http://[::zz/x", "download_link", "download_bad_answer"),
+        (f"http://{'a' * 70}.example/x", "download_host", "download_host"),
+        ("http://a..example/x", "download_host", "download_host"),
+        ("", "download_link", "download_bad_answer"),
+    ],
+)
+async def test_addresses_that_nobody_can_have(web, host, address, key, as_target):
+    assert await refused(web.read(address)) == key
+    host.routes["/m"] = redirects(address)
+    assert await refused(web.read(host.url("/m"))) == as_target
+
+
 async def test_a_certificate_that_nobody_signed(host, tmp_path):
     async with Web(WebRules(addresses=Anywhere(), stall_s=1), Tokens()) as web:
         url = host.url("/m").replace("http:", "https:")
