@@ -51,11 +51,13 @@ class Steward:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Bytes. `quota` is None for the operator, `budget` None where there is none; `coming` is what downloads that are
-    under way will still need, each included in what it is counted for."""
+    """Bytes. `quota` is None for the operator, `budget` None where there is none. `own` and `all` hold what downloads
+    and jobs that are under way will need, and what still lies in the trash, which `trash` tells by itself: a server's
+    own, and for the operator everybody's."""
 
     own: int
     all: int
+    trash: int
     quota: int | None
     budget: int | None
 
@@ -80,13 +82,14 @@ def space_of(
     owner: int | None,
     files: Iterable[Owned],
     coming: Iterable[tuple[int | None, int]],
+    trash: Iterable[tuple[int | None, int]] = (),
     *,
     quota_gb: float,
     budget_gb: float | None,
 ) -> Space:
-    """`coming` are owner and bytes of each download under way. Files in the operator's other folders count for nobody:
-    Pincel only reads them."""
-    own = total = 0
+    """`coming` and `trash` are owner and bytes, of what is under way and of what was removed. Files in the operator's
+    other folders count for nobody: Pincel only reads them."""
+    own = total = kept = 0
     for file in files:
         if not file.read_only:
             total += file.size_bytes
@@ -94,5 +97,9 @@ def space_of(
     for whose, size_bytes in coming:
         total += size_bytes
         own += size_bytes if whose == owner else 0
+    for whose, size_bytes in trash:
+        total += size_bytes
+        own += size_bytes if whose == owner else 0
+        kept += size_bytes if owner in (None, whose) else 0
     quota = None if owner is None else int(quota_gb * GB)
-    return Space(own, total, quota, None if budget_gb is None else int(budget_gb * GB))
+    return Space(own, total, kept, quota, None if budget_gb is None else int(budget_gb * GB))

@@ -41,11 +41,15 @@ PARTS_KEPT_S = 7 * 24 * 3600.0
 _ID_DIGITS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
+async def _no_bound(_: DownloadWish) -> int | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class DownloadRules:
     limits: FetchLimits = field(default_factory=FetchLimits)
     at_once: int = 2
-    allowance: Callable[[DownloadWish], int | None] = lambda _: None
+    allowance: Callable[[DownloadWish], Awaitable[int | None]] = _no_bound
     """Bytes that the file may have, because of a quota; None: no bound but the limits'."""
     hold: Callable[[DownloadWish, str], Awaitable[None]] | None = None
     """Keeps the file with that id disabled; asked before anybody can see the file, for wishes that are `held`."""

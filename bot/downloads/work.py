@@ -74,7 +74,7 @@ class Work:
         web: Web,
         quarantine: Quarantine,
         limits: FetchLimits,
-        allowance: Callable[[DownloadWish], int | None],
+        allowance: Callable[[DownloadWish], Awaitable[int | None]],
         *,
         hold: Callable[[DownloadWish, str], Awaitable[None]] | None = None,
         ask_wait_s: float = ASK_WAIT_S,
@@ -152,7 +152,7 @@ class Work:
             raise UserFacingError("download_pickle")
 
     async def _fetch(self, course: Course, source: Source) -> Path:
-        limits, allowance = self._limits, self._allowance(course.download.wish)
+        limits, allowance = self._limits, await self._allowance(course.download.wish)
         if allowance is not None and allowance < limits.size_bytes:
             limits = dataclasses.replace(limits, size_bytes=max(allowance, 0))
         try:
@@ -186,7 +186,7 @@ class Work:
         wish = course.download.wish
         kind = course.source.kind if course.source else wish.kind
         limit = self._limits.size_bytes
-        allowance = self._allowance(wish)
+        allowance = await self._allowance(wish)
         if allowance is not None:
             limit = min(limit, max(allowance, 0))
         folder = course.folder / _UNPACKED

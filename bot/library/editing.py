@@ -183,17 +183,20 @@ class Editing:
             await self._parts.store.drop_trash(undo_id)
             return await self._look_at(target)
 
-    async def forget_trash(self, older_than_s: float) -> None:
-        """Deletes for good what was removed longer ago."""
+    async def forget_trash(self, older_than_s: float, added_in: int | None = None) -> int:
+        deleted = 0
         async with self._turn:
             for row in await self._parts.store.trash():
-                if time.time() - row.removed_at >= older_than_s:
+                theirs = added_in in (None, row.record.added_in)
+                if theirs and time.time() - row.removed_at >= older_than_s:
+                    deleted += 1
                     await asyncio.to_thread(shutil.rmtree, row.kept_in, ignore_errors=True)
                     await asyncio.to_thread(self._parts.previews.drop, row.record.preview)
                     await self._parts.store.drop_trash(row.id)
                     gone = file_id(Path(row.path), self._parts.models_dir)
                     if self._parts.get(gone) is None:
                         await self._forget(gone)
+        return deleted
 
     async def annotate(self, id_: str, *, note: str | None = None, preview: bytes | None = None) -> LibraryFile:
         """None leaves as it is; an empty note or picture takes it away. Raises UserFacingError."""

@@ -16,6 +16,7 @@ from bot.library.hashqueue import HashQueue
 from bot.library.previews import Previews
 from bot.library.reading import FileReader
 from bot.library.scanner import Changes, Scanner
+from bot.library.sizes import file_bytes
 from bot.library.snapshot import Snapshot, Sources, build_snapshot
 from bot.library.usage import UsageCounter
 from bot.storage.database import Database, StorageFullError
@@ -225,9 +226,14 @@ class Library:
         """What `restore` takes now."""
         return frozenset(row.id for row in await self._store.trash())
 
-    async def forget_trash(self, older_than_s: float) -> None:
-        """Deletes for good what was removed longer ago."""
-        await self._editing.forget_trash(older_than_s)
+    async def trash_sizes(self) -> list[tuple[int | None, int]]:
+        """Who had added it, and bytes, of each removed file that is still kept."""
+        rows = await self._store.trash()
+        return await asyncio.to_thread(lambda: [(row.record.added_in, file_bytes(Path(row.kept_in))) for row in rows])
+
+    async def forget_trash(self, older_than_s: float, *, added_in: int | None = None) -> int:
+        """Deletes for good what was removed longer ago; with `added_in` only what that server had added. How many."""
+        return await self._editing.forget_trash(older_than_s, added_in)
 
     async def annotate(self, id_: str, *, note: str | None = None, preview: bytes | None = None) -> LibraryFile:
         """None leaves as it is; an empty note or picture takes it away. Raises UserFacingError."""

@@ -14,7 +14,18 @@ import aiosqlite
 from pydantic import TypeAdapter, ValidationError
 
 from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
-from bot.domain.job import Action, Job, JobStatus, Lane, MadeModel, NewJob, TokenGrant, model_of, work_units
+from bot.domain.job import (
+    TASK_MODEL,
+    Action,
+    Job,
+    JobStatus,
+    Lane,
+    MadeModel,
+    NewJob,
+    TokenGrant,
+    model_of,
+    work_units,
+)  # fmt: skip
 from bot.storage.database import Database, Row
 from gpu_worker.protocol.specs import FileSpec, JobSpec
 
@@ -322,6 +333,14 @@ class Jobs:
         rows = await self._db.all(
             "SELECT * FROM jobs WHERE guild_id = ? AND status IN ('queued', 'assigned') ORDER BY created_at, rowid",
             (guild_id,),
+        )
+        return _jobs(rows)
+
+    async def waiting_files(self) -> list[Job]:
+        """Those that make model files."""
+        rows = await self._db.all(
+            "SELECT * FROM jobs WHERE status IN ('queued', 'assigned') AND substr(model, 1, ?) = ? ORDER BY rowid",
+            (len(TASK_MODEL), TASK_MODEL),
         )
         return _jobs(rows)
 

@@ -92,8 +92,7 @@ class Conversions:
         output = tidy_output(spec.output)
         if not output:
             raise UserFacingError("convert_name")
-        # A merge is about as large as its first; no result is larger than what it is made from, but for a precision.
-        self._room.require(steward, sources[0].size_bytes)
+        await self._room.require(steward, self._room.made_bytes(spec))
         changes = {
             "output": output,
             "owner": steward.owner,

@@ -122,6 +122,7 @@ class Studio:
         self.room = Room(
             self.library,
             lambda: self.downloads.active(),
+            self.jobs.waiting_files,
             quota_gb=settings.server_quota_gb,
             budget_gb=settings.disk_budget_gb,
         )

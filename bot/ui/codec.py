@@ -74,6 +74,8 @@ class Verb:
     """server, or 0 for all; n is the page"""
     MODEL_UNUSED = "modelunused"
     """days; n is the page"""
+    TRASH_EMPTY = "trashempty"
+    """server, or 0 for all: deletes for good what was removed"""
 
 
 VERBS: frozenset[str] = frozenset(v for k, v in vars(Verb).items() if k.isupper())

@@ -111,7 +111,7 @@ class DownloadBoard:
         Raises UserFacingError: those of `Room.require` and of the downloads.
         """
         size = addition.attachment.size if addition.attachment is not None else 0
-        self._room.require(steward, size)
+        await self._room.require(steward, size)
         if interaction.channel_id is None:
             raise UserFacingError("no_channel")
         await interaction.response.defer()
@@ -304,7 +304,7 @@ class DownloadBoard:
         if any(download.state != "cancelled" for download in downloads):
             ids = {id_ for download in downloads for id_ in download.file_ids}
             files = {id_: file for id_ in ids if (file := self._library.get(id_)) is not None}
-            space = self._room.of_owner(card.owner_id or None)
+            space = await self._room.of_owner(card.owner_id or None)
             warning = texts("model_admin.over_budget") if space.over_budget else ""
             warning = warning or (texts("model_admin.near_budget") if space.budget_near else "")
             view = ended_card(downloads, files, card.user_id, texts, held=card.held, warning=warning)

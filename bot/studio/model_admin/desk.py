@@ -38,7 +38,7 @@ from bot.studio.model_admin.reports import (
     defaults_text,
     plain_card,
     rules_text,
-    space_text,
+    space_card,
     unused,
     unused_card,
 )
@@ -59,6 +59,7 @@ __all__ = ["ADMIN_VERBS", "ModelAdmin"]
 
 ADMIN_VERBS = (
     Verb.MODEL_UNDO, Verb.MODEL_TEST, Verb.MODEL_ENABLE, Verb.TEST_ENABLE, Verb.MODEL_AUDIT, Verb.MODEL_UNUSED,
+    Verb.TRASH_EMPTY,
 )  # fmt: skip
 EDIT_EVERY_S = 1.5
 LINKS_MAX = 10
@@ -325,13 +326,25 @@ class ModelAdmin:
         await _answer(interaction, self._unused_page(steward, days, 0, _texts(interaction)))
 
     async def disk(self, interaction: Interaction) -> None:
-        steward, texts = self.stewards.commanding(interaction), _texts(interaction)
-        free = await asyncio.to_thread(_free_bytes, self._models_dir) if steward.operator else None
-        await _answer(interaction, plain_card(space_text(self.room.of(steward), free, texts)))
+        steward = self.stewards.commanding(interaction)
+        await _wait(interaction)
+        await interaction.edit_original_response(view=await self._disk_card(steward, _texts(interaction)))
 
     async def test(self, interaction: Interaction, model: str) -> None:
         steward = self.stewards.commanding(interaction)
         await self._trials.draw(interaction, self.files.named(model), steward)
+
+    async def _disk_card(self, steward: Steward, texts: Texts) -> discord.ui.LayoutView:
+        free = await asyncio.to_thread(_free_bytes, self._models_dir) if steward.operator else None
+        return space_card(await self.room.of(steward), steward.owner, free, texts)
+
+    async def _empty_trash(self, interaction: Interaction, steward: Steward) -> None:
+        """A server's admins empty what their server had added, the operator everything."""
+        texts = _texts(interaction)
+        await interaction.response.defer()
+        deleted = await self.files.empty_trash(steward)
+        await interaction.edit_original_response(view=await self._disk_card(steward, texts))
+        await say(interaction, texts("model_admin.trash_emptied", n=deleted))
 
     async def _audit_page(self, steward: Steward, number: int, texts: Texts) -> discord.ui.LayoutView:
         guild_id = None if steward.operator else steward.guild_id
@@ -375,6 +388,8 @@ class ModelAdmin:
                 steward = self.stewards.pressing(interaction)
                 view = self._unused_page(steward, int(address.id), address.n or 0, texts)
                 await interaction.response.edit_message(view=view)
+            case Verb.TRASH_EMPTY:
+                await self._empty_trash(interaction, self.stewards.pressing(interaction))
             case _:
                 raise UserFacingError("button_unknown")
 

@@ -91,6 +91,14 @@ class ModelFiles:
         await self._audit.add(entry_of("restore", who, file))
         return file
 
+    async def empty_trash(self, steward: Steward) -> int:
+        """Deletes for good what they, or others here, removed; of all servers where the operator says so. How many."""
+        deleted = await self._library.forget_trash(0, added_in=steward.owner)
+        if deleted:
+            owner = steward.owner or 0
+            await self._audit.add(Entry("empty", steward.guild_id or 0, owner, steward.user_id, detail=str(deleted)))
+        return deleted
+
     @staticmethod
     def may_undo(entry: Entry, steward: Steward | None, user_id: int) -> bool:
         own = steward is not None and (steward.operator or steward.guild_id == entry.owner_id)

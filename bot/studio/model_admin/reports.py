@@ -17,7 +17,7 @@ from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
 
 __all__ = [
-    "AUDIT_PAGE", "UNUSED_PAGE", "audit_card", "defaults_text", "plain_card", "rules_text", "space_text", "unused",
+    "AUDIT_PAGE", "UNUSED_PAGE", "audit_card", "defaults_text", "plain_card", "rules_text", "space_card", "unused",
     "unused_card",
 ]  # fmt: skip
 
@@ -122,19 +122,27 @@ def unused_card(found: Sequence[LibraryFile], number: int, days: int, texts: Tex
     return plain_card("\n".join(lines), _turns(Verb.MODEL_UNUSED, str(days), number, pages, texts))
 
 
-def space_text(space: Space, free_bytes: int | None, texts: Texts) -> str:
+def space_card(space: Space, owner: int | None, free_bytes: int | None, texts: Texts) -> discord.ui.LayoutView:
+    """`owner` is the server whose room it is, None for the operator; `free_bytes` None stays unsaid."""
     lines = [texts("model_admin.disk_all", size=size_text(space.all))]
     if space.budget is not None:
         lines.append(texts("model_admin.disk_budget", size=size_text(space.budget)))
     if space.quota is not None:
         lines.append(texts("model_admin.disk_quota", size=size_text(space.own), quota=size_text(space.quota)))
+    if space.trash:
+        lines.append(texts("model_admin.disk_trash", size=size_text(space.trash)))
     if free_bytes is not None:
         lines.append(texts("model_admin.disk_free", size=size_text(free_bytes)))
     if space.over_budget:
         lines.append("⚠️ " + texts("model_admin.over_budget"))
     elif space.budget_near:
         lines.append("⚠️ " + texts("model_admin.near_budget"))
-    return "\n".join(lines)
+    buttons: list[AddressButton] = []
+    if space.trash:
+        empty = texts("model_admin.empty_trash")
+        danger = discord.ButtonStyle.danger
+        buttons.append(button(Verb.TRASH_EMPTY, str(owner or 0), empty, style=danger, emoji="🗑️"))
+    return plain_card("\n".join(lines), buttons)
 
 
 def rules_text(rules: Sequence[Rule], names: dict[str, str], texts: Texts) -> str:

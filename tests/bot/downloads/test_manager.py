@@ -350,7 +350,11 @@ async def test_mirrors_and_a_host_that_is_down(place, host, tmp_path):
 
 async def test_a_quota_bounds_what_comes(place, host, tmp_path):
     host.routes["/m.safetensors"] = gives(lora(tmp_path / "s.safetensors"))
-    place.limits = dataclasses.replace(place.limits, allowance=lambda wish: 100 if wish.asked_in == 8 else None)
+
+    async def allowance(wish):
+        return 100 if wish.asked_in == 8 else None
+
+    place.limits = dataclasses.replace(place.limits, allowance=allowance)
     async with running(place) as downloads:
         ended = await place.done(downloads, DownloadWish(host.url("/m.safetensors"), asked_in=8))
         assert (ended.problem, ended.problem_values["limit"]) == ("download_over_quota", "100 B")

@@ -12,6 +12,7 @@ from typing import Any
 from bot.library import Library
 from bot.storage.database import Database
 from bot.storage.download_cards import DownloadCards
+from bot.storage.jobs import Jobs
 from bot.storage.model_audit import ModelAudit
 from bot.storage.model_rules import ModelRules
 from bot.studio.model_admin.board import DownloadBoard
@@ -86,7 +87,7 @@ class Rig:
         self.audit = ModelAudit(self.database)
         self.files = ModelFiles(self.library, self.rules, self.audit)
         self.ruling = Ruling(self.rules, self.audit, SimpleNamespace(facts=lambda *_: ()))
-        self.room = Room(self.library, lambda: (), quota_gb=1.0, budget_gb=None)
+        self.room = Room(self.library, lambda: (), Jobs(self.database).waiting_files, quota_gb=1.0, budget_gb=None)
         self.cards = DownloadCards(self.database)
         self.stewards = Stewards((1,), playground=False)
         self.board = DownloadBoard(

@@ -14,7 +14,6 @@ from bot.i18n import LANGUAGES, texts_for
 from bot.storage.model_audit import Entry
 from bot.studio.model_admin.download_views import ended_card, progress_card
 from bot.studio.model_admin.reports import audit_card, rules_text, unused, unused_card
-from bot.studio.model_admin.room import Room
 from bot.studio.model_admin.ruling import Target
 from bot.studio.model_admin.trials import trial_options
 from bot.studio.shelf_cards import Shown, details_card, page_card, size_text
@@ -92,47 +91,6 @@ def test_what_a_rule_is_about():
     assert (everywhere.guild_id, everywhere.id) == (EVERYWHERE, EVERYWHERE)
     assert Target(ADMIN, channel_id=5).mention == "<#5>"
     assert Target(ADMIN, role_id=6).mention == "<@&6>"
-
-
-# --- room -------------------------------------------------------------------------------------------------------------
-
-
-def room(files, coming=(), quota_gb=1.0, budget_gb=None):
-    library = SimpleNamespace(files=lambda: files)
-    return Room(library, lambda: coming, quota_gb=quota_gb, budget_gb=budget_gb)
-
-
-def download(owner, total, **more):
-    return Download("d", DownloadWish("x", asked_in=owner), more.pop("state", "downloading"), total_bytes=total, **more)
-
-
-def test_a_server_is_held_to_its_quota_and_the_operator_is_not():
-    full = room([model_file(added_in=GUILD, size_bytes=10**9)])
-    with pytest.raises(UserFacingError, match="quota_full"):
-        full.require(ADMIN)
-    assert full.require(OPERATOR).quota is None
-    half = room([model_file(added_in=GUILD, size_bytes=6 * 10**8)])
-    half.require(ADMIN, 3 * 10**8)
-    with pytest.raises(UserFacingError, match="quota_full"):
-        half.require(ADMIN, 5 * 10**8)
-    with pytest.raises(UserFacingError, match="quota_full"):
-        room([], quota_gb=0).require(ADMIN)
-
-
-def test_what_is_under_way_counts_but_not_against_itself():
-    own, other = download(GUILD, 4 * 10**8), download(20, 9 * 10**8)
-    counted = room([model_file(added_in=GUILD, size_bytes=10**8)], [own, other])
-    assert counted.of(ADMIN).own == 5 * 10**8
-    assert counted.allowance(own.wish) == 9 * 10**8
-    assert counted.allowance(DownloadWish("new", asked_in=GUILD)) == 5 * 10**8
-    assert counted.allowance(DownloadWish("new", asked_in=None)) is None
-
-
-def test_a_spent_budget_stops_servers_alone():
-    spent = room([model_file(size_bytes=3 * 10**9)], budget_gb=2)
-    with pytest.raises(UserFacingError, match="budget_full"):
-        spent.require(ADMIN)
-    assert spent.require(OPERATOR).over_budget
 
 
 # --- tests of models --------------------------------------------------------------------------------------------------
