@@ -11,11 +11,10 @@ from bot.downloads.answers import looks_like_page
 from bot.downloads.archives import is_torch_archive, list_members
 from bot.errors import UserFacingError
 from gpu_worker.language.headers import HEADER_LIMIT_BYTES
-from gpu_worker.language.kinds import read_file
 from gpu_worker.language.layouts import Reading
 from gpu_worker.protocol.messages import ModelKind
 
-__all__ = ["QUARANTINED", "Checked", "Container", "check_file", "container_of", "judge"]
+__all__ = ["QUARANTINED", "Checked", "Container", "container_of", "judge"]
 
 Container = Literal["safetensors", "pickle", "archive", "onnx", "page", "other"]
 
@@ -38,15 +37,6 @@ class Checked:
     """Key of a UserFacingError; None: the file may become visible."""
     values: Mapping[str, object] = field(default_factory=dict[str, object])
     """What its sentence names."""
-
-
-def check_file(path: Path, kind: ModelKind | None) -> Checked:
-    """`kind` is what it is wished to be. A pickle is refused, and an archive, which is to be unpacked before. Blocks;
-    raises nothing but OSError."""
-    container = container_of(path)
-    if container in ("safetensors", "onnx"):
-        return judge(kind, container, read_file(None, path), read_file(kind, path))
-    return judge(kind, container, Reading(), Reading())
 
 
 def container_of(path: Path) -> Container:

@@ -24,7 +24,8 @@ _PROBLEMS = {"unsafe": "download_unsafe", "unknown_layout": "download_not_a_mode
 
 
 async def inspect(path: Path, kind: ModelKind | None) -> Checked:
-    """As `check_file`. Raises OSError."""
+    """`kind` is what it is wished to be. A pickle is refused, and an archive, which is to be unpacked before. Raises
+    nothing but OSError."""
     container = await asyncio.to_thread(container_of, path)
     free = wished = Reading()
     if container in ("safetensors", "onnx"):

@@ -21,7 +21,6 @@ from bot.library.snapshot import Snapshot, Sources, build_snapshot
 from bot.library.usage import UsageCounter
 from bot.storage.database import Database, StorageFullError
 from bot.storage.library import LibraryStore, Record
-from gpu_worker.language.trees import Tree, find_tree
 from gpu_worker.protocol.messages import ModelFact, ModelKind
 
 __all__ = ["Library"]
@@ -167,10 +166,6 @@ class Library:
         if kind == "face" and (self._models_dir / "faces").is_dir():
             return self._models_dir / "faces"  # its name in an earlier version
         return self._models_dir / FOLDERS[kind]
-
-    async def trees(self) -> tuple[Tree, ...]:
-        """What the operator's extra folders were recognised as."""
-        return tuple(await asyncio.to_thread(lambda: [find_tree(folder) for folder in self._extra]))
 
     def subscribe(self, listener: Callable[[], None]) -> None:
         """Called on the loop after the snapshot changed."""

@@ -30,11 +30,12 @@ from gpu_worker.language.layouts import (
 )
 from gpu_worker.protocol.messages import ModelKind
 
-__all__ = ["control_layout", "kind_of", "read_file"]
+__all__ = ["WRAPPERS", "control_layout", "kind_of", "read_file"]
 
 _LOOSE: frozenset[ModelKind] = frozenset({"upscaler", "face", "annotator", "tagger"})
 """Kinds of so many layouts that any weights may be one."""
-_WRAPPERS = ("state_dict", "params_ema", "params-ema", "params", "string_to_param", "model", "depth_model")
+WRAPPERS = ("state_dict", "params_ema", "params-ema", "params", "string_to_param", "model", "depth_model")
+"""What the tensors of a pickle may lie below. The last two are of annotators: Normal BAE's and LeReS'."""
 _EMBEDDING_KEYS = frozenset({"emb_params", "*", "string_to_param", "clip_l", "clip_g"})
 _EMBEDDING_VECTORS_MAX = 128
 _CONTROL_MARKS: dict[str, tuple[str, ...]] = {
@@ -112,7 +113,7 @@ def _read(kind: ModelKind | None, path: Path) -> Reading:
 
 
 def _wrappers(kind: ModelKind | None) -> tuple[str, ...]:
-    return _WRAPPERS if kind is None or kind in _LOOSE else ("state_dict",)
+    return WRAPPERS if kind is None or kind in _LOOSE else ("state_dict",)
 
 
 def _judged(kind: ModelKind | None, header: TensorHeader) -> Reading:

@@ -21,7 +21,7 @@ from gpu_worker.protocol.messages import ModelFact, ModelKind
 
 __all__ = [
     "DEMO_NAME", "KINDS", "ModelFile", "Stamp", "default_checkpoint", "demo_folder", "folder_kind", "name_models",
-    "read_demo", "read_listed", "scan_model_files", "scan_models",
+    "read_demo", "read_listed", "scan_model_files",
 ]  # fmt: skip
 
 DEMO_NAME = "pincel-demo"
@@ -51,10 +51,6 @@ class ModelFile:
     reading: Reading = field(default_factory=Reading)
     neighbours: tuple[str, ...] = ()
     stamp: Stamp | None = None
-
-
-def scan_models(models_dir: Path, demo_dir: Path, extra_folders: Sequence[Path] = ()) -> tuple[ModelFact, ...]:
-    return tuple(model.fact for model in scan_model_files(models_dir, demo_dir, extra_folders=extra_folders))
 
 
 def scan_model_files(

@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from gpu_worker.language.headers import HeaderError
+from gpu_worker.language.kinds import WRAPPERS
 from gpu_worker.language.pickle_machine import DTYPE_BYTES
 from gpu_worker.language.pickles import PickledTensor, flat_tensors, read_pickled
 from gpu_worker.language.reader import be_modest
 
 __all__ = ["main", "rewrite"]
 
-WRAPPERS = ("state_dict", "params_ema", "params-ema", "params", "string_to_param", "model", "depth_model")
-"""The last two are those of annotators: Normal BAE's and LeReS'."""
 ALIASES_LIMIT = 3
 """Tensors may share memory; written out they may be this many times the file, and no more."""
 PIECE_BYTES = 8 << 20

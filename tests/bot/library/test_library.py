@@ -14,9 +14,9 @@ from bot.errors import UserFacingError
 from bot.library import editing, moves, scanner
 from bot.storage.database import StorageFullError
 from gpu_worker.language import headers
-from gpu_worker.language.models import scan_models
 from gpu_worker.protocol.frames import frame
 from gpu_worker.protocol.messages import Hello
+from tests.gpu_worker.language.test_models import scan_models
 
 from .conftest import KOHYA, SD1, VAE, write
 
@@ -207,7 +207,6 @@ async def test_names_are_those_of_the_worker(rig, tmp_path):
     assert library.facts() == scan_models(rig.models, rig.data / "no-demo", rig.extra)
     assert [file.name for file in library.files()] == [fact.name for fact in library.facts()]
     assert len({(file.kind, file.name) for file in library.files()}) == len({file.id for file in library.files()}) == 8
-    assert {tree.layout for tree in await library.trees()} == {"a1111", "plain"}
 
 
 async def test_an_unplugged_disk_keeps_its_hashes(rig, tmp_path):

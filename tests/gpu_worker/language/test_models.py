@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 
-from gpu_worker.language.models import DEMO_NAME, default_checkpoint, scan_model_files, scan_models
+from gpu_worker.language.models import DEMO_NAME, default_checkpoint, scan_model_files
 
 SD1 = {
     "model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3],
@@ -36,6 +36,10 @@ def write(path, shapes, *, metadata=None, missing_bytes=0):
     with path.open("wb") as file:
         file.write(len(raw).to_bytes(8, "little") + raw)
         file.truncate(8 + len(raw) + at - missing_bytes)
+
+
+def scan_models(models_dir, demo_dir, extra_folders=()):
+    return tuple(model.fact for model in scan_model_files(models_dir, demo_dir, extra_folders=extra_folders))
 
 
 def only(models_dir, demo=None):
