@@ -12,14 +12,11 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.domain.model_ranking import Candidate, rank
 from bot.domain.model_rules import ModelDefaults
 from bot.domain.models import AUTOMATIC_VAE, NONE
-from bot.domain.shelves import base_of
-from bot.i18n import texts_for
 from bot.studio import Studio
 from bot.ui.client import Interaction
-from bot.ui.commands import CHOICES_LIMIT, NAME_LIMIT, choices, keyed, localised_options
+from bot.ui.commands import keyed, localised_options
 from gpu_worker.protocol.messages import ModelKind
 
 if TYPE_CHECKING:
@@ -51,7 +48,8 @@ class ModelAdminCommands(
 ):
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
-        self._admin = studio.model_admin
+        self._admin = studio.admin
+        self._desk = studio.admin.desk
 
     # --- adding -------------------------------------------------------------------------------------------------------
 
@@ -70,7 +68,7 @@ class ModelAdminCommands(
         sha256: Range[str, 1, 100] | None = None,
         hold: bool = False,
     ) -> None:
-        await self._admin.add(
+        await self._admin.adding.add(
             interaction,
             links=links,
             file=file,
@@ -85,13 +83,13 @@ class ModelAdminCommands(
     )
     @localised_options("model_admin.install", "name", "hold")
     async def install(self, interaction: Interaction, name: Range[str, 1, 300], hold: bool = False) -> None:
-        await self._admin.install(interaction, name, hold=hold)
+        await self._admin.adding.install(interaction, name, hold=hold)
 
     @app_commands.command(
         name=keyed("command.model_admin.downloads.name"), description=keyed("command.model_admin.downloads.description")
     )
     async def downloads(self, interaction: Interaction) -> None:
-        await self._admin.downloads(interaction)
+        await self._admin.adding.downloads(interaction)
 
     # --- files --------------------------------------------------------------------------------------------------------
 
@@ -100,41 +98,41 @@ class ModelAdminCommands(
     )
     @localised_options("model_admin.remove", "model")
     async def remove(self, interaction: Interaction, model: str) -> None:
-        await self._admin.remove(interaction, model)
+        await self._desk.remove(interaction, model)
 
     @app_commands.command(
         name=keyed("command.model_admin.rename.name"), description=keyed("command.model_admin.rename.description")
     )
     @localised_options("model_admin.rename", "model", "name")
     async def rename(self, interaction: Interaction, model: str, name: Range[str, 1, 120]) -> None:
-        await self._admin.rename(interaction, model, name)
+        await self._desk.rename(interaction, model, name)
 
     @app_commands.command(
         name=keyed("command.model_admin.note.name"), description=keyed("command.model_admin.note.description")
     )
     @localised_options("model_admin.note", "model", "text")
     async def note(self, interaction: Interaction, model: str, text: Range[str, 0, TEXT_CHARS] = "") -> None:
-        await self._admin.note(interaction, model, text)
+        await self._desk.note(interaction, model, text)
 
     @app_commands.command(
         name=keyed("command.model_admin.preview.name"), description=keyed("command.model_admin.preview.description")
     )
     @localised_options("model_admin.preview", "model", "image")
     async def preview(self, interaction: Interaction, model: str, image: discord.Attachment | None = None) -> None:
-        await self._admin.preview(interaction, model, image)
+        await self._desk.preview(interaction, model, image)
 
     @app_commands.command(
         name=keyed("command.model_admin.info.name"), description=keyed("command.model_admin.info.description")
     )
     @localised_options("model_admin.info", "model")
     async def info(self, interaction: Interaction, model: str) -> None:
-        await self._admin.info(interaction, model)
+        await self._desk.info(interaction, model)
 
     @app_commands.command(
         name=keyed("command.model_admin.refresh.name"), description=keyed("command.model_admin.refresh.description")
     )
     async def refresh(self, interaction: Interaction) -> None:
-        await self._admin.refresh(interaction)
+        await self._admin.refreshing.refresh(interaction)
 
     # --- rules --------------------------------------------------------------------------------------------------------
 
@@ -176,7 +174,7 @@ class ModelAdminCommands(
         everywhere: bool,
         enabled: bool,
     ) -> None:
-        await self._admin.allow(
+        await self._desk.allow(
             interaction,
             model,
             enabled=enabled,
@@ -190,7 +188,7 @@ class ModelAdminCommands(
     )
     @localised_options("model_admin.rules", "model", "clear")
     async def rules(self, interaction: Interaction, model: str | None = None, clear: bool = False) -> None:
-        await self._admin.rules(interaction, model, clear=clear)
+        await self._desk.rules(interaction, model, clear=clear)
 
     @app_commands.command(
         name=keyed("command.model_admin.defaults.name"), description=keyed("command.model_admin.defaults.description")
@@ -208,21 +206,21 @@ class ModelAdminCommands(
         names = self._studio.model_names
         wanted = ModelDefaults(names.named("checkpoint", checkpoint), names.named("vae", vae), clip_skip)
         channel_id = channel.id if channel is not None else None
-        await self._admin.defaults(interaction, wanted, channel_id=channel_id, clear=clear)
+        await self._desk.defaults(interaction, wanted, channel_id=channel_id, clear=clear)
 
     @app_commands.command(
         name=keyed("command.model_admin.favourite.name"), description=keyed("command.model_admin.favourite.description")
     )
     @localised_options("model_admin.favourite", "model", "on")
     async def favourite(self, interaction: Interaction, model: str, on: bool = True) -> None:
-        await self._admin.favourite(interaction, model, on=on)
+        await self._desk.favourite(interaction, model, on=on)
 
     @app_commands.command(
         name=keyed("command.model_admin.test.name"), description=keyed("command.model_admin.test.description")
     )
     @localised_options("model_admin.test", "model")
     async def test(self, interaction: Interaction, model: str) -> None:
-        await self._admin.test(interaction, model)
+        await self._desk.test(interaction, model)
 
     # --- new files made from files ------------------------------------------------------------------------------------
 
@@ -312,20 +310,20 @@ class ModelAdminCommands(
         name=keyed("command.model_admin.audit.name"), description=keyed("command.model_admin.audit.description")
     )
     async def audit(self, interaction: Interaction) -> None:
-        await self._admin.audit(interaction)
+        await self._admin.reporting.audit(interaction)
 
     @app_commands.command(
         name=keyed("command.model_admin.unused.name"), description=keyed("command.model_admin.unused.description")
     )
     @localised_options("model_admin.unused", "days")
     async def unused(self, interaction: Interaction, days: Range[int, 0, 3650] = 30) -> None:
-        await self._admin.unused(interaction, days)
+        await self._admin.reporting.unused(interaction, days)
 
     @app_commands.command(
         name=keyed("command.model_admin.disk.name"), description=keyed("command.model_admin.disk.description")
     )
     async def disk(self, interaction: Interaction) -> None:
-        await self._admin.disk(interaction)
+        await self._admin.reporting.disk(interaction)
 
     # --- autocomplete -------------------------------------------------------------------------------------------------
 
@@ -341,36 +339,12 @@ class ModelAdminCommands(
     @test.autocomplete("model")
     @convert.autocomplete("model")
     async def _files(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        """The value is a file's id: two kinds may have files of one name."""
-        texts = texts_for(str(interaction.locale))
         own = interaction.command is not None and interaction.command.name in _OWN
-        files = self._admin.rows(self._admin.stewards.presses(interaction), own=own)
-        favourites = self._studio.model_rules.favourites(interaction.guild_id)
-        candidates = [
-            Candidate(
-                file.name,
-                words=" ".join(filter(None, (file.kind, file.title, base_of(file)))),
-                favourite=file.id in favourites,
-                all_uses=file.times_used,
-            )
-            for file in files
-        ]
-        places = {id(candidate): file for candidate, file in zip(candidates, files, strict=True)}
-        found = [places[id(row)] for row in rank(current, candidates, CHOICES_LIMIT)]
-        return [
-            app_commands.Choice(name=self._admin.row_text(file, texts)[:NAME_LIMIT], value=file.id) for file in found
-        ]
+        return self._admin.choices.files(interaction, current, own=own)
 
     @install.autocomplete("name")
     async def _catalogue(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        catalogue = self._admin.catalogue()
-        rows = [(entry.key, f"{entry.key} · {entry.title}") for entry in catalogue.entries if entry.installable]
-        names = [*(key for key in catalogue.sets), *(key for key, _ in rows)]
-        shown = dict(rows)
-        return [
-            app_commands.Choice(name=shown.get(choice.value, choice.value)[:NAME_LIMIT], value=choice.value)
-            for choice in choices(current, names)
-        ]
+        return await self._admin.choices.catalogue(current)
 
     @defaults.autocomplete("checkpoint")
     @merge.autocomplete("first")
@@ -382,12 +356,7 @@ class ModelAdminCommands(
 
     @bake.autocomplete("loras")
     async def _loras(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        """What stands before the last comma is kept in front of each row."""
-        before, comma, last = current.rpartition(",")
-        rows = await self._studio.model_names.choices(interaction, "lora", last.strip())
-        kept = f"{before}{comma} " if comma else ""
-        found = [f"{kept}{self._studio.model_names.named('lora', row.value)}" for row in rows]
-        return [app_commands.Choice(name=text, value=text) for text in found if len(text) <= NAME_LIMIT]
+        return await self._admin.choices.loras(interaction, current)
 
     @merge.autocomplete("vae")
     async def _vae_files(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:

@@ -100,7 +100,7 @@ class Browser:
             case Verb.SHELF_USE:
                 await self._use(interaction, shelf, address.n or 1)
             case Verb.SHELF_REFRESH:
-                self._stewards.pressing(interaction)
+                self._stewards.managing(interaction)
                 await interaction.response.defer()
                 await self._library.refresh()
             case _:
@@ -144,7 +144,7 @@ class Browser:
     ) -> tuple[discord.ui.LayoutView, Sequence[discord.File]]:
         texts = texts_for(str(interaction.locale))
         where, rules = where_of(interaction), self._rules.rules
-        admin = self._stewards.presses(interaction) is not None
+        admin = self._stewards.manages(interaction) is not None
         files = self._library.files()
         disabled = frozenset(file.id for file in files if not is_enabled(file, where, rules))
         # Whoever looks after models sees what is disabled or damaged, too; for everybody else it is not there.

@@ -22,21 +22,42 @@ class Stewards:
             return interaction.guild_id is None or interaction.permissions.manage_guild
         return interaction.user.id in self._operators
 
-    def commanding(self, interaction: Interaction) -> Steward:
-        """Whoever used a command of /model-admin: in a server Discord has checked the permission, which that server may
-        have given to other roles, too. Raises UserFacingError (`operators_only`) in direct messages."""
+    def commands(self, interaction: Interaction) -> Steward | None:
+        """Whoever uses a command of /model-admin, or types one: in a server Discord has checked the permission, which
+        that server may have given to other roles, too. In direct messages operators alone."""
         operator = self.is_operator(interaction)
         if interaction.guild_id is None and not operator:
-            raise UserFacingError("operators_only")
+            return None
         return Steward(interaction.user.id, interaction.guild_id, operator)
 
-    def presses(self, interaction: Interaction) -> Steward | None:
-        """Whoever pressed a button, which Discord lets everybody do, as far as they administer here."""
+    def commanding(self, interaction: Interaction) -> Steward:
+        """As `commands`. Raises UserFacingError (`operators_only`)."""
+        steward = self.commands(interaction)
+        if steward is None:
+            raise UserFacingError("operators_only")
+        return steward
+
+    def manages(self, interaction: Interaction) -> Steward | None:
+        """Whoever presses a button that everybody sees, as far as they administer here."""
         user_id = interaction.user.id
         manages = interaction.guild_id is not None and interaction.permissions.manage_guild
         if self.is_operator(interaction):
             return Steward(user_id, interaction.guild_id, operator=True)
         return Steward(user_id, interaction.guild_id, operator=False) if manages else None
+
+    def managing(self, interaction: Interaction) -> Steward:
+        """As `manages`. Raises UserFacingError (`admins_only`)."""
+        steward = self.manages(interaction)
+        if steward is None:
+            raise UserFacingError("admins_only")
+        return steward
+
+    def presses(self, interaction: Interaction) -> Steward | None:
+        """Whoever presses a button of /model-admin. An answer that they alone see was got by the command, so they are
+        held to no more than that."""
+        message = interaction.message
+        alone = message is not None and message.flags.ephemeral
+        return self.commands(interaction) if alone else self.manages(interaction)
 
     def pressing(self, interaction: Interaction) -> Steward:
         """As `presses`. Raises UserFacingError (`admins_only`)."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 import discord
 
-from bot.catalogue import Catalogue, CatalogueError, load_catalogue, operators_catalogue
 from bot.delivery.deliver import Deliverer
 from bot.delivery.machine import Machine
 from bot.delivery.post import Poster
@@ -33,7 +32,6 @@ from bot.storage.facts import Facts, Timings
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
-from bot.storage.model_audit import ModelAudit
 from bot.storage.model_choices import NextPictures, Shelves
 from bot.storage.model_rules import ModelRules
 from bot.storage.styles import Styles
@@ -42,14 +40,10 @@ from bot.studio.attachments import Attachments
 from bot.studio.conversions import Conversions
 from bot.studio.gate import ModelGate
 from bot.studio.intake import Intake
+from bot.studio.live_catalogue import LiveCatalogue
 from bot.studio.model_admin.board import DownloadBoard
-from bot.studio.model_admin.desk import ADMIN_VERBS, ModelAdmin
-from bot.studio.model_admin.files import ModelFiles
-from bot.studio.model_admin.makings import Makings
-from bot.studio.model_admin.retries import Retries
+from bot.studio.model_admin.parts import AdminParts
 from bot.studio.model_admin.room import Room
-from bot.studio.model_admin.ruling import Ruling
-from bot.studio.model_admin.trials import Trials
 from bot.studio.model_names import ModelNames
 from bot.studio.models import Models
 from bot.studio.panels import Panels
@@ -108,15 +102,14 @@ class Studio:
         self.drafts = Drafts(database)
         self.styles = Styles(database)
         self.users = Users(database)
-        self._data_dir = settings.data
-        self.catalogue = Catalogue(())
+        self.catalogue = LiveCatalogue(settings.data)
         self.model_rules = ModelRules(database)
         self.library = Library(
             database,
             models_dir=settings.models_dir,
             demo_dir=settings.demo_dir,
             extra_folders=settings.model_folders,
-            family_by_hash=self._family_of,
+            family_by_hash=self.catalogue.family_of,
             forget=self.model_rules.forget,
         )
         self.room = Room(
@@ -205,11 +198,6 @@ class Studio:
             next_pictures=self.next_pictures,
             stewards=self.stewards,
         )
-        audit = ModelAudit(database)
-        model_files = ModelFiles(self.library, self.model_rules, audit)
-        ruling = Ruling(self.model_rules, audit, self.models)
-        trials = Trials(self.models, self.intake, audit, self.limits)
-        makings = Makings(self.conversions, model_files)
         self.board = DownloadBoard(
             client=client,
             downloads=self.downloads,
@@ -220,37 +208,30 @@ class Studio:
             attachments=self.attachments,
             folder=settings.data / "downloads" / "attached",
         )
-        self.model_admin = ModelAdmin(
+        self.admin = AdminParts(
+            database=database,
             library=self.library,
-            files=model_files,
-            ruling=ruling,
-            trials=trials,
-            room=self.room,
-            board=self.board,
-            makings=makings,
-            catalogue=lambda: self.catalogue,
-            audit=audit,
-            stewards=self.stewards,
-            attachments=self.attachments,
-            models_dir=settings.models_dir,
-        )
-        retries = Retries(
-            jobs=self.jobs,
+            rules=self.model_rules,
+            models=self.models,
+            names=self.model_names,
+            catalogue=self.catalogue,
+            conversions=self.conversions,
             intake=self.intake,
-            library=self.library,
-            audit=audit,
+            jobs=self.jobs,
+            attachments=self.attachments,
+            board=self.board,
+            room=self.room,
             stewards=self.stewards,
-            makings=makings,
-            trials=trials,
+            limits=self.limits,
+            models_dir=settings.models_dir,
         )
         self.router = Router(
             self.pressed,
             self.submitted,
             presses={
                 **dict.fromkeys(SHELF_VERBS, self.browser),
-                **dict.fromkeys(ADMIN_VERBS, self.model_admin),
+                **self.admin.presses,
                 Verb.DOWNLOAD_CANCEL: self.board,
-                Verb.RETRY: retries,
             },
             forms={Verb.SHELF_SEARCH_FORM: self.browser},
         )
@@ -266,7 +247,7 @@ class Studio:
     async def start(self) -> None:
         """Called once the client knows its application id, before it is connected."""
         await self.timings.load()
-        await self._load_catalogue()
+        await self.catalogue.current()
         await self.library.load()
         await self.model_rules.load()
         await asyncio.to_thread(judge, "")  # builds the word lists before anybody waits for them
@@ -281,16 +262,6 @@ class Studio:
         await self.library.start()
         await self.downloads.start()
         await self.board.start()
-
-    async def _load_catalogue(self) -> None:
-        try:
-            self.catalogue = await asyncio.to_thread(operators_catalogue, self._data_dir)
-        except (CatalogueError, OSError) as error:
-            log.error("the operator's catalogue is left out: %s", error)
-            self.catalogue = await asyncio.to_thread(load_catalogue)
-
-    def _family_of(self, sha256: str) -> str | None:
-        return self.catalogue.family_of(sha256)
 
     async def _hold(self, wish: DownloadWish, file_id: str) -> None:
         """An operator's file everywhere, a server's in it."""

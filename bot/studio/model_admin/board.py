@@ -56,6 +56,8 @@ class Addition:
     attachment: discord.Attachment | None = None
     attached: DownloadWish | None = None
     held: bool = False
+    notes: Sequence[str] = ()
+    """What the asker is told besides; the card is about what is under way."""
 
 
 class DownloadBoard:
@@ -106,7 +108,7 @@ class DownloadBoard:
     # --- adding -------------------------------------------------------------------------------------------------------
 
     async def add(self, interaction: Interaction, steward: Steward, addition: Addition) -> None:
-        """Answers with the card. What cannot be begun is named there; where nothing can, that is the answer.
+        """Answers with the card. What cannot be begun is told besides; where nothing can, that is the answer.
 
         Raises UserFacingError: those of `Room.require` and of the downloads.
         """
@@ -125,7 +127,7 @@ class DownloadBoard:
         assert interaction.channel_id is not None, "add refuses the others"
         texts = texts_for(str(interaction.locale))
         begun: list[Download] = []
-        notes: list[str] = []
+        notes = [*addition.notes]
         refused: Exception | None = None
         attached: Path | None = None
         if addition.attachment is not None:
@@ -168,7 +170,7 @@ class DownloadBoard:
                     await interaction.delete_original_response()
                 assert refused is not None
                 raise refused
-            view = progress_card(begun, steward.user_id, texts, notes)
+            view = progress_card(begun, steward.user_id, texts)
             try:
                 message = await interaction.edit_original_response(view=view)
                 await self._cards.set_message(card_id, message.id)
@@ -176,6 +178,9 @@ class DownloadBoard:
                 log.warning("downloads of card %s: its card failed (%s); the end is told all the same", card_id, error)
         for download in begun:
             self._noticed(download)
+        if notes:
+            with contextlib.suppress(discord.HTTPException):
+                await say(interaction, "\n".join(notes))
 
     async def _fetched(self, attachment: discord.Attachment, folder: Path) -> Path:
         """Raises UserFacingError: those of `Attachments.save`, `download_no_room`, `download_disk`,

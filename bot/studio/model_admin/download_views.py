@@ -13,6 +13,7 @@ from bot.domain.shelves import base_of
 from bot.downloads.records import Download
 from bot.i18n import Texts
 from bot.library import LibraryFile
+from bot.studio.model_admin.trials import TESTABLE
 from bot.studio.shelf_cards import size_text
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
@@ -27,7 +28,6 @@ NAME_CHARS = 90
 LINE_CHARS = 330
 TEXT_CHARS = 3600
 """Of all lines of one card; Discord takes 4000 with title and hints."""
-NOTES_CHARS = 600
 
 Files = Mapping[str, LibraryFile]
 """By id: those in the library that downloads became."""
@@ -40,16 +40,14 @@ def title_of(download: Download) -> str:
     return neutral(name, NAME_CHARS)
 
 
-def progress_card(
-    downloads: Sequence[Download], user_id: int, texts: Texts, notes: Sequence[str] = ()
-) -> discord.ui.LayoutView:
+def progress_card(downloads: Sequence[Download], user_id: int, texts: Texts) -> discord.ui.LayoutView:
     """A line each, with its cancel button; at most ten, and of more those that are still under way."""
     over = all(download.ended for download in downloads)
     failed = any(download.state == "failed" for download in downloads)
     view, box = _card(BLUE if not over else RED if failed else GREEN)
     box.add_item(discord.ui.TextDisplay(texts("download.title") + f"\n-# {texts('card.by', user=f'<@{user_id}>')}"))
     shown = downloads if len(downloads) <= SHOWN else sorted(downloads, key=lambda download: download.ended)[:SHOWN]
-    lines = _within([_line(download, texts) for download in shown], TEXT_CHARS - NOTES_CHARS)
+    lines = _within([_line(download, texts) for download in shown], TEXT_CHARS)
     for download, line in zip(shown, lines, strict=True):
         if download.ended:
             box.add_item(discord.ui.TextDisplay(line))
@@ -59,8 +57,6 @@ def progress_card(
         box.add_item(section)
     if len(downloads) > SHOWN:
         box.add_item(discord.ui.TextDisplay(texts("download.more", n=len(downloads) - SHOWN)))
-    if notes:
-        box.add_item(discord.ui.TextDisplay("\n".join(f"-# {note}" for note in notes)[:NOTES_CHARS]))
     view.add_item(box)
     return view
 
@@ -133,7 +129,9 @@ def ended_card(
     for file, line in zip(there[:FILES_SHOWN], lines, strict=False):
         box.add_item(discord.ui.TextDisplay(line))
         if len(there) <= 5:
-            box.add_item(_row(*_file_buttons(file, texts, held=held)))
+            buttons = _file_buttons(file, texts, held=held)
+            if buttons:
+                box.add_item(_row(*buttons))
     if len(there) > FILES_SHOWN:
         box.add_item(discord.ui.TextDisplay(texts("download.more", n=len(there) - FILES_SHOWN)))
     for line in lines[len(there[:FILES_SHOWN]) :]:
@@ -146,9 +144,9 @@ def ended_card(
 
 def _file_buttons(file: LibraryFile, texts: Texts, *, held: bool) -> list[AddressButton]:
     found: list[AddressButton] = []
-    if file.kind in ("checkpoint", "vae", "lora", "embedding", "upscaler"):
+    if file.kind in TESTABLE:
         found.append(button(Verb.MODEL_TEST, file.id, texts("model_admin.test"), emoji="🧪"))
-    if held or not found:
+    if held:
         found.append(button(Verb.MODEL_ENABLE, file.id, texts("button.enable"), emoji="✅"))
     return found
 

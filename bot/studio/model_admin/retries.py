@@ -44,9 +44,9 @@ class Retries:
         if job is None:
             raise UserFacingError("job_unknown")
         if job.files is not None:
-            await self._makings.begin(interaction, job.files, self._stewards.pressing(interaction))
+            await self._makings.begin(interaction, job.files, self._stewards.managing(interaction))
         elif job.action is Action.TEST:
-            steward = self._stewards.pressing(interaction)
+            steward = self._stewards.managing(interaction)
             test = await self._audit.test(job.id)
             file = self._library.get(test.file_id) if test is not None else None
             if file is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.domain.mentions import spoken
-from bot.domain.model_rules import EVERYWHERE, ModelDefaults, Rule, Scope, Where, is_enabled
+from bot.domain.model_rules import EVERYWHERE, ModelDefaults, Rule, Rules, Scope, Where, is_enabled
 from bot.domain.models import AUTOMATIC_VAE, find_checkpoint, find_vae
 from bot.domain.stewards import Steward
 from bot.errors import UserFacingError
@@ -51,23 +51,29 @@ class Ruling:
     async def allow(self, file: LibraryFile, steward: Steward, target: Target, *, enabled: bool) -> bool:
         """Whether that took back the operator's own no, too, which holds everywhere.
 
-        Raises UserFacingError: `rule_operator_said_no` where a server's admin enables what the operator disabled.
+        Raises UserFacingError: `rule_operator_said_no` where a server's admin enables what the operator disabled,
+        `rule_off_everywhere` where the operator enables that for one channel or role.
         """
-        if enabled and not steward.operator and self._off_everywhere(file):
+        in_the_way = enabled and self._off_everywhere(file)
+        if in_the_way and not steward.operator:
             raise UserFacingError("rule_operator_said_no", name=spoken(file.name))
+        if in_the_way and target.scope is not Scope.SERVER:
+            # To take it back for all servers is more than somebody says who names a channel.
+            raise UserFacingError("rule_off_everywhere", name=spoken(file.name))
+        lifted = in_the_way and target.guild_id != EVERYWHERE
         await self._rules.put(Rule(target.guild_id, target.scope, target.id, file.id, enabled))
-        lifted = enabled and self._off_everywhere(file)
         if lifted:
             # Or else the operator's yes here would be worth nothing.
             await self._rules.drop(EVERYWHERE, Scope.SERVER, EVERYWHERE, file.id)
+            await self._audit.add(entry_of("clear", steward, file, "everywhere"))
         action = "enable" if enabled else "disable"
         where = "everywhere" if target.guild_id == EVERYWHERE else target.mention
         await self._audit.add(entry_of(action, steward, file, where))
         return lifted
 
-    async def enable(self, file: LibraryFile, steward: Steward) -> None:
-        """By a button: where this steward has a say. Raises UserFacingError as `allow`."""
-        await self.allow(file, steward, Target(steward), enabled=True)
+    async def enable(self, file: LibraryFile, steward: Steward) -> bool:
+        """By a button: where this steward has a say. Returns and raises as `allow`."""
+        return await self.allow(file, steward, Target(steward), enabled=True)
 
     async def clear(self, file: LibraryFile, steward: Steward) -> int:
         """Takes back everything that was said about it in this server, or everywhere; how much that was."""
@@ -84,8 +90,15 @@ class Ruling:
         own = self._rules.of(steward.place, file_id)
         return own if steward.place == EVERYWHERE else [*own, *self._rules.of(EVERYWHERE, file_id)]
 
-    def enabled(self, file: LibraryFile, where: Where) -> bool:
-        return is_enabled(file, where, self._rules.rules)
+    def helps(self, file: LibraryFile, steward: Steward, where: Where) -> bool:
+        """Whether `enable` would change anything for whoever asks there."""
+        rules = self._rules.rules
+        if is_enabled(file, where, rules) or (self._off_everywhere(file) and not steward.operator):
+            return False
+        said = {**rules.by_file.get(file.id, {}), (steward.place, Scope.SERVER, steward.place): True}
+        if steward.place != EVERYWHERE:
+            said.pop((EVERYWHERE, Scope.SERVER, EVERYWHERE), None)
+        return is_enabled(file, where, Rules({file.id: said}))
 
     def favourites(self, guild_id: int | None) -> frozenset[str]:
         """Ids of files."""

@@ -23,12 +23,14 @@ from bot.studio.models import Models
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from gpu_worker.language.models import default_checkpoint
-from gpu_worker.protocol.messages import ModelFact
+from gpu_worker.protocol.messages import ModelFact, ModelKind
 
-__all__ = ["Trials", "trial_options"]
+__all__ = ["TESTABLE", "Trials", "trial_options"]
 
 PROMPT = "a red apple on a blue background"
 STEPS = 12
+TESTABLE: frozenset[ModelKind] = frozenset({"checkpoint", "vae", "lora", "embedding", "upscaler"})
+"""Kinds that a picture shows by themselves."""
 
 
 class Trials:
@@ -66,7 +68,7 @@ def trial_options(file: LibraryFile, tested: ModelFact, facts: tuple[ModelFact, 
     wishes: dict[str, Any] = {"steps": STEPS, "count": 1}
     if file.kind == "checkpoint":
         return ImagineOptions(PROMPT, wishes=Parameters(checkpoint=file.name, **wishes))
-    if file.kind not in ("vae", "lora", "embedding", "upscaler"):
+    if file.kind not in TESTABLE:
         raise UserFacingError("model_untestable", name=name)
     partner = _partner(tested, facts)
     if partner is None:

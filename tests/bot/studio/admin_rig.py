@@ -15,9 +15,11 @@ from bot.storage.download_cards import DownloadCards
 from bot.storage.jobs import Jobs
 from bot.storage.model_audit import ModelAudit
 from bot.storage.model_rules import ModelRules
+from bot.studio.model_admin.adding import Adding
 from bot.studio.model_admin.board import DownloadBoard
 from bot.studio.model_admin.desk import ModelAdmin
 from bot.studio.model_admin.files import ModelFiles
+from bot.studio.model_admin.reporting import Reporting
 from bot.studio.model_admin.room import Room
 from bot.studio.model_admin.ruling import Ruling
 from bot.studio.stewards import Stewards
@@ -36,6 +38,7 @@ class Talk:
         self.permissions = SimpleNamespace(manage_guild=True)
         self.created_at = datetime.datetime.now(datetime.UTC)
         self.channel = None
+        self.message: Any = None
         self.log: list[str] = []
         self.said: list[Any] = []
         self.response = SimpleNamespace(
@@ -94,11 +97,15 @@ class Rig:
             client=self.client, downloads=self.downloads, cards=self.cards, library=self.library,
             room=self.room, stewards=self.stewards, attachments=self.attachments, folder=self.data / "attached",
         )  # fmt: skip
-        self.desk = ModelAdmin(
-            library=self.library, files=self.files, ruling=self.ruling, trials=None, room=self.room, board=self.board,
-            makings=None, catalogue=self.catalogue, audit=self.audit, stewards=self.stewards,
-            attachments=self.attachments, models_dir=self.data / "models",
+        self.reporting = Reporting(
+            library=self.library, files=self.files, audit=self.audit, room=self.room, stewards=self.stewards,
+            models_dir=self.data / "models",
         )  # fmt: skip
+        self.desk = ModelAdmin(
+            library=self.library, files=self.files, ruling=self.ruling, trials=None, reporting=self.reporting,
+            audit=self.audit, stewards=self.stewards, attachments=self.attachments,
+        )  # fmt: skip
+        self.adding = Adding(self.board, self.catalogue, self.stewards)
         return self
 
     def lora(self, number: int = 0) -> Any:

@@ -46,10 +46,10 @@ async def test_the_log_undoes_a_removal_whose_answer_was_lost(rig):
     await desk.remove(Talk(), rig.lora(0).id)
     await desk.remove(Talk(), rig.lora(1).id)
     await rig.audit.add(removal("0123456789"))  # whose trash was emptied
-    await desk.audit(shown := Talk())
+    await rig.reporting.audit(shown := Talk())
     assert shown.text.count("modelundo:") == 2
     assert "modelundo:0123456789" not in shown.text
-    await desk.audit(other := Talk(user=3))  # an admin, and these are the operator's
+    await rig.reporting.audit(other := Talk(user=3))  # an admin, and these are the operator's
     assert "modelundo" not in other.text
     entry = (await rig.audit.page(None, 0, 12))[0][1]
     await desk.pressed(pressed := Talk(), Address(Verb.MODEL_UNDO, entry.undo_id, 0))

@@ -1,6 +1,4 @@
-"""Who may, how much fits, what a test draws, what a report says, and that every card is one that Discord takes."""
-
-from types import SimpleNamespace
+"""What rules are about, what a test draws, what a report says, and that every card is one that Discord takes."""
 
 import pytest
 
@@ -17,7 +15,6 @@ from bot.studio.model_admin.reports import audit_card, rules_text, unused, unuse
 from bot.studio.model_admin.ruling import Target
 from bot.studio.model_admin.trials import trial_options
 from bot.studio.shelf_cards import Shown, details_card, page_card, size_text
-from bot.studio.stewards import Stewards
 from gpu_worker.protocol.messages import ModelFact
 from tests.bot.studio.library_files import model_file
 
@@ -25,50 +22,7 @@ GUILD = 10
 ADMIN, OPERATOR = Steward(1, GUILD, operator=False), Steward(2, GUILD, operator=True)
 
 
-def interaction(user=1, guild=GUILD, manages=False):
-    return SimpleNamespace(
-        user=SimpleNamespace(id=user), guild_id=guild, permissions=SimpleNamespace(manage_guild=manages)
-    )
-
-
-# --- who --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("operators", "playground", "given", "commands", "presses"),
-    [
-        # In a server Discord has checked a command; a button is pressed by anybody.
-        ((), False, interaction(), "admin", None),
-        ((), False, interaction(manages=True), "admin", "admin"),
-        ((1,), False, interaction(), "operator", "operator"),
-        ((2,), False, interaction(manages=True), "admin", "admin"),
-        # In direct messages only operators.
-        ((), False, interaction(guild=None), None, None),
-        ((1,), False, interaction(guild=None), "operator", "operator"),
-        # The playground's person is the operator where the person they play administers.
-        ((), True, interaction(guild=None), "operator", "operator"),
-        ((), True, interaction(manages=True), "operator", "operator"),
-        ((), True, interaction(), "admin", None),
-        # Unless the settings name somebody.
-        ((2,), True, interaction(guild=None), None, None),
-        ((2,), True, interaction(manages=True), "admin", "admin"),
-    ],
-)
-def test_who_administers(operators, playground, given, commands, presses):
-    stewards = Stewards(operators, playground=playground)
-
-    def shown(steward):
-        return steward and ("operator" if steward.operator else "admin")
-
-    if commands is None:
-        with pytest.raises(UserFacingError, match="operators_only"):
-            stewards.commanding(given)
-    else:
-        assert shown(stewards.commanding(given)) == commands
-    assert shown(stewards.presses(given)) == presses
-    if presses is None:
-        with pytest.raises(UserFacingError, match="admins_only"):
-            stewards.pressing(given)
+# --- rules ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -217,10 +171,10 @@ def test_cards_of_the_longest_names_fit(language):
         )
         for n, state in enumerate(states)
     ]  # fmt: skip
-    assert fits(progress_card(found, 9**18, texts, [LONG] * 9))
+    assert fits(progress_card(found, 9**18, texts))
     many = [Download(f"f{n}", wishes, "failed", filename=LONG, problem="quota_full",
                      problem_values={"used": LONG * 9, "quota": LONG}) for n in range(20)]  # fmt: skip
-    assert fits(progress_card(many, 9**18, texts, [LONG] * 9))
+    assert fits(progress_card(many, 9**18, texts))
     by_id = {file.id: file for file in files}
     assert fits(ended_card([*many, *found], by_id, 9**18, texts, held=True, warning=texts("model_admin.over_budget")))
     assert fits(ended_card(found, by_id, 9**18, texts, held=True, warning=texts("model_admin.over_budget")))
@@ -231,3 +185,19 @@ def test_a_failure_of_another_version_is_still_a_sentence():
     text = str(progress_card([failed], 1, texts_for("en")).to_components())
     assert "did not work" in text
     assert "x.bin" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "held", "buttons"),
+    [
+        ("lora", False, ["modeltest"]),
+        ("lora", True, ["modeltest", "modelenable"]),
+        ("controlnet", False, []),
+        ("controlnet", True, ["modelenable"]),
+    ],
+)
+def test_what_was_added_has_the_buttons_that_do_something(kind, held, buttons):
+    file = model_file(kind=kind)
+    done = Download("d", DownloadWish("https://a.example/x"), "done", file_ids=(file.id,))
+    text = str(ended_card([done], {file.id: file}, 1, texts_for("en"), held=held).to_components())
+    assert [verb for verb in ("modeltest", "modelenable") if f"v1:{verb}:" in text] == buttons

@@ -94,7 +94,7 @@ async def test_a_spent_budget_stops_servers_alone():
 
 @pytest.mark.parametrize(("user", "deleted"), [(3, 1), (1, 2)])  # an admin of the server, and the operator
 async def test_emptying_the_trash_makes_room_for_whose_it_was(rig, user, deleted):
-    desk = (await rig.start()).desk
+    desk = (await rig.start()).reporting
     (rig.data / "new.safetensors").write_bytes(lora_bytes("new"))
     theirs = await rig.library.adopt(
         rig.data / "new.safetensors", "lora", name="new", source=None, added_by=3, added_in=GUILD
