@@ -15,7 +15,7 @@ import asyncio
 import errno
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,10 @@ class FetchProgress:
     filename: str | None
 
 
+async def _any_size(_: int) -> None:
+    pass
+
+
 async def fetch(
     source: Source,
     folder: Path,
@@ -57,21 +61,28 @@ async def fetch(
     on_progress: Callable[[FetchProgress], None] = lambda _: None,
     *,
     web: Web,
+    on_size: Callable[[int], Awaitable[None]] = _any_size,
 ) -> Path:
     """Into `folder`, which is this file's alone: after any interruption the same call goes on from what is there.
+    `on_size` is told how large the whole will be, by each host before its first byte; it may raise FinalError.
 
     Returns the whole file, of the source's hash where it names one, under a name that every file system takes. Raises
     UserFacingError.
     """
     try:
-        return await _fetched(source, folder, limits, on_progress, web)
+        return await _fetched(source, folder, limits, on_progress, on_size, web)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise FinalError("download_disk_full" if full else "download_disk") from error
 
 
 async def _fetched(
-    source: Source, folder: Path, limits: FetchLimits, on_progress: Callable[[FetchProgress], None], web: Web
+    source: Source,
+    folder: Path,
+    limits: FetchLimits,
+    on_progress: Callable[[FetchProgress], None],
+    on_size: Callable[[int], Awaitable[None]],
+    web: Web,
 ) -> Path:
     part = await asyncio.to_thread(PartFile.open, folder)
     done = part.finished()
@@ -79,7 +90,7 @@ async def _fetched(
         return done
     try:
         async with asyncio.timeout(max(limits.time_s - part.note.spent_s, 0)):
-            return await _Fetch(source, part, limits, on_progress, web).run()
+            return await _Fetch(source, part, limits, on_progress, on_size, web).run()
     except TimeoutError:
         part.grant_time()  # whoever asks once more gets as much again
         raise FinalError("download_time", hours=round(limits.time_s / 3600, 1)) from None
@@ -89,7 +100,13 @@ async def _fetched(
 
 class _Fetch:
     def __init__(
-        self, source: Source, part: PartFile, limits: FetchLimits, report: Callable[[FetchProgress], None], web: Web
+        self,
+        source: Source,
+        part: PartFile,
+        limits: FetchLimits,
+        report: Callable[[FetchProgress], None],
+        on_size: Callable[[int], Awaitable[None]],
+        web: Web,
     ) -> None:
         self._source = source
         self._part = part
@@ -97,7 +114,7 @@ class _Fetch:
         self._report = report
         self._rate = Rate(time.monotonic())
         self._counted = part.size
-        self._receiver = Receiver(part, limits, web, self._progressed, sha256=source.sha256)
+        self._receiver = Receiver(part, limits, web, self._progressed, on_size, sha256=source.sha256)
         self._best = part.size
 
     async def run(self) -> Path:

@@ -11,17 +11,18 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from bot.downloads.answers import safe_name
-from bot.downloads.fetch import GB, FetchLimits, FetchProgress
+from bot.downloads.fetch import GB, FetchLimits
 from bot.downloads.links import parse_links
 from bot.downloads.quarantine import Quarantine
-from bot.downloads.records import Download, DownloadState, DownloadWish
+from bot.downloads.records import Download, DownloadWish
 from bot.downloads.rows import download_of, row_of, source_of
+from bot.downloads.run import Run
 from bot.downloads.sources import Source
 from bot.downloads.web import Web
 from bot.downloads.work import ASK_WAIT_S, Work
@@ -35,9 +36,10 @@ __all__ = ["DownloadRules", "Downloads"]
 
 log = logging.getLogger(__name__)
 
-TELL_EVERY_S = 0.5
+TIDY_EVERY_S = 6 * 3600.0
 PARTS_KEPT_S = 7 * 24 * 3600.0
 """How long what came of a failed download waits for somebody to ask for it again."""
+_GONE = ".gone-"
 _ID_DIGITS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -79,12 +81,14 @@ class Downloads:
             ask_wait_s=rules.ask_wait_s,
         )
         self._slots = asyncio.Semaphore(rules.at_once)
-        self._running: dict[str, _Run] = {}
+        self._running: dict[str, Run] = {}
+        self._adding: set[str] = set()
+        """Links whose downloads are just being stored."""
+        self._tidying: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[Download], None]] = []
 
     async def start(self) -> None:
         """Goes on with what was interrupted. After the library was loaded."""
-        await self._store.forget_old()
         for row in await self._store.unfinished():
             try:
                 download, source = download_of(row), source_of(row)
@@ -95,10 +99,14 @@ class Downloads:
                 continue
             uploaded = await asyncio.to_thread((self._folder / _file_key(download.id)).is_dir)
             self._begin(download, source, row.created_at, uploaded=uploaded)
-        await asyncio.to_thread(self._tidy, {run.folder.name for run in self._running.values()})
+        self._tidying = asyncio.create_task(self._tidy_forever(), name="downloads-tidy")
 
     async def stop(self) -> None:
         """What runs is interrupted and stays in the table."""
+        if self._tidying is not None:
+            self._tidying.cancel()
+            await asyncio.gather(self._tidying, return_exceptions=True)
+            self._tidying = None
         runs = [run for run in self._running.values() if run.task is not None]
         for run in runs:
             assert run.task is not None
@@ -114,11 +122,16 @@ class Downloads:
             raise UserFacingError("download_many_links", limit=1)
         mirrors = tuple(link.url for mirror in wanted.mirrors for link in parse_links(mirror))
         wish = dataclasses.replace(wanted, link=links[0].url, mirrors=mirrors, sha256=_hash(wanted.sha256))
-        if any(run.download.wish.link == wish.link for run in self._running.values()):
+        if wish.link in self._adding or any(run.download.wish.link == wish.link for run in self._running.values()):
             raise UserFacingError("download_running")
         download, now = Download(_new_id(), wish, "waiting"), time.time()
-        await self._store.add(row_of(download, None, now))
-        return self._begin(download, None, now)
+        # From here on, for whoever asks for the same link while this one is stored would write into the same folder.
+        self._adding.add(wish.link)
+        try:
+            await self._store.add(row_of(download, None, now))
+            return self._begin(download, None, now)
+        finally:
+            self._adding.discard(wish.link)
 
     async def add_file(self, path: Path, wanted: DownloadWish) -> Download:
         """A file that is here already (an attachment) goes through the same checks; it is moved away from `path`.
@@ -175,13 +188,13 @@ class Downloads:
         self, download: Download, source: Source | None, created_at: float, *, uploaded: bool = False
     ) -> Download:
         folder = self._folder / (_file_key(download.id) if uploaded else _link_key(download.wish))
-        run = _Run(download, source, folder, created_at, self._store, self._tell)
+        run = Run(download, source, folder, created_at, self._store, self._tell)
         self._running[download.id] = run
         here = folder / download.filename if uploaded and download.filename else None
         run.task = asyncio.create_task(self._run(run, here), name=f"download-{download.id}")
         return download
 
-    async def _run(self, run: _Run, here: Path | None) -> None:
+    async def _run(self, run: Run, here: Path | None) -> None:
         try:
             async with self._slots:
                 files = await self._work.run(run, here)
@@ -204,7 +217,7 @@ class Downloads:
             ended = _failed(run.download, "download_bug", reference=reference)
         await self._end(run, dataclasses.replace(ended, rate_bytes_s=0.0, eta_s=None))
 
-    async def _end(self, run: _Run, ended: Download) -> None:
+    async def _end(self, run: Run, ended: Download) -> None:
         run.is_settling = True
         run.download = ended
         try:
@@ -224,64 +237,27 @@ class Downloads:
             except Exception:
                 log.exception("a listener failed; the downloads go on")
 
-    def _tidy(self, in_use: set[str]) -> None:
-        with contextlib.suppress(OSError):
-            for folder in self._folder.iterdir():
-                if folder.name not in in_use and time.time() - folder.stat().st_mtime > PARTS_KEPT_S:
-                    shutil.rmtree(folder, ignore_errors=True)
-        self._quarantine.tidy()
+    # --- what is left over --------------------------------------------------------------------------------------------
 
+    async def _tidy_forever(self) -> None:
+        while True:
+            try:
+                await self._store.forget_old()
+                await self._tidy()
+            except Exception:
+                log.exception("old downloads could not be tidied away; it is tried again")
+            await asyncio.sleep(TIDY_EVERY_S)
 
-class _Run:
-    """One download on its way; the Course that its work goes along."""
-
-    def __init__(
-        self,
-        download: Download,
-        source: Source | None,
-        folder: Path,
-        created_at: float,
-        store: DownloadStore,
-        tell: Callable[[Download], None],
-    ) -> None:
-        self.download = download
-        self.source = source
-        self.folder = folder
-        self.created_at = created_at
-        self.begun_at = time.time()
-        self.task: asyncio.Task[None] | None = None
-        self.cancelled = False
-        self.is_settling = False
-        """Too late to cancel."""
-        self._store = store
-        self._tell = tell
-        self._told_at = 0.0
-
-    async def enter(self, state: DownloadState) -> None:
-        self.download = dataclasses.replace(self.download, state=state, rate_bytes_s=0.0, eta_s=None)
-        await self._store.save(row_of(self.download, self.source, self.created_at))
-        self._tell(self.download)
-
-    def progressed(self, progress: FetchProgress) -> None:
-        self.download = dataclasses.replace(
-            self.download,
-            filename=progress.filename or self.download.filename,
-            received_bytes=progress.received_bytes,
-            total_bytes=progress.total_bytes,
-            rate_bytes_s=progress.rate_bytes_s,
-            eta_s=progress.eta_s,
-        )
-        if time.monotonic() - self._told_at >= TELL_EVERY_S:
-            self._told_at = time.monotonic()
-            self._tell(self.download)
-
-    @contextlib.contextmanager
-    def settling(self) -> Generator[None]:
-        self.is_settling = True
-        try:
-            yield
-        finally:
-            self.is_settling = False
+    async def _tidy(self) -> None:
+        for folder in await asyncio.to_thread(_old_folders, self._folder):
+            if any(run.folder == folder for run in self._running.values()):
+                continue
+            gone = folder.with_name(f"{_GONE}{secrets.token_hex(4)}")
+            # In one breath with the question above: whoever asks for this link now gets a folder of its own.
+            with contextlib.suppress(OSError):
+                folder.rename(gone)
+            await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
+        await asyncio.to_thread(self._quarantine.tidy)
 
 
 def _failed(download: Download, problem: str, **values: object) -> Download:
@@ -299,6 +275,20 @@ def _link_key(wish: DownloadWish) -> str:
 
 def _file_key(id_: str) -> str:
     return f"file-{id_}"
+
+
+def _old_folders(wished: Path) -> list[Path]:
+    """Nobody has written in them for long; those first that are half deleted."""
+    with contextlib.suppress(OSError):
+        return [folder for folder in sorted(wished.iterdir()) if folder.name.startswith(_GONE) or _is_old(folder)]
+    return []
+
+
+def _is_old(folder: Path) -> bool:
+    try:
+        return time.time() - folder.stat().st_mtime > PARTS_KEPT_S
+    except OSError:
+        return False
 
 
 def _hash(sha256: str | None) -> str | None:

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bot.downloads.answers import Span, header_name, is_page, looks_like_page, span_of, validator_of
@@ -46,12 +46,20 @@ class ChangedError(UserFacingError):
 
 class Receiver:
     def __init__(
-        self, part: PartFile, limits: FetchLimits, web: Web, on_progress: Callable[[], None], *, sha256: str | None
+        self,
+        part: PartFile,
+        limits: FetchLimits,
+        web: Web,
+        on_progress: Callable[[], None],
+        on_size: Callable[[int], Awaitable[None]],
+        *,
+        sha256: str | None,
     ) -> None:
         self._part = part
         self._limits = limits
         self._web = web
         self._on_progress = on_progress
+        self._on_size = on_size
         self._sha256 = sha256
 
     async def receive(self, url: str) -> None:
@@ -118,6 +126,8 @@ class Receiver:
                 raise ChangedError("download_bad_answer", host=host)
         if total is not None and total > self._limits.size_bytes:
             raise FinalError("download_too_big", size=amount(total), limit=amount(self._limits.size_bytes))
+        if total is not None:
+            await self._on_size(total)
         await self.check_room((total or 0) - part.size)
         mixed = part.note.mixed or bool(part.size)
         part.note = Note(

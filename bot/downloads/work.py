@@ -9,10 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import hashlib
-import json
 import logging
-import secrets
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -23,12 +20,13 @@ from bot.downloads.answers import name_of_url, safe_name
 from bot.downloads.archives import unpack_models
 from bot.downloads.check import QUARANTINED, Checked, container_of
 from bot.downloads.fetch import FetchLimits, FetchProgress, fetch
+from bot.downloads.files import holds_files, same_content, sha256_of, write_sidecar
 from bot.downloads.inspect import inspect, to_safetensors
 from bot.downloads.links import Link, parse_links, resolve
 from bot.downloads.quarantine import Quarantine
 from bot.downloads.records import Download, DownloadState, DownloadWish
 from bot.downloads.sources import Source
-from bot.downloads.trouble import FinalError, PassingError
+from bot.downloads.trouble import FinalError, PassingError, amount
 from bot.downloads.web import Web
 from bot.errors import UserFacingError
 from bot.library import Library, LibraryFile
@@ -42,7 +40,6 @@ log = logging.getLogger(__name__)
 ASK_TRIES = 4
 ASK_WAIT_S = 2.0
 PREVIEW_BYTES_MAX = 8 << 20
-_PIECE_BYTES = 8 << 20
 _UNPACKED = "unpacked"
 
 
@@ -61,6 +58,10 @@ class Course(Protocol):
         ...
 
     def progressed(self, progress: FetchProgress) -> None: ...
+
+    async def brought(self, file: LibraryFile) -> None:
+        """This came into the library. Stored when it returns. Raises StorageFullError."""
+        ...
 
     def settling(self) -> contextlib.AbstractContextManager[None]:
         """Within it nobody may cancel any more."""
@@ -91,9 +92,12 @@ class Work:
         """`here` is a file that needs no fetching. Returns what came into the library. Raises UserFacingError,
         StorageFullError, OSError."""
         wish = course.download.wish
-        done = await self._adopted_before(course)
-        if done is not None:
-            return (done,)
+        if course.download.state == "checking":
+            # A crash came after the fetching; what came into the library then, it may not know itself yet.
+            await self._library.refresh()
+            done = await self._adopted_before(course)
+            if done is not None:
+                return (done,)
         if here is None:
             if course.source is None:
                 await course.enter("resolving")
@@ -103,7 +107,7 @@ class Work:
             path = await self._fetch(course, course.source)
         else:
             path = here
-            if wish.sha256 is not None and await asyncio.to_thread(_sha256, path) != wish.sha256:
+            if wish.sha256 is not None and await asyncio.to_thread(sha256_of, path) != wish.sha256:
                 raise UserFacingError("download_hash_file")
         size_bytes = (await asyncio.to_thread(path.stat)).st_size
         course.download = dataclasses.replace(
@@ -144,8 +148,11 @@ class Work:
     def _check_promise(self, wish: DownloadWish, source: Source) -> None:
         """Refuses what its name or hash already tells, before gigabytes are fetched. Raises UserFacingError."""
         if source.sha256 is not None:
-            there = next((file for file in self._library.files() if file.sha256 == source.sha256), None)
-            if there is not None and there.problem is None:
+            # Of another server's files nobody is told.
+            owners = {None, wish.asked_in}
+            alike = (file for file in self._library.files() if file.sha256 == source.sha256 and file.problem is None)
+            there = next((file for file in alike if file.added_in in owners), None)
+            if there is not None:
                 raise UserFacingError("download_there", name=spoken(there.name))
         name = source.filename or name_of_url(source.urls[0]) or ""
         if Path(name).suffix.lower() in PICKLE_SUFFIXES and not _may_be_pickle(wish):
@@ -155,12 +162,24 @@ class Work:
         limits, allowance = self._limits, await self._allowance(course.download.wish)
         if allowance is not None and allowance < limits.size_bytes:
             limits = dataclasses.replace(limits, size_bytes=max(allowance, 0))
+
+        async def sized(size_bytes: int) -> None:
+            # First said, then asked: of two that learn their sizes at once, one at least sees the other's.
+            course.download = dataclasses.replace(course.download, total_bytes=size_bytes)
+            await self._require_room(course.download.wish, size_bytes)
+
         try:
-            return await fetch(source, course.folder, limits, course.progressed, web=self._web)
+            return await fetch(source, course.folder, limits, course.progressed, web=self._web, on_size=sized)
         except FinalError as error:
             if error.key == "download_too_big" and limits is not self._limits:
                 raise UserFacingError("download_over_quota", **error.values) from error
             raise
+
+    async def _require_room(self, wish: DownloadWish, size_bytes: int) -> None:
+        """Raises FinalError `download_over_quota`."""
+        allowance = await self._allowance(wish)
+        if allowance is not None and size_bytes > allowance:
+            raise FinalError("download_over_quota", size=amount(size_bytes), limit=amount(allowance))
 
     # --- into the library ---------------------------------------------------------------------------------------------
 
@@ -179,7 +198,10 @@ class Work:
         checked = await inspect(path, kind)
         if checked.problem is not None:
             raise UserFacingError(checked.problem, **checked.values)
-        return (await self._adopt(course, path, checked, path.name),)
+        await self._require_room(wish, (await asyncio.to_thread(path.stat)).st_size)
+        preview = await self._preview(course.source, course.folder)
+        with course.settling():
+            return (await self._adopt(course, path, checked, path.name, preview),)
 
     async def _take_archive(self, course: Course, path: Path) -> tuple[LibraryFile, ...]:
         """Its usable models; raises the first one's problem where there is none."""
@@ -203,18 +225,21 @@ class Work:
             assert bad[0].problem is not None
             raise UserFacingError(bad[0].problem, **bad[0].values)
         named = wish.name if len(good) == 1 else None
-        return tuple([await self._adopt(course, member, checked, named or member.name) for member, checked in good])
+        preview = await self._preview(course.source, course.folder)
+        with course.settling():  # all or none is cancelled
+            return tuple(
+                [await self._adopt(course, member, checked, named or member.name, preview) for member, checked in good]
+            )
 
-    async def _adopt(self, course: Course, path: Path, checked: Checked, name: str) -> LibraryFile:
+    async def _adopt(
+        self, course: Course, path: Path, checked: Checked, name: str, preview: Path | None
+    ) -> LibraryFile:
         assert checked.kind is not None, "what has no kind has a problem"
         wish, source = course.download.wish, course.source
         stem, suffix = split_name(safe_name(wish.name or name), path.name)
         size_bytes = (await asyncio.to_thread(path.stat)).st_size
-        preview = await self._preview(source, course.folder)
-        with course.settling():
-            there = await self._find(course, size_bytes, path)
-            if there is not None:
-                return there
+        file = await self._find(course, size_bytes, path)
+        if file is None:
             file = await self._library.adopt(
                 path,
                 checked.kind,
@@ -226,14 +251,15 @@ class Work:
                 before_seen=partial(self._hold, wish) if wish.held and self._hold is not None else None,
             )
             if source is not None:
-                await asyncio.to_thread(_write_sidecar, file.path, source)
-            return file
+                await asyncio.to_thread(write_sidecar, file.path, source)
+        # At once: whatever becomes of an archive's other members, this one is there.
+        await course.brought(file)
+        return file
 
     async def _adopted_before(self, course: Course) -> LibraryFile | None:
         """A crash came between the library and the table: the file has moved, and nobody wrote it down."""
-        if course.download.state != "checking" or await asyncio.to_thread(_holds_files, course.folder):
+        if await asyncio.to_thread(holds_files, course.folder):
             return None
-        await self._library.refresh()
         return await self._find(course, course.download.total_bytes or -1, None)
 
     async def _find(self, course: Course, size_bytes: int, path: Path | None) -> LibraryFile | None:
@@ -243,7 +269,7 @@ class Work:
             mine = (file.added_by, file.added_in, file.source) == (wish.asked_by, wish.asked_in, page)
             then = course.created_at <= file.added_at < course.begun_at
             alike = mine and then and file.size_bytes == size_bytes
-            if alike and (path is None or await asyncio.to_thread(_same, path, file.path)):
+            if alike and (path is None or await asyncio.to_thread(same_content, path, file.path)):
                 return file
         return None
 
@@ -267,38 +293,3 @@ def _may_be_pickle(wish: DownloadWish) -> bool:
 
 def _page(source: Source | None) -> str | None:
     return source.page if source is not None else None
-
-
-def _holds_files(folder: Path) -> bool:
-    return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def _write_sidecar(path: Path, source: Source) -> None:
-    """What the host says and tensors do not, in the form that everybody's tools read."""
-    if not (source.base or source.trigger_words or source.title):
-        return
-    info = {"baseModel": source.base, "trainedWords": list(source.trigger_words), "model": {"name": source.title}}
-    target = path.with_suffix(".civitai.info")
-    part = target.with_name(f".{secrets.token_hex(4)}.part")
-    try:
-        if target.exists():
-            return
-        part.write_text(json.dumps({key: value for key, value in info.items() if value}, indent=1), encoding="utf-8")
-        part.replace(target)
-    except OSError:
-        part.unlink(missing_ok=True)
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return _sha256(one) == _sha256(other)
-    except OSError:
-        return False

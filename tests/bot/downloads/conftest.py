@@ -1,17 +1,26 @@
-"""Servers on loopback that behave as they are told, and a web that may go there."""
+"""Servers on loopback that behave as they are told, a web that may go there, and a bot's data folder."""
 
 import asyncio
 import contextlib
 import hashlib
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+import torch
 from aiohttp import web as server
+from pydantic import SecretStr
+from safetensors.torch import save_file
 
+from bot.downloads import Downloads
 from bot.downloads.fetch import FetchLimits, fetch
+from bot.downloads.manager import DownloadRules
 from bot.downloads.sources import Source
 from bot.downloads.web import Tokens, Web, WebRules
 from bot.errors import UserFacingError
+from bot.library import Library
+from bot.storage.database import Database, open_database
 
 DATA = bytes(range(256)) * 4096
 """A mebibyte."""
@@ -152,3 +161,80 @@ async def refused(awaitable):
     with pytest.raises(UserFacingError) as caught:
         await awaitable
     return caught.value.key
+
+
+def lora(path, seed=0):
+    torch.manual_seed(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({"lora_unet_x.lora_down.weight": torch.rand(64, 64)}, path)
+    return path.read_bytes()
+
+
+@dataclass
+class Place:
+    data: Path
+    database: Database
+    rules: WebRules
+    limits: DownloadRules = field(default_factory=lambda: DownloadRules(LIMITS, 2, ask_wait_s=0.01))
+    seen: list = field(default_factory=list)
+
+    async def opened(self) -> Downloads:
+        self.library = Library(self.database, models_dir=self.data / "models", demo_dir=self.data / "no-demo")
+        await self.library.load()
+        web = Web(self.rules, Tokens(SecretStr("civitai-secret"), SecretStr("hf-secret")))
+        downloads = Downloads(self.database, self.library, web, data=self.data, rules=self.limits)
+        downloads.subscribe(self.seen.append)
+        await downloads.start()
+        return downloads
+
+    async def ended(self, downloads, download):
+        async with asyncio.timeout(60):
+            while download.id in downloads._running:
+                await asyncio.sleep(0.02)
+        return await downloads.get(download.id)
+
+    async def done(self, downloads, wish):
+        return await self.ended(downloads, await downloads.add(wish))
+
+    def left(self):
+        folder = self.data / "downloads" / "wished"
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    def quarantined(self):
+        folder = self.data / "quarantine"
+        return [json.loads(path.read_text())["reason"] for path in folder.glob("*.json")] if folder.is_dir() else []
+
+
+@pytest.fixture
+async def place(tmp_path, host, other):
+    data = tmp_path / "data"
+    database = await open_database(data / "pincel.sqlite")
+    rules = WebRules(addresses=Anywhere(), allow_http=True, stall_s=1, civitai=other.origin)
+    made = Place(data, database, rules)
+    yield made
+    await made.database.close()
+
+
+@contextlib.asynccontextmanager
+async def running(place):
+    downloads = await place.opened()
+    try:
+        yield downloads
+    finally:
+        await downloads.stop()
+
+
+def slowly(data, first, *, etag='"one"'):
+    """The first `first` bytes, and the rest only to who asks for it."""
+
+    async def answer(request):
+        if "Range" in request.headers:
+            return await gives(data, etag=etag)(request)
+        response = server.StreamResponse(headers={"ETag": etag})
+        response.content_length = len(data)
+        await response.prepare(request)
+        await response.write(data[:first])
+        await asyncio.sleep(60)
+        return response
+
+    return answer

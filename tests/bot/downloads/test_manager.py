@@ -13,108 +13,26 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import torch
 from aiohttp import web as server
 from PIL import Image
-from pydantic import SecretStr
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from bot.downloads import Downloads, DownloadWish
-from bot.downloads.manager import DownloadRules
-from bot.downloads.web import Tokens, Web, WebRules
+from bot.downloads import DownloadWish
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
-from bot.library import Library
 from bot.settings import CHECKOUT
-from bot.storage.database import Database, open_database
+from bot.storage.database import open_database
 
-from .conftest import LIMITS, Anywhere, gives, says
-
-
-def lora(path, seed=0):
-    torch.manual_seed(seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"lora_unet_x.lora_down.weight": torch.rand(64, 64)}, path)
-    return path.read_bytes()
+from .conftest import gives, lora, running, says, slowly
 
 
 class Bomb:
     def __reduce__(self):
         return os.system, ("touch /tmp/pincel-was-here",)
-
-
-@dataclass
-class Place:
-    data: Path
-    database: Database
-    rules: WebRules
-    limits: DownloadRules = field(default_factory=lambda: DownloadRules(LIMITS, 2, ask_wait_s=0.01))
-    seen: list = field(default_factory=list)
-
-    async def opened(self) -> Downloads:
-        self.library = Library(self.database, models_dir=self.data / "models", demo_dir=self.data / "no-demo")
-        await self.library.load()
-        web = Web(self.rules, Tokens(SecretStr("civitai-secret"), SecretStr("hf-secret")))
-        downloads = Downloads(self.database, self.library, web, data=self.data, rules=self.limits)
-        downloads.subscribe(self.seen.append)
-        await downloads.start()
-        return downloads
-
-    async def ended(self, downloads, download):
-        async with asyncio.timeout(60):
-            while download.id in downloads._running:
-                await asyncio.sleep(0.02)
-        return await downloads.get(download.id)
-
-    async def done(self, downloads, wish):
-        return await self.ended(downloads, await downloads.add(wish))
-
-    def left(self):
-        folder = self.data / "downloads" / "wished"
-        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-
-    def quarantined(self):
-        folder = self.data / "quarantine"
-        return [json.loads(path.read_text())["reason"] for path in folder.glob("*.json")] if folder.is_dir() else []
-
-
-@pytest.fixture
-async def place(tmp_path, host, other):
-    data = tmp_path / "data"
-    database = await open_database(data / "pincel.sqlite")
-    rules = WebRules(addresses=Anywhere(), allow_http=True, stall_s=1, civitai=other.origin)
-    made = Place(data, database, rules)
-    yield made
-    await made.database.close()
-
-
-@contextlib.asynccontextmanager
-async def running(place):
-    downloads = await place.opened()
-    try:
-        yield downloads
-    finally:
-        await downloads.stop()
-
-
-def slowly(data, first, *, etag='"one"'):
-    """The first `first` bytes, and the rest only to who asks for it."""
-
-    async def answer(request):
-        if "Range" in request.headers:
-            return await gives(data, etag=etag)(request)
-        response = server.StreamResponse(headers={"ETag": etag})
-        response.content_length = len(data)
-        await response.prepare(request)
-        await response.write(data[:first])
-        await asyncio.sleep(60)
-        return response
-
-    return answer
 
 
 async def test_a_held_file_is_disabled_before_anybody_sees_it(place, host, tmp_path):
