@@ -7,6 +7,8 @@ import random
 import re
 from typing import TYPE_CHECKING
 
+from bot.delivery.cards import made_card
+from bot.delivery.post import Card, Poster
 from bot.domain.ids import JobId
 from bot.domain.imagine import ImagineOptions, build_imagine
 from bot.domain.job import Action
@@ -16,12 +18,14 @@ from bot.domain.model_rules import Where
 from bot.domain.parameters import Parameters
 from bot.domain.stewards import Steward
 from bot.errors import UserFacingError
+from bot.i18n import texts_for
 from bot.library import Library, LibraryFile
 from bot.storage.jobs import Jobs
 from bot.studio.intake import Intake
 from bot.studio.models import Models
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
+from bot.ui.door import sentence
 from gpu_worker.protocol.messages import ModelKind
 from gpu_worker.protocol.specs import BakeSpec, ConvertSpec, FileSpec, MergeSpec, Txt2Img
 
@@ -64,7 +68,15 @@ class Conversions:
     would be made from, those of `Room.require`, and whatever refuses a job."""
 
     def __init__(
-        self, *, intake: Intake, jobs: Jobs, library: Library, models: Models, room: Room, limits: Limits
+        self,
+        *,
+        intake: Intake,
+        jobs: Jobs,
+        library: Library,
+        models: Models,
+        room: Room,
+        limits: Limits,
+        poster: Poster,
     ) -> None:
         self._intake = intake
         self._jobs = jobs
@@ -72,6 +84,7 @@ class Conversions:
         self._models = models
         self._room = room
         self._limits = limits
+        self._poster = poster
         self._rng = random.SystemRandom()
 
     async def request(
@@ -102,7 +115,8 @@ class Conversions:
         return await self._intake.begin(interaction, spec.model_copy(update=changes), Action(spec.kind))
 
     async def follow(self, job_id: JobId) -> None:
-        """The picture of a finished job, where one was asked for. Called again, it asks no second time."""
+        """The picture of a finished job, where one was asked for; the job's card says why there will be none. Called
+        again, it asks no second time. Raises what `Poster.post` raises."""
         job = await self._jobs.get(job_id)
         if job is None or job.files is None or job.files.preview is None or job.result is None:
             return
@@ -125,6 +139,9 @@ class Conversions:
         except UserFacingError as error:
             # The file is there; a full queue, say, keeps only its picture away.
             log.info("job %s: its picture was not asked for (%s)", job.id, error)
+            texts = texts_for(job.locale)
+            why = texts("made.no_picture", why=sentence(texts, error, f"the picture of job {job.id}"))
+            await self._poster.post(job, Card(made_card(job, notes=[why])), nonce=f"{job.id}n")
 
     def _preview(self, prompt: str, like: LibraryFile) -> Txt2Img:
         """Drawn as the first of the checkpoints draws best."""

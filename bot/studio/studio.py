@@ -165,6 +165,7 @@ class Studio:
             models=self.models,
             room=self.room,
             limits=self.limits,
+            poster=poster,
         )
         self.deliverer.follow = self.conversions.follow
         self.attachments = Attachments(self.inputs, self.limits)

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.domain.ids import JobId
-from bot.domain.job import Action
+from bot.domain.ids import ChannelId, GuildId, JobId, UserId
+from bot.domain.job import Action, Job, JobStatus, Lane, MadeModel
 from bot.domain.limits import Limits
 from bot.domain.model_rules import EVERYWHERE, Rule, Scope
 from bot.domain.stewards import Steward
@@ -20,7 +20,7 @@ from bot.studio.model_admin.retries import Retries
 from bot.studio.models import Models
 from bot.studio.stewards import Stewards
 from bot.ui.codec import Address, Verb
-from gpu_worker.protocol.specs import BakedLora, BakeSpec, ConvertSpec, MergeSpec
+from gpu_worker.protocol.specs import BakedLora, BakeSpec, ConvertSpec, MergeSpec, Txt2Img
 from tests.bot.studio.library_files import model_file
 
 GUILD, OTHER = 10, 20
@@ -77,12 +77,23 @@ async def rig(tmp_path):
         return next((file for file in FILES if file.kind == kind and name in (file.name, file.alias)), None)
 
     library = SimpleNamespace(files=lambda: FILES, find=named, get=lambda id_: named("checkpoint", id_))
-    intake = SimpleNamespace(begin=begin)
+    found.refusal, found.posted = None, []
+
+    async def begin_by_reaction(**_):
+        if found.refusal is not None:
+            raise found.refusal
+
+    async def post(job, card, *, nonce):
+        found.posted.append((nonce, str(card.view.to_components())))
+
+    intake = SimpleNamespace(begin=begin, begin_by_reaction=begin_by_reaction)
     jobs = SimpleNamespace(get=job)
     models = Models(SimpleNamespace(models=lambda: ()), library=library, rules=rules)
     conversions = Conversions(
-        intake=intake, jobs=jobs, library=library, models=models, room=found.room, limits=Limits()
-    )
+        intake=intake, jobs=jobs, library=library, models=models, room=found.room, limits=Limits(),
+        poster=SimpleNamespace(post=post),
+    )  # fmt: skip
+    found.conversions = conversions
     found.makings = Makings(conversions, ModelFiles(library, rules, found.audit))
     found.retries = Retries(
         jobs=jobs, intake=intake, library=library, audit=found.audit, stewards=Stewards([2], playground=False),
@@ -122,6 +133,32 @@ async def test_what_is_enabled_here_can_be_made_from(rig):
     ((spec, action),) = rig.begun
     assert (spec.owner, action) == (GUILD, Action.MERGE)
     assert [entry.action for entry in (await rig.audit.page(GUILD, 0, 9))[0]] == ["merge"]
+
+
+# --- the picture of what was made -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("locale", "refusal", "said"),
+    [
+        ("en-US", None, None),
+        ("en-US", UserFacingError("queue_full", n=5), "is not drawn: You already have 5"),
+        ("es-ES", UserFacingError("queue_full", n=5), "no se dibuja: Ya tienes 5"),
+    ],
+)
+async def test_a_picture_that_is_refused_is_told_on_the_card_of_what_was_made(rig, locale, refusal, said):
+    preview = Txt2Img(prompt="p", width=64, height=64, seed=1, checkpoint="base")
+    spec = MergeSpec(output="x", first="base", second="ours", preview=preview)
+    rig.jobs["j"] = Job(
+        JobId("j"), Action.MERGE, UserId(1), GuildId(GUILD), ChannelId(2), locale, Lane.BATCH, spec,
+        JobStatus.DELIVERING, 1.0, 1, 0, None, 0.0, result=MadeModel("i", "checkpoint", "x", 5, "fp16"),
+    )  # fmt: skip
+    rig.refusal = refusal
+    await rig.conversions.follow(JobId("j"))
+    assert len(rig.posted) == (said is not None)
+    for nonce, text in rig.posted:
+        assert nonce == "jn"
+        assert said in text
 
 
 # --- once more --------------------------------------------------------------------------------------------------------
