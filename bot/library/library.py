@@ -281,8 +281,13 @@ class Library:
                 log.exception("what was used could not be stored; it is tried again")
 
     async def _flush(self) -> None:
-        if await self._usage.flush():
-            await self._rebuild()
+        totals = await self._usage.flush()
+        if not totals:
+            return
+        # A picture a second must not mean a look at every file a second.
+        async with self._building:
+            self._snapshot = self._snapshot.with_usage(totals)
+        self._tell_listeners()
 
     async def _empty_trash(self) -> None:
         try:
@@ -330,6 +335,9 @@ class Library:
             )  # fmt: skip
             snapshot = await asyncio.to_thread(build_snapshot, entries, sources)
             self._snapshot = snapshot
+        self._tell_listeners()
+
+    def _tell_listeners(self) -> None:
         for listener in self._listeners:
             try:
                 listener()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,20 @@ class Snapshot:
         default_factory=dict[tuple[ModelKind, str], LibraryFile]
     )
     """By names, and by aliases that are no other file's name."""
+
+    def with_usage(self, totals: Mapping[tuple[ModelKind, str], Usage]) -> Snapshot:
+        """The same files, but for what these totals say of some; no I/O."""
+        found = {key: file for key in totals if (file := self.by_name.get(key)) is not None and file.name == key[1]}
+        new = {
+            file.id: replace(file, last_used_at=totals[key].last_used_at, times_used=totals[key].times)
+            for key, file in found.items()
+        }
+        return replace(
+            self,
+            files=tuple(new.get(file.id, file) for file in self.files),
+            by_id={**self.by_id, **new},
+            by_name={key: new.get(file.id, file) for key, file in self.by_name.items()},
+        )
 
 
 @dataclass(frozen=True)

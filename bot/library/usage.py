@@ -33,10 +33,10 @@ class UsageCounter:
                 found[kind, name] = found.get((kind, name), 0) + times
         return found
 
-    async def flush(self) -> bool:
-        """Whether there was anything to store. Raises StorageFullError; then it is kept for the next time."""
+    async def flush(self) -> Mapping[tuple[ModelKind, str], Usage]:
+        """The new totals of what was used. Raises StorageFullError; then it is kept for the next time."""
         if not self._pending:
-            return False
+            return {}
         used, self._pending = self._pending, Counter()
         now = time.time()
         try:
@@ -47,4 +47,4 @@ class UsageCounter:
         for (kind, name, _), times in used.items():
             before = self.totals.get((kind, name))
             self.totals[kind, name] = Usage((before.times if before else 0) + times, now)
-        return True
+        return {(kind, name): self.totals[kind, name] for kind, name, _ in used}

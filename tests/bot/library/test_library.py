@@ -444,6 +444,23 @@ async def test_what_is_only_read_stays_as_it_is(rig, tmp_path):
     assert names(tmp_path / "theirs" / "loras") == ["style.safetensors"]
 
 
+async def test_counting_a_use_looks_at_no_file(rig, monkeypatch):
+    write(rig.models / "loras" / "ink.safetensors", KOHYA, metadata={"ss_output_name": "Ink pen"})
+    write(rig.models / "loras" / "wash.safetensors", KOHYA)
+    library = await rig.loaded()
+    before, told = library.find("lora", "wash"), []
+    library.subscribe(lambda: told.append(library.find("lora", "ink").times_used))
+    monkeypatch.setattr("bot.library.library.build_snapshot", None)
+    await library.used([("lora", "ink"), ("lora", "gone"), ("lora", "Ink pen")], 5)
+    await library._flush()
+    file = library.get(library.find("lora", "Ink pen").id)
+    assert (file.name, file.times_used, told) == ("ink", 1, [1])
+    assert library.files() == (file, before)
+    monkeypatch.undo()
+    await library._rebuild()
+    assert library.files() == (file, before)
+
+
 async def test_a_preview_that_is_none_is_refused(rig, library):
     file = await adopted(library, download(rig))
     for data in (b"GIF89a", b"<svg/>", os.urandom(100)):
