@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.domain.amounts import size_text
 from bot.domain.job import Job
 from bot.domain.mentions import neutral
 from bot.i18n import Texts
@@ -35,13 +36,7 @@ def made_lines(job: Job, texts: Texts) -> tuple[str, list[str]]:
     result = job.result
     if result is None:
         return texts("made.done_unknown"), []
-    facts = [_size(result.size_bytes)]
+    facts = [size_text(result.size_bytes)]
     if result.precision is not None:
         facts.append(result.precision)
     return texts("made.done", name=neutral(result.name, NAME_CHARS)), [" · ".join(facts)]
-
-
-def _size(size_bytes: int) -> str:
-    """In decimal units."""
-    unit, size = ("GB", 10**9) if size_bytes >= 10**9 else ("MB", 10**6)
-    return f"{size_bytes / size:.3g} {unit}"

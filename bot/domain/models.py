@@ -15,7 +15,7 @@ from gpu_worker.protocol.messages import ModelFact, ModelKind
 __all__ = [
     "AUTOMATIC_VAE", "DISABLED", "FACE_MODELS", "LATENT_UPSCALERS", "NONE", "UPSCALERS", "base_family", "check_loras",
     "choose_face_model", "closest", "face_models", "find_checkpoint", "find_lora", "find_partner", "find_upscaler",
-    "find_vae", "names_of", "share_latents", "useless_embeddings",
+    "find_vae", "names_of", "share_latents", "suits", "useless_embeddings",
 ]  # fmt: skip
 
 _SUGGESTIONS = 3
@@ -181,6 +181,15 @@ def share_latents(one: ModelFact, other: ModelFact) -> bool:
     if one.family is None or other.family is None:
         return True
     return any({one.family, other.family} <= space for space in _LATENT_SPACES) or one.family == other.family
+
+
+def suits(fact: ModelFact, checkpoint: ModelFact) -> bool:
+    """Whether a model does what it is for with that checkpoint, as far as is known."""
+    if fact.kind == "upscaler" or fact.family is None or checkpoint.family is None:
+        return True
+    if fact.kind == "vae":
+        return share_latents(fact, checkpoint)
+    return base_family(fact.family) == base_family(checkpoint.family)
 
 
 def _match(wanted: str, models: Sequence[ModelFact]) -> ModelFact | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.domain.mentions import spoken
-from bot.domain.models import base_family, names_of, share_latents
+from bot.domain.models import names_of, suits
 from bot.domain.notes import Note, named
 from bot.domain.parameters import Parameters
 from gpu_worker.protocol.messages import ModelFact, ModelKind
@@ -75,7 +75,7 @@ def taken(wish: NextPicture, typed: Parameters, checkpoint: ModelFact | None, fa
         if name is None:
             return None
         fact = there.get((kind, name))
-        same = fact is not None and (checkpoint is None or kind == "checkpoint" or _fits(fact, checkpoint))
+        same = fact is not None and (checkpoint is None or kind == "checkpoint" or suits(fact, checkpoint))
         (fits if same else left).append(name)
         return name if same else None
 
@@ -96,11 +96,3 @@ def taken(wish: NextPicture, typed: Parameters, checkpoint: ModelFact | None, fa
     if left:
         notes.append(Note("next_left_out", {"names": named([*map(spoken, left)])}))
     return Taken(base, loras, ", ".join(words), tuple(notes))
-
-
-def _fits(fact: ModelFact, checkpoint: ModelFact) -> bool:
-    if fact.kind == "upscaler" or fact.family is None or checkpoint.family is None:
-        return True
-    if fact.kind == "vae":
-        return share_latents(fact, checkpoint)
-    return base_family(fact.family) == base_family(checkpoint.family)

@@ -7,6 +7,7 @@ UserFacingError
 
 from __future__ import annotations
 
+from bot.domain.amounts import size_text as amount
 from bot.errors import UserFacingError
 
 __all__ = ["FinalError", "PassingError", "amount"]
@@ -21,13 +22,3 @@ class PassingError(UserFacingError):
 
 class FinalError(UserFacingError):
     """Disk, limits, time."""
-
-
-def amount(size_bytes: int) -> str:
-    """For sentences; decimal units, as disks and model hosts count."""
-    value = float(max(size_bytes, 0))
-    for unit in ("B", "kB", "MB"):
-        if value < 999.5:
-            return f"{value:.0f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"

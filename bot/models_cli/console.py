@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from bot.domain.amounts import size_text
 from bot.errors import UserFacingError
 from bot.i18n import Texts
 from bot.operator_language import plain
@@ -16,15 +17,8 @@ __all__ = ["Console", "sentence", "size"]
 
 
 def size(size_bytes: int | None) -> str:
-    """Decimal units, as model hosts show them; `?` where it is not known."""
-    if size_bytes is None:
-        return "?"
-    value = float(size_bytes)
-    for unit in ("B", "kB", "MB"):
-        if value < 999.5:
-            return f"{value:.0f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
+    """`?` where it is not known."""
+    return "?" if size_bytes is None else size_text(size_bytes)
 
 
 def sentence(say: Texts, error: UserFacingError) -> str:

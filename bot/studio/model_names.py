@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from discord import app_commands
 
 from bot.domain.model_ranking import Candidate, rank
-from bot.domain.models import base_family, share_latents
+from bot.domain.models import suits
 from bot.domain.shelves import base_of
 from bot.library import Library, LibraryFile
 from bot.storage.model_rules import ModelRules
@@ -50,7 +50,7 @@ class ModelNames:
                 files.get(fact.name),
                 favourites,
                 own_uses=history.get((kind, fact.name), 0),
-                fits=checkpoint is None or kind == "checkpoint" or _fits(fact, checkpoint),
+                fits=checkpoint is None or kind == "checkpoint" or suits(fact, checkpoint),
                 marked=kind == "checkpoint" and fact.name == default,
             )
             for fact in usable
@@ -92,11 +92,3 @@ def _choice(row: Candidate, file: LibraryFile | None) -> app_commands.Choice[str
     value = row.name if len(row.name) <= NAME_LIMIT or file is None else f"{_BY_ID}{file.id}"
     shown = f"{_STAR}{row.name}" if row.favourite else row.name
     return app_commands.Choice(name=shown[:NAME_LIMIT], value=value[:NAME_LIMIT])
-
-
-def _fits(fact: ModelFact, checkpoint: ModelFact) -> bool:
-    if fact.kind == "upscaler" or fact.family is None or checkpoint.family is None:
-        return True
-    if fact.kind == "vae":
-        return share_latents(fact, checkpoint)
-    return base_family(fact.family) == base_family(checkpoint.family)

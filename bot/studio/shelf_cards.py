@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import discord
 
+from bot.domain.amounts import size_text
 from bot.domain.mentions import neutral, spoken
 from bot.domain.next_picture import USABLE_KINDS, NextPicture
 from bot.domain.shelves import Page, Shelf, base_of, trained_words
@@ -21,7 +22,7 @@ from bot.ui.codec import Verb
 from bot.ui.selects import Row, select_row
 from gpu_worker.protocol.messages import ModelKind
 
-__all__ = ["ALL", "Shown", "details_card", "facts_of", "name_line", "page_card", "size_text", "wish_line"]
+__all__ = ["ALL", "Shown", "details_card", "facts_of", "name_line", "page_card", "wish_line"]
 
 ALL = "-"
 """The row of a list that takes a filter away; Discord knows no empty value."""
@@ -215,14 +216,6 @@ def facts_of(file: LibraryFile, texts: Texts, *, full: bool = False) -> str:
         shown = [f"{key} {value}" for key, value in list(file.metadata.items())[:METADATA_ROWS]]
         text += f"\n-# {neutral(' · '.join(shown), METADATA_CHARS)}"
     return text
-
-
-def size_text(size_bytes: int) -> str:
-    """As people read it, in decimal units."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6)):
-        if size_bytes >= size:
-            return f"{size_bytes / size:.3g} {unit}" if size_bytes < 1000 * size else f"{size_bytes / size:,.0f} {unit}"
-    return f"{max(1, round(size_bytes / 1000)) if size_bytes else 0} kB"
 
 
 def _source(source: str) -> str:

@@ -59,9 +59,6 @@ class Submitted:
         else:
             await self._save_style(interaction, job, fields)
 
-    async def unknown_component(self, interaction: Interaction) -> None:
-        raise UserFacingError("button_unknown")
-
     async def _edit(self, interaction: Interaction, job: Job, fields: Mapping[str, str]) -> None:
         origin = await self._pressed.origin(job)
         read = read_fields(fields_in(fields.get("parameters", "")))

@@ -18,6 +18,7 @@ from pathlib import Path
 import aiohttp
 import discord
 
+from bot.domain.amounts import size_text
 from bot.domain.job import TokenGrant
 from bot.domain.stewards import Steward
 from bot.downloads import Download, Downloads, DownloadWish
@@ -32,7 +33,6 @@ from bot.studio.intake import TOKEN_LIFE_S
 from bot.studio.model_admin.download_views import ended_card, progress_card
 from bot.studio.model_admin.files import added_entry
 from bot.studio.model_admin.room import Room
-from bot.studio.shelf_cards import size_text
 from bot.studio.stewards import Stewards
 from bot.ui.client import Interaction
 from bot.ui.codec import Address

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 
 import discord
 
+from bot.domain.amounts import size_text
 from bot.domain.mentions import neutral, spoken
 from bot.domain.shelves import base_of
 from bot.downloads.records import Download
 from bot.i18n import Texts
 from bot.library import LibraryFile
 from bot.studio.model_admin.trials import TESTABLE
-from bot.studio.shelf_cards import size_text
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
 

@@ -6,13 +6,13 @@ from collections.abc import Collection, Sequence
 
 import discord
 
+from bot.domain.amounts import size_text
 from bot.domain.mentions import neutral, spoken
 from bot.domain.model_rules import EVERYWHERE, ModelDefaults, Rule, Scope
 from bot.domain.stewards import Space
 from bot.i18n import Texts
 from bot.library import LibraryFile
 from bot.storage.model_audit import Entry
-from bot.studio.shelf_cards import size_text
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
 

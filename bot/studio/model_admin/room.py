@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 
+from bot.domain.amounts import size_text
 from bot.domain.job import Job
 from bot.domain.stewards import Space, Steward, space_of
 from bot.downloads import Download, DownloadWish
 from bot.errors import UserFacingError
 from bot.library import Library
 from bot.studio.conversions import sources_of
-from bot.studio.shelf_cards import size_text
 from gpu_worker.protocol.specs import FileSpec
 
 __all__ = ["Room"]

@@ -10,7 +10,7 @@ from bot.domain.imagine import ImagineOptions, build_imagine
 from bot.domain.job import Action
 from bot.domain.limits import Limits
 from bot.domain.mentions import spoken
-from bot.domain.models import DISABLED, base_family, share_latents
+from bot.domain.models import DISABLED, suits
 from bot.domain.parameters import Parameters
 from bot.domain.shelves import trained_words
 from bot.domain.stewards import Steward
@@ -90,10 +90,6 @@ def _partner(tested: ModelFact, facts: tuple[ModelFact, ...]) -> str | None:
     default = default_checkpoint(facts)
     usable = [fact for fact in facts if fact.kind == "checkpoint" and fact.problem is None]
     for fact in sorted(usable, key=lambda fact: (fact.name != default, fact.variant is not None)):
-        if tested.kind == "upscaler" or tested.family is None or fact.family is None:
-            return fact.name
-        if tested.kind == "vae" and share_latents(tested, fact):
-            return fact.name
-        if tested.kind != "vae" and base_family(tested.family) == base_family(fact.family):
+        if suits(tested, fact):
             return fact.name
     return None

@@ -31,7 +31,7 @@ async def test_asked_and_agreed(settings, person, network):
     assert await install(somebody, made, [wanted], yes=False) == exit_codes.OK
     assert placed(made) == ["embeddings/easy.safetensors"]
     assert (made.models_dir / "embeddings" / "easy.safetensors").read_bytes() == EMBEDDING
-    assert "12 kB" in somebody.shown
+    assert "12.4 kB" in somebody.shown
     assert "MIT" in somebody.shown
     assert EN("models_cli.install.summary", n=1) in somebody.shown
     assert not parts_folder(made, wanted).exists()

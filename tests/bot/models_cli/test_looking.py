@@ -16,7 +16,7 @@ from .conftest import EMBEDDING, LORA
 
 @pytest.mark.parametrize(
     ("size_bytes", "shown"),
-    [(None, "?"), (0, "0 B"), (999, "999 B"), (1000, "1 kB"), (999_600, "1 MB"), (2_132_625_894, "2.1 GB")],
+    [(None, "?"), (0, "0 B"), (999, "999 B"), (1000, "1 kB"), (999_600, "1 MB"), (2_132_625_894, "2.13 GB")],
 )
 def test_sizes(size_bytes, shown):
     assert size(size_bytes) == shown

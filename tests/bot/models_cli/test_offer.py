@@ -31,7 +31,7 @@ def test_no_is_remembered_and_never_asked_again(settings, person, network, small
     assert offer(somebody, made) == exit_codes.OK
     assert (remembered(made), network.asked) == ("no", [])
     assert "MIT" in somebody.shown
-    assert "12 kB" in somebody.questions[0]
+    assert "12.4 kB" in somebody.questions[0]
     assert texts_for(language)("models_cli.offer.later") in somebody.shown
     again = person("y", language=language)
     assert offer(again, made) == exit_codes.OK

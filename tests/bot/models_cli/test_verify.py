@@ -32,7 +32,7 @@ async def test_empty_fields_are_filled_and_kept(settings, person, network):
     assert catalogue.get("pastel-mix").installable
     lines = catalogue.get("thicker-lines")
     assert (lines.sha256, lines.size_bytes, lines.name) == (OTHER, 7, "Thick Lines")
-    assert "2.0 GB" in somebody.shown
+    assert "2 GB" in somebody.shown
     assert str(verified_file(made.data)) in somebody.shown
 
 

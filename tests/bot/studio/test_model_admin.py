@@ -14,7 +14,7 @@ from bot.studio.model_admin.download_views import ended_card, progress_card
 from bot.studio.model_admin.reports import audit_card, rules_text, unused, unused_card
 from bot.studio.model_admin.ruling import Target
 from bot.studio.model_admin.trials import trial_options
-from bot.studio.shelf_cards import Shown, details_card, page_card, size_text
+from bot.studio.shelf_cards import Shown, details_card, page_card
 from gpu_worker.protocol.messages import ModelFact
 from tests.bot.studio.library_files import model_file
 
@@ -111,14 +111,6 @@ def test_unused_is_what_nobody_used_or_added_since_the_largest_first():
         model_file("not ours", added_at=0, read_only=True),
     ]
     assert [file.name for file in unused(files, 30, now)] == ["older", "large", "small"]
-
-
-@pytest.mark.parametrize(
-    ("size", "shown"),
-    [(0, "0 kB"), (5, "1 kB"), (2_500_000, "2.5 MB"), (6_938_000_000, "6.94 GB"), (2_000_000_000_000, "2,000 GB")],
-)
-def test_sizes_as_people_read_them(size, shown):
-    assert size_text(size) == shown
 
 
 # --- every card is one that Discord takes -----------------------------------------------------------------------------
