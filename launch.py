@@ -420,6 +420,7 @@ def pass_on(command: str, arguments: list[str]) -> int:
         extras = set()
         if arguments[:1] == ["convert"]:
             module, arguments, extras = "gpu_worker.convert", arguments[1:], {"gpu"}
+            os.environ["PINCEL_LANGUAGE"] = operator_texts().language  # it never imports the bot
     where_called = command == "imagine" or module == "gpu_worker.convert"
     if command == "worker" or where_called:
         for key in ENGINE_SETTINGS:

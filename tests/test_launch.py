@@ -491,6 +491,14 @@ def test_models_convert_is_the_workers_and_runs_where_it_was_called(ready, tmp_p
     assert result.returncode == 3
 
 
+@pytest.mark.parametrize(("system", "language"), [("es_MX.UTF-8", "es"), ("C", "en")])
+def test_converting_speaks_the_operators_language(ready, system, language):
+    ready.write("gpu_worker/__init__.py", "")
+    ready.write("gpu_worker/convert/__init__.py", "")
+    ready.write("gpu_worker/convert/__main__.py", "import os\nprint(os.environ['PINCEL_LANGUAGE'])\n")
+    assert ready.launch("models", "convert", LC_ALL=system).stdout.strip() == language
+
+
 @pytest.mark.parametrize(
     ("arguments", "gpu"), [(["list"], False), (["verify"], False), (["install", "start"], False), (["convert"], True)]
 )

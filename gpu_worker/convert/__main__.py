@@ -14,10 +14,11 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import NoReturn, get_args
 
 from pydantic import ValidationError
 
+from gpu_worker.convert.sentences import failure, say
 from gpu_worker.protocol.messages import ModelKind
 from gpu_worker.protocol.specs import BakedLora, BakeSpec, ConvertSpec, FileSpec, MergeSpec, Parts
 
@@ -26,20 +27,6 @@ __all__ = ["main"]
 WRITTEN, FAILED, BAD_USAGE = 0, 1, 2
 PIECE_BYTES = 4 << 20
 _KINDS = get_args(ModelKind)
-_REASONS = {
-    "no_ema": "This checkpoint has no EMA weights; leave --weights ema-only out.",
-    "overflow": "Some of its numbers are too large for fp16; use --precision bf16 or fp32.",
-    "nothing_left": "Nothing is left to be written; leave out less.",
-    "merge_misfit": "These checkpoints are built differently; merge ones of the same base model.",
-    "merge_order": "The inpainting or pix2pix checkpoint has to come first.",
-    "lora_misfit": "The LoRA {lora} does not fit this checkpoint.",
-}
-_PROBLEMS = {
-    "corrupt": "is damaged, or no model file; download it again",
-    "unsafe": "holds more than numbers and could run code, so it is not opened",
-    "unsupported": "is of a kind that cannot be converted (a folder, or unknown numbers)",
-    "unknown_layout": "is no model file of this kind",
-}
 
 
 class _Terminal:
@@ -48,58 +35,83 @@ class _Terminal:
 
     def report(self, done: int, of: int) -> None:
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r{done} of {of} MiB ")
+            sys.stderr.write(f"\r{say('progress', done=done, of=of)} ")
             sys.stderr.flush()
 
 
+class _BadUsageError(Exception):
+    """`key` and `values` are of a sentence; without a key the words make no command."""
+
+    def __init__(self, key: str = "", **values: object) -> None:
+        super().__init__(key)
+        self.key, self.values = key, values
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _BadUsageError
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python3 launch.py models convert", description="Makes a .safetensors file from model files."
-    )
-    parser.add_argument("source", type=Path, metavar="IN", help="the file to be converted, or A of a merge")
-    parser.add_argument("target", type=Path, metavar="OUT", help="the .safetensors file to be written")
-    parser.add_argument("--kind", choices=_KINDS, default="checkpoint", help="what IN is (default: checkpoint)")
-    parser.add_argument("--precision", choices=("keep", "fp32", "fp16", "bf16"), default="fp16", help="default: fp16")
-    parser.add_argument("--weights", choices=("all", "no-ema", "ema-only"), default="no-ema", help="default: no-ema")
-    parser.add_argument("--vae", type=Path, help="a VAE that is baked in")
-    parser.add_argument("--no-vae", action="store_true", help="take the VAE out")
-    parser.add_argument("--no-fix-clip", action="store_true", help="leave the text model's position ids as they are")
-    parser.add_argument("--discard", action="append", default=[], metavar="KEYS", help="leave keys out; takes * and ?")
-    parser.add_argument("--merge", type=Path, metavar="B", help="merge with this checkpoint")
-    parser.add_argument("--add-difference", type=Path, metavar="C", help="A + (B - C) m instead of A (1 - m) + B m")
-    parser.add_argument("-m", "--multiplier", type=float, default=0.3, help="m, from 0 to 1 (default: 0.3)")
-    parser.add_argument("--lora", action="append", default=[], metavar="FILE[:WEIGHT]", help="bake a LoRA in")
-    parser.add_argument("--force", action="store_true", help="write OUT anew where it is there")
+    # Sentences of argparse exist in English only: the help is a text of ours.
+    parser = _Parser(add_help=False)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--kind", choices=_KINDS, default="checkpoint")
+    parser.add_argument("--precision", choices=("keep", "fp32", "fp16", "bf16"), default="fp16")
+    parser.add_argument("--weights", choices=("all", "no-ema", "ema-only"), default="no-ema")
+    parser.add_argument("--vae", type=Path)
+    parser.add_argument("--no-vae", action="store_true")
+    parser.add_argument("--no-fix-clip", action="store_true")
+    parser.add_argument("--discard", action="append", default=[])
+    parser.add_argument("--merge", type=Path)
+    parser.add_argument("--add-difference", type=Path)
+    parser.add_argument("-m", "--multiplier", type=float, default=0.3)
+    parser.add_argument("--lora", action="append", default=[])
+    parser.add_argument("--force", action="store_true")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = _parser()
-    wish = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    help_text = say("help", kinds=", ".join(_KINDS))
+    if {"-h", "--help"} & set(words):
+        print(help_text)  # noqa: T201
+        return WRITTEN
+    files: dict[tuple[ModelKind, str], Path] = {}
+    try:
+        wish = _parser().parse_args(words)
+        spec = _read(wish, files)
+    except _BadUsageError as error:
+        sentence = say(error.key, **error.values) if error.key else f"{say('usage')}\n\n{help_text}"
+        print(sentence, file=sys.stderr)  # noqa: T201
+        return BAD_USAGE
+    return _make(spec, wish.target, files)
+
+
+def _read(wish: argparse.Namespace, files: dict[tuple[ModelKind, str], Path]) -> FileSpec:
+    """What is asked for, and into `files` what it is made from. Raises _BadUsageError."""
     target: Path = wish.target
     if target.suffix != ".safetensors":
-        parser.error("OUT has to end in .safetensors")
+        raise _BadUsageError("suffix")
     if target.exists() and not wish.force:
-        parser.error(f"{target} is there already; --force writes it anew")
+        raise _BadUsageError("there", file=target)
     if wish.lora and wish.merge:
-        parser.error("--lora and --merge are two steps; do one after the other")
+        raise _BadUsageError("two_steps")
     if wish.add_difference and not wish.merge:
-        parser.error("--add-difference needs --merge B")
+        raise _BadUsageError("alone")
     if wish.vae and wish.no_vae:
-        parser.error("--vae and --no-vae exclude each other")
-    files: dict[tuple[ModelKind, str], Path] = {}
+        raise _BadUsageError("vae_twice")
     try:
         spec = _spec(wish, files)
     except ValidationError as error:
-        parser.error("; ".join(str(problem["msg"]) for problem in error.errors()))
-    except ValueError as error:
-        parser.error(str(error))
+        raise _BadUsageError("value", option=".".join(map(str, error.errors()[0]["loc"]))) from error
     missing = next((path for path in files.values() if not path.exists()), None)
     if missing is not None:
-        parser.error(f"there is no file {missing}")
+        raise _BadUsageError("missing", file=missing)
     if any(path.resolve() == target.resolve() for path in files.values()):
-        parser.error("OUT is one of the files that are read; choose another name")
-    return _make(spec, target, files)
+        raise _BadUsageError("itself")
+    return spec
 
 
 def _make(spec: FileSpec, target: Path, files: dict[tuple[ModelKind, str], Path]) -> int:
@@ -110,18 +122,15 @@ def _make(spec: FileSpec, target: Path, files: dict[tuple[ModelKind, str], Path]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         made = make_file(spec, target, lambda kind, name: files[kind, name], _sha256, _Terminal())
-    except EngineError as error:
-        print(_sentence(error), file=sys.stderr)  # noqa: T201
-        return FAILED
-    except (OSError, MemoryError) as error:
-        print(f"The file could not be written: {error}", file=sys.stderr)  # noqa: T201
+    except (EngineError, OSError, MemoryError) as error:
+        print(failure(error, target), file=sys.stderr)  # noqa: T201
         return FAILED
     print(f"{made.path}\nsha256 {made.sha256}")  # noqa: T201
     return WRITTEN
 
 
 def _spec(wish: argparse.Namespace, files: dict[tuple[ModelKind, str], Path]) -> FileSpec:
-    """Raises ValueError."""
+    """Raises ValidationError, _BadUsageError."""
 
     def name(kind: ModelKind, path: Path | None) -> str | None:
         if path is None:
@@ -152,13 +161,13 @@ def _spec(wish: argparse.Namespace, files: dict[tuple[ModelKind, str], Path]) ->
 
 
 def _weighted(text: str) -> tuple[Path, float]:
-    """A file and its weight behind the last colon, which a path may have without one."""
+    """A file and its weight behind the last colon, which a path may have without one. Raises _BadUsageError."""
     path, colon, weight = text.rpartition(":")
     if colon and not Path(text).exists():
         try:
             return Path(path), float(weight)
         except ValueError:
-            raise ValueError(f"{weight} is no weight; write --lora FILE:0.8") from None
+            raise _BadUsageError("weight", weight=weight) from None
     return Path(text), 1.0
 
 
@@ -168,21 +177,6 @@ def _sha256(path: Path) -> str:
         while piece := file.read(PIECE_BYTES):
             digest.update(piece)
     return digest.hexdigest()
-
-
-def _sentence(error: Exception) -> str:
-    detail = getattr(error, "detail", {})
-    reason = _REASONS.get(str(detail.get("reason")))
-    if reason is not None:
-        return reason.format_map(detail)
-    problem = _PROBLEMS.get(str(detail.get("problem")))
-    about = next((detail[kind] for kind in _KINDS if kind in detail), None)
-    if problem is not None and about is not None:
-        return f"{about} {problem}."
-    if "needed_bytes" in detail:
-        needed, free = detail["needed_bytes"] / 1e9, detail["free_bytes"] / 1e9
-        return f"The disk has {free:.1f} GB free, and this needs {needed:.1f} GB; make room and try again."
-    return f"The file could not be made ({error})."
 
 
 if __name__ == "__main__":
