@@ -38,11 +38,13 @@ def _environment(settings: dict[str, str]) -> dict[str, str]:
 
 @dataclass
 class Product:
-    """`settings` are environment variables; `endpoints`, where given, point it at a playground of the test's own."""
+    """`settings` are environment variables; `endpoints`, where given, point it at a playground of the test's own.
+    `script` is started instead of `-m bot`."""
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
     endpoints: Endpoints | None = None
+    script: Path | None = None
     page: str = ""
     _process: subprocess.Popen[bytes] | None = None
     _lives: int = 0
@@ -71,7 +73,7 @@ class Product:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lives += 1
         settings = {"PINCEL_DATA": str(self.data), "PINCEL_PLAYGROUND_PORT": str(self._port), **self.settings}
-        command = [sys.executable, "-m", "bot"]
+        command = [sys.executable, *(["-m", "bot"] if self.script is None else [str(self.script)])]
         if self.endpoints is not None:
             command = [sys.executable, str(Path(__file__).with_name("redirected_bot.py"))]
             settings = {

@@ -79,8 +79,8 @@ class Visitor(Person):
 
     async def told(self, answer: Answer, channel: str = "general") -> str:
         """The sentence that only this person sees."""
-        assert answer.kind == "message", f"the bot answered {answer}"
-        return (await self.shown(channel, answer.message_id, lambda m: m.ephemeral, 10)).text
+        assert answer.kind in ("message", "deferred"), f"the bot answered {answer}"
+        return (await self.shown(channel, answer.message_id, lambda m: m.ephemeral and not m.loading, 20)).text
 
     async def gone(self, message_id: str, channel: str = "general", within_s: float = 10.0) -> None:
         """Waits until that message is deleted."""
