@@ -87,7 +87,12 @@ class FileReader:
                 process.kill()
             process.stdin.close()
             # To the end of both, or the pipe's transport would be left open.
-            await asyncio.shield(asyncio.gather(process.stdout.read(), process.wait(), return_exceptions=True))
+            dying = asyncio.gather(process.stdout.read(), process.wait(), return_exceptions=True)
+            try:
+                await asyncio.shield(dying)
+            except asyncio.CancelledError:
+                await dying  # nobody waits for it after us, and it takes no time
+                raise
 
 
 def _request(number: int, wanted: Wanted) -> bytes:

@@ -65,6 +65,28 @@ async def test_headers_are_never_read_in_the_bots_own_process(rig, monkeypatch):
     assert [file.problem for file in library.files()] == [None, None]
 
 
+async def test_a_stop_while_the_reader_is_ended_leaves_no_process(rig, monkeypatch):
+    write(rig.models / "loras" / "a.safetensors", KOHYA)
+    library = rig.library()
+    started = []
+    start, kill = asyncio.create_subprocess_exec, asyncio.subprocess.Process.kill
+
+    async def noted(*arguments, **options):
+        started.append(await start(*arguments, **options))
+        return started[-1]
+
+    def cut(process):
+        kill(process)
+        asyncio.get_running_loop().call_soon(scan.cancel)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    monkeypatch.setattr(asyncio.subprocess.Process, "kill", cut)
+    scan = asyncio.create_task(library.refresh())
+    with pytest.raises(asyncio.CancelledError):
+        await scan
+    assert [process.returncode is not None for process in started] == [True]
+
+
 async def test_who_asks_while_a_scan_runs_gets_the_next_ones_report(rig):
     write(rig.models / "loras" / "a.safetensors", KOHYA)
     library = rig.library()
