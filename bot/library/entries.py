@@ -59,7 +59,7 @@ def row_of(entry: Entry) -> FileRow:
     listed = entry.listed
     return FileRow(
         path=str(listed.path),
-        root=json.dumps([str(listed.root.path), listed.root.kind, listed.root.extra, listed.folder]),
+        root=json.dumps([str(listed.root.path), listed.root.kind, listed.root.extra, listed.folder, listed.size_bytes]),
         weights=str(listed.weights),
         stamp=stamp_text(listed.stamp),
         reading=json.dumps(pack_reading(entry.reading)),
@@ -74,7 +74,7 @@ def row_of(entry: Entry) -> FileRow:
 def entry_of(row: FileRow) -> Entry | None:
     """None for a row that another version wrote: the file is read again."""
     try:
-        root, kind, extra, folder = json.loads(row.root)
+        root, kind, extra, folder, *size = json.loads(row.root)
         stamp: Sequence[Any] | None = json.loads(row.stamp)
         beside: BesideStamp = tuple((name, size, time) for name, size, time in json.loads(row.beside_stamp))
         listed = Listed(
@@ -84,6 +84,7 @@ def entry_of(row: FileRow) -> Entry | None:
             (stamp[0], stamp[1], stamp[2], stamp[3], stamp[4]) if stamp else None,
             folder,
             tuple(name for name, _, _ in beside),
+            int(size[0] if size else stamp[1] if stamp else 0),  # an earlier version wrote none
         )
         reading, sidecars = unpack_reading(json.loads(row.reading)), unpack_sidecars(json.loads(row.beside))
     except (ValueError, TypeError, KeyError, IndexError):

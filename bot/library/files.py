@@ -32,6 +32,7 @@ class LibraryFile:
     problem: str | None
     """A reason key of ModelFact.problem."""
     size_bytes: int
+    """Of a folder everything in it."""
     precision: str | None
     """`fp32`, `fp16`, `bf16`, `fp8`, or two of them joined by ` + ` where neither has nine tenths of the numbers."""
     sha256: str | None

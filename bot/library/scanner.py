@@ -46,7 +46,7 @@ class _Plan:
     roots: frozenset[Path]
     there: frozenset[Path]
     moved: tuple[Entry, ...]
-    """As known, apart from the folder they are named by."""
+    """As known, apart from the folder they are named by, and from other parts of theirs."""
     wanted: tuple[tuple[Wanted, BesideStamp], ...]
 
 
@@ -188,7 +188,9 @@ class Scanner:
             same = entry is not None and entry.listed.stamp == found.stamp and entry.beside_stamp == beside
             if entry is None or not same or self._again.get(found.path, now + 1) <= now:
                 wanted.append((Wanted(found, tuple(name for name, _, _ in beside)), beside))
-            elif entry.listed.root != found.root or found.path in self._parked:
+            elif (entry.listed.root, entry.listed.size_bytes) != (found.root, found.size_bytes) or (
+                found.path in self._parked
+            ):
                 moved.append(replace(entry, listed=found))
         there = frozenset(found.path for found in listed)
         return _Plan(len(listed), frozenset(root.path for root in roots), there, tuple(moved), tuple(wanted))

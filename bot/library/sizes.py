@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gpu_worker.language.listing import folder_bytes
+
 __all__ = ["file_bytes"]
 
 
 def file_bytes(path: Path) -> int:
     """Of a file, or of everything below a diffusers folder; what cannot be read counts nothing."""
     try:
-        if not path.is_dir():
-            return path.stat().st_size
-        return sum(part.stat().st_size for part in path.rglob("*") if part.is_file())
+        return folder_bytes(path) if path.is_dir() else path.stat().st_size
     except OSError:
         return 0

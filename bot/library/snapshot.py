@@ -106,7 +106,7 @@ def _file(model: ModelFile, entry: Entry | None, sources: Sources, real: dict[Pa
         alias=fact.alias,
         guessed=guessed,
         problem=fact.problem,
-        size_bytes=model.stamp[1] if model.stamp else 0,
+        size_bytes=model.size_bytes,
         precision=details.precision,
         sha256=sha256,
         autov3=entry.autov3 if entry else None,

@@ -7,6 +7,7 @@ folder once; pipes and devices are left out, for opening one may wait for ever.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from gpu_worker.language.layouts import PICKLE_SUFFIXES, PICTURE_SUFFIXES, folde
 from gpu_worker.language.trees import Root
 from gpu_worker.protocol.messages import ModelKind
 
-__all__ = ["Listed", "Stamp", "list_files", "stamp_of"]
+__all__ = ["Listed", "Stamp", "folder_bytes", "list_files", "stamp_of"]
 
 _SUFFIXES = PICKLE_SUFFIXES | {".safetensors"}
 _ONNX_KINDS: frozenset[ModelKind] = frozenset({"annotator", "tagger"})
@@ -40,6 +41,8 @@ class Listed:
     folder: bool = False
     neighbours: tuple[str, ...] = ()
     """Names in the same folder that begin with the file's stem: what may lie beside it for it."""
+    size_bytes: int = 0
+    """Of a diffusers folder everything in it."""
 
 
 def stamp_of(path: Path, weights: Path, kind: ModelKind | None) -> Stamp | None:
@@ -48,6 +51,16 @@ def stamp_of(path: Path, weights: Path, kind: ModelKind | None) -> Stamp | None:
     except OSError:
         return None
     return (str(path), found.st_size, found.st_mtime_ns, found.st_ino, kind or "")
+
+
+def folder_bytes(folder: Path) -> int:
+    """Of everything below it; what cannot be read counts nothing."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(place, name).stat().st_size
+    return total
 
 
 def list_files(roots: Sequence[Root]) -> list[Listed]:
@@ -68,7 +81,8 @@ def _walk(root: Root, folder: Path, seen: set[str], depth: int) -> Iterator[List
         return
     if depth and root.kind in ("checkpoint", None) and any(entry.name == _INDEX for entry in entries):
         weights = folder_weights(folder / "unet") or folder
-        yield Listed(folder, weights, root, stamp_of(folder, weights, root.kind), folder=True)
+        stamp = stamp_of(folder, weights, root.kind)
+        yield Listed(folder, weights, root, stamp, folder=True, size_bytes=folder_bytes(folder))
         return
     files, folders, pictures = _sorted_out(root, entries)
     names = [entry.name for entry in entries]
@@ -85,7 +99,8 @@ def _walk(root: Root, folder: Path, seen: set[str], depth: int) -> Iterator[List
             if not stat.S_ISREG(facts.st_mode):
                 continue
             stamp = (str(path), facts.st_size, facts.st_mtime_ns, facts.st_ino, root.kind or "")
-        yield Listed(path, path, root, stamp, neighbours=tuple(_beside(_split(name)[0], name, names)))
+        beside = tuple(_beside(_split(name)[0], name, names))
+        yield Listed(path, path, root, stamp, neighbours=beside, size_bytes=stamp[1] if stamp else 0)
     for name in folders:
         yield from _walk(root, folder / name, seen, depth + 1)
 

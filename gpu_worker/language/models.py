@@ -15,7 +15,7 @@ from typing import get_args
 
 from gpu_worker.language.kinds import read_file
 from gpu_worker.language.layouts import PICTURE_SUFFIXES, Reading, folder_weights, read_checkpoint_folder
-from gpu_worker.language.listing import Listed, Stamp, list_files, stamp_of
+from gpu_worker.language.listing import Listed, Stamp, folder_bytes, list_files, stamp_of
 from gpu_worker.language.trees import Root, model_roots
 from gpu_worker.protocol.messages import ModelFact, ModelKind
 
@@ -51,6 +51,8 @@ class ModelFile:
     reading: Reading = field(default_factory=Reading)
     neighbours: tuple[str, ...] = ()
     stamp: Stamp | None = None
+    size_bytes: int = 0
+    """Of a folder everything in it."""
 
 
 def scan_model_files(
@@ -147,7 +149,7 @@ def read_demo(demo_dir: Path, memory: dict[Stamp, Reading]) -> ModelFile | None:
         if stamp:
             memory[stamp] = reading
     fact = _fact("checkpoint", DEMO_NAME, reading, _DEMO_DEFAULTS)
-    return ModelFile(fact, folder, weights, None, reading, stamp=stamp)
+    return ModelFile(fact, folder, weights, None, reading, stamp=stamp, size_bytes=folder_bytes(folder))
 
 
 def _named(kind: ModelKind, places: Iterable[tuple[Listed, Reading]], taken: set[str]) -> list[ModelFile]:
@@ -161,9 +163,10 @@ def _named(kind: ModelKind, places: Iterable[tuple[Listed, Reading]], taken: set
         name = next(option for option in _options(entry, place) if option not in taken)
         taken.add(name)
         fact = _fact(kind, name, reading, None)
-        models.append(
-            (name, ModelFile(fact, entry.path, entry.weights, entry.root, reading, entry.neighbours, entry.stamp))
+        model = ModelFile(
+            fact, entry.path, entry.weights, entry.root, reading, entry.neighbours, entry.stamp, entry.size_bytes
         )
+        models.append((name, model))
     return [model for _, model in sorted(models, key=lambda entry: (entry[0].casefold(), entry[0]))]
 
 

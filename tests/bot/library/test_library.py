@@ -139,6 +139,34 @@ async def test_only_what_changed_is_read_again(rig, monkeypatch):
     assert library.find("lora", "Three").name == "3"
 
 
+async def test_a_diffusers_folder_counts_with_all_its_parts(rig):
+    folder = rig.models / "checkpoints" / "mine"
+    write(folder / "unet" / "diffusion_pytorch_model.safetensors", SD1)
+    write(folder / "vae" / "diffusion_pytorch_model.safetensors", VAE)
+    (folder / "vae" / "gone").symlink_to(folder / "nowhere")
+    (folder / "model_index.json").write_text("{}")
+    os.utime(folder / "unet" / "diffusion_pytorch_model.safetensors", (1, 1))  # a new one that is damaged is read again
+
+    def there():
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+    library = await rig.loaded()
+    (file,) = library.files()
+    assert file.size_bytes == there() > (folder / "unet" / "diffusion_pytorch_model.safetensors").stat().st_size
+    (folder / "text_encoder").mkdir()
+    (folder / "text_encoder" / "model.safetensors").write_bytes(b"x" * 1000)
+    assert (await library.refresh()).changed == (file.id,)
+    assert (await library.refresh()).changed == ()
+    assert library.get(file.id).size_bytes == file.size_bytes + 1000 == there()
+    await rig.database.write_one("UPDATE library_files SET sha256 = 'known'")
+    again = await rig.loaded()
+    assert [file.size_bytes for file in again.files()] == [there()]
+    await rig.database.write_one("UPDATE library_files SET root = json_remove(root, '$[4]')")  # an earlier version's
+    again = await rig.loaded()
+    assert (await again.refresh()).changed == (file.id,)
+    assert [(file.size_bytes, file.sha256) for file in again.files()] == [(there(), "known")]
+
+
 async def test_what_a_scan_could_not_store_the_next_one_shows(rig, monkeypatch):
     (rig.models / "loras").mkdir(parents=True)
     write(rig.models / "vae" / "old.safetensors", VAE)
