@@ -30,6 +30,7 @@ from bot.storage.database import StorageFullError
 from bot.storage.download_cards import DownloadCard, DownloadCards
 from bot.studio.attachments import Attachments
 from bot.studio.intake import TOKEN_LIFE_S
+from bot.studio.model_admin.card_post import CardPost
 from bot.studio.model_admin.download_views import ended_card, progress_card
 from bot.studio.model_admin.files import added_entry
 from bot.studio.model_admin.room import Room
@@ -44,7 +45,6 @@ log = logging.getLogger(__name__)
 
 EDIT_EVERY_S = 2.0
 """Edits of one message are few: Discord takes about five in five seconds for a whole channel."""
-TOKEN_MARGIN_S = 20.0
 RETRY_S = 30.0
 
 
@@ -74,7 +74,7 @@ class DownloadBoard:
         folder: Path,
     ) -> None:
         """`folder` is the board's own: attachments lie there while they are fetched."""
-        self._client = client
+        self._post = CardPost(client)
         self._downloads = downloads
         self._cards = cards
         self._library = library
@@ -277,7 +277,7 @@ class DownloadBoard:
         for download in downloads:
             if download.state == "done":
                 await self._settle(card, download)
-        await self._edit(card, progress_card(downloads, card.user_id, texts_for(card.locale)))
+        await self._post.edit(card, progress_card(downloads, card.user_id, texts_for(card.locale)))
         over = all(download.ended for download in downloads)
         if over:
             await self._tell(card, downloads)
@@ -289,20 +289,6 @@ class DownloadBoard:
         files = [file for id_ in download.file_ids if (file := self._library.get(id_)) is not None]
         await self._cards.settle(download.id, [added_entry(steward, file) for file in files])
 
-    async def _edit(self, card: DownloadCard, view: discord.ui.LayoutView) -> None:
-        if card.message_id is None:
-            return
-        grant = card.grant
-        try:
-            if grant is not None and grant.expires_at - TOKEN_MARGIN_S > time.time():
-                assert self._client.application_id is not None
-                webhook = discord.Webhook.partial(self._client.application_id, grant.token, client=self._client)
-                await webhook.edit_message(card.message_id, view=view)
-            else:
-                await self._channel(card).get_partial_message(card.message_id).edit(view=view)
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-            log.info("card %s: an edit failed (%s)", card.id, error)
-
     async def _tell(self, card: DownloadCard, downloads: Sequence[Download]) -> None:
         """A message of its own, because an edit is noticed by nobody; a cancelled download is no news."""
         texts = texts_for(card.locale)
@@ -313,29 +299,5 @@ class DownloadBoard:
             warning = texts("model_admin.over_budget") if space.over_budget else ""
             warning = warning or (texts("model_admin.near_budget") if space.budget_near else "")
             view = ended_card(downloads, files, card.user_id, texts, held=card.held, warning=warning)
-            await self._send(card, view)
+            await self._post.send(card, view)
         await self._cards.tell(card.id)
-
-    async def _send(self, card: DownloadCard, view: discord.ui.LayoutView) -> None:
-        nonce = f"{card.id}end"
-        try:
-            await self._channel(card).send(view=view, nonce=nonce)
-        except discord.HTTPException as error:
-            if not _final(error):
-                raise
-            log.info("card %s: its channel does not take it (%s)", card.id, error)
-            try:
-                user = await self._client.fetch_user(card.user_id)
-                await user.send(view=view, nonce=nonce)
-            except discord.HTTPException as again:
-                if not _final(again):
-                    raise
-                log.warning("card %s: nobody could be told of its end (%s)", card.id, again)
-
-    def _channel(self, card: DownloadCard) -> discord.PartialMessageable:
-        return self._client.get_partial_messageable(card.channel_id, guild_id=card.guild_id or None)
-
-
-def _final(error: discord.HTTPException) -> bool:
-    """The same again would get the same answer: closed, locked, gone, refused."""
-    return 400 <= error.status < 500 and error.status != 429

@@ -211,6 +211,9 @@ class ModelAdmin:
         texts = texts_of(interaction)
         steward = self._stewards.pressing(interaction)
         await interaction.response.defer(ephemeral=True, thinking=True)
+        if self._ruling.enabled(file, where_of(interaction)):
+            await say(interaction, texts("model_admin.enabled_already", name=spoken(file.name)))
+            return
         lifted = await self._ruling.enable(file, steward)
         place = texts("model_admin.place_everywhere" if steward.place == EVERYWHERE else "model_admin.place_server")
         text = texts("model_admin.enabled", name=spoken(file.name), place=place)

@@ -90,10 +90,13 @@ class Ruling:
         own = self._rules.of(steward.place, file_id)
         return own if steward.place == EVERYWHERE else [*own, *self._rules.of(EVERYWHERE, file_id)]
 
+    def enabled(self, file: LibraryFile, where: Where) -> bool:
+        return is_enabled(file, where, self._rules.rules)
+
     def helps(self, file: LibraryFile, steward: Steward, where: Where) -> bool:
         """Whether `enable` would change anything for whoever asks there."""
         rules = self._rules.rules
-        if is_enabled(file, where, rules) or (self._off_everywhere(file) and not steward.operator):
+        if self.enabled(file, where) or (self._off_everywhere(file) and not steward.operator):
             return False
         said = {**rules.by_file.get(file.id, {}), (steward.place, Scope.SERVER, steward.place): True}
         if steward.place != EVERYWHERE:

@@ -3,6 +3,7 @@
 import pytest
 
 from bot.domain.model_rules import EVERYWHERE, Rule, Scope
+from bot.library import Arrival
 from tests.bot.studio.admin_rig import GUILD
 from tests.e2e.model_files import lora_bytes
 
@@ -20,7 +21,7 @@ async def adopt(rig, words=("oil",), before_seen=None):
     source = rig.data / "new.safetensors"
     source.write_bytes(lora_bytes("new", words))
     return await rig.library.adopt(
-        source, "lora", name="ink 0", source=None, added_by=3, added_in=GUILD, before_seen=before_seen
+        Arrival(source, "lora", "ink 0", added_by=3, added_in=GUILD, before_seen=before_seen)
     )
 
 

@@ -9,6 +9,7 @@ from bot.domain.job import Action, JobStatus, Lane, NewJob
 from bot.domain.stewards import Steward
 from bot.downloads import Download, DownloadWish
 from bot.errors import UserFacingError
+from bot.library import Arrival
 from bot.storage.jobs import Jobs
 from bot.studio.model_admin.room import Room
 from bot.ui.codec import Address, Verb
@@ -96,9 +97,7 @@ async def test_a_spent_budget_stops_servers_alone():
 async def test_emptying_the_trash_makes_room_for_whose_it_was(rig, user, deleted):
     desk = (await rig.start()).reporting
     (rig.data / "new.safetensors").write_bytes(lora_bytes("new"))
-    theirs = await rig.library.adopt(
-        rig.data / "new.safetensors", "lora", name="new", source=None, added_by=3, added_in=GUILD
-    )
+    theirs = await rig.library.adopt(Arrival(rig.data / "new.safetensors", "lora", "new", added_by=3, added_in=GUILD))
     for file in (rig.lora(), theirs):
         await rig.library.remove(file.id)
     assert sorted((owner or 0, size > 2000) for owner, size in await rig.library.trash_sizes()) == [

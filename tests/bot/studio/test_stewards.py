@@ -93,6 +93,6 @@ async def test_buttons_of_their_own_answers_work(rig):
         with pytest.raises(UserFacingError, match="admins_only"):
             await rig.reporting.pressed(Trusted(alone=False), Address(verb, id_))
     await rig.desk.pressed(talk := Trusted(), Address(Verb.MODEL_ENABLE, rig.lora().id))
-    assert "is enabled in this server" in talk.text
+    assert "is enabled here already" in talk.text
     with pytest.raises(UserFacingError, match="admins_only"):
         await rig.desk.pressed(Trusted(alone=False), Address(Verb.MODEL_ENABLE, rig.lora().id))
