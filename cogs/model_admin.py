@@ -6,7 +6,7 @@ an answer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, TypedDict, cast, get_args
 
 import discord
 from discord import app_commands
@@ -38,6 +38,16 @@ _OWN = frozenset({"remove", "rename", "note", "preview"})
 """Sub-commands that change a file: they offer what their user may change."""
 
 
+class _Named(TypedDict):
+    name: app_commands.locale_str
+    description: app_commands.locale_str
+
+
+def _named(command: str) -> _Named:
+    base = f"command.model_admin.{command}"
+    return {"name": keyed(f"{base}.name"), "description": keyed(f"{base}.description")}
+
+
 @app_commands.default_permissions(manage_guild=True)
 @app_commands.allowed_installs(guilds=True, users=False)
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
@@ -53,9 +63,7 @@ class ModelAdminCommands(
 
     # --- adding -------------------------------------------------------------------------------------------------------
 
-    @app_commands.command(
-        name=keyed("command.model_admin.add.name"), description=keyed("command.model_admin.add.description")
-    )
+    @app_commands.command(**_named("add"))
     @localised_options("model_admin.add", "links", "file", "kind", "name", "sha256", "hold")
     @app_commands.choices(kind=KIND_CHOICES)
     async def add(
@@ -78,67 +86,49 @@ class ModelAdminCommands(
             hold=hold,
         )
 
-    @app_commands.command(
-        name=keyed("command.model_admin.install.name"), description=keyed("command.model_admin.install.description")
-    )
+    @app_commands.command(**_named("install"))
     @localised_options("model_admin.install", "name", "hold")
     async def install(self, interaction: Interaction, name: Range[str, 1, 300], hold: bool = False) -> None:
         await self._admin.adding.install(interaction, name, hold=hold)
 
-    @app_commands.command(
-        name=keyed("command.model_admin.downloads.name"), description=keyed("command.model_admin.downloads.description")
-    )
+    @app_commands.command(**_named("downloads"))
     async def downloads(self, interaction: Interaction) -> None:
         await self._admin.adding.downloads(interaction)
 
     # --- files --------------------------------------------------------------------------------------------------------
 
-    @app_commands.command(
-        name=keyed("command.model_admin.remove.name"), description=keyed("command.model_admin.remove.description")
-    )
+    @app_commands.command(**_named("remove"))
     @localised_options("model_admin.remove", "model")
     async def remove(self, interaction: Interaction, model: str) -> None:
         await self._desk.remove(interaction, model)
 
-    @app_commands.command(
-        name=keyed("command.model_admin.rename.name"), description=keyed("command.model_admin.rename.description")
-    )
+    @app_commands.command(**_named("rename"))
     @localised_options("model_admin.rename", "model", "name")
     async def rename(self, interaction: Interaction, model: str, name: Range[str, 1, 120]) -> None:
         await self._desk.rename(interaction, model, name)
 
-    @app_commands.command(
-        name=keyed("command.model_admin.note.name"), description=keyed("command.model_admin.note.description")
-    )
+    @app_commands.command(**_named("note"))
     @localised_options("model_admin.note", "model", "text")
     async def note(self, interaction: Interaction, model: str, text: Range[str, 0, TEXT_CHARS] = "") -> None:
         await self._desk.note(interaction, model, text)
 
-    @app_commands.command(
-        name=keyed("command.model_admin.preview.name"), description=keyed("command.model_admin.preview.description")
-    )
+    @app_commands.command(**_named("preview"))
     @localised_options("model_admin.preview", "model", "image")
     async def preview(self, interaction: Interaction, model: str, image: discord.Attachment | None = None) -> None:
         await self._desk.preview(interaction, model, image)
 
-    @app_commands.command(
-        name=keyed("command.model_admin.info.name"), description=keyed("command.model_admin.info.description")
-    )
+    @app_commands.command(**_named("info"))
     @localised_options("model_admin.info", "model")
     async def info(self, interaction: Interaction, model: str) -> None:
         await self._desk.info(interaction, model)
 
-    @app_commands.command(
-        name=keyed("command.model_admin.refresh.name"), description=keyed("command.model_admin.refresh.description")
-    )
+    @app_commands.command(**_named("refresh"))
     async def refresh(self, interaction: Interaction) -> None:
         await self._admin.refreshing.refresh(interaction)
 
     # --- rules --------------------------------------------------------------------------------------------------------
 
-    @app_commands.command(
-        name=keyed("command.model_admin.enable.name"), description=keyed("command.model_admin.enable.description")
-    )
+    @app_commands.command(**_named("enable"))
     @localised_options("model_admin.enable", "model", "channel", "role", "everywhere")
     async def enable(
         self,
@@ -150,9 +140,7 @@ class ModelAdminCommands(
     ) -> None:
         await self._allow(interaction, model, channel, role, everywhere=everywhere, enabled=True)
 
-    @app_commands.command(
-        name=keyed("command.model_admin.disable.name"), description=keyed("command.model_admin.disable.description")
-    )
+    @app_commands.command(**_named("disable"))
     @localised_options("model_admin.disable", "model", "channel", "role", "everywhere")
     async def disable(
         self,
@@ -183,16 +171,12 @@ class ModelAdminCommands(
             everywhere=everywhere,
         )
 
-    @app_commands.command(
-        name=keyed("command.model_admin.rules.name"), description=keyed("command.model_admin.rules.description")
-    )
+    @app_commands.command(**_named("rules"))
     @localised_options("model_admin.rules", "model", "clear")
     async def rules(self, interaction: Interaction, model: str | None = None, clear: bool = False) -> None:
         await self._desk.rules(interaction, model, clear=clear)
 
-    @app_commands.command(
-        name=keyed("command.model_admin.defaults.name"), description=keyed("command.model_admin.defaults.description")
-    )
+    @app_commands.command(**_named("defaults"))
     @localised_options("model_admin.defaults", "checkpoint", "vae", "clip_skip", "channel", "clear")
     async def defaults(
         self,
@@ -208,25 +192,19 @@ class ModelAdminCommands(
         channel_id = channel.id if channel is not None else None
         await self._desk.defaults(interaction, wanted, channel_id=channel_id, clear=clear)
 
-    @app_commands.command(
-        name=keyed("command.model_admin.favourite.name"), description=keyed("command.model_admin.favourite.description")
-    )
+    @app_commands.command(**_named("favourite"))
     @localised_options("model_admin.favourite", "model", "on")
     async def favourite(self, interaction: Interaction, model: str, on: bool = True) -> None:
         await self._desk.favourite(interaction, model, on=on)
 
-    @app_commands.command(
-        name=keyed("command.model_admin.test.name"), description=keyed("command.model_admin.test.description")
-    )
+    @app_commands.command(**_named("test"))
     @localised_options("model_admin.test", "model")
     async def test(self, interaction: Interaction, model: str) -> None:
         await self._desk.test(interaction, model)
 
     # --- new files made from files ------------------------------------------------------------------------------------
 
-    @app_commands.command(
-        name=keyed("command.model_admin.convert.name"), description=keyed("command.model_admin.convert.description")
-    )
+    @app_commands.command(**_named("convert"))
     @localised_options("model_admin.convert", "model", "name", "precision", "weights", "vae")
     @app_commands.choices(precision=PRECISION_CHOICES, weights=WEIGHTS_CHOICES)
     async def convert(
@@ -244,9 +222,7 @@ class ModelAdminCommands(
             interaction, steward, model=model, name=name, precision=precision, weights=weights, vae=vae
         )
 
-    @app_commands.command(
-        name=keyed("command.model_admin.merge.name"), description=keyed("command.model_admin.merge.description")
-    )
+    @app_commands.command(**_named("merge"))
     @localised_options(
         "model_admin.merge", "first", "second", "third", "multiplier", "name", "precision", "vae", "preview"
     )
@@ -278,9 +254,7 @@ class ModelAdminCommands(
             preview=preview,
         )
 
-    @app_commands.command(
-        name=keyed("command.model_admin.bake.name"), description=keyed("command.model_admin.bake.description")
-    )
+    @app_commands.command(**_named("bake"))
     @localised_options("model_admin.bake", "checkpoint", "loras", "name", "precision", "preview")
     @app_commands.choices(precision=PRECISION_CHOICES)
     async def bake(
@@ -306,22 +280,16 @@ class ModelAdminCommands(
 
     # --- reports ------------------------------------------------------------------------------------------------------
 
-    @app_commands.command(
-        name=keyed("command.model_admin.audit.name"), description=keyed("command.model_admin.audit.description")
-    )
+    @app_commands.command(**_named("audit"))
     async def audit(self, interaction: Interaction) -> None:
         await self._admin.reporting.audit(interaction)
 
-    @app_commands.command(
-        name=keyed("command.model_admin.unused.name"), description=keyed("command.model_admin.unused.description")
-    )
+    @app_commands.command(**_named("unused"))
     @localised_options("model_admin.unused", "days")
     async def unused(self, interaction: Interaction, days: Range[int, 0, 3650] = 30) -> None:
         await self._admin.reporting.unused(interaction, days)
 
-    @app_commands.command(
-        name=keyed("command.model_admin.disk.name"), description=keyed("command.model_admin.disk.description")
-    )
+    @app_commands.command(**_named("disk"))
     async def disk(self, interaction: Interaction) -> None:
         await self._admin.reporting.disk(interaction)
 
