@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -108,15 +109,16 @@ class Scanner:
         besides = {wanted.listed.path: beside for wanted, beside in plan.wanted}
         chunk: list[Entry] = []
         done = plan.total - len(plan.wanted)
-        async for wanted, reading, sidecars in self._reader.read([wanted for wanted, _ in plan.wanted]):
-            path = wanted.listed.path
-            chunk.append(self._entry(wanted.listed, reading, besides[path], sidecars, known.get(path)))
-            done += 1
-            if len(chunk) == CHUNK:
-                await self._put_seen(chunk)
-                chunk.clear()
-                if on_progress:
-                    on_progress(ScanProgress(done, plan.total))
+        async with contextlib.aclosing(self._reader.read([wanted for wanted, _ in plan.wanted])) as answers:
+            async for wanted, reading, sidecars in answers:
+                path = wanted.listed.path
+                chunk.append(self._entry(wanted.listed, reading, besides[path], sidecars, known.get(path)))
+                done += 1
+                if len(chunk) == CHUNK:
+                    await self._put_seen(chunk)
+                    chunk.clear()
+                    if on_progress:
+                        on_progress(ScanProgress(done, plan.total))
         await self._put_seen(chunk)
         if on_progress:
             on_progress(ScanProgress(plan.total, plan.total))
@@ -135,12 +137,11 @@ class Scanner:
             return None
         listed, beside = found
         known = self.entries.get(path)
-        async for wanted, reading, sidecars in self._reader.read(
-            [Wanted(listed, tuple(name for name, _, _ in beside))]
-        ):
-            self._touched.add(path)  # a scan may have begun since
-            entry = self._entry(wanted.listed, reading, beside, sidecars, known)
-            await self._put([entry], ours=True)
+        wanted = [Wanted(listed, tuple(name for name, _, _ in beside))]
+        async with contextlib.aclosing(self._reader.read(wanted)) as answers:
+            async for _, reading, sidecars in answers:
+                self._touched.add(path)  # a scan may have begun since
+                await self._put([self._entry(listed, reading, beside, sidecars, known)], ours=True)
         return self.entries.get(path)
 
     async def forget(self, path: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.library import scanner
 from bot.library.reading import AHEAD
+from bot.storage.database import StorageFullError
 from gpu_worker.language import reader
 
 from .conftest import KOHYA, write
@@ -65,21 +67,45 @@ async def test_headers_are_never_read_in_the_bots_own_process(rig, monkeypatch):
     assert [file.problem for file in library.files()] == [None, None]
 
 
-async def test_a_stop_while_the_reader_is_ended_leaves_no_process(rig, monkeypatch):
-    write(rig.models / "loras" / "a.safetensors", KOHYA)
-    library = rig.library()
-    started = []
-    start, kill = asyncio.create_subprocess_exec, asyncio.subprocess.Process.kill
+@pytest.fixture
+def started(monkeypatch):
+    """The processes that were."""
+    found = []
+    start = asyncio.create_subprocess_exec
 
     async def noted(*arguments, **options):
-        started.append(await start(*arguments, **options))
-        return started[-1]
+        found.append(await start(*arguments, **options))
+        return found[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    return found
+
+
+async def test_a_scan_that_fails_leaves_no_process(rig, started, monkeypatch):
+    for name in "abc":
+        write(rig.models / "loras" / f"{name}.safetensors", KOHYA)
+    library = rig.library()
+
+    async def full(_):
+        raise StorageFullError
+
+    monkeypatch.setattr(scanner, "CHUNK", 1)
+    monkeypatch.setattr(library._store, "put_files", full)
+    for work in (library.refresh(), library._scanner.look_at(rig.models / "loras" / "a.safetensors")):
+        with pytest.raises(StorageFullError):
+            await work
+    assert [process.returncode is not None for process in started] == [True, True]
+
+
+async def test_a_stop_while_the_reader_is_ended_leaves_no_process(rig, started, monkeypatch):
+    write(rig.models / "loras" / "a.safetensors", KOHYA)
+    library = rig.library()
+    kill = asyncio.subprocess.Process.kill
 
     def cut(process):
         kill(process)
         asyncio.get_running_loop().call_soon(scan.cancel)
 
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
     monkeypatch.setattr(asyncio.subprocess.Process, "kill", cut)
     scan = asyncio.create_task(library.refresh())
     with pytest.raises(asyncio.CancelledError):
