@@ -17,7 +17,7 @@ from bot.dispatch.transport import BotTransport
 from bot.domain.ids import JobId, new_image_id
 from bot.domain.job import Image, Job, JobStatus, MadeModel
 from bot.errors import UserFacingError
-from bot.library import Library, LibraryFile
+from bot.library import Arrival, Library, LibraryFile
 from bot.storage.database import Database
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import WAITING, Jobs
@@ -213,14 +213,15 @@ class Settler:
         if (await asyncio.to_thread(source.stat)).st_size != output.size_bytes:
             raise MissingPictureError(output.blob)
         try:
-            return await library.adopt(
+            arrival = Arrival(
                 source,
                 files.model_kind if isinstance(files, ConvertSpec) else "checkpoint",
-                name=f"{files.output}.safetensors",
+                f"{files.output}.safetensors",
                 source=origin,
                 added_by=job.user_id,
                 added_in=files.owner,
             )
+            return await library.adopt(arrival)
         except UserFacingError as error:
             raise OSError(f"the library does not take the file of job {job.id} now: {error}") from error
 

@@ -29,7 +29,7 @@ from bot.downloads.sources import Source
 from bot.downloads.trouble import FinalError, PassingError, amount
 from bot.downloads.web import Web
 from bot.errors import UserFacingError
-from bot.library import Library, LibraryFile
+from bot.library import Arrival, Library, LibraryFile
 from bot.library.paths import split_name
 from gpu_worker.language.layouts import PICKLE_SUFFIXES
 
@@ -240,16 +240,17 @@ class Work:
         size_bytes = (await asyncio.to_thread(path.stat)).st_size
         file = await self._find(course, size_bytes, path)
         if file is None:
-            file = await self._library.adopt(
+            arrival = Arrival(
                 path,
                 checked.kind,
-                name=stem + suffix,
+                stem + suffix,
                 source=_page(source),
                 added_by=wish.asked_by,
                 added_in=wish.asked_in,
                 preview=preview,
                 before_seen=partial(self._hold, wish) if wish.held and self._hold is not None else None,
             )
+            file = await self._library.adopt(arrival)
             if source is not None:
                 await asyncio.to_thread(write_sidecar, file.path, source)
         # At once: whatever becomes of an archive's other members, this one is there.

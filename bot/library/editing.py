@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.errors import UserFacingError
+from bot.library.arrival import Arrival
 from bot.library.entries import Entry
 from bot.library.files import LibraryFile
 from bot.library.moves import from_trash, is_taken, move_in, rename_beside, sweep_parts, to_trash
@@ -54,25 +55,16 @@ class Editing:
         self._parts = parts
         self._turn = asyncio.Lock()
 
-    async def adopt(
-        self,
-        path: Path,
-        kind: ModelKind,
-        *,
-        name: str,
-        source: str | None,
-        added_by: int | None,
-        added_in: int | None,
-        preview: Path | None = None,
-        before_seen: Callable[[str], Awaitable[None]] | None = None,
-    ) -> LibraryFile:
-        stem, suffix = split_name(name, path.name)
+    async def adopt(self, arrival: Arrival) -> LibraryFile:
+        stem, suffix = split_name(arrival.name, arrival.path.name)
         async with self._turn:
-            folder = self._parts.folder(kind)
-            if not await asyncio.to_thread(lambda: path.is_file() and not path.is_symlink()):
+            folder = self._parts.folder(arrival.kind)
+            if not await asyncio.to_thread(lambda: arrival.path.is_file() and not arrival.path.is_symlink()):
                 raise UserFacingError("library_no_file", name=stem)
-            kept = await self._kept_preview(file_id(folder / f"{stem}{suffix}", self._parts.models_dir), preview)
-            record = Record(added_by, added_in, source, time.time(), None, kept)
+            kept = await self._kept_preview(
+                file_id(folder / f"{stem}{suffix}", self._parts.models_dir), arrival.preview
+            )
+            record = Record(arrival.added_by, arrival.added_in, arrival.source, time.time(), None, kept)
 
             async def announce(target: Path) -> None:
                 id_ = file_id(target, self._parts.models_dir)
@@ -80,13 +72,13 @@ class Editing:
                 # Before the file is there: whose it is must be known as soon as it is seen.
                 await self._parts.store.put_record(id_, record)
                 self._parts.records[id_] = record
-                if before_seen is not None:
-                    await before_seen(id_)
+                if arrival.before_seen is not None:
+                    await arrival.before_seen(id_)
 
-            target = await self._free_place(path, folder, stem, suffix)
+            target = await self._free_place(arrival.path, folder, stem, suffix)
             await announce(target)
             try:
-                moved = await asyncio.to_thread(move_in, path, folder, target.stem, suffix)
+                moved = await asyncio.to_thread(move_in, arrival.path, folder, target.stem, suffix)
             except OSError as error:
                 await self._drop_record(file_id(target, self._parts.models_dir))
                 await asyncio.to_thread(self._parts.previews.drop, kept)

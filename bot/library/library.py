@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from bot.library.arrival import Arrival
 from bot.library.editing import Editing, EditingParts
 from bot.library.files import LibraryFile, RefreshReport, ScanProgress
 from bot.library.hashing import Hasher
@@ -177,33 +178,9 @@ class Library:
 
     # --- changes ------------------------------------------------------------------------------------------------------
 
-    async def adopt(
-        self,
-        path: Path,
-        kind: ModelKind,
-        *,
-        name: str,
-        source: str | None,
-        added_by: int | None,
-        added_in: int | None,
-        preview: Path | None = None,
-        before_seen: Callable[[str], Awaitable[None]] | None = None,
-    ) -> LibraryFile:
-        """Moves a finished, checked file into its folder, atomically, never over another, and reads that file.
-
-        `name` is a file name, with or without a suffix; what no file system takes is replaced. A name that is
-        taken gets a number. `before_seen` is given its id before the file is there. Raises UserFacingError.
-        """
-        return await self._editing.adopt(
-            path,
-            kind,
-            name=name,
-            source=source,
-            added_by=added_by,
-            added_in=added_in,
-            preview=preview,
-            before_seen=before_seen,
-        )
+    async def adopt(self, arrival: Arrival) -> LibraryFile:
+        """Moves a file into its folder, atomically, never over another, and reads it. Raises UserFacingError."""
+        return await self._editing.adopt(arrival)
 
     async def rename(self, id_: str, name: str) -> LibraryFile:
         """The file gets a new name, and with it a new id. Raises UserFacingError."""

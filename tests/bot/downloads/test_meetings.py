@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web as server
 
 from bot.downloads import Download, DownloadWish, manager
+from bot.downloads.trouble import amount
 from bot.errors import UserFacingError
 
 from .conftest import gives, lora, running, slowly
@@ -58,10 +59,10 @@ async def test_an_archive_that_fails_half_way_names_what_it_brought(place, host,
     async with running(place) as downloads:
         adopt = place.library.adopt
 
-        async def full(path, *args, **options):
-            if path.stem == "two":
+        async def full(arrival):
+            if arrival.path.stem == "two":
                 raise UserFacingError("library_disk", name="two")
-            return await adopt(path, *args, **options)
+            return await adopt(arrival)
 
         monkeypatch.setattr(place.library, "adopt", full)
         ended = await place.done(downloads, DownloadWish(host.url("/pack.zip")))
@@ -156,7 +157,7 @@ async def test_two_cannot_have_the_same_room(place, host, tmp_path):
         go.set()
         assert (await place.ended(downloads, a)).state == "done"
     assert (refused.problem, refused.received_bytes) == ("download_over_quota", 0)
-    assert refused.problem_values == {"size": "16 kB", "limit": "8 kB"}
+    assert refused.problem_values == {"size": amount(len(data)), "limit": amount(len(data) // 2)}
 
 
 async def test_room_that_went_while_a_file_of_no_stated_size_came(place, host, tmp_path):

@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 
 from bot.errors import UserFacingError
-from bot.library import Library
+from bot.library import Arrival, Library
 from bot.library.scanner import Scanner
 from bot.storage.database import open_database
 from bot.storage.library import LibraryStore
@@ -36,9 +36,8 @@ async def opened(data):
 
 
 async def adopt(library, data):
-    return await library.adopt(
-        data / "new.part", "lora", name="New.safetensors", source="https://x.test/2", added_by=7, added_in=9
-    )
+    arrival = Arrival(data / "new.part", "lora", "New.safetensors", "https://x.test/2", added_by=7, added_in=9)
+    return await library.adopt(arrival)
 
 
 async def rename(library, data):
@@ -63,7 +62,7 @@ CHANGES = {"adopt": adopt, "rename": rename, "remove": remove, "restore": restor
 async def set_up(data, name):
     database, library = await opened(data)
     write(data / "old.part", KOHYA)
-    old = await library.adopt(data / "old.part", "lora", name="Old", source="https://x.test/1", added_by=7, added_in=9)
+    old = await library.adopt(Arrival(data / "old.part", "lora", "Old", "https://x.test/1", added_by=7, added_in=9))
     old.path.with_suffix(".preview.png").write_bytes(b"picture")
     await library.annotate(old.id, note="mine")
     await library.refresh()

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bot.errors import UserFacingError
-from bot.library import editing, moves, scanner
+from bot.library import Arrival, editing, moves, scanner
 from bot.storage.database import StorageFullError
 from gpu_worker.language import headers
 from gpu_worker.protocol.frames import frame
@@ -268,7 +268,7 @@ def download(rig, shapes=KOHYA, name="file.part"):
 
 
 async def adopted(library, path, name="Ink.safetensors", kind="lora", **more):
-    return await library.adopt(path, kind, name=name, source="https://x.test/1", added_by=7, added_in=9, **more)
+    return await library.adopt(Arrival(path, kind, name, source="https://x.test/1", added_by=7, added_in=9, **more))
 
 
 async def test_adopting_moves_the_file_and_notes_whose_it_is(rig, library):
