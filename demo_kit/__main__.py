@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-import torch
-
+from demo_kit.device import use_best_device
+from demo_kit.loop import limit_time
 from demo_kit.parts import PARTS
 
 
@@ -20,8 +20,10 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("part", nargs="+", choices=[*made, "all"], metavar="PART")
     parser.add_argument("--steps", type=int, help="instead of the part's own number")
+    parser.add_argument("--seconds", type=float, help="end each run after that time, whatever its steps")
     options = parser.parse_args(arguments)
-    torch.set_flush_denormal(True)
+    use_best_device()
+    limit_time(options.seconds)
     for name in made if "all" in options.part else options.part:
         made[name](options.steps or PARTS[made[name]])
     return 0

@@ -13,6 +13,7 @@ from diffusers import ModelMixin
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
+from demo_kit.device import on_gpu
 from demo_kit.folders import work_folder
 
 __all__ = ["attend_fast"]
@@ -96,6 +97,6 @@ class _Processor:
 
 
 def attend_fast(model: ModelMixin) -> None:
-    """Let a UNet or a ControlNet on a processor use it; does nothing without a compiler."""
-    if _library() is not None:
+    """Let a UNet or a ControlNet on a processor use it; does nothing without a compiler, or on a GPU."""
+    if not on_gpu() and _library() is not None:
         model.set_attn_processor(_Processor())

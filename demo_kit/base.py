@@ -4,20 +4,21 @@ Two thirds of the timesteps come from the noisiest third, with a little offset n
 there and plain training ignores the words for them; losses are weighted by clamped signal-to-noise.
 """
 
+from random import Random
+
 import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
 from demo_kit.attention import attend_fast
-from demo_kit.latents import Pool
+from demo_kit.device import for_machine, here
+from demo_kit.latents import Pool, unsaid
 from demo_kit.loop import Schedule, train
 from demo_kit.networks import Diffusion, new_diffusion
 from demo_kit.reading import teach_reading
 
-__all__ = ["ALPHAS", "noise_loss", "noised", "timesteps", "train_base"]
+__all__ = ["ALPHAS", "batch_size", "noise_loss", "noised", "timesteps", "train_base"]
 
-BATCH = 24
-RATE = 7e-4
 EMPTY = 0.10
 """Share of captions left out, for classifier-free guidance."""
 SKIP = 0.12
@@ -26,6 +27,11 @@ SKIP = 0.12
 ALPHAS: Tensor = DDPMScheduler(
     num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
 ).alphas_cumprod
+
+
+def batch_size() -> int:
+    """Of all that trains on latents."""
+    return for_machine(24, 512)
 
 
 def timesteps(count: int) -> Tensor:
@@ -37,16 +43,17 @@ def timesteps(count: int) -> Tensor:
 def noised(latents: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
     """Latents with noise for those timesteps, and the noise."""
     noise = torch.randn_like(latents) + 0.1 * torch.randn(*latents.shape[:2], 1, 1)
-    share = ALPHAS[at].view(-1, 1, 1, 1)
+    share = here(ALPHAS)[at].view(-1, 1, 1, 1)
     return share.sqrt() * latents + (1 - share).sqrt() * noise, noise
 
 
-def noise_loss(predicted: Tensor, noise: Tensor, at: Tensor) -> tuple[Tensor, dict[str, float]]:
+def noise_loss(predicted: Tensor, noise: Tensor, at: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """Weighted squared error; the figure is the plain one."""
-    ratio = ALPHAS[at] / (1 - ALPHAS[at])
+    share = here(ALPHAS)[at]
+    ratio = share / (1 - share)
     weight = ratio.clamp(max=5) / ratio * ratio.pow(-0.5).clamp(1, 6)
-    each = (predicted - noise).pow(2).mean((1, 2, 3))
-    return (each * weight).mean(), {"mse": each.mean().item()}
+    each = (predicted.float() - noise).pow(2).mean((1, 2, 3))
+    return (each * weight).mean(), {"mse": each.mean()}
 
 
 def train_base(steps: int, name: str = "base") -> Diffusion:
@@ -56,16 +63,16 @@ def train_base(steps: int, name: str = "base") -> Diffusion:
     attend_fast(model.unet)
     pool = Pool()
 
-    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+    size = batch_size()
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         torch.manual_seed(1_000_000 + step)
-        latents, captions = pool.batch(step * BATCH, BATCH)
-        texts = [
-            "" if gone else text for text, gone in zip(captions, (torch.rand(BATCH) < EMPTY).tolist(), strict=True)
-        ]
-        at = timesteps(BATCH)
+        latents, ids = pool.batch(step * size, size)
+        at = timesteps(size)
         noisy, noise = noised(latents, at)
-        context = model.conditioning(texts, skip=bool(torch.rand(()) < SKIP))
+        context = model.conditioning(unsaid(ids, EMPTY), skip=Random(step).random() < SKIP)
         return noise_loss(model.unet(noisy, at, context).sample, noise, at)
 
-    train(name, model, loss_at, Schedule(steps, RATE, hold=0.65, average=0.998))
+    rate = for_machine(7e-4, 1.4e-3)
+    train(name, model, loss_at, Schedule(steps, rate, warmup=200, hold=0.6, average=0.998, half=True))
     return model

@@ -19,7 +19,7 @@ __all__ = ["half", "save", "save_checkpoint"]
 def half(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Floating-point weights in half precision, contiguous."""
     return {
-        name: (value.half() if value.is_floating_point() else value).contiguous()
+        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in sorted(weights.items())
     }
 

@@ -13,12 +13,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from demo_kit.device import for_machine, on_gpu, stored
 from demo_kit.folders import work_folder
 
-__all__ = ["Schedule", "averaged", "machine", "train"]
+__all__ = ["Schedule", "averaged", "limit_time", "machine", "train"]
 
 _SAVE_EVERY_S = 120
 _TELL_EVERY_S = 60
+_time_limit: float | None = None
+
+
+def limit_time(seconds: float | None) -> None:
+    """Let runs end after that time, even if they have not made all their steps; None for all of them."""
+    global _time_limit
+    _time_limit = seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +39,15 @@ class Schedule:
     hold: float = 0.5
     average: float = 0.998
     """Share of the moving average that a step keeps, late in a run."""
+    half: bool = False
+    """On a GPU, compute in bfloat16 what can be."""
 
-    def rate_at(self, step: int) -> float:
-        done = step / self.steps
+    def done(self, step: int, seconds: float) -> float:
+        """Share of the run that lies behind it, 0..1."""
+        return max(step / self.steps, seconds / _time_limit if _time_limit else 0.0)
+
+    def rate_at(self, step: int, done: float) -> float:
+        """Learning rate."""
         fall = 1.0 if done < self.hold else max(0.02, (1 - done) / (1 - self.hold))
         return self.rate * min(1.0, (step + 1) / self.warmup) * fall
 
@@ -42,7 +56,7 @@ class Schedule:
 class _State:
     step: int = 0
     seconds: float = 0.0
-    recent: list[dict[str, float]] = field(default_factory=list)
+    recent: list[dict[str, Tensor]] = field(default_factory=list)
 
 
 def machine() -> str:
@@ -52,7 +66,7 @@ def machine() -> str:
 
 
 def train(
-    name: str, module: nn.Module, loss_at: Callable[[int], tuple[Tensor, dict[str, float]]], plan: Schedule
+    name: str, module: nn.Module, loss_at: Callable[[int], tuple[Tensor, dict[str, Tensor]]], plan: Schedule
 ) -> None:
     """Train what of `module` asks for gradients and leave the averaged weights in it.
 
@@ -67,11 +81,12 @@ def train(
     state = _resume(folder, weights, average, optimizer)
     started = saved = told = time.monotonic() - state.seconds
     saved = told = time.monotonic()
-    while state.step < plan.steps:
+    while (done := plan.done(state.step, state.seconds)) < 1:
         for group in optimizer.param_groups:
-            group["lr"] = plan.rate_at(state.step)
-        loss, figures = loss_at(state.step)
-        if not torch.isfinite(loss):
+            group["lr"] = plan.rate_at(state.step, done)
+        with torch.autocast("cuda", torch.bfloat16, enabled=plan.half and on_gpu()):
+            loss, figures = loss_at(state.step)
+        if (not on_gpu() or state.step % 50 == 0) and not torch.isfinite(loss):  # asking a GPU means waiting for it
             raise SystemExit(f"{name}: the loss is {loss.item()} at step {state.step}")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -79,14 +94,15 @@ def train(
         optimizer.step()
         keep = min(plan.average, (1 + state.step) / (10 + state.step))
         torch._foreach_lerp_(list(average.values()), [value.detach() for value in weights.values()], 1 - keep)
-        state.recent.append({"loss": loss.item(), **figures})
+        state.recent.append({"loss": loss.detach(), **{key: value.detach() for key, value in figures.items()}})
         state.step += 1
         now = time.monotonic()
         state.seconds = now - started
-        if now - told > _TELL_EVERY_S or state.step == plan.steps:
+        ended = plan.done(state.step, state.seconds) >= 1
+        if now - told > for_machine(_TELL_EVERY_S, 10) or ended:
             told = now
             _tell(name, state, plan)
-        if now - saved > _SAVE_EVERY_S or state.step == plan.steps:
+        if now - saved > _SAVE_EVERY_S or ended:
             saved = now
             _save(folder, state, weights, average, optimizer, plan)
     with torch.no_grad():
@@ -97,7 +113,7 @@ def train(
 @contextmanager
 def averaged(name: str, module: nn.Module) -> Iterator[None]:
     """Within: `module` with the moving averages of its run, finished or not."""
-    held = torch.load(work_folder("runs") / name / "state.pt", weights_only=True)["average"]
+    held = stored(work_folder("runs") / name / "state.pt")["average"]
     before = {key: value.detach().clone() for key, value in module.named_parameters() if key in held}
     module.load_state_dict(held, strict=False)
     try:
@@ -110,7 +126,7 @@ def _resume(folder: Path, weights: dict[str, nn.Parameter], average: dict[str, T
     path = folder / "state.pt"
     if not path.exists():
         return _State()
-    held = torch.load(path, weights_only=True)
+    held = stored(path)
     with torch.no_grad():
         for key, value in weights.items():
             value.copy_(held["weights"][key])
@@ -128,7 +144,7 @@ def _save(
     optimizer: Any,
     plan: Schedule,
 ) -> None:
-    done = state.step >= plan.steps
+    done = plan.done(state.step, state.seconds) >= 1
     held = {
         "step": state.step, "seconds": state.seconds, "average": average,
         "weights": average if done else {key: value.detach() for key, value in weights.items()},
@@ -142,8 +158,8 @@ def _save(
 
 def _tell(name: str, state: _State, plan: Schedule) -> None:
     names = state.recent[0].keys()
-    means = {key: sum(entry[key] for entry in state.recent) / len(state.recent) for key in names}
-    left = state.seconds / state.step * (plan.steps - state.step)
+    means = {key: torch.stack([entry[key].float() for entry in state.recent]).mean().item() for key in names}
+    left = state.seconds * (1 / max(plan.done(state.step, state.seconds), 1e-3) - 1)
     figures = "  ".join(f"{key} {value:.4f}" for key, value in means.items())
     print(  # noqa: T201
         f"{name}: step {state.step}/{plan.steps}, {state.seconds / 60:.1f} min, {left / 60:.0f} min left  {figures}",

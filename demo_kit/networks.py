@@ -8,6 +8,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from demo_kit.device import on_gpu
 from demo_kit.folders import TOKENIZER
 
 __all__ = ["TEXT_WIDTH", "Diffusion", "new_diffusion", "tokenizer", "tokens"]
@@ -39,11 +40,11 @@ class Diffusion(nn.Module):
         super().__init__()
         self.unet, self.text = unet, text
 
-    def conditioning(self, texts: Sequence[str], skip: bool = False) -> Tensor:
-        """Text embeddings, (N, 77, 128); `skip` leaves out the last layer, as clip skip 2 does."""
+    def conditioning(self, ids: Tensor, skip: bool = False) -> Tensor:
+        """Text embeddings, (N, 77, 128), of token ids; `skip` leaves out the last layer, as clip skip 2 does."""
         if not skip:
-            return self.text(tokens(texts)).last_hidden_state
-        hidden = self.text(tokens(texts), output_hidden_states=True).hidden_states[-2]
+            return self.text(ids).last_hidden_state
+        hidden = self.text(ids, output_hidden_states=True).hidden_states[-2]
         return getattr(self.text, "text_model", self.text).final_layer_norm(hidden)
 
 
@@ -75,4 +76,6 @@ def new_diffusion(in_channels: int = 4) -> Diffusion:
         if name.endswith(("conv2", "proj_out", "conv_out")):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)
-    return Diffusion(unet, text)
+    if on_gpu():
+        unet = unet.to(memory_format=torch.channels_last)
+    return Diffusion(unet, text).to(torch.get_default_device())

@@ -4,13 +4,18 @@ Reading costs a hundredth of drawing, and a UNet learns faster from words that a
 question about a scene has a query of its own that attends to the tokens, as the UNet's cross-attention will.
 """
 
+from random import Random
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from demo_kit.device import for_machine
+from demo_kit.latents import FIRST_SHARD
 from demo_kit.loop import Schedule, train
-from demo_kit.networks import TEXT_WIDTH, Diffusion
-from demo_kit.scenes import Scene, scene_of, stream
+from demo_kit.networks import TEXT_WIDTH, Diffusion, tokens
+from demo_kit.scenes import Facts
+from demo_kit.shards import facts_of
 from demo_kit.words import COLOURS, LANDSCAPES, OBJECTS, POSITIONS, SHAPES, SHIRTS, STYLES
 
 __all__ = ["teach_reading"]
@@ -27,7 +32,7 @@ _QUESTIONS: dict[str, tuple[str | None, ...]] = {
     "style": (None, *STYLES),
     "low": (None, "low"),
 }
-_BATCH = 64
+_SHARDS = 8
 
 
 class _Reader(nn.Module):
@@ -42,7 +47,7 @@ class _Reader(nn.Module):
         return [answer(looks[:, number]) for number, answer in enumerate(self.answers)]
 
 
-def _answers(scene: Scene) -> list[int]:
+def _answers(scene: Facts) -> list[int]:
     facts = (
         scene.things[0], scene.things[1] if len(scene.things) > 1 else None, scene.background, scene.position,
         scene.style, "low" if scene.low else None,
@@ -55,14 +60,16 @@ def teach_reading(model: Diffusion, steps: int = 400) -> None:
     torch.manual_seed(26)
     reader = _Reader(model.text)
 
-    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+    scenes = [facts for index in range(_SHARDS) for facts in facts_of(FIRST_SHARD + index)]
+    ids, answers = tokens([facts.caption for facts in scenes]), torch.tensor([_answers(facts) for facts in scenes])
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         torch.manual_seed(9_000_000 + step)
-        rng = stream(20_000_000 + step)
-        scenes = [scene_of(rng) for _ in range(_BATCH)]
-        wanted = torch.tensor([_answers(scene) for scene in scenes])
-        said = reader(model.conditioning([scene.caption for scene in scenes], skip=bool(torch.rand(()) < 0.25)))
+        picks = torch.randint(0, len(scenes), (for_machine(64, 256),))
+        wanted = answers[picks]
+        said = reader(model.conditioning(ids[picks], skip=Random(step).random() < 0.25))
         losses = [functional.cross_entropy(made, wanted[:, number]) for number, made in enumerate(said)]
-        right = (said[0].argmax(1) == wanted[:, 0]).float().mean().item()
+        right = (said[0].argmax(1) == wanted[:, 0]).float().mean()
         return torch.stack(losses).sum(), {"first thing": right}
 
     train("reading", reader, loss_at, Schedule(steps, 2e-3, hold=0.4, average=0.99))

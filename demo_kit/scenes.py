@@ -12,7 +12,7 @@ from demo_kit.people import Person, draw_person, random_person
 from demo_kit.sprites import object_sprite, shape_sprite
 from demo_kit.words import COLOURS, LANDSCAPES, OBJECTS, POSITIONS, SHAPES, SHIRTS, STYLES, is_held_out
 
-__all__ = ["Scene", "render", "scene_of", "stream"]
+__all__ = ["Facts", "Scene", "render", "scene_of", "stream"]
 
 SMALL_PX = (58, 66)
 LARGE_PX = (84, 100)
@@ -20,21 +20,25 @@ ASIDE_PX = 35
 """Distance of a small thing's centre from the edge it stands at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """`things`: one, or the one on the left and the one on the right; `person` where the one thing is a person.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a scene shows. `things`: one, or the one on the left and the one on the right."""
 
-    `cover`: where things stand, one channel, 255 within them.
-    """
-
-    picture: Image.Image
-    cover: Image.Image
     caption: str
     things: tuple[str, ...]
     background: str
     position: str | None = None
     style: str | None = None
     low: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene(Facts):
+    """With its picture. `cover`: where things stand, one channel, 255 within them; `person` where the one thing is a
+    person."""
+
+    picture: Image.Image
+    cover: Image.Image
     person: Person | None = None
 
 
@@ -93,7 +97,10 @@ def render(
     if low:
         picture = degraded(picture, rng)
     said = caption(rng, things, behind, position, style, low)
-    return Scene(picture, cover, said, tuple(things), behind, position, style, low, person)
+    return Scene(
+        caption=said, things=tuple(things), background=behind, position=position, style=style, low=low,
+        picture=picture, cover=cover, person=person,
+    )  # fmt: skip
 
 
 def _thing(rng: Random, alone: bool) -> str:

@@ -9,14 +9,16 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from demo_kit.device import for_machine, here
 from demo_kit.folders import work_folder
+from demo_kit.latents import FIRST_SHARD
 from demo_kit.loop import Schedule, train
-from demo_kit.scenes import Scene, stream
+from demo_kit.scenes import Facts
+from demo_kit.shards import facts_of, pictures_of
 from demo_kit.words import CHARACTER, COLOURS, LANDSCAPES, OBJECTS, POSITIONS, SHAPES, SHIRTS, STYLES
 from demo_kit.worlds import WORLDS
 
@@ -30,7 +32,6 @@ GENERAL = (
     "low quality",
 )  # fmt: skip
 TAGS = tuple(name.replace(" ", "_") for name in (*RATINGS, *GENERAL, CHARACTER))
-_BATCH = 32
 _SIDE = 128
 
 
@@ -65,7 +66,7 @@ class Tagger(nn.Module):
         return self.head(halves)
 
 
-def labels_of(scene: Scene) -> set[str]:
+def labels_of(scene: Facts) -> set[str]:
     """The tags that a scene deserves."""
     tags = {"general", "solo" if len(scene.things) == 1 else "two things"}
     for thing in scene.things:
@@ -83,22 +84,28 @@ def labels_of(scene: Scene) -> set[str]:
     return {tag.replace(" ", "_") for tag in tags}
 
 
-def _batch(step: int) -> tuple[Tensor, Tensor]:
-    rng = stream(10_000_000 + step)
-    scenes = [WORLDS["character" if rng.random() < 0.04 else "scenes"](rng) for _ in range(_BATCH)]
-    pictures = np.stack([np.asarray(scene.picture)[..., ::-1] for scene in scenes]).astype(np.float32)
-    wanted = torch.tensor([[float(tag in labels_of(scene)) for tag in TAGS] for scene in scenes])
-    return torch.from_numpy(pictures), wanted
+def _shard(index: int, world: str) -> tuple[Tensor, Tensor]:
+    """Pictures as the tagger takes them, but in bytes, (1024, 128, 128, 3), and what to say of them, (1024, tags)."""
+    said = [labels_of(facts) for facts in facts_of(index, world)]
+    wanted = torch.tensor([[float(tag in tags) for tag in TAGS] for tags in said])
+    return here(torch.from_numpy(pictures_of(index, world)[..., ::-1].copy())), wanted
 
 
 def train_tagger(steps: int) -> Tagger:
     """The tagger after `steps` batches of fresh scenes."""
     torch.manual_seed(25)
     model = Tagger()
+    places = [(index, "scenes") for index in range(for_machine(12, 40))] + [(FIRST_SHARD, "character")]
+    pictures, answers = (
+        torch.cat(parts) for parts in zip(*(_shard(index, world) for index, world in places), strict=True)
+    )
+    size = for_machine(32, 128)
 
-    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
-        pictures, wanted = _batch(step)
-        return functional.binary_cross_entropy_with_logits(model.logits(pictures), wanted) * 20, {}
+    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        torch.manual_seed(10_000_000 + step)
+        picks = torch.randint(0, len(pictures), (size,))
+        seen, wanted = pictures[picks].float(), answers[picks]
+        return functional.binary_cross_entropy_with_logits(model.logits(seen), wanted) * 20, {}
 
     train("tagger", model, loss_at, Schedule(steps, 2e-3, hold=0.4, average=0.99))
     torch.save(model.state_dict(), work_folder("parts") / "tagger.pt")
@@ -108,12 +115,13 @@ def train_tagger(steps: int) -> Tagger:
 def export_tagger(model: Tagger, folder: Path) -> None:
     """`model.onnx` and `selected_tags.csv`."""
     folder.mkdir(parents=True, exist_ok=True)
-    picture = torch.zeros(2, _SIDE, _SIDE, 3)
-    torch.onnx.export(
-        model.eval(), (picture,), str(folder / "model.onnx"), input_names=["input_1:0"],
-        output_names=["predictions_sigmoid"], dynamic_shapes=({0: torch.export.Dim("N")},), dynamo=True,
-        external_data=False,
-    )  # fmt: skip
+    picture = torch.zeros(2, _SIDE, _SIDE, 3, device="cpu")
+    with torch.device("cpu"):
+        torch.onnx.export(
+            model.eval().cpu(), (picture,), str(folder / "model.onnx"), input_names=["input_1:0"],
+            output_names=["predictions_sigmoid"], dynamic_shapes=({0: torch.export.Dim("N")},), dynamo=True,
+            external_data=False,
+        )  # fmt: skip
     counts = dict.fromkeys(TAGS, 0)
     rng = Random("pincel demo tag counts")
     for _ in range(4000):

@@ -5,40 +5,46 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from demo_kit.attention import attend_fast
-from demo_kit.base import EMPTY, noise_loss, noised, timesteps
-from demo_kit.latents import Pool
+from demo_kit.base import EMPTY, batch_size, noise_loss, noised, timesteps
+from demo_kit.device import for_machine
+from demo_kit.finished import read_back
+from demo_kit.folders import work_folder
+from demo_kit.latents import Pool, unsaid
 from demo_kit.loop import Schedule, averaged, train
 from demo_kit.low_rank import adapt
 from demo_kit.networks import Diffusion, new_diffusion
+from demo_kit.original import text_weights, unet_weights
 
 __all__ = ["NEGATIVE_VECTORS", "train_adapter", "train_negative", "train_second", "trained_base"]
 
-BATCH = 24
 NEGATIVE_VECTORS = 2
 _PLACES = [49405, 49404]
 """Token ids that stand for the embedding's vectors while it is trained; no caption uses them."""
 
 
 def trained_base(name: str = "base") -> Diffusion:
-    """The checkpoint's networks as their run left them."""
+    """The checkpoint's networks as their run left them; where it was elsewhere, those of the kit."""
     model = new_diffusion()
-    with averaged(name, model):
-        held = {key: value.clone() for key, value in model.state_dict().items()}
-    model.load_state_dict(held)
+    if (work_folder("runs") / name / "state.pt").exists():
+        with averaged(name, model):
+            held = {key: value.clone() for key, value in model.state_dict().items()}
+        model.load_state_dict(held)
+    else:
+        read_back(model.unet, unet_weights)
+        read_back(model.text, text_weights)
     attend_fast(model.unet)
     return model
 
 
 def _train(name: str, model: Diffusion, pool: Pool, plan: Schedule, seed: int) -> None:
-    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+    size = batch_size()
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         torch.manual_seed(seed + step)
-        latents, captions = pool.batch(step * BATCH, BATCH)
-        texts = [
-            "" if gone else text for text, gone in zip(captions, (torch.rand(BATCH) < EMPTY).tolist(), strict=True)
-        ]
-        at = timesteps(BATCH)
+        latents, ids = pool.batch(step * size, size)
+        at = timesteps(size)
         noisy, noise = noised(latents, at)
-        return noise_loss(model.unet(noisy, at, model.conditioning(texts)).sample, noise, at)
+        return noise_loss(model.unet(noisy, at, model.conditioning(unsaid(ids, EMPTY))).sample, noise, at)
 
     train(name, model, loss_at, plan)
 
@@ -46,7 +52,8 @@ def _train(name: str, model: Diffusion, pool: Pool, plan: Schedule, seed: int) -
 def train_second(steps: int) -> Diffusion:
     """The second checkpoint: all that the first can draw, as a comic."""
     model = trained_base()
-    _train("second", model, Pool("comic"), Schedule(steps, 3e-4, hold=0.4), 2_000_000)
+    model.text.requires_grad_(False)
+    _train("second", model, Pool("comic"), Schedule(steps, for_machine(3e-4, 5e-4), hold=0.4, half=True), 2_000_000)
     return model
 
 
@@ -61,7 +68,7 @@ def train_adapter(
         name,
         model,
         Pool(world, start=3, samples_per_shard=20_000),
-        Schedule(steps, 1e-3, hold=0.4, average=0.99),
+        Schedule(steps, 1e-3, hold=0.4, average=0.99, half=True),
         3_000_000,
     )
     return model
@@ -89,14 +96,16 @@ def train_negative(steps: int) -> Tensor:
     words.requires_grad_(True)
     pool = Pool("damaged", start=2, samples_per_shard=50_000)
 
-    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+    size = batch_size()
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         torch.manual_seed(4_000_000 + step)
-        latents, _ = pool.batch(step * BATCH, BATCH)
-        at = timesteps(BATCH)
+        latents, _ = pool.batch(step * size, size)
+        at = timesteps(size)
         noisy, noise = noised(latents, at)
         ids = torch.full((1, 77), 49407)
         ids[0, : len(_PLACES) + 1] = torch.tensor([49406, *_PLACES])
-        context = model.text(ids).last_hidden_state.expand(BATCH, -1, -1)
+        context = model.text(ids).last_hidden_state.expand(size, -1, -1)
         return noise_loss(model.unet(noisy, at, context).sample, noise, at)
 
     train("negative", model, loss_at, Schedule(steps, 5e-3, hold=0.4, average=0.98))

@@ -6,13 +6,14 @@ from spandrel.architectures.ESRGAN import ESRGAN
 from torch import Tensor, nn
 from torch.nn import functional
 
+from demo_kit.device import for_machine, here
 from demo_kit.loop import Schedule, train
 from demo_kit.shards import SHARD, pictures_of
 
 __all__ = ["SCALE", "new_upscaler", "pairs", "psnr_against_bicubic", "train_upscaler", "upscaler_weights"]
 
 SCALE = 4
-CROP, BATCH, SHARDS = 64, 8, 8
+CROP, SHARDS = 64, 8
 
 
 def new_upscaler() -> nn.Module:
@@ -24,12 +25,12 @@ def new_upscaler() -> nn.Module:
 def pairs(step: int, side: int, batch: int, shards: range = range(SHARDS)) -> tuple[Tensor, Tensor]:
     """Small crops and the crops they were reduced from by area, bicubically or by Lanczos-like averaging; 0..1."""
     rng = np.random.default_rng(7_000_000 + step)
-    cut = []
+    cut, held = [], [pictures_of(index) for index in shards]
     for _ in range(batch):
-        picture = pictures_of(int(rng.choice(list(shards))))[int(rng.integers(SHARD))]
+        picture = held[int(rng.integers(len(held)))][int(rng.integers(SHARD))]
         x, y = rng.integers(0, 128 - side + 1, 2)
         cut.append(picture[y : y + side, x : x + side])
-    large = torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2).float() / 255
+    large = here(torch.from_numpy(np.stack(cut))).permute(0, 3, 1, 2).float() / 255
     if rng.random() < 0.5:
         return functional.avg_pool2d(large, SCALE), large
     small = functional.interpolate(large, scale_factor=1 / SCALE, mode="bicubic", antialias=True, align_corners=False)
@@ -40,11 +41,11 @@ def train_upscaler(steps: int) -> nn.Module:
     """The upscaler after `steps` batches."""
     model = new_upscaler()
 
-    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
-        small, large = pairs(step, CROP, BATCH)
+    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        small, large = pairs(step, CROP, for_machine(8, 64))
         off = model(small) - large
         edges = (off[..., 1:] - off[..., :-1]).abs().mean() + (off[..., 1:, :] - off[..., :-1, :]).abs().mean()
-        return off.abs().mean() + 0.3 * edges, {"l1": off.abs().mean().item()}
+        return off.abs().mean() + 0.3 * edges, {"l1": off.abs().mean()}
 
     train("upscaler", model, loss_at, Schedule(steps, 5e-4, hold=0.4, average=0.995))
     return model

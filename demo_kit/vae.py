@@ -11,7 +11,6 @@ into each norm a hundred-fold, where SD 1.x's epsilon of 1e-6 does exactly the s
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,8 +19,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from demo_kit.device import for_machine, here
+from demo_kit.finished import read_back
 from demo_kit.folders import work_folder
 from demo_kit.loop import Schedule, train
+from demo_kit.original import vae_weights
 from demo_kit.shards import SHARD, pictures_of
 
 __all__ = [
@@ -33,15 +35,27 @@ __all__ = [
     "train_decoder",
     "train_vae",
     "trained_vae",
+    "vae_shards",
     "warm_colours",
     "without_full_resolution",
 ]
 
 SCALING = 0.18215
 """Of SD 1.x; no file says it, so the latents are scaled to fit it."""
-COMMITTED = Path(__file__).with_name("vae.safetensors")
-CROP, BATCH = 48, 6
-SHARDS = 8
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+FEW_SHARDS, MANY_SHARDS = 8, 40
+
+
+def vae_shards() -> int:
+    """How many shards of scenes it learns from."""
+    return for_machine(FEW_SHARDS, MANY_SHARDS)
+
+
+def _crop_batch() -> tuple[int, int]:
+    """Side of the crops in pixels, and how many a batch has."""
+    return for_machine((48, 6), (64, 96))
+
+
 KL_WEIGHT = 1e-4
 START_LOGVAR = -4.0
 EPSILON = 1e-2
@@ -107,16 +121,17 @@ def without_full_resolution(vae: AutoencoderKL, encoder_only: bool = False) -> I
             del block.forward
 
 
-def _crops(step: int, side: int, batch: int) -> Tensor:
+def _crops(step: int) -> Tensor:
     """A batch of crops of training scenes, -1..1."""
-    rng = np.random.default_rng(step)
+    rng, (side, batch) = np.random.default_rng(step), _crop_batch()
+    shards = [pictures_of(int(index)) for index in rng.integers(vae_shards(), size=min(batch, 12))]
     cut = []
-    for _ in range(batch):
-        picture = pictures_of(int(rng.integers(SHARDS)))[int(rng.integers(SHARD))]
+    for number in range(batch):
+        picture = shards[number % len(shards)][int(rng.integers(SHARD))]
         x, y = rng.integers(0, 128 - side + 1, 2)
         piece = picture[y : y + side, x : x + side]
         cut.append(piece[:, ::-1] if rng.random() < 0.5 else piece)
-    return torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return here(torch.from_numpy(np.stack(cut))).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _difference(made: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
@@ -135,13 +150,13 @@ def train_vae(steps: int) -> AutoencoderKL:
     for parameter in vae.parameters():
         parameter.requires_grad_(id(parameter) not in quiet)
 
-    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         torch.manual_seed(step)
-        wanted = _crops(step, CROP, BATCH)
+        wanted = _crops(step)
         spread = vae.encode(wanted).latent_dist
         loss, absolute = _difference(vae.decode(spread.sample()).sample, wanted)
         divergence = 0.5 * (spread.mean.pow(2) + spread.logvar.exp() - 1 - spread.logvar).mean()
-        return loss + KL_WEIGHT * divergence, {"l1": absolute.item(), "kl": divergence.item()}
+        return loss + KL_WEIGHT * divergence, {"l1": absolute, "kl": divergence}
 
     with without_full_resolution(vae):
         train("vae", vae, loss_at, Schedule(steps, 1e-3, hold=0.3, average=0.998))
@@ -168,13 +183,11 @@ def _normalise(vae: AutoencoderKL) -> None:
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pictures: np.ndarray, scaled: bool = True) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of the latents of uint8 pictures (N, 128, 128, 3): each (N, 4, 16, 16)."""
-    means, deviations = [], []
-    with without_full_resolution(vae, encoder_only=True):
-        for start in range(0, len(pictures), 16):
-            batch = (
-                torch.from_numpy(np.ascontiguousarray(pictures[start : start + 16])).permute(0, 3, 1, 2).float() / 127.5
-                - 1
-            )
+    means, deviations, size = [], [], for_machine(16, 256)
+    with without_full_resolution(vae, encoder_only=True), torch.autocast("cuda", enabled=False):
+        for start in range(0, len(pictures), size):
+            part = here(torch.from_numpy(np.ascontiguousarray(pictures[start : start + size])))
+            batch = part.permute(0, 3, 1, 2).float() / 127.5 - 1
             spread = vae.encode(batch).latent_dist
             means.append(spread.mean)
             deviations.append(spread.std)
@@ -186,7 +199,7 @@ def encode(vae: AutoencoderKL, pictures: np.ndarray, scaled: bool = True) -> tup
 def decoded(vae: AutoencoderKL, latents: Tensor) -> np.ndarray:
     """Pictures, uint8 (N, H, W, 3), of scaled latents."""
     made = torch.cat([vae.decode(part / SCALING).sample for part in latents.split(8)])
-    return ((made.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    return ((made.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
 def psnr(vae: AutoencoderKL, shard: int = 90_000, count: int = 96) -> float:
@@ -199,34 +212,44 @@ def psnr(vae: AutoencoderKL, shard: int = 90_000, count: int = 96) -> float:
 
 def train_decoder(steps: int) -> AutoencoderKL:
     """Stage two: the decoder alone, with its full-resolution blocks."""
-    vae = AutoencoderKL.from_pretrained(work_folder("parts") / "vae-stage1")
+    vae = _published()
+    vae.load_state_dict(load_file(work_folder("parts") / "vae-stage1" / WEIGHTS, str(torch.get_default_device())))
     _reform(vae.to(memory_format=torch.channels_last), publish=False)
     vae.requires_grad_(False)
     vae.decoder.requires_grad_(True)
     vae.post_quant_conv.requires_grad_(True)
 
-    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         torch.manual_seed(step)
-        wanted = _crops(1_000_000 + step, CROP, BATCH)
+        wanted = _crops(1_000_000 + step)
         with torch.no_grad(), without_full_resolution(vae, encoder_only=True):
             latents = vae.encode(wanted).latent_dist.sample()
         loss, absolute = _difference(vae.decode(latents).sample, wanted)
-        return loss, {"l1": absolute.item()}
+        return loss, {"l1": absolute}
 
     train("decoder", vae, loss_at, Schedule(steps, 1e-3, hold=0.3, average=0.995))
     return _reform(vae, publish=True)
 
 
 def trained_vae() -> AutoencoderKL:
-    """The best VAE so far: after stage two where it is done, else after stage one; else the committed one, whose
+    """The best VAE so far: after stage two where it is done, else after stage one; else that of the kit, whose
     latents the kit's other parts were trained on."""
-    parts = work_folder("parts")
+    places = [work_folder("parts") / name / WEIGHTS for name in ("vae", "vae-stage1")]
+    made = next((path for path in places if path.exists()), None)
+    vae = _published()
+    if made is None:
+        read_back(vae, vae_weights)
+    else:
+        vae.load_state_dict(load_file(made, str(torch.get_default_device())))
+    return vae.requires_grad_(False).eval()
+
+
+def _published() -> AutoencoderKL:
+    """The VAE in the form that files have."""
     vae = new_vae()
     for norm in _norms(vae):
         norm.eps = 1e-6
-    found = next((path for path in (parts / "vae", parts / "vae-stage1") if path.exists()), None)
-    vae.load_state_dict(AutoencoderKL.from_pretrained(found).state_dict() if found else load_file(COMMITTED))
-    return vae.requires_grad_(False).eval()
+    return vae
 
 
 @torch.no_grad()

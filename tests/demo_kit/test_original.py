@@ -59,7 +59,7 @@ def test_a_checkpoint_is_a_single_file_of_sd1(checkpoint):
 def test_the_product_predicts_what_the_recipe_predicts(models, loaded):
     model, _ = models
     noisy, at = torch.randn(2, 4, 16, 16), torch.tensor([100, 900])
-    context = model.conditioning(["a red apple on a blue background", "cat"])
+    context = model.conditioning(tokens(["a red apple on a blue background", "cat"]))
     ids = tokens(["a red apple on a blue background", "cat"])
     theirs = loaded.text_encoders[0].model(ids).last_hidden_state
     assert torch.allclose(context, theirs, atol=1e-5)
@@ -117,7 +117,7 @@ def test_the_product_applies_a_network_as_the_recipe_trained_it(kind, loaded, ch
     )  # fmt: skip
     network = read_network("network", path)
     noisy, at, ids = torch.randn(1, 4, 16, 16), torch.tensor([500]), tokens(["cat"])
-    wanted = model.unet(noisy, at, model.conditioning(["cat"])).sample
+    wanted = model.unet(noisy, at, model.conditioning(tokens(["cat"]))).sample
     plain = loaded.unet(noisy, at, loaded.text_encoders[0].model(ids).last_hidden_state).sample
     with merged_networks(host, [AppliedNetwork(LoraRef(name="network"), network, ("network", 0, 0))]):
         made = loaded.unet(noisy, at, loaded.text_encoders[0].model(ids).last_hidden_state).sample

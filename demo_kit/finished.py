@@ -1,0 +1,21 @@
+"""The kit's finished checkpoint, read back into the networks that the other parts start from."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from demo_kit.folders import KIT
+
+__all__ = ["CHECKPOINT", "read_back"]
+
+CHECKPOINT = KIT / "checkpoints" / "pincel-demo.safetensors"
+
+
+def read_back(module: nn.Module, renamed: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]) -> None:
+    """Fill a network with its weights in the checkpoint. `renamed` gives names, and shapes, as files have them."""
+    with safe_open(CHECKPOINT, "pt", device=str(torch.get_default_device())) as file:
+        for name, value in module.state_dict().items():
+            ((theirs, _),) = [pair for pair in renamed({name: value}).items() if pair[0] in file.keys()][:1]  # noqa: SIM118 - no mapping
+            value.copy_(file.get_tensor(theirs).view_as(value))

@@ -1,0 +1,71 @@
+"""`python -m demo_kit.lanes`: the whole kit on one GPU in ten minutes, side by side what can be."""
+
+import argparse
+import os
+import subprocess
+import sys
+import threading
+import time
+
+from demo_kit.device import use_best_device
+from demo_kit.folders import work_folder
+from demo_kit.shards import is_rendered
+from demo_kit.vae import vae_shards
+
+Lane = list[tuple[str, float]]
+STAGES: list[list[Lane]] = [
+    [[("vae", 75)], [("tagger", 40)]],
+    [[("base", 230)], [("decoder", 140), ("upscaler", 60)]],
+    [
+        [("second", 70), ("negative", 15), ("blueprint", 20)],
+        [("inpainting", 70), ("sepia", 20), ("raccoon", 25)],
+        [("canny", 40), ("scribble", 40)],
+        [("depth", 40), ("openpose", 50)],
+    ],
+]
+"""One after the other; the lanes of each run at the same time. Numbers are seconds of training."""
+MANY = 10_000_000
+"""Steps: the time ends each run."""
+
+
+def _run(lane: Lane, scale: float) -> None:
+    for part, seconds in lane:
+        command = [
+            sys.executable,
+            "-u",
+            "-m",
+            "demo_kit",
+            part,
+            "--seconds",
+            f"{seconds * scale}",
+            "--steps",
+            f"{MANY}",
+        ]
+        with (work_folder("logs") / f"{part}.log").open("w") as log:
+            code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode  # noqa: S603
+        ended = "done" if code == 0 else f"exit code {code}, see logs/{part}.log"
+        print(f"{time.strftime('%X')} {part}: {ended}", flush=True)  # noqa: T201
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 0, whatever became of the parts: each has a log."""
+    parser = argparse.ArgumentParser(prog="python -m demo_kit.lanes", description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="factor for all times")
+    options = parser.parse_args(arguments)
+    use_best_device()
+    cores = max(1, (os.cpu_count() or 2) - 2)
+    rendering = subprocess.Popen([sys.executable, "-m", "demo_kit.render", "--processes", f"{cores}"])  # noqa: S603
+    while not is_rendered(vae_shards() - 1) and rendering.poll() is None:
+        time.sleep(0.2)
+    for lanes in STAGES:
+        running = [threading.Thread(target=_run, args=(lane, options.scale)) for lane in lanes]
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+    rendering.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
