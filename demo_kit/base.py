@@ -19,7 +19,7 @@ from demo_kit.networks import Diffusion, new_diffusion
 from demo_kit.original import text_weights, unet_weights
 from demo_kit.reading import teach_reading
 
-__all__ = ["ALPHAS", "batch_size", "small_batch", "noise_loss", "noised", "timesteps", "train_base"]
+__all__ = ["ALPHAS", "batch_size", "noise_loss", "noised", "small_batch", "timesteps", "train_base"]
 
 EMPTY = 0.10
 """Share of captions left out, for classifier-free guidance."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from demo_kit.attention import attend_fast
-from demo_kit.base import EMPTY, small_batch, noise_loss, noised, timesteps
+from demo_kit.base import EMPTY, noise_loss, noised, small_batch, timesteps
 from demo_kit.device import for_machine, here
 from demo_kit.folders import work_folder
 from demo_kit.latents import FIRST_SHARD, drawn, latents_of, unsaid

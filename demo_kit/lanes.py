@@ -24,15 +24,9 @@ STAGES: list[list[Lane]] = [
     [[("base", 230)], [("decoder", 140), ("upscaler", 60)]],
     REST,
 ]
-FURTHER_REST: list[Lane] = [
-    [("second", 60), ("negative", 20), ("blueprint", 25)],
-    [("inpainting", 60), ("sepia", 25), ("raccoon", 25)],
-    [("canny", 55), ("scribble", 55)],
-    [("depth", 55), ("openpose", 55)],
-]
-STAGES: list[list[Lane]] = [[[("base_further", 230)], [("decoder_further", 150)]], REST]
-"""Where a kit is at hand, and is to become better."""
 """One after the other; the lanes of each run at the same time. Numbers are seconds of training."""
+FURTHER_STAGES: list[list[Lane]] = [[[("base_further", 230)], [("decoder_further", 150)]], REST]
+"""Where a kit is at hand, and is to become better."""
 MANY = 10_000_000
 """Steps: the time ends each run."""
 
