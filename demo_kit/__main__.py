@@ -5,13 +5,14 @@ import sys
 
 from demo_kit.device import use_best_device
 from demo_kit.loop import limit_time
-from demo_kit.parts import PARTS
+from demo_kit.parts import FURTHER, PARTS
 
 
 def main(arguments: list[str]) -> int:
     """Exit code 0, or 2 for a word that is no part."""
-    made = {part.__name__: part for part in PARTS}
-    listing = "\n".join(f"  {name:<12}{part.__doc__} ({PARTS[part]} steps)" for name, part in made.items())
+    steps = PARTS | FURTHER
+    made = {part.__name__: part for part in steps}
+    listing = "\n".join(f"  {name:<17}{part.__doc__} ({steps[part]} steps)" for name, part in made.items())
     parser = argparse.ArgumentParser(
         prog="python -m demo_kit",
         description=__doc__,
@@ -24,8 +25,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     use_best_device()
     limit_time(options.seconds)
-    for name in made if "all" in options.part else options.part:
-        made[name](options.steps or PARTS[made[name]])
+    for name in [part.__name__ for part in PARTS] if "all" in options.part else options.part:
+        made[name](options.steps or steps[made[name]])
     return 0
 
 

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from demo_kit.attention import attend_fast
 from demo_kit.device import for_machine, here
+from demo_kit.finished import read_back
 from demo_kit.latents import Pool, unsaid
 from demo_kit.loop import Schedule, train
 from demo_kit.networks import Diffusion, new_diffusion
+from demo_kit.original import text_weights, unet_weights
 from demo_kit.reading import teach_reading
 
-__all__ = ["ALPHAS", "batch_size", "noise_loss", "noised", "timesteps", "train_base"]
+__all__ = ["ALPHAS", "batch_size", "noise_loss", "noised", "small_batch", "timesteps", "train_base"]
 
 EMPTY = 0.10
 """Share of captions left out, for classifier-free guidance."""
@@ -30,8 +32,13 @@ ALPHAS: Tensor = DDPMScheduler(
 
 
 def batch_size() -> int:
-    """Of all that trains on latents."""
-    return for_machine(24, 512)
+    """Of checkpoints."""
+    return for_machine(24, 256)
+
+
+def small_batch() -> int:
+    """Of what is small or starts from nothing on top of a checkpoint: many steps matter more there."""
+    return for_machine(24, 96)
 
 
 def timesteps(count: int) -> Tensor:
@@ -56,10 +63,14 @@ def noise_loss(predicted: Tensor, noise: Tensor, at: Tensor) -> tuple[Tensor, di
     return (each * weight).mean(), {"mse": each.mean()}
 
 
-def train_base(steps: int, name: str = "base") -> Diffusion:
-    """The checkpoint's networks after `steps` batches."""
+def train_base(steps: int, name: str = "base", further: bool = False) -> Diffusion:
+    """The checkpoint's networks after `steps` batches; `further`: starting from those that the kit has."""
     model = new_diffusion()
-    teach_reading(model)
+    if further:
+        read_back(model.unet, unet_weights)
+        read_back(model.text, text_weights)
+    else:
+        teach_reading(model)
     attend_fast(model.unet)
     pool = Pool()
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from demo_kit.attention import attend_fast
-from demo_kit.base import EMPTY, batch_size, noise_loss, noised, timesteps
+from demo_kit.base import EMPTY, noise_loss, noised, small_batch, timesteps
 from demo_kit.device import for_machine, here
 from demo_kit.folders import work_folder
 from demo_kit.latents import FIRST_SHARD, drawn, latents_of, unsaid
@@ -51,7 +51,7 @@ def train_controlnet(name: str, steps: int) -> ControlNetModel:
     base, control = trained_base().requires_grad_(False), new_controlnet()
     world, _ = MAPS[name]
     vae = trained_vae().to(memory_format=torch.channels_last)
-    shards, size = range(FIRST_SHARD, FIRST_SHARD + control_shards()), batch_size()
+    shards, size = range(FIRST_SHARD, FIRST_SHARD + control_shards()), small_batch()
     latents = torch.cat([latents_of(index, vae, world) for index in shards])
     ids = torch.cat([tokens(captions_of(index, world)) for index in shards])
     maps = here(torch.cat([torch.from_numpy(maps_of(index, name)).permute(0, 3, 1, 2) for index in shards]))

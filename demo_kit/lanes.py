@@ -13,17 +13,20 @@ from demo_kit.shards import is_rendered
 from demo_kit.vae import vae_shards
 
 Lane = list[tuple[str, float]]
+REST: list[Lane] = [
+    [("second", 60), ("negative", 20), ("blueprint", 25)],
+    [("inpainting", 60), ("sepia", 25), ("raccoon", 25)],
+    [("canny", 55), ("scribble", 55)],
+    [("depth", 55), ("openpose", 55)],
+]
 STAGES: list[list[Lane]] = [
     [[("vae", 75)], [("tagger", 40)]],
     [[("base", 230)], [("decoder", 140), ("upscaler", 60)]],
-    [
-        [("second", 70), ("negative", 15), ("blueprint", 20)],
-        [("inpainting", 70), ("sepia", 20), ("raccoon", 25)],
-        [("canny", 40), ("scribble", 40)],
-        [("depth", 40), ("openpose", 50)],
-    ],
+    REST,
 ]
 """One after the other; the lanes of each run at the same time. Numbers are seconds of training."""
+FURTHER_STAGES: list[list[Lane]] = [[[("base_further", 230)], [("decoder_further", 150)]], REST]
+"""Where a kit is at hand, and is to become better."""
 MANY = 10_000_000
 """Steps: the time ends each run."""
 
@@ -51,13 +54,14 @@ def main(arguments: list[str]) -> int:
     """Exit code 0, whatever became of the parts: each has a log."""
     parser = argparse.ArgumentParser(prog="python -m demo_kit.lanes", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="factor for all times")
+    parser.add_argument("--further", action="store_true", help="start from the kit that is there")
     options = parser.parse_args(arguments)
     use_best_device()
     cores = max(1, (os.cpu_count() or 2) - 2)
     rendering = subprocess.Popen([sys.executable, "-m", "demo_kit.render", "--processes", f"{cores}"])  # noqa: S603
     while not is_rendered(vae_shards() - 1) and rendering.poll() is None:
         time.sleep(0.2)
-    for lanes in STAGES:
+    for lanes in FURTHER_STAGES if options.further else STAGES:
         running = [threading.Thread(target=_run, args=(lane, options.scale)) for lane in lanes]
         for thread in running:
             thread.start()

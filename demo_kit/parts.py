@@ -14,7 +14,7 @@ from demo_kit.tune import train_adapter, train_negative, train_second
 from demo_kit.upscaler import psnr_against_bicubic, train_upscaler, upscaler_weights
 from demo_kit.vae import psnr, train_decoder, train_vae, trained_vae, warm_colours
 
-__all__ = ["PARTS"]
+__all__ = ["FURTHER", "PARTS"]
 
 
 def vae(steps: int) -> None:
@@ -24,9 +24,9 @@ def vae(steps: int) -> None:
     print(f"PSNR {psnr(made):.2f} dB")  # noqa: T201
 
 
-def decoder(steps: int) -> None:
+def decoder(steps: int, further: bool = False) -> None:
     """Stage two of the VAE, and the second VAE, which is the first with warmer colours."""
-    made = train_decoder(steps)
+    made = train_decoder(steps, further)
     made.save_pretrained(work_folder("parts") / "vae")
     print(f"PSNR {psnr(made):.2f} dB")  # noqa: T201
     save(
@@ -36,13 +36,23 @@ def decoder(steps: int) -> None:
     )
 
 
-def base(steps: int) -> None:
+def decoder_further(steps: int) -> None:
+    """Stage two of the VAE once more, from the kit's own files."""
+    decoder(steps, further=True)
+
+
+def base(steps: int, further: bool = False) -> None:
     """The checkpoint."""
-    made = train_base(steps)
+    made = train_base(steps, further=further)
     path = KIT / "checkpoints" / "pincel-demo.safetensors"
     save_checkpoint(
         path, made.unet, made.text, trained_vae(), title="Pincel demo", description="A toy that draws emoji."
     )
+
+
+def base_further(steps: int) -> None:
+    """The checkpoint, trained further from the kit's own file."""
+    base(steps, further=True)
 
 
 def second(steps: int) -> None:
@@ -131,3 +141,6 @@ PARTS = {
     negative: 200, canny: 1200, scribble: 1200, depth: 1200, openpose: 1800, upscaler: 2000, tagger: 3000,
 }  # fmt: skip
 """In the order in which they need each other: what makes a part, and how many steps it takes."""
+
+FURTHER = {decoder_further: 1000, base_further: 2000}
+"""What can be repeated with a kit at hand, without the runs that made it."""

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from demo_kit.attention import attend_fast
-from demo_kit.base import EMPTY, batch_size, noise_loss, noised, timesteps
+from demo_kit.base import EMPTY, batch_size, noise_loss, noised, small_batch, timesteps
 from demo_kit.device import for_machine
 from demo_kit.finished import read_back
 from demo_kit.folders import work_folder
@@ -36,8 +36,7 @@ def trained_base(name: str = "base") -> Diffusion:
     return model
 
 
-def _train(name: str, model: Diffusion, pool: Pool, plan: Schedule, seed: int) -> None:
-    size = batch_size()
+def _train(name: str, model: Diffusion, pool: Pool, plan: Schedule, seed: int, size: int) -> None:
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         torch.manual_seed(seed + step)
@@ -53,7 +52,14 @@ def train_second(steps: int) -> Diffusion:
     """The second checkpoint: all that the first can draw, as a comic."""
     model = trained_base()
     model.text.requires_grad_(False)
-    _train("second", model, Pool("comic"), Schedule(steps, for_machine(3e-4, 5e-4), hold=0.4, half=True), 2_000_000)
+    _train(
+        "second",
+        model,
+        Pool("comic"),
+        Schedule(steps, for_machine(3e-4, 5e-4), hold=0.4, half=True),
+        2_000_000,
+        batch_size(),
+    )
     return model
 
 
@@ -70,6 +76,7 @@ def train_adapter(
         Pool(world, start=3, samples_per_shard=20_000),
         Schedule(steps, 1e-3, hold=0.4, average=0.99, half=True),
         3_000_000,
+        small_batch(),
     )
     return model
 
@@ -96,7 +103,7 @@ def train_negative(steps: int) -> Tensor:
     words.requires_grad_(True)
     pool = Pool("damaged", start=2, samples_per_shard=50_000)
 
-    size = batch_size()
+    size = small_batch()
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         torch.manual_seed(4_000_000 + step)

@@ -210,10 +210,14 @@ def psnr(vae: AutoencoderKL, shard: int = 90_000, count: int = 96) -> float:
     return float((10 * np.log10(255**2 / errors)).mean())
 
 
-def train_decoder(steps: int) -> AutoencoderKL:
-    """Stage two: the decoder alone, with its full-resolution blocks."""
+def train_decoder(steps: int, further: bool = False) -> AutoencoderKL:
+    """Stage two: the decoder alone, with its full-resolution blocks; `further`: starting from the kit's."""
     vae = _published()
-    vae.load_state_dict(load_file(work_folder("parts") / "vae-stage1" / WEIGHTS, str(torch.get_default_device())))
+    if further:
+        read_back(vae, vae_weights)
+    else:
+        stage_one = work_folder("parts") / "vae-stage1" / WEIGHTS
+        vae.load_state_dict(load_file(stage_one, str(torch.get_default_device())))
     _reform(vae.to(memory_format=torch.channels_last), publish=False)
     vae.requires_grad_(False)
     vae.decoder.requires_grad_(True)
