@@ -14,8 +14,14 @@ CHECKPOINT = KIT / "checkpoints" / "pincel-demo.safetensors"
 
 
 def read_back(module: nn.Module, renamed: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]) -> None:
-    """Fill a network with its weights in the checkpoint. `renamed` gives names, and shapes, as files have them."""
+    """Fill a network with its weights in the checkpoint. `renamed` gives names, and shapes, as files have them.
+
+    Ends the program with a sentence where there is no checkpoint yet.
+    """
+    if not CHECKPOINT.is_file():
+        raise SystemExit(f"{CHECKPOINT} is not there yet. Train it first: python -m demo_kit vae base decoder")
     with safe_open(CHECKPOINT, "pt", device=str(torch.get_default_device())) as file:
+        there = set(file.keys())
         for name, value in module.state_dict().items():
-            ((theirs, _),) = [pair for pair in renamed({name: value}).items() if pair[0] in file.keys()][:1]  # noqa: SIM118 - no mapping
+            theirs = next(key for key in renamed({name: value}) if key in there)
             value.copy_(file.get_tensor(theirs).view_as(value))

@@ -31,27 +31,20 @@ MANY = 10_000_000
 """Steps: the time ends each run."""
 
 
-def _run(lane: Lane, scale: float) -> None:
+def _run(lane: Lane, scale: float, failed: list[str]) -> None:
     for part, seconds in lane:
-        command = [
-            sys.executable,
-            "-u",
-            "-m",
-            "demo_kit",
-            part,
-            "--seconds",
-            f"{seconds * scale}",
-            "--steps",
-            f"{MANY}",
-        ]
+        limits = ["--seconds", f"{seconds * scale}", "--steps", f"{MANY}"]
+        command = [sys.executable, "-u", "-m", "demo_kit", part, *limits]
         with (work_folder("logs") / f"{part}.log").open("w") as log:
             code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode  # noqa: S603
-        ended = "done" if code == 0 else f"exit code {code}, see logs/{part}.log"
+        if code:
+            failed.append(part)
+        ended = f"exit code {code}, see {work_folder('logs') / f'{part}.log'}" if code else "done"
         print(f"{time.strftime('%X')} {part}: {ended}", flush=True)  # noqa: T201
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0, whatever became of the parts: each has a log."""
+    """Exit code 0, or 1 where a part failed: each has a log. What needs a stage that failed is not begun."""
     parser = argparse.ArgumentParser(prog="python -m demo_kit.lanes", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="factor for all times")
     parser.add_argument("--further", action="store_true", help="start from the kit that is there")
@@ -61,14 +54,18 @@ def main(arguments: list[str]) -> int:
     rendering = subprocess.Popen([sys.executable, "-m", "demo_kit.render", "--processes", f"{cores}"])  # noqa: S603
     while not is_rendered(vae_shards() - 1) and rendering.poll() is None:
         time.sleep(0.2)
+    failed: list[str] = []
     for lanes in FURTHER_STAGES if options.further else STAGES:
-        running = [threading.Thread(target=_run, args=(lane, options.scale)) for lane in lanes]
+        if failed:
+            rendering.terminate()
+            break
+        running = [threading.Thread(target=_run, args=(lane, options.scale, failed)) for lane in lanes]
         for thread in running:
             thread.start()
         for thread in running:
             thread.join()
     rendering.wait()
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -35,11 +35,13 @@ class _LoRA(nn.Module):
 
 
 class _LoHa(nn.Module):
+    """Starts as LyCORIS starts it: with a smaller second product it hardly leaves zero."""
+
     def __init__(self, shape: torch.Size, rank: int) -> None:
         super().__init__()
         self.rank, wide = rank, math.prod(shape[1:])
         self.w1_a, self.w1_b = nn.Parameter(torch.randn(shape[0], rank) * 0.1), nn.Parameter(torch.randn(rank, wide))
-        self.w2_a, self.w2_b = nn.Parameter(torch.zeros(shape[0], rank)), nn.Parameter(torch.randn(rank, wide) * 0.1)
+        self.w2_a, self.w2_b = nn.Parameter(torch.zeros(shape[0], rank)), nn.Parameter(torch.randn(rank, wide))
 
     def forward(self, weight: Tensor) -> Tensor:
         return weight + ((self.w1_a @ self.w1_b) * (self.w2_a @ self.w2_b)).view_as(weight)

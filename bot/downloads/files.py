@@ -11,19 +11,14 @@ from bot.downloads.sources import Source
 
 __all__ = ["holds_files", "same_content", "sha256_of", "write_sidecar"]
 
-_PIECE_BYTES = 8 << 20
-
 
 def holds_files(folder: Path) -> bool:
     return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
 
 
 def sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_sidecar(path: Path, source: Source) -> None:

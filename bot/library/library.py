@@ -85,7 +85,6 @@ class Library:
                 forget=forget,
             )
         )
-        self._listeners: list[Callable[[], None]] = []
         self._files_listeners: list[Callable[[], None]] = []
         self._watchers: list[Callable[[ScanProgress], None]] = []
         self._asked = 0
@@ -167,10 +166,6 @@ class Library:
         if kind == "face" and (self._models_dir / "faces").is_dir():
             return self._models_dir / "faces"  # its name in an earlier version
         return self._models_dir / FOLDERS[kind]
-
-    def subscribe(self, listener: Callable[[], None]) -> None:
-        """Called on the loop after the snapshot changed."""
-        self._listeners.append(listener)
 
     def subscribe_files(self, listener: Callable[[], None]) -> None:
         """Called on the loop after files came, went or changed: workers should look, too."""
@@ -264,7 +259,6 @@ class Library:
         # A picture a second must not mean a look at every file a second.
         async with self._building:
             self._snapshot = self._snapshot.with_usage(totals)
-        self._tell_listeners()
 
     async def _empty_trash(self) -> None:
         try:
@@ -312,14 +306,6 @@ class Library:
             )  # fmt: skip
             snapshot = await asyncio.to_thread(build_snapshot, entries, sources)
             self._snapshot = snapshot
-        self._tell_listeners()
-
-    def _tell_listeners(self) -> None:
-        for listener in self._listeners:
-            try:
-                listener()
-            except Exception:
-                log.exception("a listener failed; the library goes on")
 
     def _files_changed(self) -> None:
         self._hashes.wake()

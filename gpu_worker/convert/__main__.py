@@ -25,7 +25,6 @@ from gpu_worker.protocol.specs import BakedLora, BakeSpec, ConvertSpec, FileSpec
 __all__ = ["main"]
 
 WRITTEN, FAILED, BAD_USAGE = 0, 1, 2
-PIECE_BYTES = 4 << 20
 _KINDS = get_args(ModelKind)
 
 
@@ -172,11 +171,8 @@ def _weighted(text: str) -> tuple[Path, float]:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 if __name__ == "__main__":
