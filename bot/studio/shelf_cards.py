@@ -200,7 +200,8 @@ def facts_of(file: LibraryFile, texts: Texts, *, full: bool = False) -> str:
     if file.last_used_at:
         used += f" · <t:{int(file.last_used_at)}:R>"
     rows.append(("used", used))
-    rows.append(("added", f"<t:{int(file.added_at)}:d>" + (f" · <@{file.added_by}>" if file.added_by else "")))
+    if file.added_at:  # the demo was always here
+        rows.append(("added", f"<t:{int(file.added_at)}:d>" + (f" · <@{file.added_by}>" if file.added_by else "")))
     if file.source:
         rows.append(("source", neutral(_source(file.source), 200)))
     if file.note:

@@ -12,7 +12,7 @@ export function safeLink(url, ...children) {
 }
 
 const INLINE = [
-  [/^\\([^\w\s])/, (m) => m[1]],
+  [/^\\([^a-z0-9\s])/i, (m) => m[1]],
   [/^(`{1,2})([^`]+?)\1(?!`)/, (m) => h("code", {}, m[2])],
   [/^\*\*\*(?=\S)([\s\S]+?\S|\S)\*\*\*/, (m) => h("strong", {}, h("em", {}, inline(m[1])))],
   [/^\*\*(?=\S)([\s\S]+?)\*\*(?!\*)/, (m) => h("strong", {}, inline(m[1]))],

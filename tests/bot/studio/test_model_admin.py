@@ -14,7 +14,7 @@ from bot.studio.model_admin.download_views import ended_card, progress_card
 from bot.studio.model_admin.reports import audit_card, rules_text, unused, unused_card
 from bot.studio.model_admin.ruling import Target
 from bot.studio.model_admin.trials import trial_options
-from bot.studio.shelf_cards import Shown, details_card, page_card
+from bot.studio.shelf_cards import Shown, details_card, facts_of, page_card
 from gpu_worker.protocol.messages import ModelFact
 from tests.bot.studio.library_files import model_file
 
@@ -193,3 +193,9 @@ def test_what_was_added_has_the_buttons_that_do_something(kind, held, buttons):
     done = Download("d", DownloadWish("https://a.example/x"), "done", file_ids=(file.id,))
     text = str(ended_card([done], {file.id: file}, 1, texts_for("en"), held=held).to_components())
     assert [verb for verb in ("modeltest", "modelenable") if f"v1:{verb}:" in text] == buttons
+
+
+def test_what_was_always_there_was_added_on_no_day():
+    texts = texts_for("en")
+    assert "<t:" not in facts_of(model_file("demo", added_at=0.0, last_used_at=None), texts)
+    assert "<t:86400:d>" in facts_of(model_file("ink", added_at=86400.0, last_used_at=None), texts)
