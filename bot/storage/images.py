@@ -12,7 +12,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from bot.domain.ids import ImageId, JobId, UserId
+from bot.domain.ids import ImageId, JobId
 from bot.domain.job import Action, Image, Job
 from bot.storage.database import Database, Row
 
@@ -83,24 +83,6 @@ class Images:
                 await asyncio.to_thread((self._root / image.path).unlink, missing_ok=True)
             except OSError:  # Windows refuses while somebody has it open; for every user of this bot it is gone
                 log.exception("the deleted picture %s could not be removed from disk; remove it by hand", image.path)
-
-    async def keep(self, user_id: UserId, images: Sequence[Image]) -> None:
-        async with self._db.write() as tx:
-            await tx.execute("INSERT OR IGNORE INTO users (id, first_seen_at) VALUES (?, ?)", (user_id, time.time()))
-            await tx.executemany(
-                "INSERT OR IGNORE INTO favourites (user_id, image_id, kept_at) VALUES (?, ?, ?)",
-                [(user_id, i.id, time.time()) for i in images],
-            )
-
-    async def unkeep(self, user_id: UserId, images: Sequence[Image]) -> None:
-        async with self._db.write() as tx:
-            await tx.executemany(
-                "DELETE FROM favourites WHERE user_id = ? AND image_id = ?", [(user_id, i.id) for i in images]
-            )
-
-    async def count_kept(self, user_id: UserId) -> int:
-        row = await self._db.one("SELECT count(*) FROM favourites WHERE user_id = ?", (user_id,))
-        return int(row[0]) if row else 0
 
 
 def _take(source: Path, target: Path, sha256: str) -> None:

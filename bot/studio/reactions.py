@@ -15,6 +15,7 @@ from bot.domain.job import Action, Image, Job
 from bot.domain.mentions import neutral
 from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
+from bot.storage.favourites import Favourites
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
 from bot.storage.users import Users
@@ -38,6 +39,7 @@ class Reactions:
         client: discord.Client,
         jobs: Jobs,
         images: Images,
+        favourites: Favourites,
         users: Users,
         intake: Intake,
         pressed: Pressed,
@@ -45,6 +47,7 @@ class Reactions:
         self._client = client
         self._jobs = jobs
         self._images = images
+        self._favourites = favourites
         self._users = users
         self._intake = intake
         self._pressed = pressed
@@ -74,7 +77,8 @@ class Reactions:
         if event.emoji.name.replace("\ufe0f", "") == KEEP:
             job = await self._jobs.by_message(event.message_id)
             if job is not None:
-                await self._images.unkeep(UserId(event.user_id), await self._images.of_job(job.id))
+                images = await self._images.of_job(job.id)
+                await self._favourites.remove(UserId(event.user_id), [image.id for image in images])
 
     async def _act(self, emoji: str, event: discord.RawReactionActionEvent, job: Job, texts: Texts) -> None:
         user_id = UserId(event.user_id)
@@ -90,7 +94,7 @@ class Reactions:
                 await self._pressed.delete(job, user_id, moderator=self._is_moderator(event))
                 await self._message(event).delete()
             case "⭐" if images:
-                await self._images.keep(user_id, images)
+                await self._favourites.add(user_id, [image.id for image in images])
             case "✉" if images:
                 await self._send_original(user_id, job, images, texts)
             case _:

@@ -29,6 +29,7 @@ from bot.storage.database import Database
 from bot.storage.download_cards import DownloadCards
 from bot.storage.drafts import Drafts
 from bot.storage.facts import Facts, Timings
+from bot.storage.favourites import Favourites
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
@@ -98,6 +99,7 @@ class Studio:
         self.timings = Timings(database)
         self.jobs = Jobs(database)
         self.images = Images(database, settings.outputs_dir)
+        self.favourites = Favourites(database)
         self.inputs = InputPictures(database, settings.inputs_dir)
         self.drafts = Drafts(database)
         self.styles = Styles(database)
@@ -197,6 +199,7 @@ class Studio:
             rules=self.model_rules,
             shelves=Shelves(database),
             next_pictures=self.next_pictures,
+            models=self.models,
             stewards=self.stewards,
         )
         self.board = DownloadBoard(
@@ -240,6 +243,7 @@ class Studio:
             client=client,
             jobs=self.jobs,
             images=self.images,
+            favourites=self.favourites,
             users=self.users,
             intake=self.intake,
             pressed=self.pressed,

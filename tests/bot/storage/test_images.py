@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.ids import ImageId, UserId
+from bot.domain.ids import ImageId
 from bot.domain.job import Action, Image
 from bot.storage.images import Images, MissingPictureError
 from tests.contract.farm import new_job
@@ -118,12 +118,3 @@ async def test_file_that_cannot_be_removed_is_deleted_all_the_same(images, jobs,
     monkeypatch.setattr(Path, "unlink", in_use)
     await images.delete_of_job(image.job_id)
     assert (await images.get(image.id)).deleted
-
-
-async def test_favourites(images, jobs, source, database):
-    image = await stored(images, jobs, source, database)
-    for _ in range(2):
-        await images.keep(UserId(9), [image])
-    assert await images.count_kept(UserId(9)) == 1
-    await images.unkeep(UserId(9), [image])
-    assert await images.count_kept(UserId(9)) == 0
