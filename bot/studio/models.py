@@ -9,9 +9,9 @@ from bot.dispatch.dispatcher import Dispatcher
 from bot.domain.model_rules import Where, defaults_at, is_enabled
 from bot.domain.models import DISABLED, names_of
 from bot.domain.parameters import Parameters
-from bot.library import Library
+from bot.library import Library, LibraryFile
 from bot.storage.model_rules import ModelRules
-from gpu_worker.protocol.messages import ModelFact, ModelKind
+from gpu_worker.protocol.messages import ModelFact, ModelKind, Prediction
 
 __all__ = ["Models"]
 
@@ -49,6 +49,11 @@ class Models:
             "vae": frozenset(names_of("vae", facts)),
         }
         return defaults_at(where, self._rules.defaults, usable)
+
+    def measured(self, file: LibraryFile) -> Prediction | None:
+        """What a live worker's probe told of a checkpoint that does not say it itself."""
+        facts = self._dispatcher.models()
+        return next((fact.prediction for fact in facts if (fact.kind, fact.name) == (file.kind, file.name)), None)
 
     def names(self, kind: ModelKind, where: Where | None = None) -> list[str]:
         """Usable ones only."""

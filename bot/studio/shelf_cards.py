@@ -20,7 +20,7 @@ from bot.library import LibraryFile
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
 from bot.ui.selects import Row, select_row
-from gpu_worker.protocol.messages import ModelKind
+from gpu_worker.protocol.messages import ModelKind, Prediction
 
 __all__ = ["ALL", "Shown", "details_card", "facts_of", "name_line", "page_card", "wish_line"]
 
@@ -154,10 +154,12 @@ def _hint(file: LibraryFile, texts: Texts) -> str:
 # --- one file ---------------------------------------------------------------------------------------------------------
 
 
-def details_card(file: LibraryFile, shown: Shown, texts: Texts) -> discord.ui.LayoutView:
+def details_card(
+    file: LibraryFile, shown: Shown, texts: Texts, measured: Prediction | None = None
+) -> discord.ui.LayoutView:
     view, box = _card()
     head = name_line(file, favourite=file.id in shown.favourites)
-    box.add_item(discord.ui.TextDisplay("### " + head + "\n" + facts_of(file, texts)))
+    box.add_item(discord.ui.TextDisplay("### " + head + "\n" + facts_of(file, texts, measured)))
     preview = shown.previews.get(file.id)
     if preview is not None:
         alt = texts("shelf.preview_of", name=file.name)[:1000]
@@ -179,8 +181,9 @@ def details_card(file: LibraryFile, shown: Shown, texts: Texts) -> discord.ui.La
     return view
 
 
-def facts_of(file: LibraryFile, texts: Texts, *, full: bool = False) -> str:
-    """Everything worth knowing, a line each; `full` adds what only admins need. At most about 3200 characters."""
+def facts_of(file: LibraryFile, texts: Texts, measured: Prediction | None = None, *, full: bool = False) -> str:
+    """Everything worth knowing, a line each; `measured` is what a worker found out, `full` adds what only admins need.
+    At most about 3200 characters."""
     base = base_of(file)
     rows: list[tuple[str, str]] = [("kind", texts(f"kind.{file.kind}"))]
     if file.title and file.title != file.name:
@@ -189,6 +192,8 @@ def facts_of(file: LibraryFile, texts: Texts, *, full: bool = False) -> str:
         rows.append(("base", neutral(base, 100) + (" " + texts("shelf.guessed") if file.guessed else "")))
     if file.variant:
         rows.append(("variant", neutral(file.variant, 40)))
+    if measured is not None:
+        rows.append(("prediction", texts(f"shelf.prediction.{measured}") + " " + texts("shelf.measured")))
     rows.append(("size", size_text(file.size_bytes) + (f" · {neutral(file.precision, 40)}" if file.precision else "")))
     if file.short_hash:
         rows.append(("hash", f"`{file.short_hash}`"))

@@ -20,6 +20,7 @@ from bot.i18n import texts_for
 from bot.library import Library, LibraryFile
 from bot.storage.model_choices import NextPictures, Shelves
 from bot.storage.model_rules import ModelRules
+from bot.studio.models import Models
 from bot.studio.shelf_cards import ALL, Shown, details_card, page_card
 from bot.studio.stewards import Stewards
 from bot.studio.where import where_of
@@ -51,12 +52,14 @@ class Browser:
         rules: ModelRules,
         shelves: Shelves,
         next_pictures: NextPictures,
+        models: Models,
         stewards: Stewards,
     ) -> None:
         self._library = library
         self._rules = rules
         self._shelves = shelves
         self._next = next_pictures
+        self._models = models
         self._stewards = stewards
 
     async def open(self, interaction: Interaction, shelf: Shelf) -> None:
@@ -155,7 +158,8 @@ class Browser:
         shown = Shown(shelf_id, shelf, wish, favourites, disabled, {}, admin)
         if opened is not None and opened in files:
             names, attachments = await asyncio.to_thread(pictures_of, [opened], PREVIEW_PX)
-            return details_card(opened, replace(shown, previews=names), texts), attachments
+            measured = self._models.measured(opened)
+            return details_card(opened, replace(shown, previews=names), texts, measured), attachments
         history = await self._library.history_of(where.user_id)
         page = await asyncio.to_thread(page_of, shelf, files, favourites, history)
         names, attachments = await asyncio.to_thread(pictures_of, page.files, THUMBNAIL_PX)

@@ -16,6 +16,7 @@ from gpu_worker.engine.build import Builder, Built
 from gpu_worker.engine.calls import Picture, RestoreCall, UpscaleCall
 from gpu_worker.engine.checkpoints.cache import ModelCache
 from gpu_worker.engine.checkpoints.hashes import HashBook
+from gpu_worker.engine.checkpoints.known import known_fact
 from gpu_worker.engine.conditioning.prompts import Conditioner
 from gpu_worker.engine.denoise import Driver, Outcome, Tools
 from gpu_worker.engine.device import Device
@@ -89,9 +90,7 @@ class Engine:
         """Every model that is there now, with its hash where that is known already. Opens only files that changed."""
         models, hashes = self._scan(), self._hashes.version
         if models is not self._told[0] or hashes != self._told[1]:
-            known = ((model.fact, self._hashes.known(model.weights)) for model in models)
-            facts = tuple(fact.model_copy(update={"sha256": sha256}) if sha256 else fact for fact, sha256 in known)
-            self._told = (models, hashes, facts)
+            self._told = (models, hashes, tuple(known_fact(model, self._hashes) for model in models))
         return self._told[2]
 
     def vram_free_mb(self) -> int | None:

@@ -14,8 +14,8 @@ from gpu_worker.protocol.specs import TaskSpec, Wire
 
 __all__ = [
     "PROTO_MAX", "PROTO_MIN", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind",
-    "Heartbeat", "Hello", "JobFrame", "ModelFact", "ModelKind", "Output", "Partial", "Prepare", "PreviewWish",
-    "Progress", "Rescan", "Resync", "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot",
+    "Heartbeat", "Hello", "JobFrame", "ModelFact", "ModelKind", "Output", "Partial", "Prediction", "Prepare",
+    "PreviewWish", "Progress", "Rescan", "Resync", "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot",
     "parse_to_worker",
 ]  # fmt: skip
 
@@ -42,6 +42,7 @@ class JobFrame(Frame):
 ModelKind = Literal[
     "checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler", "face", "annotator", "tagger"
 ]  # fmt: skip
+Prediction = Literal["epsilon", "v"]
 
 
 class ModelFact(Wire):
@@ -55,6 +56,8 @@ class ModelFact(Wire):
     """`sd1`, `sd2`, `sdxl` or `sdxl_refiner`; None where the file does not say."""
     variant: Literal["inpaint", "pix2pix"] | None = None
     """Checkpoints whose UNet reads more than the latent (behaviours §10)."""
+    prediction: Prediction | None = None
+    """What a worker measured of a checkpoint whose tensors do not say it (behaviours §12.4); None: not measured."""
     alias: str | None = None
     """A LoRA's second name, `ss_output_name` of its metadata (behaviours §5.3)."""
     native_px: int | None = None

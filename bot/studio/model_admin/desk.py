@@ -21,6 +21,7 @@ from bot.studio.model_admin.reports import defaults_text, plain_card, rules_text
 from bot.studio.model_admin.ruling import Ruling, Target
 from bot.studio.model_admin.telling import answer, texts_of, wait
 from bot.studio.model_admin.trials import TESTABLE, Trials
+from bot.studio.models import Models
 from bot.studio.shelf_cards import facts_of, name_line
 from bot.studio.shelves import PREVIEW_PX, pictures_of
 from bot.studio.stewards import Stewards
@@ -44,6 +45,7 @@ class ModelAdmin:
         ruling: Ruling,
         trials: Trials,
         reporting: Reporting,
+        models: Models,
         audit: ModelAudit,
         stewards: Stewards,
         attachments: Attachments,
@@ -53,6 +55,7 @@ class ModelAdmin:
         self._ruling = ruling
         self._trials = trials
         self._reporting = reporting
+        self._models = models
         self._audit = audit
         self._stewards = stewards
         self._attachments = attachments
@@ -98,7 +101,7 @@ class ModelAdmin:
         file = self._files.named(model)
         await wait(interaction)
         favourite = file.id in self._ruling.favourites(interaction.guild_id)
-        text = f"### {name_line(file, favourite=favourite)}\n{facts_of(file, texts, full=True)}"
+        text = f"### {name_line(file, favourite=favourite)}\n{facts_of(file, texts, self._models.measured(file), full=True)}"
         if steward.operator:
             text += f"\n-# `{neutral(str(file.path), 200)}`"
         rules = self._ruling.said(steward, file)

@@ -77,6 +77,7 @@ class AdminParts:
             ruling=Ruling(rules, audit, models),
             trials=trials,
             reporting=self.reporting,
+            models=models,
             audit=audit,
             stewards=stewards,
             attachments=attachments,

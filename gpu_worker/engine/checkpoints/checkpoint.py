@@ -10,13 +10,13 @@ from typing import Any, Literal
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.preview import PreviewMap
 from gpu_worker.engine.sampling.sigmas import SigmaTable
+from gpu_worker.protocol.messages import Prediction
 
 __all__ = ["Checkpoint", "Concat", "EncoderKind", "Family", "Part", "Prediction", "TextEncoder"]
 
 Family = Literal["sd1", "sd2", "sdxl", "sdxl_refiner"]
 EncoderKind = Literal["clip_l", "clip_g", "open_clip"]
 """The text models of SD 1.x and SDXL, of SDXL alone, and of SD 2.x."""
-Prediction = Literal["epsilon", "v"]
 Concat = Literal["none", "inpaint", "pix2pix"]
 """What the UNet reads beside the latent: mask and masked picture (9 channels), or the picture (8); behaviours §10."""
 Part = Literal["text", "unet", "vae"]

@@ -52,6 +52,7 @@ class HashBook:
             return
         with self._lock:
             self._known[key] = value
+            self.version += 1
             snapshot = dict(self._known)
         _write(self._path, snapshot)
 

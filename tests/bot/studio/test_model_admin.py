@@ -14,6 +14,7 @@ from bot.studio.model_admin.download_views import ended_card, progress_card
 from bot.studio.model_admin.reports import audit_card, rules_text, unused, unused_card
 from bot.studio.model_admin.ruling import Target
 from bot.studio.model_admin.trials import trial_options
+from bot.studio.models import Models
 from bot.studio.shelf_cards import Shown, details_card, facts_of, page_card
 from gpu_worker.protocol.messages import ModelFact
 from tests.bot.studio.library_files import model_file
@@ -199,3 +200,17 @@ def test_what_was_always_there_was_added_on_no_day():
     texts = texts_for("en")
     assert "<t:" not in facts_of(model_file("demo", added_at=0.0, last_used_at=None), texts)
     assert "<t:86400:d>" in facts_of(model_file("ink", added_at=86400.0, last_used_at=None), texts)
+
+
+def test_what_a_worker_measured_is_told_and_nothing_else():
+    texts = texts_for("en")
+    assert "velocity (v) (measured" in facts_of(model_file("old"), texts, "v")
+    assert "Prediction" not in facts_of(model_file("old"), texts)
+
+    class Workers:
+        def models(self):
+            return (ModelFact(kind="checkpoint", name="old", family="sd2", prediction="v"),)
+
+    models = Models(Workers(), library=None, rules=None)
+    assert models.measured(model_file(kind="checkpoint", name="old")) == "v"
+    assert models.measured(model_file(kind="lora", name="old")) is None
