@@ -35,6 +35,7 @@ from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
 from bot.storage.model_choices import NextPictures, Shelves
 from bot.storage.model_rules import ModelRules
+from bot.storage.preferences import Preferences
 from bot.storage.styles import Styles
 from bot.storage.users import Users
 from bot.studio.attachments import Attachments
@@ -106,6 +107,7 @@ class Studio:
         self.users = Users(database)
         self.catalogue = LiveCatalogue(settings.data)
         self.model_rules = ModelRules(database)
+        self.preferences = Preferences(database, self.model_rules)
         self.library = Library(
             database,
             models_dir=settings.models_dir,
@@ -255,6 +257,7 @@ class Studio:
         await self.catalogue.current()
         await self.library.load()
         await self.model_rules.load()
+        await self.preferences.load()
         await asyncio.to_thread(judge, "")  # builds the word lists before anybody waits for them
         await self.panels.forget_old()
         await self.inputs.sweep()
