@@ -101,7 +101,8 @@ class ModelAdmin:
         file = self._files.named(model)
         await wait(interaction)
         favourite = file.id in self._ruling.favourites(interaction.guild_id)
-        text = f"### {name_line(file, favourite=favourite)}\n{facts_of(file, texts, self._models.measured(file), full=True)}"
+        facts = facts_of(file, texts, self._models.measured(file), full=True)
+        text = f"### {name_line(file, favourite=favourite)}\n{facts}"
         if steward.operator:
             text += f"\n-# `{neutral(str(file.path), 200)}`"
         rules = self._ruling.said(steward, file)
