@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,33 +30,57 @@ class Draft:
     action: Action
     spec: JobSpec
     source_image_id: ImageId | None = None
+    base: JobSpec | None = None
+    """What the panel compares it with, and goes back to."""
+    parent_id: JobId | None = None
+    """The job that it was opened from."""
+    searches: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What each list of the panel was searched for."""
 
 
 class Drafts:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def add(self, user_id: UserId, action: Action, spec: JobSpec, source: ImageId | None = None) -> Draft:
-        draft = Draft(new_job_id(), user_id, action, spec, source)
-        async with self._db.write() as tx:
-            await tx.execute(
-                "INSERT INTO drafts (id, user_id, action, source_image_id, spec, created_at) VALUES (?, ?, ?, ?, ?, ?)",
-                (draft.id, user_id, action, source, spec.model_dump_json(), time.time()),
-            )
+    async def add(
+        self,
+        user_id: UserId,
+        action: Action,
+        spec: JobSpec,
+        source: ImageId | None = None,
+        *,
+        base: JobSpec | None = None,
+        parent_id: JobId | None = None,
+    ) -> Draft:
+        """Without `base` it is compared with itself as it is now."""
+        draft = Draft(new_job_id(), user_id, action, spec, source, base or spec, parent_id)
+        await self._db.write_one(
+            "INSERT INTO drafts (id, user_id, action, source_image_id, spec, created_at, base, parent_id) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                draft.id, user_id, action, source, spec.model_dump_json(), time.time(),
+                (base or spec).model_dump_json(), parent_id,
+            ),
+        )  # fmt: skip
         return draft
 
     async def drop_old(self) -> list[JobSpec]:
-        """Throws away what is older than a week, and returns it."""
-        async with self._db.write() as tx:
-            rows = await tx.execute_fetchall(
-                "DELETE FROM drafts WHERE created_at < ? RETURNING id, spec", (time.time() - KEPT_S,)
-            )
-        return [spec for row in rows if (spec := _spec(row["id"], row["spec"])) is not None]
+        """Throws away what is older than a week, and returns every request that it held."""
+        rows = await self._db.write_one(
+            "DELETE FROM drafts WHERE created_at < ? RETURNING id, spec, base", (time.time() - KEPT_S,)
+        )
+        held = [_spec(row["id"], text) for row in rows for text in {row["spec"], row["base"]} if text]
+        return [spec for spec in held if spec is not None]
 
     async def change(self, draft: Draft, spec: JobSpec) -> Draft:
-        async with self._db.write() as tx:
-            await tx.execute("UPDATE drafts SET spec = ? WHERE id = ?", (spec.model_dump_json(), draft.id))
-        return Draft(draft.id, draft.user_id, draft.action, spec, draft.source_image_id)
+        await self._db.write_one("UPDATE drafts SET spec = ? WHERE id = ?", (spec.model_dump_json(), draft.id))
+        return replace(draft, spec=spec)
+
+    async def search(self, draft: Draft, which: str, text: str) -> Draft:
+        """An empty text searches no more."""
+        searches = {**draft.searches, which: text}
+        await self._db.write_one("UPDATE drafts SET searches = ? WHERE id = ?", (json.dumps(searches), draft.id))
+        return replace(draft, searches=searches)
 
     async def get(self, draft_id: JobId) -> Draft | None:
         """None, too, for one that is older than a week or that this version cannot read."""
@@ -70,6 +96,9 @@ class Drafts:
             Action(row["action"]),
             spec,
             ImageId(row["source_image_id"]) if row["source_image_id"] else None,
+            _spec(row["id"], row["base"]) if row["base"] else None,
+            JobId(row["parent_id"]) if row["parent_id"] else None,
+            json.loads(row["searches"]),
         )
 
 

@@ -21,7 +21,17 @@ from pathlib import Path
 from bot.storage.database import Database, StorageFullError
 from bot.storage.drafts import KEPT_S
 from bot.storage.images import MissingPictureError
-from gpu_worker.protocol.specs import FileSpec, ImageRef, Img2Img, JobSpec
+from gpu_worker.protocol.specs import (
+    Describe,
+    FileSpec,
+    ImageRef,
+    Img2Img,
+    JobSpec,
+    PictureTask,
+    StoredSource,
+    Txt2Img,
+    Upscale,
+)
 
 __all__ = ["INPUT_SCHEME", "InputPictures", "given_pictures"]
 
@@ -37,13 +47,17 @@ _NEEDED = " ".join(
         "UNION SELECT later.id FROM users JOIN images ON images.job_id = users.id",
         "JOIN jobs AS later ON later.source_image_id = images.id AND later.action = 'upscale')",
         f"SELECT 1 FROM users JOIN jobs ON jobs.id = users.id WHERE {_LIVE}",  # noqa: S608
-        "UNION ALL SELECT 1 FROM drafts WHERE instr(spec, ?1) AND created_at >= ?2 LIMIT 1",
+        "UNION ALL SELECT 1 FROM drafts WHERE instr(spec || coalesce(base, ''), ?1) AND created_at >= ?2 LIMIT 1",
     )
 )
 
 
-def given_pictures(spec: JobSpec | FileSpec) -> list[ImageRef]:
+def given_pictures(spec: JobSpec | FileSpec | PictureTask) -> list[ImageRef]:
     """What a request starts from."""
+    if isinstance(spec, Upscale | Describe):
+        return [spec.image]
+    if isinstance(spec, Txt2Img) and spec.hires is not None and isinstance(spec.hires.source, StoredSource):
+        return [spec.hires.source.image]
     if not isinstance(spec, Img2Img):
         return []
     return [spec.image, *([spec.mask.image] if spec.mask else [])]
@@ -110,7 +124,8 @@ class InputPictures:
         there = await asyncio.to_thread(_listed, self._root)
         rows = await self._db.all(
             f"SELECT spec FROM jobs WHERE instr(spec, ?1) AND {_LIVE} "  # noqa: S608
-            "UNION ALL SELECT spec FROM drafts WHERE instr(spec, ?1) AND created_at >= ?2",
+            "UNION ALL SELECT spec || coalesce(base, '') FROM drafts "
+            "WHERE instr(spec || coalesce(base, ''), ?1) AND created_at >= ?2",
             (INPUT_SCHEME, time.time() - KEPT_S),
         )
         needed = {name for row in rows for name in _ADDRESS.findall(row["spec"])}

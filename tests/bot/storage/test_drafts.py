@@ -4,7 +4,10 @@ import time
 
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Action
+from bot.domain.parameters import Parameters
 from bot.storage.drafts import KEPT_S, Drafts
+from bot.storage.inputs import InputPictures
+from bot.storage.last_tweaks import LastTweaks
 from gpu_worker.protocol.specs import ImageRef, Img2Img, Txt2Img
 
 SPEC = Txt2Img(prompt="a cat", checkpoint="m", width=64, height=64, seed=1)
@@ -44,3 +47,24 @@ async def test_old_drafts_go(database, monkeypatch):
     assert await drafts.drop_old() == [SPEC]
     assert len(await database.all("SELECT id FROM drafts")) == 1
     assert await drafts.get(new.id) == new
+
+
+async def test_what_a_draft_began_with_stays_as_long_as_it(database, tmp_path):
+    inputs, drafts = InputPictures(database, tmp_path), Drafts(database)
+    ref = await inputs.keep(b"picture", "image/png")
+    base = GIVEN.model_copy(update={"image": ref})
+    draft = await drafts.add(UserId(5), Action.EDIT, SPEC, base=base, parent_id=None)
+    await inputs.discard_unused([ref])
+    assert await inputs.sweep() == 0
+    assert (await drafts.get(draft.id)).base == base
+    assert (await drafts.search(draft, "lora", "ink")) == await drafts.get(draft.id)
+
+
+async def test_what_was_changed_last_is_remembered(database):
+    last = LastTweaks(database)
+    assert await last.get(UserId(5)) == Parameters()
+    wishes = Parameters(steps=30, hires_size=(800, 0), tiling=False)
+    await last.put(UserId(5), wishes)
+    await last.put(UserId(5), Parameters())
+    assert await last.get(UserId(5)) == wishes
+    assert await last.get(UserId(6)) == Parameters()
