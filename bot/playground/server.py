@@ -47,6 +47,8 @@ class Options:
     host: str = "127.0.0.1"
     password: str | None = None
     limit_bytes: int = DEFAULT_LIMIT_BYTES
+    middlewares: tuple[Middleware, ...] = ()
+    """Behind the doorkeeper: a test's own, which answer some requests with trouble."""
 
 
 @dataclass
@@ -111,7 +113,9 @@ async def serve(options: Options, clock: Clock | None = None) -> AsyncGenerator[
     gateway = Gateway(world, cdn, lambda: pages.bot_changed())
     pages = PageApi(world, cdn, storing, gateway, hub, desk, options.limit_bytes)
     rest = Rest(world, cdn, storing, options.limit_bytes, desk.answered)
-    app = web.Application(middlewares=[_doorkeeper(guard)], client_max_size=REQUEST_LIMIT_BYTES + (1 << 20))
+    app = web.Application(
+        middlewares=[_doorkeeper(guard), *options.middlewares], client_max_size=REQUEST_LIMIT_BYTES + (1 << 20)
+    )
     app.add_routes([*Site(guard, cdn).routes(), *pages.routes(), web.get("/gateway", gateway.handle)])
     app.router.add_route("*", "/api/v10/{path:.*}", rest.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.3)
