@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 __all__ = [
     "DRAW_TASKS", "FILE_TASKS", "BakeSpec", "BakedLora", "ConvertSpec", "DrawTask", "Drawing", "Extend",
     "FaceRestore", "FileSpec", "FileTask", "Hires", "ImageRef", "Img2Img", "JobSpec", "Mask", "MergeSpec", "Parts",
-    "Refiner", "RenderedSource", "Source", "StoredSource", "TaskSpec", "Txt2Img", "Upscale", "Variation",
+    "Refiner", "RenderedSource", "Source", "StoredSource", "TaskSpec", "Template", "Texts", "Txt2Img", "Upscale", "Variation",
 ]  # fmt: skip
 
 SEED_MAX = 2**64 - 1
@@ -36,6 +36,22 @@ class Variation(Wire):
 
     seed: int = Field(ge=0, le=SEED_MAX)
     strength: float = Field(gt=0, le=1)
+
+
+class Texts(Wire):
+    """What one picture of a job is drawn from, where its pictures differ."""
+
+    prompt: str
+    negative_prompt: str = ""
+
+
+class Template(Wire):
+    """The dynamic prompt that texts were drawn from (behaviours §19): a record, and what a reroll draws from."""
+
+    prompt: str
+    negative_prompt: str = ""
+    combinatorial: bool = False
+    """Every combination was asked for, not a random one for each picture."""
 
 
 class ImageRef(Wire):
@@ -156,6 +172,16 @@ class Drawing(Wire):
     discard_penultimate: bool = False
     zero_terminal_snr: bool = False
     downcast_alphas: bool = False
+    texts: tuple[Texts, ...] = Field(default=(), max_length=16)
+    """One for each picture, in order; the first's are `prompt` and `negative_prompt`, too. Empty: these are everyone's.
+    Nothing but texts differs, though a text may name other LoRAs."""
+    template: Template | None = None
+
+    @model_validator(mode="after")
+    def _a_text_for_each(self) -> Drawing:
+        if self.texts and len(self.texts) != self.count:
+            raise ValueError(f"{len(self.texts)} texts for {self.count} pictures")
+        return self
 
 
 class Txt2Img(Drawing):
