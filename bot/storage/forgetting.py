@@ -1,0 +1,115 @@
+"""What "forget me" takes out of the database. Every table that knows a person is named here, or a test fails.
+
+A table's statements are run with `:user` (the person's id) or with `:jobs` (a JSON list of ids of their jobs, some at a
+time); children stand before what they point to. What other people made of a person's pictures is theirs and stays; only
+what pointed to the person's own rows is cut.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from bot.domain.ids import JobId, UserId
+from bot.storage.database import Database
+
+__all__ = ["FORGOTTEN_TABLES", "KEPT_TABLES", "NOBODY", "Forgetting"]
+
+NOBODY = 0
+"""Stands for somebody who asked to be forgotten, where a record has to stay."""
+JOBS_AT_ONCE = 50
+"""A transaction of this many is over in some milliseconds, so nobody waits for it."""
+
+_OF_JOBS = "(SELECT value FROM json_each(:jobs))"
+_IMAGES = f"(SELECT id FROM images WHERE job_id IN {_OF_JOBS})"  # noqa: S608
+
+FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "favourites": (
+            f"DELETE FROM favourites WHERE image_id IN {_IMAGES}",  # noqa: S608
+            "DELETE FROM favourites WHERE user_id = :user",
+        ),
+        "partials": (f"DELETE FROM partials WHERE job_id IN {_OF_JOBS}",),  # noqa: S608
+        "attempts": (f"DELETE FROM attempts WHERE job_id IN {_OF_JOBS}",),  # noqa: S608
+        "model_tests": (f"DELETE FROM model_tests WHERE job_id IN {_OF_JOBS}",),  # noqa: S608
+        "drafts": (
+            f"UPDATE drafts SET source_image_id = NULL WHERE source_image_id IN {_IMAGES}",  # noqa: S608
+            f"UPDATE drafts SET parent_id = NULL WHERE parent_id IN {_OF_JOBS}",  # noqa: S608
+            "DELETE FROM drafts WHERE user_id = :user",
+        ),
+        "images": (
+            f"UPDATE images SET parent_image_id = NULL WHERE parent_image_id IN {_IMAGES}",  # noqa: S608
+            f"UPDATE jobs SET source_image_id = NULL WHERE source_image_id IN {_IMAGES}",  # noqa: S608
+            f"DELETE FROM images WHERE job_id IN {_OF_JOBS}",  # noqa: S608
+        ),
+        "jobs": (
+            f"UPDATE jobs SET parent_id = NULL WHERE parent_id IN {_OF_JOBS}",  # noqa: S608
+            f"DELETE FROM jobs WHERE id IN {_OF_JOBS}",  # noqa: S608
+            f"UPDATE jobs SET cancel_by = {NOBODY} WHERE cancel_by = :user",  # noqa: S608
+        ),
+        "styles": ("DELETE FROM styles WHERE user_id = :user",),
+        "last_tweaks": ("DELETE FROM last_tweaks WHERE user_id = :user",),
+        "next_pictures": ("DELETE FROM next_pictures WHERE user_id = :user",),
+        "model_shelves": ("DELETE FROM model_shelves WHERE user_id = :user",),
+        "preferences": ("DELETE FROM preferences WHERE level = 'user' AND owner_id = :user",),
+        "library_usage": ("DELETE FROM library_usage WHERE user_id = :user",),
+        # Files that others draw with, and what admins did for their servers, stay; by whom is forgotten.
+        "library_records": ("UPDATE library_records SET added_by = NULL WHERE added_by = :user",),
+        "library_trash": (
+            "UPDATE library_trash SET record = json_set(record, '$.added_by', NULL) "
+            "WHERE json_extract(record, '$.added_by') = :user",
+        ),
+        "downloads": (
+            "UPDATE downloads SET wish = json_set(wish, '$.asked_by', NULL) "
+            "WHERE json_extract(wish, '$.asked_by') = :user",
+        ),
+        "download_cards": (
+            f"UPDATE download_cards SET user_id = {NOBODY}, token = NULL, told_at = coalesce(told_at, 0) "  # noqa: S608
+            "WHERE user_id = :user",
+        ),
+        "model_audit": (f"UPDATE model_audit SET user_id = {NOBODY} WHERE user_id = :user",),  # noqa: S608
+        "admin_audit": (f"UPDATE admin_audit SET user_id = {NOBODY} WHERE user_id = :user",),  # noqa: S608
+        "admin_panels": ("DELETE FROM admin_panels WHERE user_id = :user",),
+        "server_setups": (f"UPDATE server_setups SET user_id = {NOBODY} WHERE user_id = :user",),  # noqa: S608
+        "queue_gates": (f"UPDATE queue_gates SET changed_by = {NOBODY} WHERE changed_by = :user",),  # noqa: S608
+    }
+)
+"""Table → statements. `users` itself is taken last, see `Forgetting.finish`."""
+
+KEPT_TABLES: Mapping[str, str] = MappingProxyType({})
+"""Table → why a person's rows stay in it."""
+
+
+class Forgetting:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def jobs_of(self, user_id: UserId, limit: int = JOBS_AT_ONCE) -> list[JobId]:
+        rows = await self._db.all("SELECT id FROM jobs WHERE user_id = ? LIMIT ?", (user_id, limit))
+        return [JobId(row["id"]) for row in rows]
+
+    async def forget_jobs(self, jobs: list[JobId]) -> Counter[str]:
+        """Takes these jobs and everything that hangs on them; returns how many rows of each table went or changed.
+        Their files and messages must be gone already: nothing knows of them afterwards."""
+        return await self._run(":jobs", {"jobs": json.dumps(jobs)})
+
+    async def finish(self, user_id: UserId) -> Counter[str]:
+        """Takes everything else, once no job is left. Repeating it is harmless."""
+        return await self._run(":user", {"user": user_id})
+
+    async def _run(self, about: str, values: Mapping[str, object]) -> Counter[str]:
+        changed: Counter[str] = Counter()
+        async with self._db.write() as tx:
+            for table, statements in FORGOTTEN_TABLES.items():
+                for statement in statements:
+                    if about in statement:
+                        cursor = await tx.execute(statement, values)
+                        changed[table] += max(cursor.rowcount, 0)
+            if about == ":user":
+                await tx.execute(
+                    "DELETE FROM users WHERE id = :user AND NOT EXISTS (SELECT 1 FROM jobs WHERE user_id = :user)",
+                    values,
+                )
+        return changed
