@@ -19,9 +19,9 @@ from bot.domain.recorded import parameters_of
 from bot.domain.second_pass import upscale_denoising
 from bot.domain.sizes import hires_target
 from bot.errors import UserFacingError
+from gpu_worker.language.pictures import picture_spec
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import (
-    SEED_MAX,
     SIZE_MAX_PX,
     Drawing,
     Hires,
@@ -46,25 +46,6 @@ VARIATION_STRENGTHS: dict[Strength, float] = {"subtle": 0.12, "strong": 0.35}
 VARIATIONS = 4
 UPSCALE = Hires(scale=2.0, upscaler="Lanczos", denoising_strength=0.35)
 """Enough denoising to draw detail at the new size, too little to move things; a checkpoint may know better."""
-
-
-def picture_spec(spec: Spec, index: int) -> Spec:
-    """The request that draws picture `index` (from 0) of `spec`'s job alone: the same seeds, one picture.
-
-    Without variations the seed counts up; with them the seed stays and the last variation's seed counts up
-    (behaviours §6). Raises ValueError for an index the job does not have.
-    """
-    if not 0 <= index < spec.count:
-        raise ValueError(f"picture {index} of a job of {spec.count}")
-    if not spec.variations:
-        return spec.model_copy(update={"count": 1, "seed": _moved(spec.seed, index)})
-    *path, last = spec.variations
-    moved = last.model_copy(update={"seed": _moved(last.seed, index)})
-    return spec.model_copy(update={"count": 1, "variations": (*path, moved)})
-
-
-def _moved(seed: int, by: int) -> int:
-    return min(seed + by, SEED_MAX)
 
 
 def picture_size(spec: JobSpec) -> tuple[int, int]:

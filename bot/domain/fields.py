@@ -23,7 +23,8 @@ _ALIASES: Mapping[str, str] = MappingProxyType(
 )  # fmt: skip
 _BY_KEY = {wish.key.casefold(): wish for wish in WISHES}
 _SAY_NOTHING = frozenset(
-    {"model hash", "vae hash", "lora hashes", "ti hashes", "hypernet hashes", "version", "user", "init image hash"}
+    {"model hash", "vae hash", "lora hashes", "ti hashes", "hypernet hashes", "version", "user", "init image hash",
+     "template", "negative template"}
 )
 """Keys of A1111 that no picture depends on."""
 _SIZES = {"size", "hires resize", "seed resize from"}

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from gpu_worker.engine.adapters.embeddings import EmbeddingBook
+from gpu_worker.engine.apart import Parts
 from gpu_worker.engine.books import NetworkBook
 from gpu_worker.engine.build import Builder, Built
 from gpu_worker.engine.calls import Picture, RestoreCall, UpscaleCall
@@ -35,8 +36,9 @@ from gpu_worker.engine.upscale.extras import run_extras
 from gpu_worker.engine.upscale.upscalers import Upscalers
 from gpu_worker.language.model_book import ModelBook
 from gpu_worker.language.models import ModelFile, demo_folder
+from gpu_worker.language.pictures import picture_spec
 from gpu_worker.protocol.messages import ModelFact, ModelKind
-from gpu_worker.protocol.specs import Drawing, DrawTask, Upscale
+from gpu_worker.protocol.specs import Drawing, DrawTask, Img2Img, Txt2Img, Upscale
 
 __all__ = ["DrawingCancelled", "Drawn", "Engine", "EngineError", "Hooks"]
 
@@ -120,6 +122,8 @@ class Engine:
         `upscaler`, `face`); `bad_input` names what cannot be drawn (`sampler`, `schedule`, `upscaler`, `lora`) or gives
         a `reason`; `oom` carries the size.
         """
+        if isinstance(spec, Txt2Img | Img2Img) and spec.texts:
+            return self._draw_apart(spec, hooks)
         return self.draw_all([(spec, hooks)])[0].get()
 
     def draw_all(self, jobs: Sequence[tuple[DrawTask, Hooks]]) -> list[Outcome[list[Drawn]]]:
@@ -138,6 +142,17 @@ class Engine:
             self.loaded = None
             free(self._device.torch_device)
         return outcomes
+
+    def _draw_apart(self, spec: Txt2Img | Img2Img, hooks: Hooks) -> list[Drawn]:
+        """Each picture by its own texts, so by its own LoRAs, too (in A1111 the first one's count for all)."""
+        parts = Parts(hooks, spec.count)
+        jobs = [(picture_spec(spec, index), parts.hooks_of(index)) for index in range(spec.count)]
+        at_once = spec.batch_size or len(jobs)
+        drawn: list[Drawn] = []
+        for start in range(0, len(jobs), at_once):
+            for outcome in self.draw_all(jobs[start : start + at_once]):
+                drawn += outcome.get()
+        return drawn
 
     def close(self) -> None:
         self._cache.clear()

@@ -112,6 +112,8 @@ def picture_fields(
         "Refiner switch at": _number(spec.refiner.switch_at) if spec.refiner else None,
         "TI hashes": _hashes(found.embedding_hashes),
         "Lora hashes": _hashes(found.lora_hashes),
+        "Template": spec.template.prompt if spec.template else None,
+        "Negative Template": (spec.template.negative_prompt or None) if spec.template else None,
         **_own(spec, variations, None if shows_ensd else spec.ensd or None, found),
     })  # fmt: skip
 
