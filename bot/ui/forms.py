@@ -14,13 +14,15 @@ import discord
 from bot.ui.client import Interaction
 
 __all__ = [
-    "NAME_LIMIT", "OPTIONS_LIMIT", "TEXT_LIMIT", "fields_of", "form_of", "select_field", "shown_part", "text_field",
+    "NAME_LIMIT", "OPTIONS_LIMIT", "TEXT_LIMIT", "checkbox_field", "fields_of", "form_of", "radio_field",
+    "select_field", "shown_part", "text_field", "upload_field", "uploads_of",
 ]  # fmt: skip
 
 TEXT_LIMIT = 4000
 """A TextInput's own limit."""
 OPTIONS_LIMIT = 25
 NAME_LIMIT = 100
+RADIO_LIMIT = 10
 
 
 def shown_part(text: str) -> str:
@@ -76,6 +78,45 @@ def select_field(
         ],
     )
     form.add_item(discord.ui.Label(text=label[:45], description=hint[:100] or None, component=select))
+
+
+def radio_field(
+    form: discord.ui.Modal, custom_id: str, label: str, hint: str, options: Sequence[tuple[str, str]], current: str
+) -> None:
+    """As `select_field`, all options in sight; two to ten of them."""
+    rows = [*options]
+    if all(value != current for value, _ in rows):
+        rows.insert(0, (current, current))
+    group: discord.ui.RadioGroup[discord.ui.Modal] = discord.ui.RadioGroup(custom_id=custom_id)
+    for value, shown in rows[:RADIO_LIMIT]:
+        group.add_option(label=shown[:NAME_LIMIT], value=value[:NAME_LIMIT], default=value == current)
+    form.add_item(discord.ui.Label(text=label[:45], description=hint[:100] or None, component=group))
+
+
+def checkbox_field(form: discord.ui.Modal, custom_id: str, label: str, hint: str, *, checked: bool) -> None:
+    """Sent as `True` or `False`."""
+    box: discord.ui.Checkbox[discord.ui.Modal] = discord.ui.Checkbox(custom_id=custom_id, default=checked)
+    form.add_item(discord.ui.Label(text=label[:45], description=hint[:100] or None, component=box))
+
+
+def upload_field(form: discord.ui.Modal, custom_id: str, label: str, hint: str, *, required: bool = False) -> None:
+    """One file; `uploads_of` finds it."""
+    item: discord.ui.FileUpload[discord.ui.Modal] = discord.ui.FileUpload(
+        custom_id=custom_id, required=required, min_values=int(required), max_values=1
+    )
+    form.add_item(discord.ui.Label(text=label[:45], description=hint[:100] or None, component=item))
+
+
+def uploads_of(interaction: Interaction) -> dict[str, discord.Attachment]:
+    """custom_id → the first file of every upload of a sent form that has one."""
+    data = cast("Mapping[str, Any]", interaction.data or {})
+    resolved = cast("Mapping[str, Any]", data.get("resolved") or {})
+    there = cast("Mapping[str, Any]", resolved.get("attachments") or {})
+    return {
+        name: discord.Attachment(data=there[value], state=interaction._state)  # pyright: ignore[reportPrivateUsage]
+        for name, value in fields_of(interaction).items()
+        if value in there
+    }
 
 
 def fields_of(interaction: Interaction) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 import discord
@@ -12,7 +12,7 @@ from bot.ui.client import Interaction
 from bot.ui.codec import Address, encode
 from bot.ui.forms import NAME_LIMIT, OPTIONS_LIMIT
 
-__all__ = ["Row", "chosen_value", "select_row"]
+__all__ = ["Row", "chosen_value", "chosen_values", "select_row"]
 
 PLACEHOLDER_LIMIT = 150
 
@@ -21,29 +21,43 @@ Row = tuple[str, str, str]
 
 
 def select_row(
-    verb: str, id_: str, placeholder: str, rows: Sequence[Row], current: str | None = None
+    verb: str,
+    id_: str,
+    placeholder: str,
+    rows: Sequence[Row],
+    current: str | Collection[str] | None = None,
+    *,
+    n: int | None = None,
+    at_most: int | None = None,
 ) -> discord.ui.ActionRow[discord.ui.LayoutView]:
-    """One list in a row of its own; at most 25 of `rows` are shown, and there must be one."""
+    """One list in a row of its own; at most 25 of `rows` are shown, and there must be one. With `at_most` any number of
+    them up to that may be chosen, and none, too; `current` are then those that are."""
+    marked = {current} if isinstance(current, str) else set(current or ())
     select: discord.ui.Select[discord.ui.LayoutView] = discord.ui.Select(
-        custom_id=encode(verb, id_),
+        custom_id=encode(verb, id_, n),
         placeholder=placeholder[:PLACEHOLDER_LIMIT],
+        min_values=1 if at_most is None else 0,
+        max_values=1 if at_most is None else max(1, min(at_most, len(rows), OPTIONS_LIMIT)),
         options=[
             discord.SelectOption(
                 label=label[:NAME_LIMIT],
                 value=value[:NAME_LIMIT],
                 description=hint[:NAME_LIMIT] or None,
-                default=value == current,
+                default=value in marked,
             )
             for value, label, hint in rows[:OPTIONS_LIMIT]
         ],
     )
     # A DynamicItem wraps any component; the class is named after its usual one.
-    item = AddressButton(cast("discord.ui.Button[discord.ui.LayoutView]", select), Address(verb, id_))
+    item = AddressButton(cast("discord.ui.Button[discord.ui.LayoutView]", select), Address(verb, id_, n))
     return discord.ui.ActionRow(in_layout(item))
 
 
 def chosen_value(interaction: Interaction) -> str:
     """Empty where nothing was chosen."""
+    return next(iter(chosen_values(interaction)), "")
+
+
+def chosen_values(interaction: Interaction) -> list[str]:
     data = cast("Mapping[str, Any]", interaction.data or {})
-    values = cast("list[str]", data.get("values") or [])
-    return str(values[0]) if values else ""
+    return [str(value) for value in cast("list[Any]", data.get("values") or [])]
