@@ -27,9 +27,11 @@ from bot.dispatch.transport import BotTransport, WorkerGone
 from bot.dispatch.workers import Assigned, Roster, WorkerView
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import TASK_MODEL, Job, JobStatus, NewJob
+from bot.domain.queue_rules import Move
 from bot.storage.database import StorageFullError
 from bot.storage.facts import Timings
 from bot.storage.jobs import Jobs, QueueRow
+from bot.storage.queue_gates import QueueGates
 from gpu_worker.language.models import default_checkpoint
 from gpu_worker.protocol import messages as m
 
@@ -63,8 +65,10 @@ class Dispatcher:
         transport: BotTransport,
         listener: Listener,
         leases: Leases | None = None,
+        gates: QueueGates | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._gates = gates
         self._jobs = jobs
         self._timings = timings
         self._settler = settler
@@ -139,6 +143,20 @@ class Dispatcher:
                 return await self._lose(job_id, orphan.attempt, blamed=False, outcome="lost") or status
         return status
 
+    async def move(self, job_id: JobId, move: Move) -> bool:
+        """False where it waits no longer."""
+        moved = await self._jobs.move(job_id, move)
+        if moved:
+            self._changed()
+        return moved
+
+    def gates_changed(self) -> None:
+        """Some part of the line was paused, or goes on."""
+        self._changed()
+
+    def _held(self, guild_id: int | None) -> bool:
+        return self._gates is not None and self._gates.holds(guild_id)
+
     async def standings(self) -> Mapping[JobId, Standing]:
         """Position and ETA of every waiting job, as of the last change of the queue or of a second ago."""
         async with self._standings_turn:  # two hundred cards ask at once after a change; one answer serves them
@@ -148,7 +166,7 @@ class Dispatcher:
                 version = self._version
                 self._standings = await stand(
                     await self._jobs.queue(), self._workers, self._fair, self._candidate,
-                    now=now, learnt=self._timings.estimate_s("", 1.0) is not None,
+                    now=now, learnt=self._timings.estimate_s("", 1.0) is not None, held=self._held,
                 )  # fmt: skip
                 self._standings_of = (version, now)
             return self._standings
@@ -449,7 +467,7 @@ class Dispatcher:
         ready = sorted((v for v in self._workers.values() if v.credits > 0), key=lambda v: len(v.assigned))
         if not ready:
             return False
-        rows = [row for row in await self._jobs.queue() if row.status is JobStatus.QUEUED]
+        rows = [r for r in await self._jobs.queue() if r.status is JobStatus.QUEUED and not self._held(r.guild_id)]
         candidates = [self._candidate(row) for row in rows]
         for view in ready:
             choice = choose(
@@ -478,7 +496,7 @@ class Dispatcher:
             return
         self._fair.started(choice)
         await self._note_passed_over(choice)
-        held = Assigned(job.id, job.attempt, job.model, self._clock(), charged=candidate)
+        held = Assigned(job.id, job.attempt, job.model, self._clock(), charged=choice.charged)
         view.assigned[job.id] = held
         if not job.model.startswith(TASK_MODEL):
             view.planned_model = job.model
@@ -560,4 +578,5 @@ class Dispatcher:
             cost_s=cost if cost is not None else row.work_units * FALLBACK_UNIT_S,
             skipped=row.skipped,
             passed_over_s=self._clock() - passed_over_at if passed_over_at is not None else 0.0,
+            guild_id=row.guild_id, joined_at=row.moved_at or row.created_at, moved=row.moved,
         )  # fmt: skip

@@ -5,16 +5,22 @@ order is start-time fair queueing (Goyal, Vin, Cheng 1996): each user has a virt
 estimated GPU seconds of what they start, and the smallest goes first, so fifty users share alike however many jobs one
 of them queues. Then affinity: among users within `SLACK_S` of the smallest, the first job in their first `LOOK_AHEAD`
 that needs the worker's planned model goes first; a job passed over `MAX_SKIPS` times or since `MAX_WAIT_S` ends that.
+
+Admins' moves lie over all this (bot/dispatch/moves.py): an operator's front goes before everything, a server's front
+takes a turn that its server got anyway, and what was moved back waits for those who were there at that moment.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
+from bot.dispatch.moves import held_back, operator_front, server_front
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Lane
+from bot.domain.queue_rules import Move
 
 __all__ = ["Candidate", "Choice", "FairClock", "Line", "choose", "plan"]
 
@@ -39,6 +45,10 @@ class Candidate:
     skipped: int = 0
     passed_over_s: float = 0.0
     """Since affinity first let a later job go before it; 0 if it never did. A long queue alone ends no affinity."""
+    guild_id: int | None = None
+    joined_at: float = 0.0
+    """When it came, or was moved."""
+    moved: Move | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,13 @@ class Choice:
     """Smallest virtual start time among those who waited in the lane: what the clock moves on to."""
     passed_over: tuple[JobId, ...] = ()
     """Jobs that would have gone first but for affinity."""
+    payer: UserId | None = None
+    """Whose turn a server's front took; None: the job's own user's."""
+
+    @property
+    def charged(self) -> Candidate:
+        """The job as it is charged: to whoever's turn it was, so that no other server pays for a server's move."""
+        return self.job if self.payer is None else replace(self.job, user_id=self.payer)
 
 
 @dataclass
@@ -66,7 +83,7 @@ class FairClock:
         return max(self.virtual.get((lane, user), 0.0), self.now.get(lane, 0.0))
 
     def started(self, choice: Choice) -> None:
-        job = choice.job
+        job = choice.charged
         # Not to the chosen job's own start: affinity may take it from ahead of the others, who must keep their claim.
         self.virtual[job.lane, job.user_id] = self.start_of(job.lane, job.user_id) + job.cost_s
         self.now[job.lane] = max(self.now.get(job.lane, 0.0), choice.virtual_s)
@@ -96,9 +113,13 @@ class _Waiting:
     def __init__(self, queued: Iterable[Candidate]) -> None:
         self._lanes: dict[Lane, dict[UserId, list[Candidate]]] = {}
         self._arrival: dict[JobId, int] = {}
+        self._moved: dict[JobId, Candidate] = {}
+        """The few that an admin moved."""
         for index, candidate in enumerate(queued):
             self._lanes.setdefault(candidate.lane, {}).setdefault(candidate.user_id, []).append(candidate)
             self._arrival[candidate.id] = index
+            if candidate.moved is not None:
+                self._moved[candidate.id] = candidate
 
     def __len__(self) -> int:
         return len(self._arrival)
@@ -111,14 +132,19 @@ class _Waiting:
         if not users:
             del self._lanes[candidate.lane]
         del self._arrival[candidate.id]
+        self._moved.pop(candidate.id, None)
 
     def choose(
         self, clock: FairClock, planned_model: str | None, lanes: frozenset[str], draws: Callable[[str], bool]
     ) -> Choice | None:
+        front = operator_front(self._moved.values(), lanes, draws) if self._moved else None
+        if front is not None:
+            return Choice(front, min(clock.start_of(front.lane, user) for user in self._lanes[front.lane]))
         for lane in self._lane_order(clock, lanes):
             choice = self._choose_in(lane, clock, planned_model, draws)
             if choice is not None:
-                return choice
+                swapped = server_front(self._moved.values(), choice.job, draws) if self._moved else None
+                return choice if swapped is None else Choice(swapped, choice.virtual_s, payer=choice.job.user_id)
         return None
 
     def _lane_order(self, clock: FairClock, lanes: frozenset[str]) -> list[Lane]:
@@ -130,9 +156,12 @@ class _Waiting:
     def _choose_in(
         self, lane: Lane, clock: FairClock, planned_model: str | None, draws: Callable[[str], bool]
     ) -> Choice | None:
+        def may_go(job: Candidate) -> bool:
+            return draws(job.model) and not (job.moved is not None and held_back(job, self._lane(lane), draws))
+
         heads: list[tuple[float, int, Candidate]] = []
         for user, jobs in self._lanes[lane].items():
-            head = next((job for job in jobs if draws(job.model)), None)
+            head = next(filter(may_go, jobs), None)
             if head is not None:
                 heads.append((clock.start_of(lane, user), self._arrival[head.id], head))
         if not heads:
@@ -141,7 +170,7 @@ class _Waiting:
         if planned_model is None or first.model == planned_model or _overdue(first) or not draws(planned_model):
             return Choice(first, virtual_s)
         for _, _, head in sorted(entry for entry in heads if entry[0] <= virtual_s + SLACK_S):
-            jobs = [job for job in self._lanes[lane][head.user_id] if draws(job.model)][:LOOK_AHEAD]
+            jobs = list(itertools.islice(filter(may_go, self._lanes[lane][head.user_id]), LOOK_AHEAD))
             for index, candidate in enumerate(jobs):
                 if candidate.model == planned_model:
                     passed = dict.fromkeys((first.id, *(job.id for job in jobs[:index])))
@@ -150,6 +179,9 @@ class _Waiting:
                     break
         return Choice(first, virtual_s)
 
+    def _lane(self, lane: Lane) -> Iterator[Candidate]:
+        return itertools.chain.from_iterable(self._lanes[lane].values())
+
     def by_fair_start(self, clock: FairClock) -> list[Candidate]:
         """What is left in the order of fair shares alone."""
         keyed: list[tuple[int, float, int, Candidate]] = []
@@ -157,7 +189,8 @@ class _Waiting:
             for user, jobs in self._lanes.get(lane, {}).items():
                 start = clock.start_of(lane, user)
                 for job in jobs:
-                    keyed.append((rank, start, self._arrival[job.id], job))
+                    moved = 0 if job.moved is None else -1 if job.moved.to_front else 1
+                    keyed.append((3 * rank + moved, start, self._arrival[job.id], job))
                     start += job.cost_s
         return [job for _, _, _, job in sorted(keyed)]
 

@@ -26,6 +26,8 @@ class Standing:
     """Until its pictures are ready; None before anything was learnt."""
     loading: bool = False
     """Its worker has taken it and reads the checkpoint first, which nobody can foretell."""
+    paused: bool = False
+    """An admin holds its part of the line: it is counted behind all that may go."""
 
 
 async def stand(
@@ -36,9 +38,13 @@ async def stand(
     *,
     now: float,
     learnt: bool,
+    held: Callable[[int | None], bool] = lambda _: False,
 ) -> Mapping[JobId, Standing]:
-    """`now` is on the clock of the workers' `started_at`. The planning itself runs off the event loop."""
-    queued = [candidate(row) for row in rows if row.status is JobStatus.QUEUED]
+    """`now` is on the clock of the workers' `started_at`; `held` says which servers' jobs stay where they are. The
+    planning itself runs off the event loop."""
+    everybody = [candidate(row) for row in rows if row.status is JobStatus.QUEUED]
+    queued = [job for job in everybody if not held(job.guild_id)]
+    paused = [job.id for job in everybody if held(job.guild_id)]
     cost_s = {row.id: candidate(row).cost_s for row in rows if row.status is JobStatus.ASSIGNED}
     running: list[tuple[JobId, float]] = []
     prefetched: list[tuple[float, JobId, float]] = []
@@ -68,8 +74,11 @@ async def stand(
     planned = await asyncio.to_thread(plan, queued, clock.copy(), lines)
     waiting = [(job_id, ready_s) for _, job_id, ready_s in sorted(prefetched)]
     waiting.extend((job.id, ready_s) for job, ready_s in planned)
-    found = {job_id: Standing(0, len(waiting), ready_s if learnt else None) for job_id, ready_s in running}
+    whole = len(waiting) + len(paused)
+    found = {job_id: Standing(0, whole, ready_s if learnt else None) for job_id, ready_s in running}
     for position, (job_id, ready_s) in enumerate(waiting, start=1):
         eta_s = ready_s if learnt and job_id not in loading else None
-        found[job_id] = Standing(position, len(waiting), eta_s, job_id in loading)
+        found[job_id] = Standing(position, whole, eta_s, job_id in loading)
+    for position, job_id in enumerate(paused, start=len(waiting) + 1):
+        found[job_id] = Standing(position, whole, None, paused=True)
     return found

@@ -26,6 +26,7 @@ from bot.domain.job import (
     model_of,
     work_units,
 )  # fmt: skip
+from bot.domain.queue_rules import Move
 from bot.storage.database import Database, Row
 from gpu_worker.protocol.specs import FileSpec, JobSpec
 
@@ -50,6 +51,9 @@ class QueueRow:
     created_at: float
     skipped: int
     worker: str | None
+    guild_id: int | None = None
+    moved: Move | None = None
+    moved_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +262,14 @@ class Jobs:
             status = await _value(tx, "SELECT status FROM jobs WHERE id = ?", (job_id,))
             return JobStatus(status) if status is not None else None
 
+    async def move(self, job_id: JobId, move: Move) -> bool:
+        """False where it waits no longer."""
+        moved = await self._db.write_one(
+            "UPDATE jobs SET moved = ?, moved_at = ? WHERE id = ? AND status = 'queued' RETURNING id",
+            (move, time.time(), job_id),
+        )
+        return bool(moved)
+
     async def told(self, job_id: JobId) -> None:
         await self._db.write_one("UPDATE jobs SET told_at = ? WHERE id = ?", (time.time(), job_id))
 
@@ -311,13 +323,15 @@ class Jobs:
     async def queue(self) -> list[QueueRow]:
         """All waiting jobs, oldest first."""
         rows = await self._db.all(
-            "SELECT id, user_id, lane, model, work_units, status, created_at, skipped, worker FROM jobs "
+            "SELECT id, user_id, lane, model, work_units, status, created_at, skipped, worker, guild_id, moved, "
+            "moved_at FROM jobs "
             "WHERE status IN ('queued', 'assigned') ORDER BY created_at, rowid"
         )
         return [
             QueueRow(
                 JobId(r["id"]), UserId(r["user_id"]), Lane(r["lane"]), r["model"], r["work_units"],
-                JobStatus(r["status"]), r["created_at"], r["skipped"], r["worker"],
+                JobStatus(r["status"]), r["created_at"], r["skipped"], r["worker"], r["guild_id"],
+                Move(r["moved"]) if r["moved"] else None, r["moved_at"],
             )
             for r in rows
         ]  # fmt: skip
