@@ -25,7 +25,7 @@ _BY_KEY = {wish.key.casefold(): wish for wish in WISHES}
 _SAY_NOTHING = frozenset(
     {"model hash", "vae hash", "lora hashes", "ti hashes", "hypernet hashes", "version", "user", "init image hash",
      "template", "negative template"}
-)
+)  # fmt: skip
 """Keys of A1111 that no picture depends on."""
 _SIZES = {"size", "hires resize", "seed resize from"}
 _ON_THE_SURFACE = frozenset({"sampler", "schedule"})

@@ -247,7 +247,8 @@ class Painter:
         digest = next((f.sha256 for f in self.facts if f.kind == "checkpoint" and f.name == spec.checkpoint), None)
         found = DrawnWith(sampler=sampler, model_name=spec.checkpoint, model_hash=digest, init_image_hash=init)
         fields = picture_fields(spec, seed, variations, found) | {"Version": "Pincel stage"}
-        text = build_infotext(spec.prompt, spec.negative_prompt, fields)
+        own = spec.texts[index] if spec.texts else spec
+        text = build_infotext(own.prompt, own.negative_prompt, fields)
         last_seed = variations[-1].seed if variations else None
         return Drawn(_png(size, f"{seed}.{last_seed}", "parameters", text), *size, seed, text, variation_seed=last_seed)
 
