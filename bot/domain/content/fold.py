@@ -41,7 +41,10 @@ _DOUBLES = {
     "ae": "æ",
     "oe": "œ",
 }
-_EMOJI = {"🔞": " nsfw ", "👶": " baby ", "🧒": " child ", "👧": " little girl ", "👦": " little boy ", "🍼": " baby "}
+_EMOJI = {
+    "🔞": " nsfw ", "👶": " baby ", "🧒": " child ", "👧": " little girl ", "👦": " little boy ", "🍼": " baby ",
+    "👼": " baby ", "🚼": " baby ", "🚸": " children ", "🍆": " dick ", "👙": " bikini ", "🩲": " panties ",
+}  # fmt: skip
 
 
 def _table() -> dict[int, str]:
@@ -70,7 +73,8 @@ def fold(text: str) -> str:
         for character in unicodedata.normalize("NFKD", text)
         if character in "\n\t" or unicodedata.category(character) not in _INVISIBLE
     )
-    return unicodedata.normalize("NFC", "".join(kept))
+    # Once more: a double may have stood under an accent ("ё", "ӓ"), which is gone only now.
+    return unicodedata.normalize("NFC", "".join(kept).translate(_LOOK_ALIKES))
 
 
 _LEET = {

@@ -33,7 +33,7 @@ from bot.domain.content.syntax import alternatives, parse_blocks, phrased, spelt
 from bot.domain.content.words import Finder
 from bot.errors import ContentRefusedError
 
-__all__ = ["ALLOWED", "Category", "Verdict", "judge", "require_allowed"]
+__all__ = ["ALLOWED", "Category", "Verdict", "is_sexual", "judge", "names_minor", "require_allowed"]
 
 Category = Literal["minors", "adult"]
 
@@ -53,6 +53,10 @@ ALLOWED = Verdict()
 _SEXUAL = EXPLICIT | SUGGESTIVE | UNLESS_MINOR
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_TALL = re.compile(r"(?<=[a-z])I(?=[a-z\W]|$)")
+"""A capital I that stands for a small L: "loIi"."""
+_BRACES = str.maketrans("{}", "[]")
+_BELOW = re.compile(r"<\s?=?\s?(?:1[0-8]|[4-9])(?![\d:])")
 
 
 def judge(text: str, *, adult_allowed: bool = False) -> Verdict:
@@ -63,6 +67,17 @@ def judge(text: str, *, adult_allowed: bool = False) -> Verdict:
     if marks & EXPLICIT and not adult_allowed:
         return Verdict("adult")
     return ALLOWED
+
+
+def names_minor(text: str) -> bool:
+    """Whether a text names a minor, a childlike body or an age under 18, whatever else it says."""
+    return bool(_marks(text, lexicon()) & (MINOR | ALWAYS))
+
+
+def is_sexual(text: str) -> bool:
+    """Whether a text says anything sexual, nude or suggestive at all: what is fine for a drawn adult in a bikini, and
+    not for somebody's uploaded photograph."""
+    return bool(_marks(text, lexicon()) & (_SEXUAL | ALWAYS))
 
 
 def require_allowed(text: str, *, adult_allowed: bool = False) -> None:
@@ -78,8 +93,13 @@ def _marks(text: str, words: Lexicon) -> int:
     readings = dict.fromkeys((bare, fold(tags(text)), *unleet(bare)))
     if (parted := _CAMEL.sub(" ", text)) != text:
         readings[fold(parted)] = None
+    if (tall := _TALL.sub("l", text)) != text:
+        readings[fold(without_syntax(tall))] = None
+    if "{" in text:
+        # Random choices: whoever expands them later judges the result again, but nothing may depend on that.
+        readings[fold(without_syntax(text.translate(_BRACES)))] = None
     finder, marks = Finder(words), 0
-    if plain != bare and names_minor_age(_WORD.findall(plain)):
+    if _BELOW.search(plain) or (plain != bare and names_minor_age(_WORD.findall(plain))):
         marks |= MINOR
     for reading in list(readings):
         if "[" in reading:
