@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gpu_worker.engine.options import EngineOptions
-from gpu_worker.protocol.specs import DRAW_TASKS, FILE_TASKS
+from gpu_worker.protocol.specs import DRAW_TASKS, FILE_TASKS, LOOK_TASKS
 from gpu_worker.server import HANG_GRACE_S, ORPHAN_GRACE_S, Drawer, Server
 from gpu_worker.transport import RETRY_S, PipeWorkerTransport
 
@@ -49,7 +49,7 @@ def run_embedded(
         from gpu_worker.engine.engine import DrawingCancelled, Engine, EngineError
 
         engine = Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options, extra_folders=more)
-        return Served(Workshop(engine), DrawingCancelled, EngineError, (*DRAW_TASKS, *FILE_TASKS))
+        return Served(Workshop(engine), DrawingCancelled, EngineError, (*DRAW_TASKS, *LOOK_TASKS, *FILE_TASKS))
 
     return serve(name, data_dir / "outbox", start_engine, frames_fd)
 

@@ -19,8 +19,10 @@ from collections.abc import Callable
 
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.outbox import MODEL_MIME
+from gpu_worker.protocol.results import TEXT_MIME
 from gpu_worker.protocol.specs import DRAW_TASKS
-from gpu_worker.task import Drawer, DrawnPicture, InputLostError, JobHooks, MadeFile, Task, TimeUp
+from gpu_worker.sensors import Vitals
+from gpu_worker.task import Drawer, DrawnPicture, InputLostError, JobHooks, MadeFile, SaidText, Task, TimeUp
 from gpu_worker.transport import OutFile, WorkerTransport
 
 __all__ = ["HANG_GRACE_S", "ORPHAN_GRACE_S", "Drawer", "Server"]
@@ -36,6 +38,7 @@ HANG_GRACE_S = 600.0
 HUNG = 70
 """Exit code of a worker that ended itself for that; only a new process gets the card back."""
 ANNOUNCE_S = 1.0
+SENSE_EVERY_S = 5.0
 MODELS_EVERY_S = 2.0
 MODELS_SHARE = 20
 """Looking at thousands of files may take this part of the time at most."""
@@ -60,6 +63,8 @@ class Server:
         orphan_grace_s: float = ORPHAN_GRACE_S,
         hang_grace_s: float = HANG_GRACE_S,
         on_hang: Callable[[], None] = lambda: os._exit(HUNG),
+        sense: Callable[[], Vitals] | None = None,
+        addons: tuple[m.AddonFact, ...] = (),
     ) -> None:
         self._name = name
         self._version = app_version
@@ -71,6 +76,9 @@ class Server:
         self._orphan_grace_s = orphan_grace_s
         self._hang_grace_s = hang_grace_s
         self._on_hang = on_hang
+        self._sense = sense
+        self._vitals = Vitals()
+        self._addons = addons
         self._boot = secrets.token_hex(8)
         self._lock = threading.Condition()
         self._tasks: collections.OrderedDict[tuple[str, int], Task] = collections.OrderedDict()
@@ -91,6 +99,8 @@ class Server:
         self._look_at_models()
         gpu, results = self._start(self._gpu_forever, "gpu"), self._start(self._store_forever, "results")
         self._start(self._beat_forever, "heartbeat")
+        if self._sense is not None:
+            self._start(self._sense_forever, "sensors")
         self._start(self._watch_models_forever, "models")
         self._hello()
         try:
@@ -188,7 +198,7 @@ class Server:
             m.Hello(
                 worker=self._name, app_version=self._version, boot=self._boot, name=self._name,
                 gpu=self._engine.device_name, vram_mb=self._engine.vram_mb, tasks=self._kinds, models=self._facts,
-                loaded=self._engine.loaded, running=self._running(),
+                loaded=self._engine.loaded, running=self._running(), addons=self._addons,
             )
         )  # fmt: skip
 
@@ -202,11 +212,25 @@ class Server:
                     m.Heartbeat(
                         worker=self._name, boot=self._boot, running=self._running(), loaded=self._engine.loaded,
                         vram_free_mb=self._vram_free_mb, draining=self._draining,
+                        temperature_c=self._vitals.temperature_c, utilisation_pct=self._vitals.utilisation_pct,
+                        power_w=self._vitals.power_w,
                     )
                 )  # fmt: skip
                 self._check_for_hang()
             except Exception:
                 log.exception("heartbeat failed; it goes on")
+
+    def _sense_forever(self) -> None:
+        """A driver that answers slowly, or never, delays nothing else."""
+        assert self._sense is not None
+        while not self._ending:
+            try:
+                self._vitals = self._sense()
+            except Exception:
+                log.exception("the card's sensors could not be read; they are left out")
+                self._vitals = Vitals()
+                return
+            time.sleep(SENSE_EVERY_S)
 
     def _check_for_hang(self) -> None:
         now = time.monotonic()
@@ -340,7 +364,15 @@ class Server:
                 self._lock.notify_all()
 
 
-def _out_file(picture: DrawnPicture | MadeFile) -> OutFile:
+def _out_file(picture: DrawnPicture | MadeFile | SaidText) -> OutFile:
+    if isinstance(picture, SaidText):
+        return OutFile(
+            picture.json,
+            m.Output(
+                blob="", size_bytes=len(picture.json), sha256=hashlib.sha256(picture.json).hexdigest(), mime=TEXT_MIME,
+                width=0, height=0, seed=0, infotext="",
+            ),
+        )  # fmt: skip
     if isinstance(picture, MadeFile):
         return OutFile(
             picture.path,

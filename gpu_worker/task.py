@@ -14,7 +14,7 @@ from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import ImageRef, TaskSpec
 from gpu_worker.transport import WorkerTransport
 
-__all__ = ["Drawer", "DrawnPicture", "InputLostError", "JobHooks", "MadeFile", "Task", "TimeUp"]
+__all__ = ["Drawer", "DrawnPicture", "InputLostError", "JobHooks", "MadeFile", "SaidText", "Task", "TimeUp"]
 
 
 @dataclass
@@ -117,6 +117,13 @@ class MadeFile:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class SaidText:
+    """A result that is neither picture nor file: JSON (gpu_worker.protocol.results)."""
+
+    json: bytes
+
+
 class Drawer(Protocol):
     """What the server needs of an engine (gpu_worker.engine.engine.Engine)."""
 
@@ -128,4 +135,4 @@ class Drawer(Protocol):
     def facts(self) -> tuple[m.ModelFact, ...]: ...
     def vram_free_mb(self) -> int | None: ...
     def prepare(self, checkpoint: str) -> None: ...
-    def draw(self, spec: TaskSpec, hooks: JobHooks) -> Sequence[DrawnPicture | MadeFile]: ...
+    def draw(self, spec: TaskSpec, hooks: JobHooks) -> Sequence[DrawnPicture | MadeFile | SaidText]: ...

@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.frames import Unframer, frame, pack
 from gpu_worker.protocol.outbox import INPUTS, MODEL_MIME, PART_SUFFIX, fin_name, output_name
+from gpu_worker.protocol.results import TEXT_MIME
 from gpu_worker.protocol.specs import ImageRef, Wire
 
 __all__ = ["OutFile", "PipeWorkerTransport", "WorkerTransport"]
@@ -25,7 +26,8 @@ log = logging.getLogger(__name__)
 RETRY_S = 2.0
 _HEARTBEAT = "heartbeat of this worker"
 """Never the id of a job, which holds no spaces."""
-_SUFFIXES = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg", MODEL_MIME: ".safetensors"}
+_SUFFIXES = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg", MODEL_MIME: ".safetensors",
+             TEXT_MIME: ".json"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from bot.i18n import Texts, texts_for
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
 from gpu_worker.language.names import AUTOMATIC, effective_schedule
-from gpu_worker.protocol.specs import JobSpec
+from gpu_worker.protocol.specs import Describe, Drawing, JobSpec, Upscale
 
 __all__ = [
     "Picture", "cancelled_card", "failed_card", "filename", "made_card", "progress_card", "queued_card", "result_card",
@@ -38,10 +38,12 @@ SOON_S = 3
 """What is nearer than this is no promise worth reading; it would soon say "a second ago"."""
 PREVIEW_NAME = "preview.webp"
 
-_ABOUT = ("lora", "vae", "upscaler", "face", "embedding", "sampler")
+_ABOUT = ("lora", "vae", "upscaler", "face", "embedding", "sampler", "tagger")
 """What a failure may be about, apart from the checkpoint."""
 
-_BARS = {"sampling": "card.running", "hires": "card.hires", "converting": "card.converting"}
+_BARS = {
+    "sampling": "card.running", "hires": "card.hires", "converting": "card.converting", "upscaling": "card.upscaling",
+}  # fmt: skip
 
 GREY, BLUE, GREEN, RED = 0x80848E, 0x5865F2, 0x23A55A, 0xDA373C
 
@@ -82,7 +84,7 @@ def progress_card(job: Job, progress: ProgressState, *, has_preview: bool) -> di
     texts = texts_for(job.locale)
     gallery: list[discord.MediaGalleryItem] = []
     if has_preview:
-        alt = _clip(texts("card.alt_preview", prompt=job.spec.prompt), ALT_CHARS)
+        alt = _clip(texts("card.alt_preview", prompt=headline(job, texts)), ALT_CHARS)
         gallery.append(discord.MediaGalleryItem(f"attachment://{PREVIEW_NAME}", description=alt))
     return _card(job, texts, BLUE, _progress_line(job, progress, texts), gallery, [[_cancel(job, texts)]])
 
@@ -95,7 +97,7 @@ def _progress_line(job: Job, progress: ProgressState, texts: Texts) -> str:
             return texts("card.loading", model=neutral(job.model))
         case "encoding":
             return texts("card.encoding")
-        case "sampling" | "hires" | "converting" if progress.of:
+        case "sampling" | "hires" | "converting" | "upscaling" if progress.of:
             key = _BARS[progress.phase]
             share = min(1.0, progress.step / progress.of)
             full = round(share * BAR)
@@ -105,6 +107,8 @@ def _progress_line(job: Job, progress: ProgressState, texts: Texts) -> str:
             return line
         case "converting":
             return texts("card.reading_files")
+        case "looking":
+            return texts("card.looking")
         case "decoding" | "saving":
             return texts("card.finishing")
         case _:
@@ -196,7 +200,8 @@ def failure_sentence(job: Job, texts: Texts) -> str:
 
 def cancelled_card(job: Job) -> discord.ui.LayoutView:
     texts = texts_for(job.locale)
-    key = "card.cancelled" if job.files is None else "made.cancelled"
+    key = "looked.cancelled" if isinstance(job.task, Upscale | Describe) else "card.cancelled"
+    key = key if job.files is None else "made.cancelled"
     return _card(job, texts, GREY, texts(key), buttons=[_again(job, texts)])
 
 
@@ -210,7 +215,7 @@ def made_card(job: Job, *, notes: Sequence[str] = ()) -> discord.ui.LayoutView:
 def _again(job: Job, texts: Texts) -> list[AddressButton]:
     retry = button(Verb.RETRY, job.id, texts("button.retry"), style=discord.ButtonStyle.primary, emoji="🔁")
     delete = button(Verb.DELETE, job.id, texts("button.delete"), emoji="🗑️")
-    if job.files is not None:
+    if not isinstance(job.task, Drawing):
         return [retry, delete]
     return [retry, button(Verb.EDIT, job.id, texts("button.edit"), emoji="✏️"), delete]
 

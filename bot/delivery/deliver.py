@@ -17,13 +17,17 @@ import discord
 
 from bot.delivery.cards import Picture, cancelled_card, failed_card, filename, made_card, result_card
 from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, Rung, Upload, climb_down
+from bot.delivery.looked import described_card, enlarged_card
 from bot.delivery.post import Card, Poster, TooLargeError, Way
 from bot.delivery.progress import CardEditor
+from bot.domain.described import seen
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Image, Job, JobStatus
 from bot.i18n import texts_for
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
+from gpu_worker.protocol.results import Description
+from gpu_worker.protocol.specs import Describe, Upscale
 
 __all__ = ["Deliverer"]
 
@@ -160,6 +164,9 @@ class Deliverer:
         if job.files is not None:
             await self._deliver_made(job)
             return
+        if isinstance(job.task, Describe):
+            await self._deliver_described(job)
+            return
         if all(image.deleted for image in await self._images.of_job(job.id)):
             # Its author deleted it in the very moment it was finished.
             await self._settle(job)
@@ -207,6 +214,21 @@ class Deliverer:
             await self.follow(job.id)
         await self._settle(job)
 
+    async def _deliver_described(self, job: Job) -> None:
+        found = await asyncio.to_thread(seen, job.description or Description())
+        posted = await self._poster.post(
+            job,
+            Card(described_card(job, found)),
+            only_edit=job.cancel_by is not None,
+            look_first=job.id in self._interrupted,
+        )
+        if posted is not None:
+            await self._settle(job, message_id=posted.message_id)
+        elif job.cancel_by is not None:
+            await self._settle(job)
+        else:
+            log.error("job %s: every way to its user is closed; it is tried again at the next start", job.id)
+
     async def _settle(self, job: Job, **columns: int) -> None:
         await self._jobs.transition(
             job.id, (JobStatus.DELIVERING,), JobStatus.DELIVERED, told_at=time.time(), **columns
@@ -247,6 +269,10 @@ class Deliverer:
             return [discord.File(io.BytesIO(upload.data), name) for _, upload, name in named]
 
         def view(*more: str) -> discord.ui.LayoutView:
+            if isinstance(job.task, Upscale):
+                first = pictures[0] if pictures else None
+                image, name = (first.image, first.filename) if first is not None else (None, None)
+                return enlarged_card(job, image, name, notes=[*notes, *more], source_owner=source_owner)
             return result_card(job, pictures, notes=[*notes, *more], source_owner=source_owner)
 
         return Card(view(), files, direct_view=view(texts("card.dm_because")) if job.guild_id is not None else None)

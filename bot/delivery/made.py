@@ -1,4 +1,4 @@
-"""What a card says of a job on model files, which has no prompt and ends with no picture."""
+"""What a card says of a job without a prompt: on model files, which ends with no picture, or on a finished picture."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bot.domain.amounts import size_text
 from bot.domain.job import Job
 from bot.domain.mentions import neutral
 from bot.i18n import Texts
-from gpu_worker.protocol.specs import BakeSpec, ConvertSpec, FileSpec
+from gpu_worker.protocol.specs import BakeSpec, ConvertSpec, Describe, FileSpec, Upscale
 
 __all__ = ["headline", "made_lines"]
 
@@ -14,7 +14,11 @@ NAME_CHARS = 80
 
 
 def headline(job: Job, texts: Texts) -> str:
-    """A job in a few words, as they are: its prompt, or what is made from which files."""
+    """A job in a few words, as they are: its prompt, or what is made from which files or pictures."""
+    if isinstance(job.task, Upscale):
+        return texts("looked.title.upscale", upscaler=job.task.upscaler)
+    if isinstance(job.task, Describe):
+        return texts("looked.title.describe", tagger=job.task.tagger)
     return _sentence(job.files, texts) if job.files is not None else job.spec.prompt
 
 

@@ -23,7 +23,8 @@ from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import WAITING, Jobs
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.outbox import MODEL_MIME
-from gpu_worker.protocol.specs import ConvertSpec, FileSpec
+from gpu_worker.protocol.results import TEXT_MIME, Description
+from gpu_worker.protocol.specs import ConvertSpec, Describe, FileSpec
 
 __all__ = ["MADE_BY", "Settler", "new_reference"]
 
@@ -34,6 +35,9 @@ _SUFFIXES = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg"}
 
 MADE_BY = "job:"
 """LibraryFile.source of what a job made, before the job's id."""
+
+
+TEXT_BYTES_MAX = 1 << 20
 
 
 def new_reference() -> str:
@@ -139,6 +143,8 @@ class Settler:
     async def _done(self, job: Job, done: m.Done) -> JobStatus | None:
         if job.files is not None:
             return await self._made(job, job.files, done)
+        if isinstance(job.task, Describe):
+            return await self._described(job, done)
         images: list[Image] = []
         for index, output in enumerate(done.outputs):
             place = self._images.place(job, index, _SUFFIXES.get(output.mime, ".png"))
@@ -174,6 +180,26 @@ class Settler:
         for image in images:
             await self._images.discard(image.path)
         return None
+
+    async def _described(self, job: Job, done: m.Done) -> JobStatus | None:
+        """Raises MissingPictureError where the answer was lost or is none."""
+        output = next((out for out in done.outputs if out.mime == TEXT_MIME), None)
+        if output is None or output.size_bytes > TEXT_BYTES_MAX:
+            raise MissingPictureError("a description without its text")
+        source = await self._transport.fetch(done, output)
+        try:
+            found = Description.model_validate_json(await asyncio.to_thread(source.read_bytes))
+        except (OSError, ValueError) as error:
+            raise MissingPictureError(output.blob) from error
+        async with self._db.write() as tx:
+            acted = await self._jobs.transition_in(
+                tx, job.id, WAITING, JobStatus.DONE, finished_at=time.time(), run_s=done.run_s,
+                result=found.model_dump_json(),
+            )  # fmt: skip
+            await self._jobs.end_attempt(tx, job.id, done.attempt, "done")
+            if acted:
+                await self._jobs.end_open_attempts(tx, job.id)
+        return JobStatus.DONE if acted else None
 
     async def _made(self, job: Job, files: FileSpec, done: m.Done) -> JobStatus | None:
         """The file goes into the library first, as pictures go to the disk. Raises MissingPictureError where it was

@@ -12,14 +12,17 @@ from bot.storage.images import Images, MissingPictureError
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
 from gpu_worker.protocol.specs import (
+    Describe,
     FileSpec,
     ImageRef,
     Img2Img,
     JobSpec,
+    PictureTask,
     RenderedSource,
     Source,
     StoredSource,
     Txt2Img,
+    Upscale,
 )
 
 __all__ = ["SourceGoneError", "SpecResolver"]
@@ -41,10 +44,12 @@ class SpecResolver:
         self._inputs = inputs
         self._transport = transport
 
-    async def resolve(self, job: Job) -> JobSpec | FileSpec:
+    async def resolve(self, job: Job) -> JobSpec | FileSpec | PictureTask:
         """Raises OSError where the transport cannot take a source now, SourceGoneError where there is none."""
         if job.files is not None:
             return job.files
+        if isinstance(job.task, Upscale | Describe):
+            return job.task.model_copy(update={"image": await self._given(job.task.image)})
         if isinstance(job.spec, Img2Img):
             return await self._from_picture(job.spec)
         return await self._second_pass(job.spec)
@@ -56,7 +61,13 @@ class SpecResolver:
         return spec.model_copy(update=changes)
 
     async def _given(self, ref: ImageRef) -> ImageRef:
+        """A picture that somebody gave, or one of ours."""
         try:
+            if ref.ref.startswith(IMAGE_SCHEME):
+                image = await self._images.get(ImageId(ref.ref.removeprefix(IMAGE_SCHEME)))
+                if image is None:
+                    raise MissingPictureError(ref.ref)
+                return await self._transport.put_input(await self._images.read(image), image.mime)
             return await self._transport.put_input(await self._inputs.read(ref), ref.mime)
         except MissingPictureError as error:
             raise SourceGoneError(ref.ref) from error
@@ -68,6 +79,8 @@ class SpecResolver:
         return spec.model_copy(update={"hires": spec.hires.model_copy(update={"source": source})})
 
     async def _source(self, stored: StoredSource) -> Source:
+        if not stored.image.ref.startswith(IMAGE_SCHEME):
+            return StoredSource(image=await self._given(stored.image))
         image_id = ImageId(stored.image.ref.removeprefix(IMAGE_SCHEME))
         image = await self._images.get(image_id)
         if image is None:

@@ -11,12 +11,17 @@ from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
 from bot.domain.sizes import hires_target
 from bot.errors import UserFacingError
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.specs import FileSpec, FileTask, Img2Img, JobSpec
+from gpu_worker.protocol.results import Description
+from gpu_worker.protocol.specs import Drawing, FileSpec, FileTask, Img2Img, JobSpec, PictureTask, Upscale
 
 __all__ = [
-    "TASK_MODEL", "Action", "Image", "Job", "JobStatus", "Lane", "MadeModel", "NewJob", "TokenGrant", "model_of",
-    "work_units",
+    "TASK_MODEL", "Action", "Image", "Job", "JobStatus", "JobTask", "Lane", "MadeModel", "NewJob", "TokenGrant",
+    "model_of", "work_units",
 ]  # fmt: skip
+
+
+JobTask = JobSpec | FileSpec | PictureTask
+"""What a job may be: a drawing, work on model files, or work on a finished picture."""
 
 
 class JobStatus(enum.StrEnum):
@@ -64,6 +69,9 @@ class Action(enum.StrEnum):
     BAKE = "bake"
     TEST = "test"
     """An admin tries a model."""
+    ENLARGE = "enlarge"
+    """By an upscaler alone, without drawing."""
+    DESCRIBE = "describe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,7 @@ class NewJob:
     action: Action
     user_id: UserId
     channel_id: ChannelId
-    task: JobSpec | FileSpec
+    task: JobTask
     guild_id: GuildId | None = None
     locale: str = "en-US"
     lane: Lane = Lane.INTERACTIVE
@@ -117,7 +125,7 @@ class Job:
     channel_id: ChannelId
     locale: str
     lane: Lane
-    task: JobSpec | FileSpec
+    task: JobTask
     status: JobStatus
     work_units: float
     attempt: int
@@ -138,18 +146,20 @@ class Job:
     told_at: float | None = None
     result: MadeModel | None = None
     """What a job on model files made."""
+    description: Description | None = None
+    """What a job that looked at a picture saw."""
 
     @property
     def spec(self) -> JobSpec:
-        """What is drawn. Raises UserFacingError for a job on model files, of which nothing that starts from a picture
-        or a prompt can be asked."""
-        if isinstance(self.task, FileTask):
+        """What is drawn. Raises UserFacingError for a job on model files or on a finished picture, of which nothing
+        that starts from a prompt can be asked."""
+        if not isinstance(self.task, Drawing):
             raise UserFacingError("job_draws_nothing")
         return self.task
 
     @property
     def files(self) -> FileSpec | None:
-        """None for a drawing."""
+        """None for a job on pictures."""
         return self.task if isinstance(self.task, FileTask) else None
 
     @property
@@ -182,16 +192,20 @@ TASK_MODEL = "task:"
 """Before the name of a task that needs no loaded checkpoint: what stands for its model in the queue."""
 
 
-def model_of(task: JobSpec | FileSpec) -> str:
+def model_of(task: JobTask) -> str:
     """The checkpoint that a worker should have loaded, or the task itself."""
-    return f"{TASK_MODEL}{task.kind}" if isinstance(task, FileTask) else task.checkpoint
+    return task.checkpoint if isinstance(task, Drawing) else f"{TASK_MODEL}{task.kind}"
 
 
-def work_units(spec: JobSpec | FileSpec) -> float:
-    """Denoising work in steps x megapixels over all pictures; of files, GiB that are read. Learnt seconds per unit turn
-    it into a cost."""
+def work_units(spec: JobTask) -> float:
+    """Denoising work in steps x megapixels over all pictures; of files, GiB that are read; of an enlargement, how much
+    larger it gets. Learnt seconds per unit turn it into a cost."""
     if isinstance(spec, FileTask):
         return spec.work_units
+    if isinstance(spec, Upscale):
+        return spec.scale**2 if not (spec.width and spec.height) else max(1.0, spec.width * spec.height / 5e5)
+    if not isinstance(spec, Drawing):
+        return 1.0
     base_mp = spec.width * spec.height / 1e6
     if isinstance(spec, Img2Img):
         share = 1.0 if spec.exact_steps else spec.denoising_strength

@@ -7,16 +7,20 @@ from collections.abc import Iterable, Sequence
 from bot.domain.models import AUTOMATIC_VAE, NONE, UPSCALERS
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
 from gpu_worker.protocol.messages import ModelFact, ModelKind
-from gpu_worker.protocol.specs import JobSpec, Txt2Img
+from gpu_worker.protocol.specs import Describe, JobSpec, PictureTask, Txt2Img, Upscale
 
 __all__ = ["embeddings_in", "models_of"]
 
 Named = tuple[ModelKind, str]
 
 
-def models_of(spec: JobSpec, facts: Sequence[ModelFact] = ()) -> list[Named]:
+def models_of(spec: JobSpec | PictureTask, facts: Sequence[ModelFact] = ()) -> list[Named]:
     """Kind and name, each once, the checkpoint first. `facts` are needed to know embeddings, which stand in a prompt
     as plain words, and a LoRA by its alias. A VAE that the worker chooses by itself is not among them."""
+    if isinstance(spec, Describe):
+        return [("tagger", spec.tagger)]
+    if isinstance(spec, Upscale):
+        return [("upscaler", name) for name in (spec.upscaler, spec.upscaler_2) if name not in UPSCALERS]
     found: dict[Named, None] = {("checkpoint", spec.checkpoint): None}
     texts = [spec.prompt, spec.negative_prompt]
     if spec.refiner:

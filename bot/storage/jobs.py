@@ -19,6 +19,7 @@ from bot.domain.job import (
     Action,
     Job,
     JobStatus,
+    JobTask,
     Lane,
     MadeModel,
     NewJob,
@@ -28,14 +29,15 @@ from bot.domain.job import (
 )  # fmt: skip
 from bot.domain.queue_rules import Move
 from bot.storage.database import Database, Row
-from gpu_worker.protocol.specs import FileSpec, JobSpec
+from gpu_worker.protocol.results import Description
+from gpu_worker.protocol.specs import Describe
 
 __all__ = ["WAITING", "Claim", "Jobs", "QueueRow"]
 
 log = logging.getLogger(__name__)
 
 WAITING = (JobStatus.QUEUED, JobStatus.ASSIGNED)
-_SPEC: TypeAdapter[JobSpec | FileSpec] = TypeAdapter(JobSpec | FileSpec)
+_SPEC: TypeAdapter[JobTask] = TypeAdapter(JobTask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +358,7 @@ class Jobs:
             "SELECT * FROM jobs WHERE status IN ('queued', 'assigned') AND substr(model, 1, ?) = ? ORDER BY rowid",
             (len(TASK_MODEL), TASK_MODEL),
         )
-        return _jobs(rows)
+        return [job for job in _jobs(rows) if job.files is not None]
 
     async def count_waiting_of(self, user_id: UserId) -> int:
         row = await self._db.one(
@@ -399,6 +401,9 @@ def _job(row: Row | sqlite3.Row) -> Job:
     def optional(name: str, kind: Any) -> Any:
         return None if row[name] is None else kind(row[name])
 
+    task = _SPEC.validate_json(row["spec"])
+    result: str | None = row["result"]
+    looked = isinstance(task, Describe)
     return Job(
         id=JobId(row["id"]),
         action=Action(row["action"]),
@@ -407,7 +412,7 @@ def _job(row: Row | sqlite3.Row) -> Job:
         channel_id=ChannelId(row["channel_id"]),
         locale=row["locale"],
         lane=Lane(row["lane"]),
-        task=_SPEC.validate_json(row["spec"]),
+        task=task,
         status=JobStatus(row["status"]),
         work_units=row["work_units"],
         attempt=row["attempt"],
@@ -426,5 +431,6 @@ def _job(row: Row | sqlite3.Row) -> Job:
         state=row["state"],
         run_s=row["run_s"],
         told_at=row["told_at"],
-        result=MadeModel(**json.loads(row["result"])) if row["result"] else None,
+        result=MadeModel(**json.loads(result)) if result and not looked else None,
+        description=Description.model_validate_json(result) if result and looked else None,
     )

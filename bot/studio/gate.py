@@ -12,7 +12,7 @@ from bot.errors import UserFacingError
 from bot.library import Library
 from bot.studio.models import Models
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.specs import JobSpec
+from gpu_worker.protocol.specs import JobSpec, PictureTask
 
 __all__ = ["ModelGate"]
 
@@ -24,7 +24,9 @@ class ModelGate:
         self._models = models
         self._library = library
 
-    def require(self, spec: JobSpec, where: Where, exempt: AbstractSet[tuple[ModelKind, str]] = frozenset()) -> None:
+    def require(
+        self, spec: JobSpec | PictureTask, where: Where, exempt: AbstractSet[tuple[ModelKind, str]] = frozenset()
+    ) -> None:
         """Raises UserFacingError (`model_disabled`). Buttons and reactions draw old records again, which were made
         under other rules, so building a request is too early to look. `exempt` are models that an admin tests."""
         disabled = self._models.disabled(where) - exempt
@@ -34,7 +36,7 @@ class ModelGate:
             if (kind, name) in disabled:
                 raise UserFacingError("model_disabled", name=spoken(name))
 
-    async def used(self, spec: JobSpec, user_id: int) -> None:
+    async def used(self, spec: JobSpec | PictureTask, user_id: int) -> None:
         """Never raises: a picture is worth more than its statistics."""
         try:
             await self._library.used(models_of(spec, self._models.facts()), user_id)

@@ -31,7 +31,7 @@ from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.door import TEXT_LIMIT, say
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.specs import FileSpec, FileTask, JobSpec, Txt2Img
+from gpu_worker.protocol.specs import Drawing, FileSpec, FileTask, JobSpec, PictureTask, Txt2Img
 
 __all__ = ["TOKEN_LIFE_S", "Intake"]
 
@@ -68,7 +68,7 @@ class Intake:
     async def begin(
         self,
         interaction: Interaction,
-        spec: JobSpec | FileSpec,
+        spec: JobSpec | FileSpec | PictureTask,
         action: Action,
         *,
         source_image_id: ImageId | None = None,
@@ -169,13 +169,13 @@ class Intake:
     async def _check(
         self,
         user_id: UserId,
-        spec: JobSpec | FileSpec,
+        spec: JobSpec | FileSpec | PictureTask,
         where: Where,
         exempt: AbstractSet[tuple[ModelKind, str]] = frozenset(),
     ) -> None:
         # A prompt full of syntax takes the rules up to a tenth of a second: not on the loop.
         drawn = spec.preview if isinstance(spec, FileTask) else spec
-        for text in _prompts(drawn) if drawn is not None else []:
+        for text in _prompts(drawn) if isinstance(drawn, Drawing) else []:
             await asyncio.to_thread(require_allowed, text)
         if not isinstance(spec, FileTask):
             self._gate.require(spec, where, exempt)

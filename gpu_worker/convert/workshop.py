@@ -1,4 +1,5 @@
-"""The engine of a worker that also makes model files: drawings go to the engine, the rest is done here."""
+"""The engine of a worker that does more than draw: drawings go to the engine, model files and descriptions of pictures
+are made here."""
 
 from __future__ import annotations
 
@@ -11,21 +12,27 @@ from pathlib import Path
 from gpu_worker.convert.making import make_file
 from gpu_worker.engine.engine import Drawn, Engine
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
+from gpu_worker.engine.images.files import open_picture
+from gpu_worker.engine.images.foreign import read_parameters
 from gpu_worker.engine.memory import is_out_of_memory
+from gpu_worker.engine.tagging.tagger import Taggers
+from gpu_worker.language.infotext import whole_infotext
 from gpu_worker.protocol.messages import ModelFact, ModelKind
-from gpu_worker.protocol.specs import FileSpec, FileTask, TaskSpec
-from gpu_worker.task import JobHooks, MadeFile
+from gpu_worker.protocol.specs import Describe, FileSpec, FileTask, TaskSpec
+from gpu_worker.task import JobHooks, MadeFile, SaidText
 
 __all__ = ["Workshop"]
 
 LOOK_S = 0.5
 """How often a cancel is looked for while a file is hashed."""
 SUFFIX = ".safetensors"
+INFOTEXT_CHARS_MAX = 100_000
 
 
 class Workshop:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._taggers = Taggers()
         self.device_name = engine.device_name
         self.vram_mb = engine.vram_mb
 
@@ -42,11 +49,30 @@ class Workshop:
     def prepare(self, checkpoint: str) -> None:
         self._engine.prepare(checkpoint)
 
-    def draw(self, spec: TaskSpec, hooks: JobHooks) -> Sequence[Drawn | MadeFile]:
+    def draw(self, spec: TaskSpec, hooks: JobHooks) -> Sequence[Drawn | MadeFile | SaidText]:
         """Raises EngineError and DrawingCancelled; of a file nothing is left then."""
         if isinstance(spec, FileTask):
             return [self._make(spec, hooks)]
+        if isinstance(spec, Describe):
+            return [self._describe(spec, hooks)]
         return self._engine.draw(spec, hooks)
+
+    def _describe(self, spec: Describe, hooks: JobHooks) -> SaidText:
+        work = _Work(hooks)
+        hooks.progress("looking", 0, 0, None)
+        data = hooks.open_image(spec.image)
+        picture = open_picture(data, spec.image)
+        file = self._engine.model_file("tagger", spec.tagger)
+        try:
+            found = self._taggers.describe(
+                picture, file, general=spec.general, character=spec.character, check=work.check
+            )
+        except MemoryError as error:
+            self._taggers.clear()
+            raise EngineError("oom", str(error), {"reason": "look"}) from error
+        said = read_parameters(data)
+        infotext = whole_infotext(said)[:INFOTEXT_CHARS_MAX] if said is not None else None
+        return SaidText(found.model_copy(update={"infotext": infotext or None}).model_dump_json().encode())
 
     def _make(self, spec: FileSpec, hooks: JobHooks) -> MadeFile:
         work = _Work(hooks)

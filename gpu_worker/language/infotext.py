@@ -14,7 +14,7 @@ from gpu_worker.language.versions import switches_of_version
 
 __all__ = [
     "Infotext", "build_infotext", "lossless", "parse_fields", "parse_generation_parameters", "parse_infotext", "quote",
-    "unquote",
+    "unquote", "whole_infotext",
 ]  # fmt: skip
 
 # The second branch eats a row of words that no colon follows, so that no text takes quadratic time.
@@ -66,6 +66,18 @@ def build_infotext(prompt: str, negative_prompt: str, fields: Mapping[str, Any])
     items = [key if key == value else f"{key}: {quote(value)}" for key, value in fields.items() if value is not None]
     negative = f"\n{_NEGATIVE} {negative_prompt}" if negative_prompt else ""
     return f"{prompt}{negative}\n{', '.join(items)}".strip()
+
+
+def whole_infotext(info: Infotext) -> str:
+    """The text again: sizes that reading split are joined, and a field whose value equals its key is written so."""
+    fields: dict[str, str] = {}
+    for key, value in info.fields.items():
+        base, dash, side = key.rpartition("-")
+        if dash and side == "2" and f"{base}-1" in info.fields:
+            continue
+        joined = dash and side == "1" and f"{base}-2" in info.fields
+        fields[base if joined else key] = f"{value}x{info.fields[f'{base}-2']}" if joined else value
+    return build_infotext(info.prompt, info.negative_prompt, fields)
 
 
 def parse_infotext(text: str) -> Infotext:

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 from gpu_worker.protocol.specs import TaskSpec, Wire
 
 __all__ = [
-    "PROTO_MAX", "PROTO_MIN", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind",
+    "PROTO_MAX", "PROTO_MIN", "AddonFact", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind",
     "Heartbeat", "Hello", "JobFrame", "ModelFact", "ModelKind", "Output", "Partial", "Prediction", "Prepare",
     "PreviewWish", "Progress", "Rescan", "Resync", "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot",
     "parse_to_worker",
@@ -68,6 +68,17 @@ class ModelFact(Wire):
     """Parameters this model draws best with, by the names of Txt2Img; None where nothing is known."""
 
 
+class AddonFact(Wire):
+    """One installed add-on, as the process that tells this found it."""
+
+    name: str
+    version: str = ""
+    parts: tuple[str, ...] = ()
+    """What it brought: `sampler Name`, `upscaler Name`."""
+    problem: str | None = None
+    """Why it, or some part of it, is not used; None where all of it is."""
+
+
 class Running(Wire):
     job: JobKey
     attempt: int = Field(ge=0)
@@ -96,6 +107,7 @@ class Hello(Frame):
     prefetch: int = 1
     lanes: tuple[str, ...] = ()
     running: tuple[Running, ...] = ()
+    addons: tuple[AddonFact, ...] = ()
 
 
 class Heartbeat(Frame):
@@ -104,6 +116,10 @@ class Heartbeat(Frame):
     running: tuple[Running, ...] = ()
     loaded: str | None = None
     vram_free_mb: int | None = None
+    temperature_c: int | None = None
+    """Of the card, as are the two below; None where nothing on the machine can tell."""
+    utilisation_pct: int | None = None
+    power_w: int | None = None
     draining: bool = False
 
 
@@ -120,7 +136,8 @@ class Progress(JobFrame):
     n: int
     """Counts up per attempt."""
     phase: str
-    """`starting`, `loading`, `encoding`, `sampling`, `hires`, `decoding`, `saving`, `converting`."""
+    """`starting`, `loading`, `encoding`, `sampling`, `hires`, `decoding`, `saving`, `upscaling`, `looking`,
+    `converting`."""
     step: int
     of: int
     eta_s: float | None = None

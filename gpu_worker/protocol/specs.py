@@ -12,9 +12,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
-    "DRAW_TASKS", "FILE_TASKS", "BakeSpec", "BakedLora", "ConvertSpec", "DrawTask", "Drawing", "Extend",
-    "FaceRestore", "FileSpec", "FileTask", "Hires", "ImageRef", "Img2Img", "JobSpec", "Mask", "MergeSpec", "Parts",
-    "Refiner", "RenderedSource", "Source", "StoredSource", "TaskSpec", "Template", "Texts", "Txt2Img", "Upscale", "Variation",
+    "DRAW_TASKS", "FILE_TASKS", "LOOK_TASKS", "BakeSpec", "BakedLora", "ConvertSpec", "Describe", "DrawTask",
+    "Drawing", "Extend", "FaceRestore", "FileSpec", "FileTask", "Hires", "ImageRef", "Img2Img", "JobSpec", "Mask",
+    "MergeSpec", "Parts", "PictureTask", "Refiner", "RenderedSource", "Source", "StoredSource", "TaskSpec",
+    "Template", "Texts", "Txt2Img", "Upscale", "Variation",
 ]  # fmt: skip
 
 SEED_MAX = 2**64 - 1
@@ -252,6 +253,18 @@ class Upscale(Wire):
     codeformer_weight: Share = 0.0
 
 
+class Describe(Wire):
+    """What a picture shows, in the words of a tagger: an ONNX file of the WD14 layout with its `selected_tags.csv`."""
+
+    kind: Literal["describe"] = "describe"
+    image: ImageRef
+    tagger: str
+    """Name as in the worker's model list."""
+    general: Share = 0.35
+    character: Share = 0.85
+    """Probabilities from which a tag of that category counts. Ratings are never told."""
+
+
 Precision = Literal["keep", "fp32", "fp16", "bf16"]
 """Of the numbers that are written; `keep` leaves each as it is."""
 Treatment = Literal["convert", "copy", "delete"]
@@ -344,14 +357,20 @@ class BakeSpec(FileTask):
 JobSpec = Txt2Img | Img2Img
 """Drawings that the bot makes."""
 
+PictureTask = Upscale | Describe
+"""Work on a finished picture, for which no checkpoint is loaded."""
+
 FileSpec = ConvertSpec | MergeSpec | BakeSpec
 DRAW_TASKS = ("txt2img", "img2img", "upscale")
 FILE_TASKS = ("convert", "merge", "bake")
+LOOK_TASKS = ("describe",)
 
 DrawTask = Txt2Img | Img2Img | Upscale
 """What the engine draws."""
 
-TaskSpec = Annotated[Txt2Img | Img2Img | Upscale | ConvertSpec | MergeSpec | BakeSpec, Field(discriminator="kind")]
+TaskSpec = Annotated[
+    Txt2Img | Img2Img | Upscale | Describe | ConvertSpec | MergeSpec | BakeSpec, Field(discriminator="kind")
+]
 """What a worker does; its `kind` is the task's name, announced in `Hello.tasks`."""
 
 RenderedSource.model_rebuild()

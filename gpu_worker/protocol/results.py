@@ -1,0 +1,28 @@
+"""What a worker says where its result is neither a picture nor a model file: JSON, as one more output of `Done`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gpu_worker.protocol.specs import Wire
+
+__all__ = ["TEXT_MIME", "Description", "Tag"]
+
+TEXT_MIME = "application/json"
+
+
+class Tag(Wire):
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    """As the tagger's table has it, with its underscores."""
+    score: float = Field(ge=0, le=1)
+
+
+class Description(Wire):
+    """What `Describe` found, best first."""
+
+    general: tuple[Tag, ...] = Field(default=(), max_length=1000)
+    character: tuple[Tag, ...] = Field(default=(), max_length=1000)
+    infotext: str | None = Field(default=None, max_length=100_000)
+    """How the picture was made, as A1111 would write it, where it says so itself; of whatever program."""
