@@ -11,7 +11,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.i18n import LANGUAGES, load_language
+from bot.i18n import ENGLISH, language_of, load_language
 from bot.storage.facts import Facts
 from bot.studio import Studio, StudioParts
 from bot.ui.buttons import AddressButton
@@ -32,14 +32,19 @@ class CatalogueTranslator(app_commands.Translator):
     async def translate(
         self, string: app_commands.locale_str, locale: discord.Locale, context: app_commands.TranslationContextTypes
     ) -> str | None:
-        language = locale.value.split("-")[0]
+        language = language_of(locale.value)
         key = string.extras.get("key")
-        if language not in LANGUAGES or language == "en" or key is None:
+        if language == ENGLISH or key is None:
             return None
         return load_language(language).get(key)
 
 
 class Tree(app_commands.CommandTree["PincelBot"]):
+    async def interaction_check(self, interaction: Interaction, /) -> bool:
+        """Comes before commands, context menus and completion; nobody is turned away here."""
+        self.client.studio.languages.apply(interaction)
+        return True
+
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
         await tell_error(interaction, error)
 

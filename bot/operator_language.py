@@ -16,8 +16,9 @@ def operator_texts() -> Texts:
         if value := os.environ.get(name):
             return texts_for(value.replace("_", "-"))
     # Windows names languages in words (`Spanish_Mexico`); its first two letters are not always the ISO code.
-    system = locale.getlocale()[0] or ""
-    return texts_for("es" if system.lower().startswith(("es", "spanish")) else "en")
+    system = (locale.getlocale()[0] or "").lower()
+    known = locale.locale_alias.get(system.split("_")[0], system).split(".")[0]
+    return texts_for(known.replace("_", "-"))
 
 
 def plain(text: str) -> str:

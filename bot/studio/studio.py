@@ -42,6 +42,7 @@ from bot.studio.attachments import Attachments
 from bot.studio.conversions import Conversions
 from bot.studio.gate import ModelGate
 from bot.studio.intake import Intake
+from bot.studio.languages import Languages
 from bot.studio.live_catalogue import LiveCatalogue
 from bot.studio.model_admin.board import DownloadBoard
 from bot.studio.model_admin.parts import AdminParts
@@ -104,10 +105,11 @@ class Studio:
         self.inputs = InputPictures(database, settings.inputs_dir)
         self.drafts = Drafts(database)
         self.styles = Styles(database)
-        self.users = Users(database)
         self.catalogue = LiveCatalogue(settings.data)
         self.model_rules = ModelRules(database)
         self.preferences = Preferences(database, self.model_rules)
+        self.languages = Languages(self.preferences)
+        self.users = Users(database, self.preferences)
         self.library = Library(
             database,
             models_dir=settings.models_dir,
@@ -240,6 +242,7 @@ class Studio:
                 Verb.DOWNLOAD_CANCEL: self.board,
             },
             forms={Verb.SHELF_SEARCH_FORM: self.browser},
+            before=self.languages.apply,
         )
         self.reactions = Reactions(
             client=client,

@@ -18,13 +18,13 @@ __all__ = ["LANGUAGE_KEY", "failure", "say"]
 
 LANGUAGE_KEY = "PINCEL_LANGUAGE"
 _FOLDER = Path(__file__).parents[2] / "bot" / "i18n"
-_REASONS = ("no_ema", "overflow", "nothing_left", "merge_misfit", "merge_order", "lora_misfit")
+_REASONS = ("no_ema", "overflow", "nothing_left", "merge_misfit", "merge_order", "lora_misfit", "folder_shape")
 _PROBLEMS = ("corrupt", "unsafe", "unsupported", "unknown_layout")
 
 
 def say(key: str, **values: object) -> str:
     """Names of files may hold anything, even what a terminal would obey."""
-    found: Any = _texts("es" if os.environ.get(LANGUAGE_KEY) == "es" else "en")
+    found: Any = _texts(os.environ.get(LANGUAGE_KEY) or "en")
     for part in key.split("."):
         found = found[part]
     shown = {name: _plain(str(value)) for name, value in values.items()}
@@ -53,7 +53,10 @@ def failure(error: BaseException, target: Path) -> str:
 
 @cache
 def _texts(language: str) -> Any:
-    return tomllib.loads((_FOLDER / language / "models_convert.toml").read_text(encoding="utf-8"))["models_convert"]
+    for file in (_FOLDER / language / "models_convert.toml", _FOLDER / f"{language}.toml"):
+        if file.is_file() and (found := tomllib.loads(file.read_text(encoding="utf-8")).get("models_convert")):
+            return found
+    return _texts("en")
 
 
 def _plain(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Formatter
 
@@ -11,10 +11,11 @@ import pytest
 import bot
 import cogs
 from bot.i18n import LANGUAGES, Texts, language_of, load_language, texts_for
+from bot.i18n.plurals import plural_forms
 
 EN = load_language("en")
 PACKAGES = [Path(package.__file__).parent for package in (bot, cogs)]
-COUNTED = re.compile(r"\.(one|other)$")
+COUNTED = re.compile(r"\.(one|few|many|other)$")
 
 
 def placeholders(text: str) -> set[str]:
@@ -25,28 +26,48 @@ def is_metadata(key: str) -> bool:
     return key.startswith(("command.", "option.", "choice."))
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_languages_have_equal_keys(language):
-    assert sorted(load_language(language)) == sorted(EN)
+COUNTING = {key.removesuffix(".one") for key in EN if key.endswith(".one") and f"{key.removesuffix('one')}other" in EN}
+"""Keys of the sentences that count."""
+
+
+def faults(texts: Mapping[str, str], language: str) -> list[str]:
+    """What a language lacks of English, or has too much: keys, forms of counting sentences, values to fill."""
+    wanted = {key for key in EN if COUNTED.sub("", key) not in COUNTING}
+    wanted |= {f"{stem}.{form}" for stem in COUNTING for form in plural_forms(language)}
+    wrong = [f"lacks {key}" for key in sorted(wanted - texts.keys())]
+    wrong += [f"knows {key}, which English does not" for key in sorted(texts.keys() - wanted)]
+    for key in sorted(wanted & texts.keys()):
+        if is_metadata(key):
+            continue
+        stem = COUNTED.sub("", key)
+        whole = placeholders(EN[f"{stem}.other"] if stem in COUNTING else EN[key])
+        ours = placeholders(texts[key])
+        # "one thing" needs no number, so that form may leave out what the others show.
+        if ours != whole and not (key.endswith(".one") and ours <= whole):
+            wrong.append(f"fills {sorted(ours)} in {key}, where English fills {sorted(whole)}")
+    return wrong
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_languages_fill_equal_values(language):
-    texts = load_language(language)
-    wrong = []
-    for key in EN.keys() - set(filter(is_metadata, EN)):
-        ours, theirs = placeholders(EN[key]), placeholders(texts[key])
-        # "one thing" needs no number, so that form may leave out what the other shows.
-        other = key.removesuffix("one") + "other"
-        if theirs != ours and not (key.endswith(".one") and theirs <= placeholders(EN[other])):
-            wrong.append((key, ours, theirs))
-    assert wrong == []
+def test_every_language_says_what_english_says(language):
+    assert faults(load_language(language), language) == []
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_form_for_one_has_a_form_for_others(language):
-    texts = load_language(language)
-    assert [key for key in texts if key.endswith(".one") and key.removesuffix("one") + "other" not in texts] == []
+def test_what_is_missing_or_wrong_is_found_in_either_language():
+    spanish = dict(load_language("es"))
+    del spanish["error.queue_full.other"]
+    spanish["error.invented"] = "¡No!"
+    spanish["style.deleted"] = "He borrado el estilo {nombre}."
+    assert faults(spanish, "es") == [
+        "lacks error.queue_full.other",
+        "knows error.invented, which English does not",
+        "fills ['nombre'] in style.deleted, where English fills ['name']",
+    ]
+
+
+def test_a_language_with_other_plurals_needs_its_own_forms():
+    assert "lacks error.queue_full.few" in faults(EN, "pl")
+    assert "knows error.queue_full.one, which English does not" in faults(EN, "ja")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -97,11 +118,11 @@ def test_sentences_name_commands_and_options_as_this_language_does(language):
     assert wrong == []
 
 
-def sources() -> Iterator[tuple[Path, ast.Call]]:
+def sources(*, needs_place: bool = True) -> Iterator[tuple[Path, ast.Call]]:
     for package in PACKAGES:
         for file in sorted(package.rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and node.args:
+                if isinstance(node, ast.Call) and (node.args or not needs_place):
                     yield file, node
 
 
@@ -147,6 +168,46 @@ def test_every_key_the_code_names_exists():
         if pattern.replace("\\", "") not in keys and not any(re.fullmatch(pattern, key) for key in keys)
     )
     assert missing == []
+
+
+PLACES: Mapping[tuple[str, int | str], int] = {
+    ("button", 2): 80, ("Button", "label"): 80, ("form_of", 0): 45, ("Modal", "title"): 45,
+    ("text_field", 2): 45, ("text_field", 3): 100, ("select_field", 2): 45, ("select_field", 3): 100,
+    ("Label", "text"): 45, ("Label", "description"): 100, ("TextInput", "placeholder"): 100,
+    ("select_row", 2): 150, ("Select", "placeholder"): 150, ("SelectOption", "label"): 100,
+    ("SelectOption", "description"): 100, ("add_option", "label"): 100, ("add_option", "description"): 100,
+}  # fmt: skip
+"""Function and argument (place or name) → characters that Discord shows there (PLATFORM: components)."""
+
+
+def shown_in_small_places() -> Iterator[tuple[str, int]]:
+    """(pattern of a key, characters) of every text that the source puts where Discord has a limit."""
+    for _, node in sources(needs_place=False):
+        name = called(node)
+        arguments: dict[int | str, ast.expr] = dict(enumerate(node.args))
+        arguments |= {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
+        for place, argument in arguments.items():
+            limit = PLACES.get((name, place))
+            for inner in ast.walk(argument) if limit else ():
+                if isinstance(inner, ast.Call) and inner.args and called(inner) == "texts":
+                    pattern = key_pattern(inner.args[0])
+                    if pattern is not None:
+                        yield pattern.replace(r"[\w:.]+", r"\w+"), limit or 0
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_labels_hints_and_titles_fit_their_places(language):
+    texts = load_language(language)
+    places = list(shown_in_small_places())
+    assert len(places) > 40, "the scan finds nothing: have the functions that make buttons and forms changed?"
+    wrong = {
+        (key, len(least), limit)
+        for pattern, limit in places
+        for key, text in texts.items()
+        if re.fullmatch(pattern, COUNTED.sub("", key) if COUNTED.sub("", key) in COUNTING else key)
+        and len(least := re.sub(r"\{\w+\}", "", text)) > limit
+    }
+    assert wrong == set()
 
 
 def test_every_error_sentence_is_a_sentence():
