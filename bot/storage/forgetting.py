@@ -39,6 +39,8 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"UPDATE drafts SET parent_id = NULL WHERE parent_id IN {_OF_JOBS}",  # noqa: S608
             "DELETE FROM drafts WHERE user_id = :user",
         ),
+        "deletion_items": (f"DELETE FROM deletion_items WHERE image_id IN {_IMAGES}",),  # noqa: S608
+        "history_prompts": (f"DELETE FROM history_prompts WHERE job_id IN {_OF_JOBS}",),  # noqa: S608
         "images": (
             f"UPDATE images SET parent_image_id = NULL WHERE parent_image_id IN {_IMAGES}",  # noqa: S608
             f"UPDATE jobs SET source_image_id = NULL WHERE source_image_id IN {_IMAGES}",  # noqa: S608
@@ -49,6 +51,10 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"DELETE FROM jobs WHERE id IN {_OF_JOBS}",  # noqa: S608
             f"UPDATE jobs SET cancel_by = {NOBODY} WHERE cancel_by = :user",  # noqa: S608
         ),
+        # A moderator may have deleted pictures of others, which are deleted all the same.
+        "deletions": (f"UPDATE deletions SET user_id = {NOBODY} WHERE user_id = :user",),  # noqa: S608
+        "exports": ("DELETE FROM exports WHERE user_id = :user",),
+        "history_desks": ("DELETE FROM history_desks WHERE user_id = :user",),
         "styles": ("DELETE FROM styles WHERE user_id = :user",),
         "last_tweaks": ("DELETE FROM last_tweaks WHERE user_id = :user",),
         "next_pictures": ("DELETE FROM next_pictures WHERE user_id = :user",),
@@ -58,16 +64,22 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         # Files that others draw with, and what admins did for their servers, stay; by whom is forgotten.
         "library_records": ("UPDATE library_records SET added_by = NULL WHERE added_by = :user",),
         "library_trash": (
-            "UPDATE library_trash SET record = json_set(record, '$.added_by', NULL) "
-            "WHERE json_extract(record, '$.added_by') = :user",
+            (
+                "UPDATE library_trash SET record = json_set(record, '$.added_by', NULL) "
+                "WHERE json_extract(record, '$.added_by') = :user"
+            ),
         ),
         "downloads": (
-            "UPDATE downloads SET wish = json_set(wish, '$.asked_by', NULL) "
-            "WHERE json_extract(wish, '$.asked_by') = :user",
+            (
+                "UPDATE downloads SET wish = json_set(wish, '$.asked_by', NULL) "
+                "WHERE json_extract(wish, '$.asked_by') = :user"
+            ),
         ),
         "download_cards": (
-            f"UPDATE download_cards SET user_id = {NOBODY}, token = NULL, told_at = coalesce(told_at, 0) "  # noqa: S608
-            "WHERE user_id = :user",
+            (
+                f"UPDATE download_cards SET user_id = {NOBODY}, token = NULL, told_at = coalesce(told_at, 0) "  # noqa: S608
+                "WHERE user_id = :user"
+            ),
         ),
         "model_audit": (f"UPDATE model_audit SET user_id = {NOBODY} WHERE user_id = :user",),  # noqa: S608
         "admin_audit": (f"UPDATE admin_audit SET user_id = {NOBODY} WHERE user_id = :user",),  # noqa: S608

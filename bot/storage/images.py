@@ -57,6 +57,11 @@ class Images:
                 for i in images
             ],
         )  # fmt: skip
+        await tx.executemany(
+            "INSERT OR IGNORE INTO history_prompts (job_id, user_id, prompt) "
+            "SELECT id, user_id, coalesce(json_extract(spec, '$.prompt'), '') FROM jobs WHERE id = ?",
+            [(job_id,) for job_id in {image.job_id for image in images}],
+        )
 
     async def get(self, image_id: ImageId) -> Image | None:
         row = await self._db.one("SELECT * FROM images WHERE id = ?", (image_id,))
