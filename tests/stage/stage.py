@@ -283,19 +283,22 @@ class Stage:
 
     async def _kill(self, life: _Life) -> None:
         self.painter.kill()
-        session: Any = life.bot.http._HTTPClient__session  # pyright: ignore[reportAttributeAccessIssue]
-        if session.connector is not None:
-            await session.connector.close()
-        await life.database._writer.close()  # what cleans up from here on finds no database
+        # What cleans up as it is cancelled finds no database and no Discord; a transaction that is open rolls back.
+        database: Any = life.database
+        database.write = database.write_one = _dead
+        life.bot.close = _nothing
         tasks = {task for task in life.tasks if not task.done()}
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks, timeout=10)
-        # What a dead process would not have to do: sockets and threads of this one.
+        session: Any = life.bot.http._HTTPClient__session  # pyright: ignore[reportAttributeAccessIssue]
+        if session.connector is not None:
+            await session.connector.close()
+        async with asyncio.timeout(10):
+            await asyncio.gather(*tasks, life.running or _nothing(), return_exceptions=True)
+        # What a dead process would not have to do: the sockets and threads of this one.
         await life.bot.http.close()
         await life.bot.studio.downloads.stop()
-        await life.database._reader.close()
-        life.database._lock.release()
+        await life.database.close()
 
     def spawned(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **kwargs: Any) -> Any:
         """The loop's task factory: remembers what belongs to which bot."""
@@ -305,6 +308,13 @@ class Stage:
             life.tasks.add(task)
             task.add_done_callback(life.tasks.discard)
         return task
+
+
+async def _nothing() -> None: ...
+
+
+def _dead(*_: object, **__: object) -> Any:
+    raise RuntimeError("the process that wanted to write this is dead")
 
 
 async def _ready(bot: PincelBot) -> None:
