@@ -21,7 +21,8 @@ def read_back(module: nn.Module, renamed: Callable[[Mapping[str, Tensor]], Mappi
     if not CHECKPOINT.is_file():
         raise SystemExit(f"{CHECKPOINT} is not there yet. Train it first: python -m demo_kit vae base decoder")
     with safe_open(CHECKPOINT, "pt", device=str(torch.get_default_device())) as file:
-        there = set(file.keys())
-        for name, value in module.state_dict().items():
-            theirs = next(key for key in renamed({name: value}) if key in there)
-            value.copy_(file.get_tensor(theirs).view_as(value))
+        state = module.state_dict()
+        # What is renamed, or another shape of it, lies where the weight lies.
+        theirs = {value.data_ptr(): key for key, value in renamed(state).items()}
+        for value in state.values():
+            value.copy_(file.get_tensor(theirs[value.data_ptr()]).view_as(value))

@@ -64,7 +64,7 @@ def sources_of(spec: FileSpec) -> list[tuple[ModelKind, str]]:
 class Conversions:
     """A request ends in the intake, which answers with the job's card. Specs name what they are made from by the
     library's names; output, owner and size are filled in here. Raises UserFacingError: `convert_no_model`,
-    `convert_unusable`, `convert_folder`, `convert_name`, `model_disabled` where a server's admin may not use what it
+    `convert_unusable`, `convert_name`, `model_disabled` where a server's admin may not use what it
     would be made from, those of `Room.require`, and whatever refuses a job."""
 
     def __init__(
@@ -154,8 +154,6 @@ class Conversions:
         file = self._library.find(kind, name)
         if file is None:
             raise UserFacingError("convert_no_model", name=spoken(name))
-        if file.path.is_dir():
-            raise UserFacingError("convert_folder", name=spoken(name))
         if file.problem is not None and file.problem not in {"no_vae", "pickled"}:
             raise UserFacingError("convert_unusable", name=spoken(name))
         return file

@@ -12,9 +12,10 @@ from typing import Any, Literal, cast
 
 import torch
 
+from gpu_worker.convert.entries import Entry
 from gpu_worker.convert.layout import EMA
 from gpu_worker.convert.rows import Rows, rows_of, sum_dtype
-from gpu_worker.convert.source import Entry, Source
+from gpu_worker.convert.source import Source
 from gpu_worker.convert.writer import Planned
 from gpu_worker.engine.adapters.merge import MergeOrder, merge_orders
 from gpu_worker.engine.adapters.modules import ModuleBook

@@ -15,7 +15,7 @@ from gpu_worker.convert.converting import converted_rows
 from gpu_worker.convert.merging import merged_rows
 from gpu_worker.convert.provenance import Origin, provenance
 from gpu_worker.convert.rows import Rows, bake_vae, cast_rows, discard, fix_position_ids
-from gpu_worker.convert.source import Source, open_source
+from gpu_worker.convert.source import Source, hashed_file, open_source
 from gpu_worker.convert.writer import Made, write_safetensors
 from gpu_worker.engine.adapters.network_file import read_network
 from gpu_worker.engine.adapters.networks import AppliedNetwork
@@ -98,7 +98,7 @@ def _open(
         progress.check()
         path = find(kind, name)
         source = files.enter_context(open_source(path, name, kind))
-        return Origin(source, hash_of(path))
+        return Origin(source, hash_of(hashed_file(path)))
 
     origins = tuple(origin(kind, name) for kind, name in named_files(spec))
     return _Opened(origins, origin("vae", spec.vae) if spec.vae is not None else None)

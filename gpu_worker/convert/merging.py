@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import torch
 
+from gpu_worker.convert.entries import Entry
 from gpu_worker.convert.layout import EMA, is_position_ids
 from gpu_worker.convert.rows import Rows, rows_of, sum_dtype
-from gpu_worker.convert.source import Entry, Source
+from gpu_worker.convert.source import Source
 from gpu_worker.convert.writer import Planned
 from gpu_worker.engine.adapters.merge import LATENT_CHANNELS
 from gpu_worker.engine.errors import EngineError

@@ -10,8 +10,9 @@ from math import prod
 
 import torch
 
+from gpu_worker.convert.entries import Entry
 from gpu_worker.convert.layout import VAE, is_position_ids, part_of, vae_originals
-from gpu_worker.convert.source import Entry, Source
+from gpu_worker.convert.source import Source
 from gpu_worker.convert.writer import Planned
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.families.vae import vae_names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,34 +11,21 @@ from typing import Any, cast
 import torch
 from safetensors import SafetensorError, safe_open
 
+from gpu_worker.convert.entries import DTYPES, Entry
+from gpu_worker.convert.folder import open_folder
 from gpu_worker.engine.checkpoints.pickles import DTYPES as PICKLED_DTYPES
 from gpu_worker.engine.checkpoints.pickles import mapped_tensor
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.language.headers import HeaderError, read_header
+from gpu_worker.language.layouts import folder_weights
 from gpu_worker.language.pickles import PickledTensor, flat_tensors, read_pickled
 
-__all__ = ["DTYPES", "Entry", "Source", "open_source"]
+__all__ = ["Source", "hashed_file", "open_source"]
 
-DTYPES = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
-    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "I64": torch.int64, "I32": torch.int32,
-    "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
-}  # fmt: skip
-"""By safetensors' names; others do not occur in model files that anything here reads."""
 ALIASES_LIMIT = 3
 """The tensors of a pickle may share memory; written out they may be this many times the file, and no more."""
 WRAPPERS = ("state_dict", "params_ema", "params-ema", "params", "string_to_param")
 _EMBEDDING = "string_to_param"
-
-
-@dataclass(frozen=True)
-class Entry:
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-
-    @property
-    def size_bytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
@@ -65,13 +51,16 @@ class Source:
 
 @contextlib.contextmanager
 def open_source(path: Path, name: str, kind: str = "checkpoint") -> Iterator[Source]:
-    """Whatever the suffix says, by what is in the file; a pickle through the reader that executes nothing.
+    """Whatever the suffix says, by what is in the file; a pickle through the reader that executes nothing; a
+    checkpoint's diffusers folder as the file that it could be.
 
     `kind` and `name` are for messages. Raises EngineError `bad_model` with the problem `corrupt`, `unsafe`,
-    `unknown_layout` or `unsupported` (a folder, a type of numbers that torch has not).
+    `unknown_layout` or `unsupported` (a type of numbers that torch has not), and what `open_folder` raises.
     """
     if path.is_dir():
-        raise _bad(path, kind, name, "unsupported", "a folder of several files")
+        with open_folder(path, name) as folder:
+            yield Source(name, kind, path, folder.entries, folder.metadata, lambda key: folder.reads[key]())
+        return
     try:
         header = read_header(path)
     except HeaderError as error:
@@ -90,6 +79,11 @@ def open_source(path: Path, name: str, kind: str = "checkpoint") -> Iterator[Sou
             raise _bad(path, kind, name, "unsupported", f"{foreign}: {kinds[foreign]}")
         entries = {key: Entry(shape, DTYPES[kinds[key]]) for key, shape in header.shapes.items()}
         yield Source(name, kind, path, entries, header.metadata, file.get_tensor)
+
+
+def hashed_file(path: Path) -> Path:
+    """The one file whose hash stands for a model: of a diffusers folder its UNet's."""
+    return folder_weights(path / "unet") or path if path.is_dir() else path
 
 
 def _pickled(path: Path, kind: str, name: str) -> Source:

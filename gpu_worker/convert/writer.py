@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from gpu_worker.convert.source import DTYPES, Entry
+from gpu_worker.convert.entries import DTYPES, Entry
 from gpu_worker.engine.errors import EngineError
 
 __all__ = ["Made", "Planned", "write_safetensors"]

@@ -64,7 +64,7 @@ FILES = {
     "aliases.pt": (aliases, "corrupt"),
     "none.pt": (lambda path: torch.save({"a": 1}, path), "unknown_layout"),
     "text.ckpt": (lambda path: path.write_text("<html>not found</html>"), "corrupt"),
-    "folder": (lambda path: path.mkdir(), "unsupported"),
+    "folder": (lambda path: path.mkdir(), "corrupt"),
 }
 
 
