@@ -41,6 +41,7 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "deletion_items": (f"DELETE FROM deletion_items WHERE image_id IN {_IMAGES}",),  # noqa: S608
         "history_prompts": (f"DELETE FROM history_prompts WHERE job_id IN {_OF_JOBS}",),  # noqa: S608
+        "picture_looks": (f"DELETE FROM picture_looks WHERE image_id IN {_IMAGES}",),  # noqa: S608
         "images": (
             f"UPDATE images SET parent_image_id = NULL WHERE parent_image_id IN {_IMAGES}",  # noqa: S608
             f"UPDATE jobs SET source_image_id = NULL WHERE source_image_id IN {_IMAGES}",  # noqa: S608
@@ -55,6 +56,7 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "deletions": (f"UPDATE deletions SET user_id = {NOBODY} WHERE user_id = :user",),  # noqa: S608
         "exports": ("DELETE FROM exports WHERE user_id = :user",),
         "history_desks": ("DELETE FROM history_desks WHERE user_id = :user",),
+        "finds": ("DELETE FROM finds WHERE user_id = :user",),
         "styles": ("DELETE FROM styles WHERE user_id = :user",),
         "last_tweaks": ("DELETE FROM last_tweaks WHERE user_id = :user",),
         "next_pictures": ("DELETE FROM next_pictures WHERE user_id = :user",),
@@ -85,6 +87,20 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "admin_audit": (f"UPDATE admin_audit SET user_id = {NOBODY} WHERE user_id = :user",),  # noqa: S608
         "admin_panels": ("DELETE FROM admin_panels WHERE user_id = :user",),
         "server_setups": (f"UPDATE server_setups SET user_id = {NOBODY} WHERE user_id = :user",),  # noqa: S608
+        # A ban outlives the wish to be forgotten, or that would end it; who banned is forgotten. What moderation did
+        # stays without names, the refused texts go.
+        "bans": (
+            "DELETE FROM bans WHERE user_id = :user AND until < unixepoch()",
+            f"UPDATE bans SET banned_by = {NOBODY} WHERE banned_by = :user",  # noqa: S608
+        ),
+        "safety_events": (
+            f"UPDATE safety_events SET user_id = {NOBODY}, detail = '{{}}' WHERE user_id = :user",  # noqa: S608
+            f"UPDATE safety_events SET done_by = {NOBODY} WHERE done_by = :user",  # noqa: S608
+        ),
+        "appeals": (
+            "DELETE FROM appeals WHERE user_id = :user",
+            f"UPDATE appeals SET decided_by = {NOBODY} WHERE decided_by = :user",  # noqa: S608
+        ),
         "queue_gates": (f"UPDATE queue_gates SET changed_by = {NOBODY} WHERE changed_by = :user",),  # noqa: S608
     }
 )

@@ -13,10 +13,9 @@ from gpu_worker.convert.making import make_file
 from gpu_worker.engine.engine import Drawn, Engine
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
 from gpu_worker.engine.images.files import open_picture
-from gpu_worker.engine.images.foreign import read_parameters
+from gpu_worker.engine.images.foreign import read_text
 from gpu_worker.engine.memory import is_out_of_memory
 from gpu_worker.engine.tagging.tagger import Taggers
-from gpu_worker.language.infotext import whole_infotext
 from gpu_worker.protocol.messages import ModelFact, ModelKind
 from gpu_worker.protocol.specs import Describe, FileSpec, FileTask, TaskSpec
 from gpu_worker.task import JobHooks, MadeFile, SaidText
@@ -70,9 +69,10 @@ class Workshop:
         except MemoryError as error:
             self._taggers.clear()
             raise EngineError("oom", str(error), {"reason": "look"}) from error
-        said = read_parameters(data)
-        infotext = whole_infotext(said)[:INFOTEXT_CHARS_MAX] if said is not None else None
-        return SaidText(found.model_copy(update={"infotext": infotext or None}).model_dump_json().encode())
+        infotext = read_text(data)
+        if infotext and len(infotext) <= INFOTEXT_CHARS_MAX:
+            found = found.model_copy(update={"infotext": infotext})
+        return SaidText(found.model_dump_json().encode())
 
     def _make(self, spec: FileSpec, hooks: JobHooks) -> MadeFile:
         work = _Work(hooks)

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from gpu_worker.engine.calls import Picture
 from gpu_worker.engine.errors import EngineError
+from gpu_worker.engine.images.metadata import FORMATS, LIMIT_BYTES, LIMIT_PIXELS, TROUBLE, UNICODE, infotext_in
 from gpu_worker.protocol.specs import ImageRef
 
 __all__ = [
@@ -22,19 +23,7 @@ __all__ = [
     "png_bytes", "read_infotext",
 ]  # fmt: skip
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
-LIMIT_BYTES = 64 * 1024 * 1024
-LIMIT_PIXELS = 4096 * 4096
-TROUBLE = (
-    UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, ValueError,
-    SyntaxError, EOFError, OverflowError, MemoryError, KeyError, TypeError, IndexError,
-)  # fmt: skip
-"""What Pillow raises for files that are broken, or hostile."""
-
 _OPAQUE_ABOVE = 128
-_UNICODE = b"UNICODE\0"
-_STEPS = "Steps: "
-"""Tells in which byte order another program wrote its infotext."""
 _EXIF_LIMIT_BYTES = 65_000
 """A JPEG segment holds 65,533 bytes; a longer infotext is left out of it."""
 
@@ -83,7 +72,7 @@ def picture_bytes(
     """`quality` (1–100) is JPEG's and WebP's, `lossless` WebP's; the infotext goes into EXIF's UserComment there."""
     if kind == "PNG":
         return png_bytes(picture, infotext)
-    comment = _UNICODE + infotext.encode("utf-16-be", "replace")
+    comment = UNICODE + infotext.encode("utf-16-be", "replace")
     options: dict[str, Any] = {"quality": quality} | ({"lossless": lossless} if kind == "WEBP" else {})
     if kind == "WEBP" or len(comment) < _EXIF_LIMIT_BYTES:
         exif = Image.Exif()
@@ -107,31 +96,6 @@ def read_infotext(data: bytes) -> str | None:
                 return infotext_in(image)
     except TROUBLE:
         return None
-
-
-def infotext_in(image: Image.Image) -> str | None:
-    """A UserComment that is not empty wins over a PNG's text, as in A1111."""
-    text: Any = image.info.get("parameters")
-    comment = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
-    if comment:
-        return _user_comment(comment) or (None if text is None else str(text))
-    if "exif" not in image.info and isinstance(said := image.info.get("comment"), bytes):
-        return said.decode("utf-8", "ignore") or (None if text is None else str(text))
-    return None if text is None else str(text)
-
-
-def _user_comment(comment: bytes | str) -> str:
-    """Eight bytes name the encoding; A1111 and its kin write UTF-16 in the order of EXIF's "MM", some write UTF-8."""
-    if isinstance(comment, str):
-        return comment.removeprefix("UNICODE\0").removeprefix("ASCII\0\0\0")
-    code, body = comment[:8], comment[8:]
-    if code == _UNICODE:
-        big = body.decode("utf-16-be", "replace")
-        little = body.decode("utf-16-le", "replace")
-        return little if _STEPS in little and _STEPS not in big else big
-    if code in (b"ASCII\0\0\0", b"\0" * 8):
-        return body.decode("utf-8", "replace")
-    return comment.decode("utf-8", "ignore")
 
 
 @contextmanager

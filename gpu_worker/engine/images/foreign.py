@@ -17,11 +17,11 @@ from sd_parsers.data import PromptInfo
 from sd_parsers.exceptions import ParserError
 from sd_parsers.parsers import ComfyUIParser, FooocusParser, InvokeAIParser
 
-from gpu_worker.engine.images.files import FORMATS, LIMIT_BYTES, LIMIT_PIXELS, TROUBLE, infotext_in
 from gpu_worker.engine.images.foreign_names import sampler_of
-from gpu_worker.language.infotext import Infotext, build_infotext, parse_fields, parse_infotext
+from gpu_worker.engine.images.metadata import FORMATS, LIMIT_BYTES, LIMIT_PIXELS, TROUBLE, infotext_in
+from gpu_worker.language.infotext import Infotext, build_infotext, parse_fields, parse_infotext, whole_infotext
 
-__all__ = ["read_parameters"]
+__all__ = ["read_parameters", "read_text"]
 
 LIMIT_CHARACTERS = 1_000_000
 LIMIT_NODES = 300
@@ -34,6 +34,22 @@ def read_parameters(data: bytes) -> Infotext | None:
 
     `fields` are A1111's keys, also for other programs' pictures, as far as they have a meaning there.
     """
+    opened = _opened(data)
+    return _read(*opened) if opened is not None else None
+
+
+def read_text(data: bytes) -> str | None:
+    """The same as a text: A1111's own as it stands there, another program's as A1111 would write it. Never raises."""
+    opened = _opened(data)
+    found = _read(*opened) if opened is not None else None
+    if opened is None or found is None:
+        return None
+    own = opened[0]
+    return own if own is not None and parse_infotext(own) == found else whole_infotext(found)
+
+
+def _opened(data: bytes) -> tuple[str | None, dict[str, str], tuple[int, int]] | None:
+    """A1111's text, those of other programs, and the size in pixels; None for what is no picture."""
     if len(data) > LIMIT_BYTES:
         return None
     try:
@@ -50,7 +66,7 @@ def read_parameters(data: bytes) -> Infotext | None:
         return None
     if len(infotext or "") > LIMIT_CHARACTERS or any(len(text) > LIMIT_CHARACTERS for text in texts.values()):
         return None
-    return _read(infotext, texts, size)
+    return infotext, texts, size
 
 
 def _read(infotext: str | None, texts: Mapping[str, str], size: tuple[int, int]) -> Infotext | None:
