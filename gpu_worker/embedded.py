@@ -14,7 +14,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gpu_worker.engine.options import EngineOptions
+from gpu_worker.protocol.messages import AddonFact
 from gpu_worker.protocol.specs import DRAW_TASKS, FILE_TASKS, LOOK_TASKS
+from gpu_worker.sensors import Vitals, sensors
 from gpu_worker.server import HANG_GRACE_S, ORPHAN_GRACE_S, Drawer, Server
 from gpu_worker.transport import RETRY_S, PipeWorkerTransport
 
@@ -46,10 +48,14 @@ def run_embedded(
 
     def start_engine() -> Served:
         from gpu_worker.convert.workshop import Workshop
+        from gpu_worker.engine.addons import engine_parts
         from gpu_worker.engine.engine import DrawingCancelled, Engine, EngineError
 
         engine = Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options, extra_folders=more)
-        return Served(Workshop(engine), DrawingCancelled, EngineError, (*DRAW_TASKS, *LOOK_TASKS, *FILE_TASKS))
+        return Served(
+            Workshop(engine), DrawingCancelled, EngineError, (*DRAW_TASKS, *LOOK_TASKS, *FILE_TASKS),
+            sensors(engine.device, engine.card_uuid), engine_parts().told,
+        )  # fmt: skip
 
     return serve(name, data_dir / "outbox", start_engine, frames_fd)
 
@@ -62,6 +68,8 @@ class Served:
     cancelled_error: type[Exception]
     engine_error: type[Exception]
     tasks: tuple[str, ...] = DRAW_TASKS
+    sense: Callable[[], Vitals] | None = None
+    addons: tuple[AddonFact, ...] = ()
 
 
 def serve(
@@ -98,7 +106,7 @@ def serve(
     Server(
         name=name, app_version=app_version(), engine=served.engine, transport=transport,
         cancelled_error=served.cancelled_error, engine_error=served.engine_error, tasks=served.tasks,
-        orphan_grace_s=orphan_grace_s, hang_grace_s=hang_grace_s,
+        orphan_grace_s=orphan_grace_s, hang_grace_s=hang_grace_s, sense=served.sense, addons=served.addons,
     ).run()  # fmt: skip
     return 0
 

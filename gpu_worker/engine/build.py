@@ -30,7 +30,7 @@ from gpu_worker.engine.tasks.img2img import img2img
 from gpu_worker.engine.tasks.plan import DrawPlan, Pass
 from gpu_worker.engine.tasks.txt2img import txt2img
 from gpu_worker.engine.upscale.upscalers import Upscalers
-from gpu_worker.language.names import SECOND_ORDER
+from gpu_worker.language.names import is_second_order
 from gpu_worker.language.passes import hires_target
 from gpu_worker.protocol.specs import Hires, Img2Img, StoredSource, Txt2Img
 
@@ -205,7 +205,7 @@ def _steps(order: Order, hires: Hires | None) -> Steps:
     """A1111 counts model calls; second-order samplers make two a step (behaviours §2.3)."""
 
     def calls(steps: int, wanted: PassOrder) -> int:
-        return steps * 2 if wanted.sampler.sampler in SECOND_ORDER else steps
+        return steps * 2 if is_second_order(wanted.sampler.sampler) else steps
 
     spec = order.spec
     first = calls(spec.steps, order.first)

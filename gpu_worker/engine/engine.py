@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from gpu_worker.engine.adapters.embeddings import EmbeddingBook
+from gpu_worker.engine.addons import engine_parts
 from gpu_worker.engine.apart import Parts
 from gpu_worker.engine.books import NetworkBook
 from gpu_worker.engine.build import Builder, Built
@@ -71,11 +72,16 @@ class Engine:
         self._device = Device.choose(options)
         self._hashes = HashBook(models_dir.parent / "hashes.json")
         self._told: tuple[tuple[ModelFile, ...], int, tuple[ModelFact, ...]] = ((), -1, ())
+        self.device = self._device.torch_device
         self.device_name: str = "cpu"
         self.vram_mb: int = 0
+        self.card_uuid: str | None = None
+        """As the driver's own tools name the card."""
         if self._device.is_cuda:
             facts = torch.cuda.get_device_properties(self._device.torch_device)
             self.device_name, self.vram_mb = str(facts.name), int(facts.total_memory) >> 20
+            uuid = getattr(facts, "uuid", None)
+            self.card_uuid = f"GPU-{uuid}" if uuid is not None else None
         demo = demo_folder(demo_dir)
         self._cache = ModelCache(self._device, options, demo / "tokenizer" if demo else None, self._hashes)
         self._states = ModelStates()
@@ -92,7 +98,7 @@ class Engine:
         """Every model that is there now, with its hash where that is known already. Opens only files that changed."""
         models, hashes = self._scan(), self._hashes.version
         if models is not self._told[0] or hashes != self._told[1]:
-            self._told = (models, hashes, tuple(known_fact(model, self._hashes) for model in models))
+            self._told = (models, hashes, (*(known_fact(m, self._hashes) for m in models), *engine_parts().facts()))
         return self._told[2]
 
     def vram_free_mb(self) -> int | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpu_worker.language.addons import added_samplers
+
 __all__ = [
     "AUTOMATIC", "BROWNIAN", "DISCARDS", "SAMPLERS", "SAMPLER_CHOICES", "SCHEDULES", "SECOND_ORDER", "USES_ENSD",
-    "SamplerChoice", "effective_schedule", "resolve_sampler", "sampler_and_schedule",
+    "SamplerChoice", "effective_schedule", "is_second_order", "resolve_sampler", "sampler_choices", "sampler_and_schedule",
 ]  # fmt: skip
 
 AUTOMATIC = "Automatic"
@@ -75,6 +77,20 @@ BROWNIAN = frozenset({"DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 3
 """Noise comes from a Brownian tree (behaviours §6)."""
 
 
+_CHOICES_MAX = 24
+
+
+def is_second_order(sampler: str) -> bool:
+    """Add-ons' samplers included."""
+    added = added_samplers().get(sampler)
+    return sampler in SECOND_ORDER or (added is not None and added.second_order)
+
+
+def sampler_choices() -> tuple[str, ...]:
+    """`SAMPLER_CHOICES`, and of the add-ons' as many as a list holds; all of them can be typed."""
+    return (*SAMPLER_CHOICES, *(name for name in added_samplers() if name not in _SAMPLERS))[:_CHOICES_MAX]
+
+
 @dataclass(frozen=True)
 class SamplerChoice:
     sampler: str
@@ -119,16 +135,27 @@ def resolve_sampler(name: str, schedule: str | None = None) -> SamplerChoice | N
 
 def effective_schedule(sampler: str, schedule: str) -> str:
     """What Automatic means for this sampler; any other schedule is itself."""
-    return _SAMPLERS[sampler][0] if schedule == AUTOMATIC and sampler in _SAMPLERS else schedule
+    return _default(sampler) if schedule == AUTOMATIC else schedule
 
 
 def _folded(sampler: str, label: str) -> str:
-    return AUTOMATIC if label == _SAMPLERS[sampler][0] and label != _NEVER_FOLDED else label
+    return AUTOMATIC if label == _default(sampler) and label != _NEVER_FOLDED else label
+
+
+def _default(sampler: str) -> str:
+    """The declared default schedule; Automatic for a sampler that nobody knows."""
+    if sampler in _SAMPLERS:
+        return _SAMPLERS[sampler][0]
+    added = added_samplers().get(sampler)
+    return added.schedule if added is not None and added.schedule in _SCHEDULES else AUTOMATIC
 
 
 def _sampler(wanted: str) -> str | None:
     for label, (_, aliases) in _SAMPLERS.items():
         if wanted == label.casefold() or wanted in aliases:
+            return label
+    for label, added in added_samplers().items():
+        if wanted == label.casefold() or wanted in added.aliases:
             return label
     return None
 

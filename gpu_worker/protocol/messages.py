@@ -13,7 +13,8 @@ from pydantic import Field, TypeAdapter
 from gpu_worker.protocol.specs import TaskSpec, Wire
 
 __all__ = [
-    "PROTO_MAX", "PROTO_MIN", "AddonFact", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind",
+    "PROTO_MAX", "PROTO_MIN", "AddonFact", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed",
+    "FailureKind",
     "Heartbeat", "Hello", "JobFrame", "ModelFact", "ModelKind", "Output", "Partial", "Prediction", "Prepare",
     "PreviewWish", "Progress", "Rescan", "Resync", "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot",
     "parse_to_worker",

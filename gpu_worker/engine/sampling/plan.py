@@ -8,7 +8,9 @@ from itertools import groupby
 
 import torch
 
+from gpu_worker.engine.addons import engine_parts
 from gpu_worker.engine.calls import Phase, Sampling
+from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.sampling.dpmpp import dpmpp_2m, dpmpp_2s_ancestral
 from gpu_worker.engine.sampling.euler import dpm2, dpm2_ancestral, euler, euler_ancestral, heun
 from gpu_worker.engine.sampling.lcm import lcm
@@ -188,7 +190,11 @@ class SamplingPlan:
             return dpm_adaptive(x, high, low, run)
         if self.sampler == "LCM":
             return lcm(x, sigmas, LcmTable.of(self.table), run)
-        return _LOOPS[self.sampler](x, sigmas, run)
+        known = _LOOPS.get(self.sampler) or engine_parts().loops.get(self.sampler)
+        if known is None:  # an add-on's that could not be loaded here
+            detail = {"sampler": self.sampler, "schedule": self.schedule}
+            raise EngineError("bad_input", f"no sampler {self.sampler}", detail)
+        return known(x, sigmas, run)
 
     def _by_timesteps(self, x: torch.Tensor, timesteps: list[int], noise: ImageNoise, phase: Phase) -> Sampling:
         run = Run(noise.next, _no_brownian, self.options, phase)

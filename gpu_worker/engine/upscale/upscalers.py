@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from gpu_worker.engine.addons import Upscaling, engine_parts
 from gpu_worker.engine.calls import Picture
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
@@ -43,7 +44,7 @@ class Upscalers:
     def names(self) -> tuple[str, ...]:
         """In A1111's order: those without a model, then the models by name. Unusable files are left out."""
         models = (model.fact.name for model in self._files() if model.fact.problem is None)
-        return (*PLAIN, *sorted(models, key=lambda name: (name.lower(), name)))
+        return (*PLAIN, *sorted(models, key=lambda name: (name.lower(), name)), *engine_parts().upscalers)
 
     def clear(self) -> None:
         """Lets go of all loaded models."""
@@ -96,6 +97,12 @@ class Upscalers:
                 size = (int(width * scale), int(height * scale))
                 picture = np.asarray(Image.fromarray(picture).resize(size, PLAIN[name]))
             return resample(picture, *plan.out)
+        added = engine_parts().upscalers.get(name)
+        if added is not None and all(file.fact.name != name for file in self._files()):
+            check()
+            enlarged = _by_addon(added, picture, scale, name)
+            report(100, 100)
+            return resample(enlarged, *upscale_plan(width, height, scale, 1.0).out)
         model = self._model(name)
         factor = model.network.scale
         plan = upscale_plan(width, height, scale, factor)
@@ -138,6 +145,20 @@ class Upscalers:
 
     def _files(self) -> list[ModelFile]:
         return [model for model in self._models() if model.fact.kind == "upscaler"]
+
+
+def _by_addon(function: Upscaling, picture: Picture, scale: float, name: str) -> Picture:
+    """Raises EngineError `bad_model` for whatever the add-on raises, and for what is no picture."""
+    try:
+        made = function(picture.copy(), scale)
+    except (torch.OutOfMemoryError, torch.AcceleratorError):
+        raise
+    except Exception as error:
+        detail = {"upscaler": name, "problem": "unsupported"}
+        raise EngineError("bad_model", f"{name}: {error!r}", detail) from error
+    if not isinstance(made, np.ndarray) or made.dtype != np.uint8 or made.ndim != 3 or made.shape[2] != 3:
+        raise EngineError("bad_model", f"{name} gave no picture", {"upscaler": name, "problem": "unsupported"})
+    return made
 
 
 def _part(report: Callable[[int, int], None], number: int, of: int) -> Callable[[int, int], None]:
