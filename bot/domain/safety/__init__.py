@@ -1,0 +1,1 @@
+"""What a server, its admins and the operator allow: limits, places, words, and what becomes of a picture. Pure."""
