@@ -115,8 +115,7 @@ async def test_files_are_read_again_when_they_change(book, tmp_path):
 def test_what_is_too_much_or_broken_is_left_out(tmp_path):
     (tmp_path / "broken.yaml").write_text("a: [1, 2\n  b: }")
     rows = [f"{b}: &{b} [{', '.join([f'*{a}'] * 6)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)]
-    (tmp_path / "bomb.yaml").write_text("
-".join(["a: &a [x, x, x, x]", *rows]))
+    (tmp_path / "bomb.yaml").write_text("\n".join(["a: &a [x, x, x, x]", *rows]))
     (tmp_path / "deep.json").write_text('{"a":' * 5000 + "1" + "}" * 5000)
     (tmp_path / "large.txt").write_bytes(b"x\n" * (2 << 20))
     (tmp_path / "good.txt").write_text("fine\n")
