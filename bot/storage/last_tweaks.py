@@ -27,9 +27,10 @@ class LastTweaks:
         if row is None:
             return Parameters()
         said: dict[str, Any] = json.loads(row["wishes"])
-        return Parameters(
-            **{name: tuple(wish) if name in _SIZES else wish for name, wish in said.items() if name in _FIELDS}
-        )
+        wishes: dict[str, Any] = {
+            name: tuple(wish) if name in _SIZES else wish for name, wish in said.items() if name in _FIELDS
+        }
+        return Parameters(**wishes)
 
     async def put(self, user_id: UserId, wishes: Parameters) -> None:
         """Nothing changed is nothing new: the earlier ones stay then."""

@@ -1,14 +1,18 @@
-"""The forms behind "advanced": four groups of parameters, five fields each, filled with what the draft says now."""
+"""The forms behind the panel: groups of parameters, at most five fields each, filled with what the draft says now."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import discord
 
+from bot.domain import values
 from bot.domain.fields import read_fields
 from bot.domain.flags import read_value
+from bot.domain.lora_tags import loras_of
+from bot.domain.mentions import spoken
 from bot.domain.models import UPSCALERS, face_models, names_of
 from bot.domain.parameters import Parameters
 from bot.domain.recorded import parameters_of
@@ -18,74 +22,142 @@ from bot.errors import UserFacingError
 from bot.i18n import Texts
 from bot.storage.drafts import Draft
 from bot.ui.codec import Verb, encode
-from bot.ui.forms import NAME_LIMIT, OPTIONS_LIMIT, form_of, select_field, shown_part, text_field
+from bot.ui.forms import (
+    NAME_LIMIT,
+    OPTIONS_LIMIT,
+    RADIO_LIMIT,
+    checkbox_field,
+    form_of,
+    radio_field,
+    select_field,
+    shown_part,
+    text_field,
+    upload_field,
+)
 from gpu_worker.language.names import SCHEDULES
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import Img2Img, JobSpec, Txt2Img
 
-__all__ = ["GROUPS", "advanced_form", "groups_for", "hidden_tails", "read_advanced"]
+__all__ = [
+    "GROUPS", "KEEP", "LORA_FIELD", "NO_MASK", "NO_PICTURE", "Group", "Sent", "advanced_form", "fields_for",
+    "groups_for", "hidden_tails", "read_advanced",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Group:
-    """`fields` are at most five (of a modal), each a field of `Parameters` or one of the combined ones below."""
+    """`fields` are at most five (of a modal), each a field of `Parameters`, one of the combined ones below, or one of
+    `_OTHER`, which change something else of the request."""
 
     key: str
     fields: tuple[str, ...]
 
 
+LORA_FIELD = "lora"
+"""Before the number of a LoRA of the prompt; their fields are as many as there are LoRAs, up to a form's five."""
 GROUPS: tuple[Group, ...] = (
     Group("second_pass", ("hires", "hires_upscaler", "denoising_strength", "hires_steps", "hires_prompt")),
     Group("seeds", ("seed", "variation", "seed_resize", "noise_source", "ensd")),
     Group("sampler", ("schedule", "cfg_scale", "eta", "clip_skip", "emphasis")),
     Group("model", ("checkpoint", "vae", "refiner", "face_restore", "tiling")),
     Group("picture", ("denoising_strength", "resize_mode", "mask_content", "mask_blur", "extend")),
+    Group("texts", ("prompt", "negative_prompt")),
+    Group("numbers", ("steps", "cfg_scale", "size", "count", "clip_skip")),
+    Group("loras", tuple(f"{LORA_FIELD}{n}" for n in range(5))),
+    Group("source", ("image", "mask", "keep", "denoising_strength", "resize_mode")),
 )
 """Their place in this list is the number in a form's address, so it only ever grows at the end."""
 _COMBINED = frozenset({"hires", "variation", "refiner"})
-"""Fields that take what the flag of that name takes."""
+"""Fields that take what the flag of that name takes. `size` takes one in pixels, or an aspect."""
+_OTHER = frozenset({"prompt", "negative_prompt", "image", "mask", "keep", *GROUPS[7].fields})
+_RADIO = frozenset({"noise_source", "emphasis", "resize_mode", "mask_content", "count", "face_restore", "keep"})
 _KEYS = {wish.field: wish for wish in WISHES}
 _NONE = "-"
 """A choice of a list that takes a wish away; Discord knows no empty value."""
+KEEP, NO_MASK, NO_PICTURE = "keep", "no_mask", "no_picture"
+_COUNTS = 4
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a sent form wishes. `dropped` are the fields of `Parameters` that it took out: those fall back to their
+    defaults. None of the texts: the form did not have it. `weights` are those of LoRAs, empty for one that goes."""
+
+    wishes: Parameters
+    dropped: tuple[str, ...] = ()
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    weights: Mapping[str, str] | None = None
+    keep: str = KEEP
 
 
 def groups_for(spec: JobSpec) -> list[int]:
     """The groups that mean something for it: one draws from a picture, or it can have a second pass."""
-    left_out = "second_pass" if isinstance(spec, Img2Img) else "picture"
-    return [number for number, group in enumerate(GROUPS) if group.key != left_out]
+    left_out = {"second_pass" if isinstance(spec, Img2Img) else "picture"}
+    if not loras_of(spec.prompt):
+        left_out.add("loras")
+    return [number for number, group in enumerate(GROUPS) if group.key not in left_out]
 
 
 def advanced_form(draft: Draft, number: int, texts: Texts, facts: Sequence[ModelFact]) -> discord.ui.Modal:
-    """Raises UserFacingError (`form_unknown`) for a group there is not."""
+    """Raises UserFacingError: `form_unknown` for a group there is not, `tweak_no_loras`."""
     now = parameters_of(draft.spec)
     form = form_of(texts(f"advanced.{_group(number).key}"), encode(Verb.ADVANCED_FORM, draft.id, number))
-    for field in fields_for(draft.spec, number):
-        label, hint, current = texts(f"advanced.field.{field}"), texts(f"advanced.hint.{field}"), _current(field, now)
-        options = _options(field, facts, texts)
-        if options is None:
-            text_field(form, field, label, hint, current, paragraph=field == "hires_prompt")
-        else:
-            select_field(form, field, label, hint, options, current or _NONE)
+    fields = fields_for(draft.spec, number)
+    if not fields:
+        raise UserFacingError("tweak_no_loras")
+    for field in fields:
+        _add_field(form, field, draft, now, texts, facts)
     return form
 
 
-def read_advanced(draft: Draft, number: int, fields: Mapping[str, str]) -> tuple[Parameters, tuple[str, ...]]:
-    """What a sent form wishes, and which fields of `Parameters` it took out: those fall back to their defaults.
+def _add_field(
+    form: discord.ui.Modal, field: str, draft: Draft, now: Parameters, texts: Texts, facts: Sequence[ModelFact]
+) -> None:
+    if field.startswith(LORA_FIELD):
+        tag = loras_of(draft.spec.prompt)[int(field.removeprefix(LORA_FIELD))]
+        hint = texts("advanced.hint.lora")
+        text_field(form, field, _short(tag.name), hint, tag.weights, paragraph=False, max_length=40)
+        return
+    label, hint = texts(f"advanced.field.{field}"), texts(f"advanced.hint.{field}")
+    match field:
+        case "image" | "mask":
+            upload_field(form, field, label, hint)
+        case "prompt" | "negative_prompt":
+            text_field(form, field, label, hint, getattr(draft.spec, field), required=field == "prompt")
+        case "tiling":
+            checkbox_field(form, field, label, hint, checked=bool(now.tiling))
+        case _:
+            options, current = _options(field, draft, facts, texts), _current(field, now)
+            if options is None:
+                text_field(form, field, label, hint, current, paragraph=field == "hires_prompt")
+            else:
+                short = field in _RADIO and 2 <= len(options) < RADIO_LIMIT
+                (radio_field if short else select_field)(form, field, label, hint, options, current or options[0][0])
 
-    Raises UserFacingError: `form_unknown`, `flag_value`, those of `read_fields`.
-    """
-    wishes, dropped = Parameters(), list[str]()
+
+def read_advanced(draft: Draft, number: int, fields: Mapping[str, str]) -> Sent:
+    """What a sent form wishes. Raises UserFacingError: `form_unknown`, `flag_value`, those of `read_fields`."""
+    wishes, dropped, weights = Parameters(), list[str](), dict[str, str]()
+    tags = loras_of(draft.spec.prompt)
     for field in _group(number).fields:
         if field not in fields:
             continue
         text = fields[field].strip()
+        if field.startswith(LORA_FIELD):
+            place = int(field.removeprefix(LORA_FIELD))
+            if place < len(tags):
+                weights[tags[place].name] = text
+            continue
+        if field in _OTHER:
+            continue
         named = _fields_of(field)
         if text in ("", _NONE):
             dropped += named
             continue
         if tail := _tail(field, draft):
             text = (fields[field] + tail).strip()  # a blank may stand where it was cut
-        found = read_value(field, text) if field in _COMBINED else read_fields({_KEYS[field].key: text}).parameters
+        found = _read(field, text)
         wishes = found.over(wishes)
         if field != "face_restore":  # visibility and weight stand in no form, so the choice says nothing of them
             dropped += [name for name in named if getattr(found, name) is None]
@@ -94,13 +166,46 @@ def read_advanced(draft: Draft, number: int, fields: Mapping[str, str]) -> tuple
     if "hires_scale" in dropped and "hires_size" in dropped and isinstance(draft.spec, Txt2Img) and draft.spec.hires:
         # Emptied: the second pass goes, though its upscaler and the rest are still filled in.
         wishes = replace(wishes, hires_scale=0.0)
-    return wishes, tuple(dropped)
+    return Sent(
+        wishes,
+        tuple(dropped),
+        prompt=_text(fields, "prompt", draft.spec.prompt),
+        negative_prompt=_text(fields, "negative_prompt", draft.spec.negative_prompt),
+        weights=weights or None,
+        keep=fields.get("keep") or KEEP,
+    )
+
+
+def _read(field: str, text: str) -> Parameters:
+    if field in _COMBINED:
+        return read_value(field, text)
+    if field != "size":
+        return read_fields({_KEYS[field].key: text}).parameters
+    try:
+        if ":" in text or "/" in text:
+            return Parameters(aspect=values.aspect(text))
+        width, height = values.size(text)
+    except ValueError as error:
+        raise UserFacingError("parameter_value", name="Size", value=spoken(text), example="512x768") from error
+    return Parameters(width=width, height=height)
+
+
+def _text(fields: Mapping[str, str], name: str, recorded: str) -> str | None:
+    typed = fields.get(name)
+    return None if typed is None else typed + recorded[len(shown_part(recorded)) :]
 
 
 def fields_for(spec: JobSpec, number: int) -> tuple[str, ...]:
     """Those of a group that do something. Raises UserFacingError (`form_unknown`)."""
-    masked = isinstance(spec, Img2Img) and spec.mask is not None
-    return tuple(field for field in _group(number).fields if masked or not field.startswith("mask_"))
+    group = _group(number)
+    if group.key == "loras":
+        return group.fields[: len(loras_of(spec.prompt))]
+    pictured = isinstance(spec, Img2Img)
+    masked = pictured and spec.mask is not None
+    useless = {"mask_content", "mask_blur"} if not masked else set[str]()
+    if not pictured and group.key == "source":
+        useless |= {"keep"}
+    return tuple(field for field in group.fields if field not in useless)
 
 
 def hidden_tails(draft: Draft, number: int) -> bool:
@@ -109,9 +214,13 @@ def hidden_tails(draft: Draft, number: int) -> bool:
 
 
 def _tail(field: str, draft: Draft) -> str:
-    if field != "hires_prompt" or not isinstance(draft.spec, Txt2Img) or draft.spec.hires is None:
-        return ""
-    recorded = draft.spec.hires.prompt or ""
+    match field:
+        case "prompt" | "negative_prompt":
+            recorded = str(getattr(draft.spec, field))
+        case "hires_prompt" if isinstance(draft.spec, Txt2Img) and draft.spec.hires is not None:
+            recorded = draft.spec.hires.prompt or ""
+        case _:
+            return ""
     return recorded[len(shown_part(recorded)) :]
 
 
@@ -131,6 +240,8 @@ def _fields_of(field: str) -> tuple[str, ...]:
             return "refiner", "refiner_at"
         case "face_restore":
             return "face_restore", "face_visibility", "face_weight"
+        case "size":
+            return "width", "height"
         case _:
             return (field,)
 
@@ -145,12 +256,19 @@ def _current(field: str, now: Parameters) -> str:
             return ""
         case "refiner":
             return f"{now.refiner}@{plain(now.refiner_at)}" if now.refiner else ""
+        case "size":
+            return f"{now.width}x{now.height}"
+        case "keep":
+            return KEEP
         case _:
             wish = getattr(now, field)
             return "" if wish is None else plain(wish)
 
 
-def _options(field: str, facts: Sequence[ModelFact], texts: Texts) -> list[tuple[str, str]] | None:
+_Options: TypeAlias = list[tuple[str, str]] | None
+
+
+def _options(field: str, draft: Draft, facts: Sequence[ModelFact], texts: Texts) -> _Options:
     """(value, label) of a list; None where a text is typed, also where a list would not hold all there are."""
     none = (_NONE, texts("advanced.default"))
     match field:
@@ -166,6 +284,12 @@ def _options(field: str, facts: Sequence[ModelFact], texts: Texts) -> list[tuple
             names = [*RESIZE_MODES]
         case "mask_content":
             names = [*MASK_CONTENTS]
+        case "count":
+            return [(str(n), str(n)) for n in range(1, _COUNTS + 1)]
+        case "keep":
+            masked = isinstance(draft.spec, Img2Img) and draft.spec.mask is not None
+            values = (KEEP, *((NO_MASK,) if masked else ()), NO_PICTURE)
+            return [(value, texts(f"advanced.source_{value}")) for value in values]
         case "checkpoint":
             names = names_of("checkpoint", facts)
             return [(name, name) for name in names] if names and _fit(names) else None
@@ -173,8 +297,6 @@ def _options(field: str, facts: Sequence[ModelFact], texts: Texts) -> list[tuple
             names = ["None", *names_of("vae", facts)]
         case "face_restore":
             names = face_models(facts)
-        case "tiling":
-            return [none, ("True", texts("advanced.on"))]
         case _:
             return None
     return [none, *((name, name) for name in names)] if _fit(names) else None
@@ -182,3 +304,8 @@ def _options(field: str, facts: Sequence[ModelFact], texts: Texts) -> list[tuple
 
 def _fit(names: Sequence[str]) -> bool:
     return len(names) < OPTIONS_LIMIT and all(len(name) <= NAME_LIMIT for name in names)
+
+
+def _short(name: str) -> str:
+    """A label that shows both ends of a long name."""
+    return name if len(name) <= 45 else f"{name[:25]}…{name[-19:]}"

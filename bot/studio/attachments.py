@@ -8,6 +8,7 @@ import io
 import warnings
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -18,11 +19,12 @@ from bot.domain.mentions import spoken
 from bot.domain.pictures import GivenPicture
 from bot.errors import UserFacingError
 from bot.storage.database import StorageFullError
+from bot.storage.images import MissingPictureError
 from bot.storage.inputs import InputPictures
 from bot.ui.client import Interaction
 from gpu_worker.protocol.specs import ImageRef
 
-__all__ = ["Attachments"]
+__all__ = ["Attachments", "RemoteFile"]
 
 FETCH_TIMEOUT_S = 60.0
 CHUNK_BYTES = 256 * 1024
@@ -34,12 +36,23 @@ _MIMES = {
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 
+class RemoteFile(Protocol):
+    """A file at Discord: an attachment, or what a message shows. `size` is in bytes, 0 where nobody said."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def filename(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+
+
 class Attachments:
     def __init__(self, inputs: InputPictures, limits: Limits) -> None:
         self._inputs = inputs
         self._limits = limits
 
-    def check(self, attachment: discord.Attachment) -> None:
+    def check(self, attachment: RemoteFile) -> None:
         """What its own entry tells, before anything is fetched. Raises UserFacingError: `picture_large`,
         `picture_foreign`."""
         if attachment.size > self._limits.max_picture_bytes:
@@ -47,12 +60,12 @@ class Attachments:
         self._require_discord(attachment)
 
     @staticmethod
-    def _require_discord(attachment: discord.Attachment) -> None:
+    def _require_discord(attachment: RemoteFile) -> None:
         # An address comes from outside: nothing but Discord's hosts is asked, or else this machine's network would be.
         if _origin(attachment.url) not in (_origin(discord.asset.Asset.BASE), _MEDIA_ORIGIN):
             raise UserFacingError("picture_foreign")
 
-    async def fetch(self, attachment: discord.Attachment) -> bytes:
+    async def fetch(self, attachment: RemoteFile) -> bytes:
         """A picture's bytes, not looked at yet. Raises UserFacingError: those of `check`, `picture_gone`."""
         self.check(attachment)
         return await self._fetch(attachment.url)
@@ -114,7 +127,7 @@ class Attachments:
             raise
 
     @contextlib.asynccontextmanager
-    async def taken(self, image: discord.Attachment, mask: discord.Attachment | None) -> AsyncGenerator[GivenPicture]:
+    async def taken(self, image: RemoteFile, mask: RemoteFile | None) -> AsyncGenerator[GivenPicture]:
         """Kept durably, and thrown away again where the body raises and no job or draft needs it.
 
         Raises UserFacingError: those of `check`, `picture_unreadable`, `picture_pixels`, `picture_gone`, `mask_size`;
@@ -131,8 +144,24 @@ class Attachments:
                     )
             yield GivenPicture(ref, *size, mask_ref)
 
+    @contextlib.asynccontextmanager
+    async def taken_mask(self, mask: discord.Attachment, image: ImageRef) -> AsyncGenerator[ImageRef]:
+        """As `taken`, for a kept picture. Raises UserFacingError: those of `taken`, `tweak_source_gone`."""
+        try:
+            found = await asyncio.to_thread(_look_at, await self._inputs.read(image))
+        except MissingPictureError as error:
+            raise UserFacingError("tweak_source_gone") from error
+        async with contextlib.AsyncExitStack() as kept:
+            ref, mask_size = await self._one(mask, kept)
+            size = found[1] if found is not None else mask_size
+            if mask_size != size:
+                raise UserFacingError(
+                    "mask_size", width=size[0], height=size[1], mask_width=mask_size[0], mask_height=mask_size[1]
+                )
+            yield ref
+
     async def _one(
-        self, attachment: discord.Attachment, kept: contextlib.AsyncExitStack
+        self, attachment: RemoteFile, kept: contextlib.AsyncExitStack
     ) -> tuple[ImageRef, tuple[int, int]]:
         self.check(attachment)
         data = await self._fetch(attachment.url)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from discord import app_commands
 
 from bot.domain.model_ranking import Candidate, rank
+from bot.domain.model_rules import Where
 from bot.domain.models import suits
 from bot.domain.shelves import base_of
 from bot.library import Library, LibraryFile
@@ -35,31 +36,50 @@ class ModelNames:
         self, interaction: Interaction, kind: ModelKind, typed: str, *, more: Sequence[str] = ()
     ) -> list[app_commands.Choice[str]]:
         """At most 25. `more` are words that need no file; they stand before everything while nothing is typed."""
-        where = where_of(interaction)
+        words = [Candidate(word, marked=not typed.strip()) for word in more]
+        chosen = getattr(interaction.namespace, "checkpoint", None)
+        found = await self.ranked(where_of(interaction), kind, typed, checkpoint=chosen, words=words)
+        if not typed.strip():
+            found = [*words, *(row for row in found if row not in words)][:CHOICES_LIMIT]
+        files = {file.name: file for file in self._library.files(kind)}
+        return [_choice(row, files.get(row.name)) for row in found]
+
+    async def ranked(
+        self,
+        where: Where,
+        kind: ModelKind,
+        typed: str,
+        *,
+        checkpoint: str | None = None,
+        words: Sequence[Candidate] = (),
+        limit: int = CHOICES_LIMIT,
+    ) -> list[Candidate]:
+        """Usable ones; what does not fit `checkpoint`, or else the default one, comes last."""
         facts = self._models.facts(where)
         usable = [fact for fact in facts if fact.kind == kind and fact.problem is None]
         files = {file.name: file for file in self._library.files(kind)}
         favourites = self._rules.favourites(where.guild_id)
         history = await self._library.history_of(where.user_id)
         default = self._models.defaults(where, facts).checkpoint or default_checkpoint(facts)
-        chosen = getattr(interaction.namespace, "checkpoint", None) or default
-        checkpoint = next((fact for fact in facts if (fact.kind, fact.name) == ("checkpoint", chosen)), None)
+        chosen = checkpoint or default
+        draws = next((fact for fact in facts if (fact.kind, fact.name) == ("checkpoint", chosen)), None)
         candidates = [
             _candidate(
                 fact,
                 files.get(fact.name),
                 favourites,
                 own_uses=history.get((kind, fact.name), 0),
-                fits=checkpoint is None or kind == "checkpoint" or suits(fact, checkpoint),
+                fits=draws is None or kind == "checkpoint" or suits(fact, draws),
                 marked=kind == "checkpoint" and fact.name == default,
             )
             for fact in usable
         ]
-        words = [Candidate(word, marked=not typed.strip()) for word in more]
-        found = rank(typed, [*candidates, *words], CHOICES_LIMIT)
-        if not typed.strip():
-            found = [*words, *(row for row in found if row not in words)][:CHOICES_LIMIT]
-        return [_choice(row, files.get(row.name)) for row in found]
+        return rank(typed, [*candidates, *words], limit)
+
+    def value(self, kind: ModelKind, name: str) -> str:
+        """What `named` takes for this name, within what Discord takes."""
+        file = next((file for file in self._library.files(kind) if file.name == name), None)
+        return _value(name, file)
 
     def named(self, kind: ModelKind, value: str | None) -> str | None:
         """What a chosen row names; anything else is given back as it was typed."""
@@ -89,6 +109,10 @@ def _candidate(
 
 
 def _choice(row: Candidate, file: LibraryFile | None) -> app_commands.Choice[str]:
-    value = row.name if len(row.name) <= NAME_LIMIT or file is None else f"{_BY_ID}{file.id}"
+    value = _value(row.name, file)
     shown = f"{_STAR}{row.name}" if row.favourite else row.name
     return app_commands.Choice(name=shown[:NAME_LIMIT], value=value[:NAME_LIMIT])
+
+
+def _value(name: str, file: LibraryFile | None) -> str:
+    return name if len(name) <= NAME_LIMIT or file is None else f"{_BY_ID}{file.id}"

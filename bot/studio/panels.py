@@ -1,4 +1,4 @@
-"""The panel behind "advanced": a request that is not asked for yet, its parameters in groups, and "Draw"."""
+"""The panel: a request that is not asked for yet, all its parameters, what is different, and "Draw"."""
 
 from __future__ import annotations
 
@@ -8,43 +8,75 @@ from collections.abc import Sequence
 import discord
 
 from bot.domain import actions
+from bot.domain.changes import changed_wishes
 from bot.domain.ids import ImageId, JobId, UserId
+from bot.domain.imagine import Built
 from bot.domain.job import Action
+from bot.domain.last_time import as_last_time
 from bot.domain.limits import Limits
-from bot.domain.mentions import neutral
+from bot.domain.lora_tags import with_loras, with_weights
+from bot.domain.parameters import Parameters
+from bot.domain.pictures import GivenPicture
 from bot.errors import UserFacingError
-from bot.i18n import Texts, texts_for
+from bot.i18n import texts_for
 from bot.storage.drafts import Draft, Drafts
 from bot.storage.inputs import InputPictures, given_pictures
-from bot.studio.advanced import GROUPS, advanced_form, groups_for, hidden_tails, read_advanced
-from bot.studio.forms import parameters_line, sampler_name
+from bot.storage.last_tweaks import LastTweaks
+from bot.studio.advanced import GROUPS, Sent, advanced_form, hidden_tails, read_advanced
+from bot.studio.attachments import Attachments
 from bot.studio.intake import Intake
 from bot.studio.models import Models
-from bot.studio.notes import joined, told
+from bot.studio.notes import told
+from bot.studio.panel_card import panel
+from bot.studio.panel_lists import (
+    SEARCH,
+    SEARCHED,
+    List,
+    PanelLists,
+    aspect_for,
+    lora_names,
+    native_px,
+    not_found,
+    shape_of,
+)
+from bot.studio.panel_sources import dropped_with, source_after
 from bot.studio.sources import picture_of
 from bot.studio.where import where_of
-from bot.ui.buttons import button, in_layout
 from bot.ui.client import Interaction
-from bot.ui.codec import Address, Verb
-from bot.ui.forms import fields_of
+from bot.ui.codec import Address, Verb, encode
+from bot.ui.forms import fields_of, form_of, text_field, uploads_of
+from bot.ui.selects import chosen_value, chosen_values
+from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import JobSpec
 
-__all__ = ["Panels"]
+__all__ = ["PANEL_FORMS", "PANEL_VERBS", "Panels"]
 
-PROMPT_CHARS = 300
-LINE_CHARS = 1500
-NOTES_CHARS = 1500
-"""All texts of a message together may have 4000."""
+PANEL_VERBS = (Verb.ADVANCED, Verb.DRAW, Verb.PICK, Verb.REVISE)
+PANEL_FORMS = (Verb.ADVANCED_FORM, Verb.LOOKUP_FORM)
+SEARCH_CHARS = 100
+_SOURCE = next(number for number, group in enumerate(GROUPS) if group.key == "source")
 
 
 class Panels:
     def __init__(
-        self, *, drafts: Drafts, inputs: InputPictures, intake: Intake, models: Models, limits: Limits
+        self,
+        *,
+        drafts: Drafts,
+        inputs: InputPictures,
+        intake: Intake,
+        models: Models,
+        lists: PanelLists,
+        attachments: Attachments,
+        last_tweaks: LastTweaks,
+        limits: Limits,
     ) -> None:
         self._drafts = drafts
         self._inputs = inputs
         self._intake = intake
         self._models = models
+        self._lists = lists
+        self._attachments = attachments
+        self._last = last_tweaks
         self._limits = limits
         self._rng = random.SystemRandom()
 
@@ -56,12 +88,17 @@ class Panels:
         *,
         source_image_id: ImageId | None = None,
         notes: Sequence[str] = (),
+        base: JobSpec | None = None,
+        parent_id: JobId | None = None,
     ) -> None:
-        """Answers with the panel, which only the user sees. Raises UserFacingError."""
+        """Answers with the panel, which only the user sees. `base` is what it is compared with, `parent_id` the job
+        that it comes from. Raises UserFacingError."""
         await self.forget_old()
-        async with self._inputs.holding(given_pictures(spec)):
-            draft = await self._drafts.add(UserId(interaction.user.id), action, spec, source_image_id)
-        view = panel(draft, texts_for(str(interaction.locale)), notes)
+        async with self._inputs.holding([*given_pictures(spec), *(given_pictures(base) if base else [])]):
+            draft = await self._drafts.add(
+                UserId(interaction.user.id), action, spec, source_image_id, base=base, parent_id=parent_id
+            )
+        view = await self._view(interaction, draft, notes)
         if interaction.response.is_done():
             await interaction.edit_original_response(view=view)
         else:
@@ -72,39 +109,164 @@ class Panels:
         for spec in await self._drafts.drop_old():
             await self._inputs.discard_unused(given_pictures(spec))
 
+    # --- presses ------------------------------------------------------------------------------------------------------
+
     async def pressed(self, interaction: Interaction, address: Address) -> None:
-        """Raises UserFacingError: `draft_unknown`, `form_unknown`, and whatever refuses a job."""
+        """Raises UserFacingError: `draft_unknown`, `form_unknown`, and whatever refuses a job or a change."""
         draft = await self._draft(interaction, address)
-        if address.verb == Verb.DRAW:
-            await self._intake.begin(interaction, draft.spec, draft.action, source_image_id=draft.source_image_id)
-        else:
+        match address.verb:
+            case Verb.DRAW:
+                await self._draw(interaction, draft, private=address.n == 1)
+            case Verb.PICK:
+                await self._pick(interaction, draft, _list(address))
+            case Verb.REVISE if address.n == 1 and draft.base is not None:
+                await self._show(interaction, await self._drafts.change(draft, draft.base))
+            case Verb.REVISE if address.n == 2:
+                wishes = as_last_time(await self._last.get(draft.user_id), draft.spec, self._facts(interaction))
+                await self._change(interaction, draft, wishes)
+            case Verb.ADVANCED:
+                texts = texts_for(str(interaction.locale))
+                form = advanced_form(draft, _number(address), texts, self._facts(interaction))
+                await interaction.response.send_modal(form)
+            case _:
+                raise UserFacingError("button_unknown")
+
+    async def _draw(self, interaction: Interaction, draft: Draft, *, private: bool) -> None:
+        await self._intake.begin(
+            interaction, draft.spec, draft.action, source_image_id=draft.source_image_id, parent_id=draft.parent_id
+        )
+        if draft.base is not None:
+            await self._last.put(draft.user_id, changed_wishes(draft.base, draft.spec))
+
+    async def _pick(self, interaction: Interaction, draft: Draft, which: List) -> None:
+        values = chosen_values(interaction)
+        if which in SEARCHED and SEARCH in values:
             texts = texts_for(str(interaction.locale))
-            form = advanced_form(
-                draft, address.n if address.n is not None else -1, texts, self._models.facts(where_of(interaction))
-            )
+            form = form_of(texts("tweak.search_title"), encode(Verb.LOOKUP_FORM, draft.id, which))
+            text_field(
+                form, "text", texts("tweak.search_label"), texts("tweak.search_field_hint"),
+                draft.searches.get(SEARCHED[which], ""), paragraph=False, max_length=SEARCH_CHARS,
+            )  # fmt: skip
             await interaction.response.send_modal(form)
+            if which is List.LORAS and len(values) > 1:
+                # What was ticked together with "search" is not lost with it.
+                await self._drafts.change(draft, (await self._with_loras(interaction, draft, values)).spec)
+            return
+        match which:
+            case List.CHECKPOINT:
+                name = self._lists.chosen(which, chosen_value(interaction))
+                await self._change(interaction, draft, self._checkpoint(interaction, draft.spec, name))
+            case List.SAMPLER:
+                await self._change(interaction, draft, Parameters(sampler=chosen_value(interaction)))
+            case List.SIZE:
+                await self._change(interaction, draft, shape_of(draft.spec, chosen_value(interaction)))
+            case List.LORAS:
+                built = await self._with_loras(interaction, draft, values)
+                await self._keep(interaction, draft, built)
+
+    def _checkpoint(self, interaction: Interaction, spec: JobSpec, name: str) -> Parameters:
+        """A checkpoint that was trained at another size draws the same aspect at its own."""
+        facts = self._facts(interaction)
+        aspect = aspect_for(spec) if native_px(name, facts) != native_px(spec.checkpoint, facts) else None
+        return Parameters(checkpoint=name, aspect=aspect)
+
+    async def _with_loras(self, interaction: Interaction, draft: Draft, values: Sequence[str]) -> Built:
+        where, texts = where_of(interaction), texts_for(str(interaction.locale))
+        shown = next(shown for shown in await self._lists.of(draft, where, texts) if shown.which is List.LORAS)
+        offered = [self._lists.chosen(List.LORAS, value) for value, _, _ in shown.rows if value != SEARCH]
+        picked = [self._lists.chosen(List.LORAS, value) for value in values if value != SEARCH]
+        names = lora_names(draft, offered, picked, self._models.facts(where))
+        return self._built(interaction, draft, prompt=with_loras(draft.spec.prompt, names))
+
+    # --- forms --------------------------------------------------------------------------------------------------------
 
     async def submitted(self, interaction: Interaction, address: Address) -> None:
         """Raises UserFacingError as `build_imagine`; the draft then stays as it was."""
         draft = await self._draft(interaction, address)
-        number = address.n if address.n is not None else -1
-        wishes, dropped = read_advanced(draft, number, fields_of(interaction))
-        built = actions.edit(
-            draft.spec,
-            prompt=draft.spec.prompt,
-            negative_prompt=draft.spec.negative_prompt,
-            changes=wishes,
+        fields = fields_of(interaction)
+        if address.verb == Verb.LOOKUP_FORM:
+            text = " ".join(fields.get("text", "").split())[:SEARCH_CHARS]
+            await self._show(interaction, await self._drafts.search(draft, SEARCHED[_list(address)], text))
+            return
+        number = _number(address)
+        sent = read_advanced(draft, number, fields)
+        notes = [texts_for(str(interaction.locale))("note.tail_kept")] if hidden_tails(draft, number) else []
+        if number == _SOURCE:
+            await self._source(interaction, draft, sent)
+            return
+        prompt = sent.prompt if sent.prompt is not None else draft.spec.prompt
+        if sent.weights:
+            prompt = with_weights(prompt, sent.weights)
+        built = self._built(
+            interaction, draft, sent.wishes, sent.dropped, prompt=prompt, negative_prompt=sent.negative_prompt
+        )
+        await self._keep(interaction, draft, built, notes)
+
+    async def _source(self, interaction: Interaction, draft: Draft, sent: Sent) -> None:
+        uploads = uploads_of(interaction)
+        for upload in uploads.values():
+            self._attachments.check(upload)
+        # Fetching may take longer than an answer may; what is answered later is the panel itself.
+        await interaction.response.defer()
+        async with source_after(draft.spec, sent.keep, uploads, self._attachments) as picture:
+            typed = {name for name, wish in vars(sent.wishes).items() if wish is not None}
+            gone = [name for name in dropped_with(draft.spec, picture) if name not in typed]
+            wishes = sent.wishes
+            if picture is None:
+                wishes, gone = Parameters(), [*dropped_with(draft.spec, picture)]
+            built = self._built(interaction, draft, wishes, (*sent.dropped, *gone), picture=picture, given=True)
+            before = draft.spec
+            await self._keep(interaction, draft, built)
+        await self._inputs.discard_unused(given_pictures(before))
+
+    # --- steps --------------------------------------------------------------------------------------------------------
+
+    async def _change(self, interaction: Interaction, draft: Draft, wishes: Parameters) -> None:
+        await self._keep(interaction, draft, self._built(interaction, draft, wishes))
+
+    def _built(
+        self,
+        interaction: Interaction,
+        draft: Draft,
+        wishes: Parameters | None = None,
+        dropped: Sequence[str] = (),
+        *,
+        prompt: str | None = None,
+        negative_prompt: str | None = None,
+        picture: GivenPicture | None = None,
+        given: bool = False,
+    ) -> Built:
+        """The draft with changes. `given`: `picture` counts, also where it is None."""
+        spec = draft.spec
+        return actions.edit(
+            spec,
+            prompt=spec.prompt if prompt is None else prompt,
+            negative_prompt=spec.negative_prompt if negative_prompt is None else negative_prompt,
+            changes=wishes or Parameters(),
             dropped=dropped,
-            picture=picture_of(draft.spec),
-            facts=self._models.facts(where_of(interaction)),
+            picture=picture if given else picture_of(spec),
+            facts=self._facts(interaction),
             limits=self._limits,
             rng=self._rng,
         )
-        tails = hidden_tails(draft, number)
-        draft = await self._drafts.change(draft, built.spec)
-        texts = texts_for(str(interaction.locale))
-        notes = told(built.notes, texts) + ([texts("note.tail_kept")] if tails else [])
-        await interaction.response.edit_message(view=panel(draft, texts, notes))
+
+    async def _keep(self, interaction: Interaction, draft: Draft, built: Built, notes: Sequence[str] = ()) -> None:
+        async with self._inputs.holding(given_pictures(built.spec)):
+            draft = await self._drafts.change(draft, built.spec)
+        await self._show(interaction, draft, [*told(built.notes, texts_for(str(interaction.locale))), *notes])
+
+    async def _show(self, interaction: Interaction, draft: Draft, notes: Sequence[str] = ()) -> None:
+        view = await self._view(interaction, draft, notes)
+        if interaction.response.is_done():
+            await interaction.edit_original_response(view=view)
+        else:
+            await interaction.response.edit_message(view=view)
+
+    async def _view(self, interaction: Interaction, draft: Draft, notes: Sequence[str]) -> discord.ui.LayoutView:
+        texts, where = texts_for(str(interaction.locale)), where_of(interaction)
+        lists = await self._lists.of(draft, where, texts)
+        last = as_last_time(await self._last.get(draft.user_id), draft.spec, self._models.facts(where))
+        return panel(draft, texts, [*notes, *not_found(lists, draft, texts)], lists=lists, last=last)
 
     async def _draft(self, interaction: Interaction, address: Address) -> Draft:
         draft = await self._drafts.get(JobId(address.id))
@@ -112,22 +274,17 @@ class Panels:
             raise UserFacingError("draft_unknown")
         return draft
 
+    def _facts(self, interaction: Interaction) -> tuple[ModelFact, ...]:
+        return self._models.facts(where_of(interaction))
 
-def panel(draft: Draft, texts: Texts, notes: Sequence[str] = ()) -> discord.ui.LayoutView:
-    view = discord.ui.LayoutView(timeout=None)
-    # Finished from the start, so discord.py does not keep one per panel: its buttons are found by their addresses.
-    view.stop()
-    box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=0x5865F2)
-    line = neutral(f"{sampler_name(draft.spec)}, {parameters_line(draft.spec)}", LINE_CHARS)
-    head = f"### {texts('advanced.title')}\n**{neutral(draft.spec.prompt, PROMPT_CHARS)}**\n-# {line}"
-    box.add_item(discord.ui.TextDisplay(f"{head}\n{joined(notes, NOTES_CHARS, '-# ')}".rstrip()))
-    groups: discord.ui.ActionRow[discord.ui.LayoutView] = discord.ui.ActionRow()
-    for number in groups_for(draft.spec):
-        item = button(Verb.ADVANCED, draft.id, texts(f"advanced.{GROUPS[number].key}"), n=number)
-        groups.add_item(in_layout(item))
-    box.add_item(groups)
-    draw = button(Verb.DRAW, draft.id, texts("advanced.draw"), style=discord.ButtonStyle.primary, emoji="🎨")
-    last: discord.ui.ActionRow[discord.ui.LayoutView] = discord.ui.ActionRow(in_layout(draw))
-    box.add_item(last)
-    view.add_item(box)
-    return view
+
+def _number(address: Address) -> int:
+    return address.n if address.n is not None else -1
+
+
+def _list(address: Address) -> List:
+    """Raises UserFacingError (`button_unknown`)."""
+    try:
+        return List(_number(address))
+    except ValueError:
+        raise UserFacingError("button_unknown") from None

@@ -24,6 +24,7 @@ from bot.studio.forms import edit_form, style_form
 from bot.studio.intake import Intake
 from bot.studio.models import Models
 from bot.studio.panels import Panels
+from bot.studio.tweaks import Remix
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.door import say
@@ -49,10 +50,12 @@ class Pressed:
         intake: Intake,
         models: Models,
         panels: Panels,
+        remix: Remix,
         inputs: InputPictures,
         limits: Limits,
     ) -> None:
         self._panels = panels
+        self._remix = remix
         self._inputs = inputs
         self._models = models
         self._limits = limits
@@ -77,11 +80,30 @@ class Pressed:
                 action = Action.VARY_STRONG if address.n == 2 else Action.VARY_SUBTLE
                 first, index = await self._first_pass(job, image.index)
                 spec = actions.vary(first.spec, index, strength, self._rng, self._limits)
-                await self._intake.begin(interaction, spec, action, source_image_id=image.id)
+                await self._remix.begin(
+                    interaction,
+                    spec,
+                    action,
+                    source_image_id=image.id,
+                    base=actions.first_pass(actions.picture_spec(first.spec, index)),
+                    parent_id=job.id,
+                )
             case Verb.REROLL:
                 job = await self.job(JobId(address.id))
-                source = job.source_image_id
-                await self._intake.begin(interaction, await self.rerolled(job), Action.REROLL, source_image_id=source)
+                await self._remix.begin(
+                    interaction,
+                    await self.rerolled(job),
+                    Action.REROLL,
+                    source_image_id=job.source_image_id,
+                    base=actions.first_pass((await self.origin(job)).spec),
+                    parent_id=job.id,
+                )
+            case Verb.TWEAK:
+                job = await self.job(JobId(address.id))
+                spec = actions.first_pass((await self.origin(job)).spec)
+                await self._panels.open(
+                    interaction, spec, Action.EDIT, source_image_id=job.source_image_id, parent_id=job.id
+                )
             case Verb.EDIT:
                 job = await self.job(JobId(address.id))
                 spec = (await self.origin(job)).spec
@@ -90,8 +112,6 @@ class Pressed:
                 job = await self.job(JobId(address.id))
                 spec = (await self.origin(job)).spec
                 await interaction.response.send_modal(style_form(job, spec, texts_for(str(interaction.locale))))
-            case Verb.ADVANCED | Verb.DRAW:
-                await self._panels.pressed(interaction, address)
             case Verb.CANCEL:
                 await self._cancel(interaction, JobId(address.id))
             case Verb.DELETE:

@@ -33,6 +33,7 @@ from bot.storage.favourites import Favourites
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
+from bot.storage.last_tweaks import LastTweaks
 from bot.storage.model_choices import NextPictures, Shelves
 from bot.storage.model_rules import ModelRules
 from bot.storage.preferences import Preferences
@@ -49,13 +50,15 @@ from bot.studio.model_admin.parts import AdminParts
 from bot.studio.model_admin.room import Room
 from bot.studio.model_names import ModelNames
 from bot.studio.models import Models
-from bot.studio.panels import Panels
+from bot.studio.panel_lists import PanelLists
+from bot.studio.panels import PANEL_FORMS, PANEL_VERBS, Panels
 from bot.studio.pressed import Pressed
 from bot.studio.reactions import Reactions
 from bot.studio.router import Router
 from bot.studio.shelves import SHELF_VERBS, Browser
 from bot.studio.stewards import Stewards
 from bot.studio.submitted import Submitted
+from bot.studio.tweaks import Remix
 from bot.ui.codec import Verb
 from gpu_worker.protocol.messages import Progress
 
@@ -176,7 +179,14 @@ class Studio:
         self.deliverer.follow = self.conversions.follow
         self.attachments = Attachments(self.inputs, self.limits)
         self.panels = Panels(
-            drafts=self.drafts, inputs=self.inputs, intake=self.intake, models=self.models, limits=self.limits
+            drafts=self.drafts,
+            inputs=self.inputs,
+            intake=self.intake,
+            models=self.models,
+            lists=PanelLists(self.models, self.model_names),
+            attachments=self.attachments,
+            last_tweaks=LastTweaks(database),
+            limits=self.limits,
         )
         self.pressed = Pressed(
             jobs=self.jobs,
@@ -187,6 +197,7 @@ class Studio:
             intake=self.intake,
             models=self.models,
             panels=self.panels,
+            remix=Remix(intake=self.intake, panels=self.panels, preferences=self.preferences),
             limits=self.limits,
         )
         self.submitted = Submitted(
@@ -238,10 +249,11 @@ class Studio:
             self.submitted,
             presses={
                 **dict.fromkeys(SHELF_VERBS, self.browser),
+                **dict.fromkeys(PANEL_VERBS, self.panels),
                 **self.admin.presses,
                 Verb.DOWNLOAD_CANCEL: self.board,
             },
-            forms={Verb.SHELF_SEARCH_FORM: self.browser},
+            forms={Verb.SHELF_SEARCH_FORM: self.browser, **dict.fromkeys(PANEL_FORMS, self.panels)},
             before=self.languages.apply,
         )
         self.reactions = Reactions(

@@ -47,9 +47,6 @@ class Submitted:
 
     async def submitted(self, interaction: Interaction, address: Address | None) -> None:
         """Raises UserFacingError; on_interaction tells it."""
-        if address is not None and address.verb == Verb.ADVANCED_FORM:
-            await self._panels.submitted(interaction, address)
-            return
         if address is None or address.verb not in (Verb.EDIT_FORM, Verb.STYLE_FORM):
             raise UserFacingError("form_unknown")
         job = await self._pressed.job(JobId(address.id))
@@ -81,8 +78,15 @@ class Submitted:
             notes.append(texts("note.parameters_ignored", names=named([*map(spoken, read.unused)])))
         if _tail(origin.spec.prompt) or _tail(origin.spec.negative_prompt):
             notes.append(texts("note.tail_kept"))
-        begin = self._panels.open if fields.get("advanced") == "True" else self._intake.begin
-        await begin(interaction, built.spec, Action.EDIT, source_image_id=job.source_image_id, notes=notes)
+        source = job.source_image_id
+        if fields.get("advanced") == "True":
+            await self._panels.open(
+                interaction, built.spec, Action.EDIT, source_image_id=source, notes=notes, base=base, parent_id=job.id
+            )
+        else:
+            await self._intake.begin(
+                interaction, built.spec, Action.EDIT, source_image_id=source, notes=notes, parent_id=job.id
+            )
 
     async def _save_style(self, interaction: Interaction, job: Job, fields: Mapping[str, str]) -> None:
         spec = (await self._pressed.origin(job)).spec

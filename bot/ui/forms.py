@@ -14,7 +14,7 @@ import discord
 from bot.ui.client import Interaction
 
 __all__ = [
-    "NAME_LIMIT", "OPTIONS_LIMIT", "TEXT_LIMIT", "checkbox_field", "fields_of", "form_of", "radio_field",
+    "NAME_LIMIT", "OPTIONS_LIMIT", "RADIO_LIMIT", "TEXT_LIMIT", "checkbox_field", "fields_of", "form_of", "radio_field",
     "select_field", "shown_part", "text_field", "upload_field", "uploads_of",
 ]  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The forms behind "advanced": within Discord's limits, filled from the draft, and read back."""
 
+from dataclasses import replace
 from random import Random
 from types import SimpleNamespace
 
@@ -9,12 +10,13 @@ from bot.domain import actions
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Action
 from bot.domain.limits import Limits
+from bot.domain.lora_tags import with_weights
 from bot.domain.parameters import Parameters
 from bot.errors import UserFacingError
 from bot.i18n import LANGUAGES, texts_for
 from bot.storage.drafts import Draft
-from bot.studio.advanced import GROUPS, advanced_form, groups_for, hidden_tails, read_advanced
-from bot.studio.panels import panel
+from bot.studio.advanced import GROUPS, Sent, advanced_form, groups_for, hidden_tails, read_advanced
+from bot.studio.panel_card import panel
 from bot.studio.sources import picture_of
 from bot.ui.codec import Verb, parse
 from bot.ui.forms import fields_of
@@ -48,8 +50,16 @@ def sent(form, **changes):
     components = form.to_dict()["components"]
     for label in components:
         field = label["component"]
-        if field["type"] == 3:
-            field["values"] = [option["value"] for option in field.pop("options") if option.get("default")]
+        chosen = [option["value"] for option in field.pop("options", []) if option.get("default")]
+        match field["type"]:
+            case 3:
+                field["values"] = chosen
+            case 21:
+                field["value"] = chosen[0]
+            case 23:
+                field["value"] = field.pop("default")
+            case 19:
+                field["values"] = []
         if field["custom_id"] in changes:
             change = changes.pop(field["custom_id"])
             field.update({"values": [change]} if field["type"] == 3 else {"value": change})
@@ -60,10 +70,12 @@ def sent(form, **changes):
 def edited(spec, number, facts=FACTS, **changes):
     draft = draft_of(spec)
     form = advanced_form(draft, number, texts_for("en"), facts)
-    wishes, dropped = read_advanced(draft, number, sent(form, **changes))
+    read = read_advanced(draft, number, sent(form, **changes))
+    prompt = spec.prompt if read.prompt is None else read.prompt
     return actions.edit(
-        spec, prompt=spec.prompt, negative_prompt="", changes=wishes, dropped=dropped, picture=picture_of(spec),
-        facts=facts, limits=Limits(), rng=Random(1),
+        spec, prompt=with_weights(prompt, read.weights or {}), negative_prompt=read.negative_prompt or "",
+        changes=read.wishes, dropped=read.dropped, picture=picture_of(spec), facts=facts, limits=Limits(),
+        rng=Random(1),
     ).spec  # fmt: skip
 
 
@@ -80,7 +92,7 @@ def test_every_form_fits_discord(name, language):
             assert 1 <= len(label["label"]) <= 45
             assert len(label.get("description") or "") <= 100
             options = label["component"].get("options", [])
-            assert len(options) <= 25
+            assert len(options) <= (10 if label["component"]["type"] == 21 else 25)
             assert sum(bool(option.get("default")) for option in options) == bool(options)
             assert len({option["value"] for option in options}) == len(options)
 
@@ -101,7 +113,7 @@ def test_what_is_changed_changes():
     spec = edited(RICH, 1, seed="", variation="", noise_source="-")
     assert (spec.seed, spec.variations, spec.noise_source) == (Random(1).randrange(4294967294), (), "GPU")
     assert edited(RICH, 2, schedule="Exponential", eta="", clip_skip="2").schedule == "Exponential"
-    spec = edited(RICH, 3, vae="-", tiling="-")
+    spec = edited(RICH, 3, vae="-", tiling=False)
     assert (spec.vae, spec.tiling) == ("Automatic", False)
     spec = edited(GIVEN, 4, extend="", mask_content="original", mask_blur="0")
     assert (spec.extend, spec.width, spec.mask.content, spec.mask.blur) == (None, 512, "original", 0)
@@ -163,7 +175,8 @@ def test_many_models_are_typed_instead_of_listed():
 
 async def test_the_panel_fits_and_is_not_kept_in_memory():
     for spec in SPECS.values():
-        view = panel(draft_of(spec.model_copy(update={"prompt": "@everyone " * 900})), texts_for("es"), ["a note"])
+        long = spec.model_copy(update={"prompt": "@everyone " * 900})
+        view = panel(replace(draft_of(long), base=spec, parent_id=JobId("p")), texts_for("es"), ["a note"])
         assert view.is_finished()
         assert view.content_length() <= 4000
         assert panel(draft_of(spec), texts_for("es"), ["x" * 900] * 9).content_length() <= 4000
@@ -171,4 +184,28 @@ async def test_the_panel_fits_and_is_not_kept_in_memory():
 
 
 def test_an_empty_form_wishes_nothing():
-    assert read_advanced(draft_of(RICH), 2, {}) == (Parameters(), ())
+    assert read_advanced(draft_of(RICH), 2, {}) == Sent(Parameters())
+
+
+def test_numbers_and_texts_change():
+    spec = edited(RICH, 6, size="16:9", steps="30", count="2")
+    assert (spec.width, spec.height, spec.steps, spec.count) == (704, 384, 30, 2)
+    assert edited(RICH, 6, size="640X512").width == 640
+    with pytest.raises(UserFacingError, match="parameter_value"):
+        edited(RICH, 6, size="large")
+    spec = edited(RICH, 5, prompt="a dog", negative_prompt="fog")
+    assert (spec.prompt, spec.negative_prompt) == ("a dog", "fog")
+
+
+LORAS = (*FACTS, *(ModelFact(kind="lora", name=f"l{n}") for n in range(7)))
+
+
+def test_every_lora_has_a_field_for_its_weight():
+    tags = " ".join(f"<lora:l{n}:0.{n + 1}>" for n in range(7))
+    spec = RICH.model_copy(update={"prompt": f"a cat {tags}"})
+    form = advanced_form(draft_of(spec), 7, texts_for("en"), LORAS).to_dict()
+    assert [label["label"] for label in form["components"]] == ["l0", "l1", "l2", "l3", "l4"]
+    changed = edited(spec, 7, facts=LORAS, lora0="1.5", lora1="")
+    assert changed.prompt.startswith("a cat <lora:l0:1.5> <lora:l2:0.3>")
+    with pytest.raises(UserFacingError, match="tweak_no_loras"):
+        advanced_form(draft_of(RICH), 7, texts_for("en"), LORAS)
