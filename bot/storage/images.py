@@ -7,7 +7,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import aiosqlite
@@ -29,6 +29,7 @@ class Images:
     def __init__(self, database: Database, outputs_dir: Path) -> None:
         self._db = database
         self._root = outputs_dir
+        self._listeners: list[Callable[[Sequence[Image]], None]] = []
 
     def place(self, job: Job, index: int, suffix: str) -> str:
         """Where a new picture goes, relative to the outputs folder: a folder a day. The same for every attempt."""
@@ -78,16 +79,30 @@ class Images:
     def file(self, image: Image) -> Path:
         return self._root / image.path
 
+    def subscribe_deleted(self, listener: Callable[[Sequence[Image]], None]) -> None:
+        """`listener` gets the pictures that were just deleted for good. It must not block or raise."""
+        self._listeners.append(listener)
+
     async def delete_of_job(self, job_id: JobId) -> None:
         """Deletes the files; the rows stay, so results made from them keep their lineage and can be re-rendered."""
-        images = await self.of_job(job_id)
+        await self.delete(await self.of_job(job_id))
+
+    async def delete(self, images: Sequence[Image]) -> None:
+        """The same for single pictures; repeating it is harmless."""
+        if not images:
+            return
         async with self._db.write() as tx:
-            await tx.execute("UPDATE images SET deleted_at = ? WHERE job_id = ?", (time.time(), job_id))
+            await tx.executemany(
+                "UPDATE images SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL",
+                [(time.time(), image.id) for image in images],
+            )
         for image in images:
             try:
                 await asyncio.to_thread((self._root / image.path).unlink, missing_ok=True)
             except OSError:  # Windows refuses while somebody has it open; for every user of this bot it is gone
                 log.exception("the deleted picture %s could not be removed from disk; remove it by hand", image.path)
+        for listener in self._listeners:
+            listener(images)
 
 
 def _take(source: Path, target: Path, sha256: str) -> None:

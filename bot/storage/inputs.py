@@ -38,9 +38,11 @@ __all__ = ["INPUT_SCHEME", "InputPictures", "given_pictures"]
 INPUT_SCHEME = "input:"
 _ADDRESS = re.compile(r"input:([0-9a-f]{64})")
 _LIVE = (
-    "jobs.deleted_at IS NULL AND NOT EXISTS "
-    "(SELECT 1 FROM images AS gone WHERE gone.job_id = jobs.id AND gone.deleted_at IS NOT NULL)"
+    "jobs.deleted_at IS NULL AND (NOT EXISTS (SELECT 1 FROM images AS made WHERE made.job_id = jobs.id) OR EXISTS "
+    "(SELECT 1 FROM images AS made WHERE made.job_id = jobs.id AND (made.deleted_at IS NULL "
+    "OR made.id IN (SELECT image_id FROM deletion_items))))"
 )
+"""Not drawn yet, or one of its pictures is there, or can still be brought back."""
 _NEEDED = " ".join(
     (
         "WITH RECURSIVE users (id) AS (SELECT id FROM jobs WHERE instr(spec, ?1)",
