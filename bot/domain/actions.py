@@ -18,6 +18,7 @@ from bot.domain.pictures import GivenPicture
 from bot.domain.recorded import parameters_of
 from bot.domain.second_pass import upscale_denoising
 from bot.domain.sizes import hires_target
+from bot.domain.templates import as_asked
 from bot.errors import UserFacingError
 from gpu_worker.language.pictures import picture_spec
 from gpu_worker.protocol.messages import ModelFact
@@ -127,8 +128,12 @@ def vary(spec: Spec, index: int, strength: Strength, rng: Random, limits: Limits
 
 
 def reroll(spec: Spec, rng: Random) -> Spec:
-    """The same request with a new seed, as if asked anew: no variations, no enlargement of a picture that exists."""
-    return first_pass(spec).model_copy(update={"seed": draw_seed(rng), "variations": ()})
+    """The same request with a new seed, as if asked anew: no variations, no enlargement of a picture that exists. A
+    dynamic prompt is drawn anew, too; of combinations each stays what it is."""
+    first = first_pass(spec)
+    if first.template is not None and not first.template.combinatorial:
+        first = as_asked(first)
+    return first.model_copy(update={"seed": draw_seed(rng), "variations": ()})
 
 
 def edit(

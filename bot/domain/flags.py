@@ -86,6 +86,8 @@ def _flags() -> Iterator[Flag]:
     yield Flag(("size",), _size, "512x768")
     yield Flag(("hires", "hr", "enable-hr"), _hires, "2", bare="2")
     yield Flag(("variation", "var"), _variation, "7:0.2")
+    combine = partial(values.switch, words=("on", "off"))
+    yield Flag(("combinatorial", "combinations"), lambda text: {"combinatorial": combine(text)}, "on", bare="on")
     for wish in WISHES:
         read = _refiner if wish.field == "refiner" else partial(_one, wish)
         yield Flag(wish.flags, read, wish.example, wish.bare, wish.options, wish.spaced)

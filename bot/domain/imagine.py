@@ -40,12 +40,13 @@ from bot.domain.samplers import choose_sampler
 from bot.domain.second_pass import build_hires, wants_hires
 from bot.domain.sizes import choose_size
 from bot.domain.styles import Style, apply_style
+from bot.domain.templates import is_template, text_tags
 from bot.domain.text import Cleaned, clean, is_blank
 from bot.errors import UserFacingError
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
 from gpu_worker.language.picture_fields import OwnKey
 from gpu_worker.protocol.messages import ModelFact
-from gpu_worker.protocol.specs import SEED_MAX, FaceRestore, Img2Img, JobSpec, Refiner, Txt2Img, Variation
+from gpu_worker.protocol.specs import SEED_MAX, FaceRestore, Img2Img, JobSpec, Refiner, Template, Txt2Img, Variation
 
 __all__ = ["FALLBACK", "Built", "ImagineOptions", "build_imagine", "draw_seed"]
 
@@ -183,6 +184,11 @@ def build_imagine(
             spec = spec.model_copy(update={"variations": pasted.path})
         else:
             notes.append(Note("parameters_ignored", {"names": OwnKey.VARIATION_PATH}))
+    if wishes.combinatorial and (is_template(prompt) or is_template(negative)):
+        template = Template(prompt=prompt, negative_prompt=negative, combinatorial=True)
+        spec = spec.model_copy(update={"template": template})
+    elif asked.combinatorial:
+        notes.append(Note("combinatorial_unused"))
     return Built(spec, tuple(notes))
 
 
@@ -296,7 +302,7 @@ def _refiner(wishes: Parameters, checkpoint: ModelFact, facts: Sequence[ModelFac
 def _with_lora(prompt: str, wanted: str | None, checkpoint: ModelFact, facts: Sequence[ModelFact]) -> str:
     """The prompt with the chosen LoRA's tag, unless the prompt names it already; every tag checked."""
     try:
-        named = [ref.name for ref in lora_refs(parse_networks(prompt)[1])]
+        named = [ref.name for ref in lora_refs(parse_networks(text_tags(prompt))[1])]
     except NetworkTagError as error:
         raise UserFacingError("lora_weight", name=spoken(error.name)) from error
     if wanted is not None:

@@ -23,6 +23,7 @@ def models_of(spec: JobSpec | PictureTask, facts: Sequence[ModelFact] = ()) -> l
         return [("upscaler", name) for name in (spec.upscaler, spec.upscaler_2) if name not in UPSCALERS]
     found: dict[Named, None] = {("checkpoint", spec.checkpoint): None}
     texts = [spec.prompt, spec.negative_prompt]
+    texts += [text for own in spec.texts for text in (own.prompt, own.negative_prompt)]
     if spec.refiner:
         found["checkpoint", spec.refiner.checkpoint] = None
     if spec.vae not in (AUTOMATIC_VAE, NONE):

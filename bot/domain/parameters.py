@@ -94,6 +94,8 @@ class Parameters:
     image_cfg_scale: float | None = None
     noise_multiplier: float | None = None
     extra_noise: float | None = None
+    combinatorial: bool | None = None
+    """Every combination of a dynamic prompt instead of `count` random ones."""
 
     def over(self, lower: Parameters) -> Parameters:
         """This layer on top of `lower`. Some groups are taken as a whole, because half of each would be nobody's wish:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from typing import Protocol
 
 import aiohttp
 import discord
@@ -21,24 +22,40 @@ from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
 from bot.domain.job import Action, Lane, NewJob, TokenGrant
 from bot.domain.limits import Limits
 from bot.domain.model_rules import Where
+from bot.domain.templates import to_be_drawn
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.inputs import InputPictures, given_pictures
 from bot.storage.jobs import Jobs
+from bot.studio.dynamic import Dynamic, in_time
 from bot.studio.gate import ModelGate
-from bot.studio.notes import joined
+from bot.studio.notes import joined, told
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.door import TEXT_LIMIT, say
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.specs import Drawing, FileSpec, FileTask, JobSpec, PictureTask, Txt2Img
+from gpu_worker.protocol.specs import Drawing, FileSpec, FileTask, Img2Img, JobSpec, PictureTask, Txt2Img
 
-__all__ = ["TOKEN_LIFE_S", "Intake"]
+__all__ = ["TOKEN_LIFE_S", "Intake", "Offers"]
 
 log = logging.getLogger(__name__)
 
 TOKEN_LIFE_S = 15 * 60.0
 """An interaction token's life (receiving-and-responding, PLATFORM.md)."""
+
+
+class Offers(Protocol):
+    """Shows what a request would cost before it is drawn."""
+
+    async def offer(
+        self,
+        interaction: Interaction,
+        spec: JobSpec,
+        action: Action,
+        *,
+        source_image_id: ImageId | None = None,
+        notes: Sequence[str] = (),
+    ) -> None: ...
 
 
 class Intake:
@@ -54,7 +71,11 @@ class Intake:
         machine: Machine,
         limits: Limits,
         gate: ModelGate,
+        dynamic: Dynamic,
     ) -> None:
+        self._dynamic = dynamic
+        self.combinations: Offers
+        """Set by whoever wires the parts, since what it offers comes back here."""
         self._gate = gate
         self._jobs = jobs
         self._inputs = inputs
@@ -82,6 +103,13 @@ class Intake:
         Raises UserFacingError.
         """
         user_id = UserId(interaction.user.id)
+        if isinstance(spec, Txt2Img | Img2Img) and to_be_drawn(spec):
+            if spec.template is not None:  # combinations cost as much as there are: they are shown first
+                await self.combinations.offer(interaction, spec, action, source_image_id=source_image_id, notes=notes)
+                return None
+            await self.require_room(user_id)
+            spec, more = await in_time(interaction, self._dynamic.drawn(spec, where_of(interaction)))
+            notes = (*notes, *told(more, texts_for(str(interaction.locale))))
         await self._check(user_id, spec, where_of(interaction), exempt)
         if interaction.channel_id is None:
             raise UserFacingError("no_channel")
@@ -138,6 +166,8 @@ class Intake:
         job before it. With `job_id` this was asked for before, perhaps, and is not asked for twice."""
         if job_id is not None and await self._jobs.get(job_id) is not None:
             return
+        if to_be_drawn(spec):
+            spec, _ = await self._dynamic.drawn(spec, where)
         await self._check(user_id, spec, where, exempt)
         new = NewJob(
             id=job_id or new_job_id(),
@@ -215,4 +245,5 @@ def _prompts(spec: JobSpec) -> list[str]:
     """Every text that a picture of this job is steered toward: each alone, so that the syntax of one hides nothing of
     another, and all together, because one picture goes through them all."""
     second = spec.hires.prompt if isinstance(spec, Txt2Img) and spec.hires is not None else None
-    return [spec.prompt, second, f"{spec.prompt}, {second}"] if second else [spec.prompt]
+    first = list(dict.fromkeys((spec.prompt, *(own.prompt for own in spec.texts))))
+    return [*first, second, *(f"{text}, {second}" for text in first)] if second else first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from dataclasses import replace
 from typing import Literal
 
 import discord
@@ -15,6 +16,7 @@ from bot.domain import actions
 from bot.domain.ids import ImageId, JobId, UserId
 from bot.domain.job import Action, Image, Job, JobStatus
 from bot.domain.limits import Limits
+from bot.domain.templates import as_asked
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.images import Images
@@ -28,7 +30,7 @@ from bot.studio.tweaks import Remix
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.door import say
-from gpu_worker.protocol.specs import ImageRef, JobSpec, StoredSource
+from gpu_worker.protocol.specs import ImageRef, Img2Img, JobSpec, StoredSource, Txt2Img
 
 __all__ = ["Pressed", "stored_source"]
 
@@ -137,11 +139,13 @@ class Pressed:
         return actions.upscale(job.spec, image.index, stored_source(image), self._limits, self._models.facts())
 
     async def rerolled(self, job: Job) -> JobSpec:
-        return actions.reroll((await self.origin(job)).spec, self._rng)
+        return actions.reroll((await self._first_pass(job, 0))[0].spec, self._rng)
 
     async def origin(self, job: Job) -> Job:
-        """The job that drew from noise what `job` enlarged, perhaps several times; any other job is its own."""
-        return (await self._first_pass(job, 0))[0]
+        """The job that drew from noise what `job` enlarged, perhaps several times; any other job is its own. With its
+        dynamic prompt, where it had one, instead of what was drawn from it."""
+        first = (await self._first_pass(job, 0))[0]
+        return replace(first, task=as_asked(first.task)) if isinstance(first.task, Txt2Img | Img2Img) else first
 
     async def _first_pass(self, job: Job, index: int) -> tuple[Job, int]:
         """The job behind picture `index` of `job` that was drawn from noise, and which of its pictures it is."""

@@ -23,8 +23,11 @@ from bot.domain.model_rules import EVERYWHERE, Rule, Scope
 from bot.downloads import DownloadWish
 from bot.downloads.manager import DownloadRules, Downloads
 from bot.downloads.web import Tokens, Web, WebRules
+from bot.dynamic.expander import Expander
+from bot.dynamic.wildcards import WildcardBook
 from bot.library import Library
 from bot.settings import Settings
+from bot.storage.combinations import CombinationWishes
 from bot.storage.database import Database
 from bot.storage.download_cards import DownloadCards
 from bot.storage.drafts import Drafts
@@ -40,7 +43,9 @@ from bot.storage.preferences import Preferences
 from bot.storage.styles import Styles
 from bot.storage.users import Users
 from bot.studio.attachments import Attachments
+from bot.studio.combinations import COMBINE_VERBS, Combinations
 from bot.studio.conversions import Conversions
+from bot.studio.dynamic import Dynamic
 from bot.studio.gate import ModelGate
 from bot.studio.intake import Intake
 from bot.studio.languages import Languages
@@ -156,7 +161,15 @@ class Studio:
         self.next_pictures = NextPictures(database)
         self.models = Models(self.dispatcher, library=self.library, rules=self.model_rules)
         self.model_names = ModelNames(self.models, self.library, self.model_rules)
+        self.wildcards = WildcardBook(settings.data / "wildcards")
+        self.dynamic = Dynamic(
+            Expander(self.wildcards, longest_chars=self.limits.max_expanded_chars),
+            self.wildcards,
+            self.models,
+            self.limits,
+        )
         self.intake = Intake(
+            dynamic=self.dynamic,
             jobs=self.jobs,
             inputs=self.inputs,
             dispatcher=self.dispatcher,
@@ -166,6 +179,16 @@ class Studio:
             machine=self.machine,
             limits=self.limits,
             gate=ModelGate(self.models, self.library),
+        )
+        self.combinations = self.intake.combinations = Combinations(
+            dynamic=self.dynamic,
+            intake=self.intake,
+            jobs=self.jobs,
+            drafts=self.drafts,
+            wishes=CombinationWishes(database),
+            inputs=self.inputs,
+            timings=self.timings,
+            limits=self.limits,
         )
         self.conversions = Conversions(
             intake=self.intake,
@@ -252,6 +275,7 @@ class Studio:
                 **dict.fromkeys(PANEL_VERBS, self.panels),
                 **self.admin.presses,
                 Verb.DOWNLOAD_CANCEL: self.board,
+                **dict.fromkeys(COMBINE_VERBS, self.combinations),
             },
             forms={Verb.SHELF_SEARCH_FORM: self.browser, **dict.fromkeys(PANEL_FORMS, self.panels)},
             before=self.languages.apply,

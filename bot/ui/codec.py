@@ -172,6 +172,10 @@ class Verb:
     """person; the form's own id"""
 
 
+    COMBINE = "combine"
+    """draft that asks for combinations; n 1 draws all, 2 some at random"""
+
+
 VERBS: frozenset[str] = frozenset(v for k, v in vars(Verb).items() if k.isupper())
 
 

@@ -1,0 +1,6 @@
+-- Combinations of a dynamic prompt are offered with their number and drawn once, however often the button is pressed.
+CREATE TABLE combination_wishes (
+    draft_id TEXT PRIMARY KEY REFERENCES drafts (id) ON DELETE CASCADE,
+    pictures INTEGER NOT NULL,
+    taken_at REAL
+) STRICT;
