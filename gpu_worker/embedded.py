@@ -18,6 +18,7 @@ from gpu_worker.protocol.messages import AddonFact
 from gpu_worker.protocol.specs import DRAW_TASKS, FILE_TASKS, LOOK_TASKS
 from gpu_worker.sensors import Vitals, sensors
 from gpu_worker.server import HANG_GRACE_S, ORPHAN_GRACE_S, Drawer, Server
+from gpu_worker.task import Looker
 from gpu_worker.transport import RETRY_S, PipeWorkerTransport
 
 __all__ = ["Served", "app_version", "run_check", "run_embedded", "serve"]
@@ -50,11 +51,13 @@ def run_embedded(
         from gpu_worker.convert.workshop import Workshop
         from gpu_worker.engine.addons import engine_parts
         from gpu_worker.engine.engine import DrawingCancelled, Engine, EngineError
+        from gpu_worker.engine.safety.guard import find_classifier
 
         engine = Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options, extra_folders=more)
         return Served(
             Workshop(engine), DrawingCancelled, EngineError, (*DRAW_TASKS, *LOOK_TASKS, *FILE_TASKS),
             sensors(engine.device, engine.card_uuid), engine_parts().told,
+            find_classifier(data_dir / "models"),
         )  # fmt: skip
 
     return serve(name, data_dir / "outbox", start_engine, frames_fd)
@@ -70,6 +73,7 @@ class Served:
     tasks: tuple[str, ...] = DRAW_TASKS
     sense: Callable[[], Vitals] | None = None
     addons: tuple[AddonFact, ...] = ()
+    looker: Looker | None = None
 
 
 def serve(
@@ -107,6 +111,7 @@ def serve(
         name=name, app_version=app_version(), engine=served.engine, transport=transport,
         cancelled_error=served.cancelled_error, engine_error=served.engine_error, tasks=served.tasks,
         orphan_grace_s=orphan_grace_s, hang_grace_s=hang_grace_s, sense=served.sense, addons=served.addons,
+        looker=served.looker,
     ).run()  # fmt: skip
     return 0
 

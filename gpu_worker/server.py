@@ -16,13 +16,14 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.outbox import MODEL_MIME
 from gpu_worker.protocol.results import TEXT_MIME
 from gpu_worker.protocol.specs import DRAW_TASKS
 from gpu_worker.sensors import Vitals
-from gpu_worker.task import Drawer, DrawnPicture, InputLostError, JobHooks, MadeFile, SaidText, Task, TimeUp
+from gpu_worker.task import Drawer, DrawnPicture, InputLostError, JobHooks, Looker, MadeFile, SaidText, Task, TimeUp
 from gpu_worker.transport import OutFile, WorkerTransport
 
 __all__ = ["HANG_GRACE_S", "ORPHAN_GRACE_S", "Drawer", "Server"]
@@ -65,6 +66,7 @@ class Server:
         on_hang: Callable[[], None] = lambda: os._exit(HUNG),
         sense: Callable[[], Vitals] | None = None,
         addons: tuple[m.AddonFact, ...] = (),
+        looker: Looker | None = None,
     ) -> None:
         self._name = name
         self._version = app_version
@@ -79,6 +81,7 @@ class Server:
         self._sense = sense
         self._vitals = Vitals()
         self._addons = addons
+        self._looker = looker
         self._boot = secrets.token_hex(8)
         self._lock = threading.Condition()
         self._tasks: collections.OrderedDict[tuple[str, int], Task] = collections.OrderedDict()
@@ -199,6 +202,7 @@ class Server:
                 worker=self._name, app_version=self._version, boot=self._boot, name=self._name,
                 gpu=self._engine.device_name, vram_mb=self._engine.vram_mb, tasks=self._kinds, models=self._facts,
                 loaded=self._engine.loaded, running=self._running(), addons=self._addons,
+                safety=self._looker.name if self._looker is not None else None,
             )
         )  # fmt: skip
 
@@ -293,7 +297,7 @@ class Server:
         job, attempt = task.key
         started = time.monotonic()
         task.deadline = started + task.assign.max_run_s
-        hooks = JobHooks(task, self._transport, task.deadline)
+        hooks = JobHooks(task, self._transport, task.deadline, self._looker)
         # Before the first risk: a job that kills this process at once must be known to have started.
         hooks.progress("starting", 0, 0, None)
         self._transport.flush(ANNOUNCE_S)
@@ -353,7 +357,7 @@ class Server:
                     return
                 task, end, files = self._unstored[0]
             try:
-                self._transport.finish(end, files)
+                self._transport.finish(end, [self._looked_at(file) for file in files])
             except Exception as error:
                 log.exception("the end of job %s cannot be told", end.job)
                 self._transport.finish(m.Failed(job=end.job, attempt=end.attempt, kind="other", message=repr(error)))
@@ -362,6 +366,13 @@ class Server:
                 self._ended.append(task.key)
                 self._tasks.pop(task.key, None)
                 self._lock.notify_all()
+
+    def _looked_at(self, file: OutFile) -> OutFile:
+        """Here, while the next job is drawn already."""
+        if self._looker is None or not isinstance(file.data, bytes) or not file.output.mime.startswith("image/"):
+            return file
+        output = file.output.model_copy(update={"safety": self._looker.look(file.data)})
+        return replace(file, output=output)
 
 
 def _out_file(picture: DrawnPicture | MadeFile | SaidText) -> OutFile:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.safety import Looked
 from gpu_worker.protocol.specs import ImageRef, TaskSpec
 from gpu_worker.transport import WorkerTransport
 
-__all__ = ["Drawer", "DrawnPicture", "InputLostError", "JobHooks", "MadeFile", "SaidText", "Task", "TimeUp"]
+__all__ = ["Drawer", "DrawnPicture", "InputLostError", "JobHooks", "Looker", "MadeFile", "SaidText", "Task", "TimeUp"]
 
 
 @dataclass
@@ -44,8 +45,9 @@ class InputLostError(Exception):
 class JobHooks:
     """How the engine reports and asks, for one job."""
 
-    def __init__(self, task: Task, transport: WorkerTransport, deadline: float) -> None:
+    def __init__(self, task: Task, transport: WorkerTransport, deadline: float, looker: Looker | None = None) -> None:
         self.preview = task.assign.preview
+        self._looker = looker
         self._task = task
         self._transport = transport
         self._deadline = deadline
@@ -60,10 +62,14 @@ class JobHooks:
         self._n += 1
         now = time.monotonic()
         self._time_loading(phase, now)
+        looker = self._looker if self.preview.guarded else None
+        if preview is not None and looker is not None:
+            preview = looker.veiled(preview)
         self._transport.event(
             m.Progress(
                 job=task.assign.job, attempt=task.assign.attempt, n=self._n, phase=phase, step=step, of=of,
                 eta_s=(now - self._started) * (of - step) / step if step else None, preview=preview,
+                preview_guarded=looker is not None,
             )
         )  # fmt: skip
 
@@ -91,6 +97,15 @@ class JobHooks:
         if self._loading_since is not None:
             self.load_s += now - self._loading_since
         self._loading_since = now if phase == "loading" else None
+
+
+class Looker(Protocol):
+    """Who looks at pictures before they leave (gpu_worker.engine.safety.guard.PictureGuard). Never raises."""
+
+    @property
+    def name(self) -> str: ...
+    def look(self, data: bytes) -> Looked: ...
+    def veiled(self, preview: bytes) -> bytes: ...
 
 
 class DrawnPicture(Protocol):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from gpu_worker.protocol.safety import Looked
 from gpu_worker.protocol.specs import TaskSpec, Wire
 
 __all__ = [
@@ -109,6 +110,8 @@ class Hello(Frame):
     lanes: tuple[str, ...] = ()
     running: tuple[Running, ...] = ()
     addons: tuple[AddonFact, ...] = ()
+    safety: str | None = None
+    """Name of the classifier that looks at every picture; None where there is none."""
 
 
 class Heartbeat(Frame):
@@ -144,6 +147,8 @@ class Progress(JobFrame):
     eta_s: float | None = None
     preview: bytes | None = None
     """A JPEG or WebP of at most 32 kB."""
+    preview_guarded: bool = False
+    """The classifier has looked at it, and veiled what it objects to."""
 
 
 class Output(Wire):
@@ -157,6 +162,8 @@ class Output(Wire):
     seed: int
     variation_seed: int | None = None
     infotext: str
+    safety: Looked | None = None
+    """What the classifier says; None where none is installed, and of what is no picture."""
 
 
 class Done(JobFrame):
@@ -197,6 +204,8 @@ class PreviewWish(Wire):
     hz: float = 2.0
     px: int = 256
     max_kb: int = 32
+    guarded: bool = False
+    """Only such previews are wanted as the classifier has looked at."""
 
 
 class Assign(JobFrame):

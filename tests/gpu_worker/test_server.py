@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gpu_worker import server as module
 from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.safety import Looked
 from gpu_worker.protocol.specs import ImageRef, Txt2Img
 from gpu_worker.server import Server
 from gpu_worker.task import InputLostError, JobHooks
@@ -170,6 +171,30 @@ def test_job_is_accepted_started_drawn_and_finished_with_its_files(rig):
     assert rig.transport.flushed == 1  # before the first risk
     (file,) = rig.transport.ends[0][1]
     assert (file.data, file.output.size_bytes) == (b"png", 3)
+
+
+def test_a_classifier_looks_at_every_picture_before_it_leaves():
+    looks = []
+
+    class Looker:
+        name = "eyes"
+
+        def look(self, data: bytes) -> Looked:
+            looks.append(data)
+            return Looked(by=self.name, nude=0.9)
+
+        def veiled(self, preview: bytes) -> bytes:
+            return preview
+
+    rig = Rig(looker=Looker()).start()
+    rig.until(lambda: rig.of(m.Hello))
+    assert rig.of(m.Hello)[0].safety == "eyes"
+    rig.assign("a")
+    rig.end_of("a")
+    (file,) = rig.transport.ends[0][1]
+    assert (looks, file.output.safety) == ([b"png"], Looked(by="eyes", nude=0.9))
+    rig.say(None)
+    rig.thread.join(PATIENCE_S)
 
 
 def test_repeated_assign_is_one_job_while_it_runs_and_after(rig, stuck):

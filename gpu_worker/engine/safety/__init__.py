@@ -1,0 +1,1 @@
+"""Looking at finished pictures and previews: a classifier behind a small interface; none where none is installed."""

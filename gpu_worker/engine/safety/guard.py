@@ -1,0 +1,88 @@
+"""The classifier at work: a word on every finished picture, and no preview that shows what it would object to."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gpu_worker.engine.safety.classifier import Classifier
+from gpu_worker.engine.safety.nudenet import NudeNet, installed_weights
+from gpu_worker.engine.safety.onnx_file import OnnxClassifier
+from gpu_worker.protocol.safety import Looked
+
+__all__ = ["PictureGuard", "find_classifier"]
+
+log = logging.getLogger(__name__)
+
+PREVIEW_NUDE = 0.2
+"""A preview is blurred by the noise that is still in it, so less certainty is asked for."""
+VEIL_CELLS = 12
+"""A veiled preview has so many cells along its longer side: colours and movement, no body."""
+
+
+class PictureGuard:
+    """Every method may be called on any thread."""
+
+    def __init__(self, name: str, load: Callable[[], Classifier]) -> None:
+        """`load` is called once, at the first picture; where it raises, every picture counts as not looked at."""
+        self.name = name
+        self._load = load
+        self._classifier: Classifier | None = None
+        self._broken = False
+        self._turn = threading.Lock()
+
+    def look(self, data: bytes) -> Looked:
+        """Of an encoded picture. Never raises."""
+        try:
+            scores = self._ready().scores(_pixels(data))
+            return Looked(by=self.name, nude=scores.nude, suggestive=scores.suggestive)
+        except Exception:
+            log.exception("the classifier %s could not look at a picture", self.name)
+            return Looked(by=self.name, failed=True)
+
+    def veiled(self, preview: bytes) -> bytes:
+        """The preview as it is, or as a few coloured cells where it is nude or could not be looked at."""
+        looked = self.look(preview)
+        return veil(preview) if looked.failed or looked.nude >= PREVIEW_NUDE else preview
+
+    def _ready(self) -> Classifier:
+        with self._turn:
+            if self._broken:
+                raise RuntimeError("it could not be loaded")
+            if self._classifier is None:
+                self._broken = True
+                self._classifier = self._load()
+                self._broken = False
+            return self._classifier
+
+
+def find_classifier(models_dir: Path) -> PictureGuard | None:
+    """An operator's own file in `models/safety` (the first by name), else NudeNet where its package is installed."""
+    own = sorted((models_dir / "safety").glob("*.onnx"))
+    if own:
+        return PictureGuard(own[0].stem, lambda: OnnxClassifier(own[0]))
+    weights = installed_weights()
+    return PictureGuard(NudeNet.name, lambda: NudeNet(weights)) if weights is not None else None
+
+
+def veil(data: bytes) -> bytes:
+    with Image.open(io.BytesIO(data)) as picture:
+        small = picture.convert("RGB")
+    scale = VEIL_CELLS / max(small.size)
+    cells = small.resize(
+        (max(1, round(small.width * scale)), max(1, round(small.height * scale))), Image.Resampling.BOX
+    )
+    target = io.BytesIO()
+    cells.resize(small.size, Image.Resampling.NEAREST).save(target, "JPEG", quality=60)
+    return target.getvalue()
+
+
+def _pixels(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture.convert("RGB"))
