@@ -116,9 +116,7 @@ class Combinations:
         free = self._limits.max_queued_per_user - await self._jobs.count_waiting_of(user_id)
         if len(requests) > free:
             raise UserFacingError("combinations_room", needed=len(requests), free=max(free, 0))
-        first = await self._intake.begin(
-            interaction, requests[0], draft.action, source_image_id=draft.source_image_id
-        )
+        first = await self._intake.begin(interaction, requests[0], draft.action, source_image_id=draft.source_image_id)
         if first is None:
             return 1  # this very press was answered before
         assert interaction.channel_id is not None, "the first job has a channel"

@@ -94,7 +94,9 @@ class Dynamic:
         known = await asyncio.to_thread(self._book.names, where.guild_id)
         close = [str(found[0]) for name in left if (found := process.extractOne(name, known, score_cutoff=60))]
         if close:
-            return (Note("wildcard_close", {"names": named([*map(spoken, left)]), "close": named([*map(spoken, close)])}),)
+            return (
+                Note("wildcard_close", {"names": named([*map(spoken, left)]), "close": named([*map(spoken, close)])}),
+            )
         return (Note("wildcard_unknown", {"names": named([*map(spoken, left)])}),)
 
     def _missing(self, names: Sequence[str], guild_id: int | None) -> list[str]:
