@@ -23,7 +23,9 @@ __all__ = ["EXTENSIONS", "CatalogueTranslator", "PincelBot", "create_bot"]
 
 log = logging.getLogger(__name__)
 
-EXTENSIONS = ("cogs.imagine", "cogs.style", "cogs.queue", "cogs.models", "cogs.model_admin", "cogs.help")
+EXTENSIONS = (
+    "cogs.imagine", "cogs.style", "cogs.queue", "cogs.models", "cogs.model_admin", "cogs.help", "cogs.settings",
+)  # fmt: skip
 
 
 class CatalogueTranslator(app_commands.Translator):

@@ -108,17 +108,21 @@ class Imagine(commands.Cog):
             await studio.intake.require_room(UserId(interaction.user.id))
         where = where_of(interaction)
         facts = studio.models.facts(where)
+        usual = studio.usuals.at(where, facts)
         build = partial(
             build_imagine,
             style=chosen,
             facts=facts,
             limits=studio.limits,
-            server_defaults=studio.models.defaults(where, facts),
+            server_defaults=usual.server,
+            user_defaults=usual.user,
             rng=self._rng,
         )
         wish = await studio.next_pictures.get(where.user_id)
         async with studio.attachments.given(interaction, image, mask, hidden=advanced) as picture:
-            options = ImagineOptions(prompt, negative, named("lora", lora), wishes, picture)
+            options = ImagineOptions(
+                prompt, negative, named("lora", lora), wishes, picture, usual_negative=usual.negative
+            )
             built, left = with_next_picture(wish, options, build, facts)
             notes = told(built.notes, texts_for(str(interaction.locale)))
             begin = studio.panels.open if advanced else studio.intake.begin

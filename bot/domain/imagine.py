@@ -72,6 +72,8 @@ class ImagineOptions:
     base: Parameters = field(default_factory=Parameters)
     loras: tuple[str, ...] = ()
     words: str = ""
+    usual_negative: str | None = None
+    """The negative prompt where neither `negative` nor a pasted text gives one; a flag's is added to it."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ def build_imagine(
     own = _own_defaults(checkpoint)
     wishes = wishes.over(replace(own, width=None, height=None)).over(FALLBACK)
 
-    prompt, negative = _styled(style, flags.prompt, ", ".join(p for p in (unwanted.text, flags.negative) if p))
+    usual = clean(options.usual_negative or "").text if options.negative is None and not pasted else ""
+    prompt, negative = _styled(style, flags.prompt, ", ".join(p for p in (unwanted.text or usual, flags.negative) if p))
     if is_blank(prompt):
         raise UserFacingError("prompt_empty")
     if wishes.hires_prompt or wishes.hires_negative:

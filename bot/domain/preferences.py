@@ -21,9 +21,9 @@ from gpu_worker.protocol.specs import SIZE_MAX_PX, SIZE_MIN_PX
 
 __all__ = [
     "ADULT", "CFG", "CHECKPOINT", "CLIP_SKIP", "COUNT", "KEYS", "LANGUAGE", "NEGATIVE", "OPERATOR_ID", "PING_WHEN_DONE",
-    "PREVIEWS", "PRIVATE", "REMIX", "SAMPLER", "SCHEDULE", "SIZE", "STEPS", "STYLE", "UPSCALER", "VAE", "Key", "Kind",
-    "Level", "Names", "Number", "Options", "Resolved", "Said", "Shape", "Switch", "Words", "drawing_defaults", "owners",
-    "resolve",
+    "PREVIEWS", "PRIVATE", "REMIX", "SAMPLER", "SCHEDULE", "SIZE", "STEPS", "STYLE", "UPSCALER", "VAE", "Group", "Key",
+    "Kind", "Level", "Names", "Number", "Options", "Resolved", "Said", "Shape", "Switch", "Words", "drawing_defaults",
+    "owners", "resolve",
 ]  # fmt: skip
 
 OPERATOR_ID = 0
@@ -117,6 +117,15 @@ class Shape:
         return f"{width}x{height}"
 
 
+class Group(enum.StrEnum):
+    """The forms of /settings, in their order."""
+
+    HABITS = "habits"
+    PICTURE = "picture"
+    MODEL = "model"
+    MORE = "more"
+
+
 Kind = Switch | Number | Options | Words | Names | Shape
 
 
@@ -124,41 +133,43 @@ Kind = Switch | Number | Options | Words | Names | Shape
 class Key(Generic[T]):
     """`T` is the type of its value; `kind.read` takes what JSON holds and gives a `T`, or raises ValueError.
 
-    `built_in` is what holds where nobody said anything; None is "no wish: the model's own, or the usual"."""
+    `built_in` is what holds where nobody said anything; None is "no wish: the model's own, or the usual". `group` is
+    the form of /settings that it stands in: at most five keys that may be set on the same level."""
 
     name: str
     kind: Kind
     built_in: T
+    group: Group
     levels: frozenset[Level] = _ALL
 
 
-REMIX: Key[bool] = Key("remix", Switch(), False, frozenset({Level.OPERATOR, Level.SERVER, Level.USER}))
+REMIX: Key[bool] = Key("remix", Switch(), False, Group.HABITS, frozenset({Level.OPERATOR, Level.SERVER, Level.USER}))
 """Every V and reroll opens the tweak form first."""
-PING_WHEN_DONE: Key[bool] = Key("ping_when_done", Switch(), False)
+PING_WHEN_DONE: Key[bool] = Key("ping_when_done", Switch(), False, Group.HABITS)
 """A new message that pings whoever asked, when their picture is there."""
-PRIVATE: Key[bool] = Key("private", Switch(), False)
+PRIVATE: Key[bool] = Key("private", Switch(), False, Group.HABITS)
 """Pictures are drafts that their user alone sees, until they publish them."""
-PREVIEWS: Key[bool] = Key("previews", Switch(), True)
+PREVIEWS: Key[bool] = Key("previews", Switch(), True, Group.HABITS)
 """Small previews while a picture is drawn; PINCEL_PREVIEWS=off switches them off for everybody."""
-ADULT: Key[bool] = Key("adult", Switch(), False, _ADMINS)
+ADULT: Key[bool] = Key("adult", Switch(), False, Group.HABITS, _ADMINS)
 """An admin allows adult content here; it still needs an age-restricted channel."""
-LANGUAGE: Key[str | None] = Key("language", Words(10), None)
+LANGUAGE: Key[str | None] = Key("language", Words(10), None, Group.MORE, frozenset({Level.USER}))
 """A language of bot/i18n instead of the one of the user's Discord."""
-STYLE: Key[str | None] = Key("style", Words(400), None)
+STYLE: Key[str | None] = Key("style", Words(400), None, Group.MORE)
 """Names of styles, in order, separated by commas: applied where nobody names another."""
-NEGATIVE: Key[str | None] = Key("negative", Words(1500), None)
+NEGATIVE: Key[str | None] = Key("negative", Words(1500), None, Group.PICTURE)
 """The negative prompt where none is given."""
-CHECKPOINT: Key[str | None] = Key("checkpoint", Names("checkpoint"), None)
+CHECKPOINT: Key[str | None] = Key("checkpoint", Names("checkpoint"), None, Group.MODEL)
 """On the levels of server and channel it is the one that /model-admin sets, and so are VAE and CLIP_SKIP."""
-VAE: Key[str | None] = Key("vae", Names("vae", ("Automatic", "None")), None)
-CLIP_SKIP: Key[int | None] = Key("clip_skip", Number(1, 12), None)
-SIZE: Key[str | None] = Key("size", Shape(), None)
-SAMPLER: Key[str | None] = Key("sampler", Options(tuple(SAMPLER_CHOICES)), None)
-SCHEDULE: Key[str | None] = Key("schedule", Options(tuple(SCHEDULES)), None)
-STEPS: Key[int | None] = Key("steps", Number(1, 150), None)
-CFG: Key[float | None] = Key("cfg", Number(1, 30, whole=False), None)
-COUNT: Key[int | None] = Key("count", Number(1, 4), None)
-UPSCALER: Key[str | None] = Key("upscaler", Names("upscaler"), None)
+VAE: Key[str | None] = Key("vae", Names("vae", ("Automatic", "None")), None, Group.MODEL)
+CLIP_SKIP: Key[int | None] = Key("clip_skip", Number(1, 12), None, Group.MODEL)
+SIZE: Key[str | None] = Key("size", Shape(), None, Group.PICTURE)
+SAMPLER: Key[str | None] = Key("sampler", Options(tuple(SAMPLER_CHOICES)), None, Group.MODEL)
+SCHEDULE: Key[str | None] = Key("schedule", Options(tuple(SCHEDULES)), None, Group.MODEL)
+STEPS: Key[int | None] = Key("steps", Number(1, 150), None, Group.PICTURE)
+CFG: Key[float | None] = Key("cfg", Number(1, 30, whole=False), None, Group.PICTURE)
+COUNT: Key[int | None] = Key("count", Number(1, 4), None, Group.PICTURE)
+UPSCALER: Key[str | None] = Key("upscaler", Names("upscaler"), None, Group.MORE)
 """Of the second pass, where none is named."""
 
 KEYS: Mapping[str, Key[Any]] = MappingProxyType(

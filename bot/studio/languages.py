@@ -18,11 +18,13 @@ class Languages:
         self._preferences = preferences
 
     def apply(self, interaction: Interaction) -> None:
-        """Everything after this, the answer, the job's card and its errors, reads the interaction's locale."""
+        """Everything after this, the answer, the job's card and its errors, reads the interaction's locale. Once more
+        after a choice, it follows that choice."""
+        own: discord.Locale = interaction.extras.setdefault("locale", interaction.locale)
         chosen = self._preferences.language(interaction.user.id)
         locale = _locale_of(chosen) if chosen else None
-        if locale is not None and language_of(str(interaction.locale)) != chosen:
-            interaction.locale = locale
+        keeps = locale is None or language_of(str(own)) == chosen
+        interaction.locale = own if keeps or locale is None else locale
 
 
 @cache

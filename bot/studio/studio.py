@@ -60,10 +60,13 @@ from bot.studio.panels import PANEL_FORMS, PANEL_VERBS, Panels
 from bot.studio.pressed import Pressed
 from bot.studio.reactions import Reactions
 from bot.studio.router import Router
+from bot.studio.settings_desk import SETTINGS_VERBS, SettingsDesk
 from bot.studio.shelves import SHELF_VERBS, Browser
 from bot.studio.stewards import Stewards
 from bot.studio.submitted import Submitted
 from bot.studio.tweaks import Remix
+from bot.studio.usual import Usuals
+from bot.studio.wardrobe import Wardrobe
 from bot.ui.codec import Verb
 from gpu_worker.protocol.messages import Progress
 
@@ -267,6 +270,17 @@ class Studio:
             limits=self.limits,
             models_dir=settings.models_dir,
         )
+        self.wardrobe = Wardrobe(self.styles)
+        self.usuals = Usuals(self.preferences, self.models)
+        self.settings_desk = SettingsDesk(
+            preferences=self.preferences,
+            languages=self.languages,
+            models=self.models,
+            ruling=self.admin.ruling,
+            stewards=self.stewards,
+            limits=self.limits,
+            check_styles=self.wardrobe.check,
+        )
         self.router = Router(
             self.pressed,
             self.submitted,
@@ -276,8 +290,13 @@ class Studio:
                 **self.admin.presses,
                 Verb.DOWNLOAD_CANCEL: self.board,
                 **dict.fromkeys(COMBINE_VERBS, self.combinations),
+                **dict.fromkeys(SETTINGS_VERBS, self.settings_desk),
             },
-            forms={Verb.SHELF_SEARCH_FORM: self.browser, **dict.fromkeys(PANEL_FORMS, self.panels)},
+            forms={
+                Verb.SHELF_SEARCH_FORM: self.browser,
+                **dict.fromkeys(PANEL_FORMS, self.panels),
+                Verb.SETTINGS_FORM: self.settings_desk,
+            },
             before=self.languages.apply,
         )
         self.reactions = Reactions(

@@ -71,10 +71,11 @@ class AdminParts:
         self.reporting = Reporting(
             library=library, files=files, audit=audit, room=room, stewards=stewards, models_dir=models_dir
         )
+        self.ruling = Ruling(rules, audit, models)
         self.desk = ModelAdmin(
             library=library,
             files=files,
-            ruling=Ruling(rules, audit, models),
+            ruling=self.ruling,
             trials=trials,
             reporting=self.reporting,
             models=models,

@@ -18,6 +18,7 @@ from bot.domain.preferences import (
     REMIX,
     SIZE,
     STEPS,
+    Group,
     Level,
     Resolved,
     drawing_defaults,
@@ -114,15 +115,21 @@ async def test_a_renamed_model_stays_chosen(database):
 async def test_forgetting_leaves_others_alone(database):
     preferences = await loaded(database)
     await preferences.put(Level.USER, USER, LANGUAGE, "es")
-    await preferences.put(Level.SERVER, USER, LANGUAGE, "en")
+    await preferences.put(Level.SERVER, USER, COUNT, 2)
     assert await preferences.forget(Level.USER, USER) == 1
     assert preferences.language(USER) is None
-    assert (await loaded(database)).said(Level.SERVER, USER) == {"language": "en"}
+    assert (await loaded(database)).said(Level.SERVER, USER) == {"count": 2}
 
 
 def test_a_size_is_an_aspect_or_two_sides():
     assert drawing_defaults({"size": "16:9", "cfg": 5.0}) == Parameters(aspect="16:9", cfg_scale=5.0)
     assert drawing_defaults({"size": "512x768"}) == Parameters(width=512, height=768)
+
+
+def test_every_form_of_settings_has_room_for_its_keys():
+    for level in Level:
+        for group in Group:
+            assert len([key for key in KEYS.values() if key.group is group and level in key.levels]) <= 5
 
 
 def test_every_built_in_value_is_one_that_its_key_takes():
