@@ -36,9 +36,18 @@ def canvas_of(picture: Picture, mask: Mask8 | None, spec: Img2Img) -> PreparedIn
 
 
 def _extended(picture: Picture, mask: Mask8 | None, spec: Img2Img) -> tuple[Picture, Mask8, Mask]:
-    """A mask that came along is laid on the picture's own part of the canvas."""
+    """A mask that came along is laid on the picture's own part of the canvas.
+
+    The spec's size is the canvas', so what its sides leave is the picture's: a larger or smaller one is brought to that
+    first. Otherwise a side of 128 would be a narrow strip beside a photo of 4000.
+    """
     assert spec.extend is not None, "asked before"
     extend = spec.extend
+    inner = spec.width - extend.left - extend.right, spec.height - extend.top - extend.bottom
+    if min(inner) > 0 and inner != (picture.shape[1], picture.shape[0]):
+        mode = "Just resize" if spec.resize_mode == LATENT_RESIZE else spec.resize_mode
+        mask = mask if mask is None else fit(fit(mask, picture.shape[1], picture.shape[0], "Just resize"), *inner, mode)
+        picture = fit(picture, *inner, mode)
     height, width = picture.shape[0] + extend.top + extend.bottom, picture.shape[1] + extend.left + extend.right
     if height * width > LIMIT_PIXELS:
         detail = {"reason": "size", "width": width, "height": height, "limit_px": int(LIMIT_PIXELS**0.5)}

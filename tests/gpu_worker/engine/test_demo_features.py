@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from drawing import Recorder, border_colour, centre_colour, draw, drawn_over, pixels
 
+from gpu_worker.engine.images.geometry import resample
+
 pytestmark = pytest.mark.slow
 
 RED, GREEN, BLUE = range(3)
@@ -110,6 +112,18 @@ def test_outpainting_keeps_the_picture_and_draws_the_new_canvas(engine):
     assert after.shape == (128, 192, 3)
     assert (after[:, 64 + 40 :] == before[:, 40:]).all()
     assert np.median(after[:, :48].reshape(-1, 3), axis=0)[BLUE] > 120
+
+
+def test_a_picture_is_brought_to_what_the_new_canvas_leaves_of_the_size(engine):
+    """Zooming out: as large as before, the whole picture in the middle."""
+    (source,) = draw(engine, steps=8, seed=5)
+    (drawn,) = drawn_over(
+        engine, source, prompt="a red apple on a blue background", steps=8, denoising_strength=0.9, width=128,
+        height=128, extend={"left": 16, "right": 16, "top": 16, "bottom": 16},
+    )  # fmt: skip
+    before, after = resample(pixels(source).astype(np.uint8), 96, 96), pixels(drawn)
+    assert after.shape == (128, 128, 3)
+    assert (after[16 + 36 : -16 - 36, 16 + 36 : -16 - 36] == before[36:-36, 36:-36]).all()
 
 
 def test_tiling_wraps(engine):
