@@ -1,15 +1,30 @@
 """A real database, real folders, and files of every kind that are holes but for their headers."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from bot.library import Library
 from bot.storage.database import Database, open_database
 from tests.gpu_worker.language.test_models import KOHYA, SD1, VAE, write
 
-__all__ = ["KOHYA", "SD1", "VAE", "write"]
+__all__ = ["KOHYA", "SD1", "VAE", "hashed", "png", "write"]
+
+
+def png(path=None):
+    out = io.BytesIO()
+    Image.new("RGB", (900, 300), "red").save(out, "PNG")
+    if path:
+        path.write_bytes(out.getvalue())
+    return out.getvalue()
+
+
+async def hashed(library):
+    """Has the queue work until it is empty."""
+    await library._hashes._work()
 
 
 @dataclass
