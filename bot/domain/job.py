@@ -64,6 +64,12 @@ class Action(enum.StrEnum):
     VARY_STRONG = "vary_strong"
     REROLL = "reroll"
     EDIT = "edit"
+    UPSCALE_SUBTLE = "upscale_subtle"
+    """By an upscaler alone, of a picture that was drawn here."""
+    ZOOM = "zoom"
+    PAN = "pan"
+    SQUARE = "square"
+    REGION = "region"
     CONVERT = "convert"
     MERGE = "merge"
     BAKE = "bake"
@@ -100,6 +106,8 @@ class NewJob:
     parent_id: JobId | None = None
     source_image_id: ImageId | None = None
     reply_to_id: MessageId | None = None
+    private: bool = False
+    """For its user's eyes alone, until they publish it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +156,8 @@ class Job:
     """What a job on model files made."""
     description: Description | None = None
     """What a job that looked at a picture saw."""
+    private: bool = False
+    """As in NewJob: its card is ephemeral, and where that ends, it goes by direct message and never to the channel."""
 
     @property
     def spec(self) -> JobSpec:
@@ -156,6 +166,11 @@ class Job:
         if not isinstance(self.task, Drawing):
             raise UserFacingError("job_draws_nothing")
         return self.task
+
+    @property
+    def draws(self) -> bool:
+        """Whether `spec` may be asked for."""
+        return isinstance(self.task, Drawing)
 
     @property
     def files(self) -> FileSpec | None:
