@@ -119,7 +119,8 @@ class Imagine(commands.Cog):
             rng=self._rng,
         )
         wish = await studio.next_pictures.get(where.user_id)
-        async with studio.attachments.given(interaction, image, mask, hidden=advanced) as picture:
+        hidden = advanced or await studio.intake.is_private(interaction)
+        async with studio.attachments.given(interaction, image, mask, hidden=hidden) as picture:
             options = ImagineOptions(
                 prompt, negative, named("lora", lora), wishes, picture, usual_negative=usual.negative
             )

@@ -7,18 +7,22 @@ send repeats its nonce, to which Discord answers with the message it already has
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import discord
 
 from bot.delivery.cards import Picture, cancelled_card, failed_card, filename, made_card, result_card
+from bot.delivery.extras import extra_buttons, with_row
 from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, Rung, Upload, climb_down
 from bot.delivery.looked import described_card, enlarged_card
-from bot.delivery.post import Card, Poster, TooLargeError, Way
+from bot.delivery.ping import Pinger
+from bot.delivery.post import Card, Posted, Poster, TooLargeError, Way
 from bot.delivery.progress import CardEditor
 from bot.domain.described import seen
 from bot.domain.ids import JobId, UserId
@@ -32,6 +36,8 @@ from gpu_worker.protocol.specs import Describe, Upscale
 __all__ = ["Deliverer"]
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 AT_ONCE = 3
 RETRY_S = (2.0, 10.0, 60.0, 300.0)
@@ -48,9 +54,17 @@ class _Prepared:
 
 class Deliverer:
     def __init__(
-        self, *, client: discord.Client, jobs: Jobs, images: Images, poster: Poster, editor: CardEditor
+        self,
+        *,
+        client: discord.Client,
+        jobs: Jobs,
+        images: Images,
+        poster: Poster,
+        editor: CardEditor,
+        pinger: Pinger | None = None,
     ) -> None:
         self._client = client
+        self._pinger = pinger
         self.follow: Callable[[JobId], Awaitable[None]] | None = None
         """What comes after a job on model files; called again where the bot died meanwhile."""
         self._jobs = jobs
@@ -60,6 +74,7 @@ class Deliverer:
         self._queue: asyncio.Queue[tuple[JobId, int]] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._answering: dict[JobId, asyncio.Event] = {}
+        self._under_way: dict[JobId, asyncio.Event] = {}
         self._limits: dict[JobId, int] = {}
         self._interrupted: set[JobId] = set()
         """An earlier life of the bot ended while it posted these."""
@@ -125,8 +140,23 @@ class Deliverer:
         await asyncio.sleep(delay_s)
         self._queue.put_nowait((job_id, tries))
 
+    async def over(self, job_id: JobId) -> None:
+        """Waits, within bounds, until a delivery that is under way has been written down."""
+        event = self._under_way.get(job_id)
+        if event is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(event.wait(), ANSWER_WAIT_S)
+
     async def _deliver(self, job_id: JobId) -> None:
         """Raises whatever may be better at the next try."""
+        event = self._under_way.setdefault(job_id, asyncio.Event())
+        try:
+            await self._deliver_once(job_id)
+        finally:
+            self._under_way.pop(job_id, None)
+            event.set()
+
+    async def _deliver_once(self, job_id: JobId) -> None:
         event = self._answering.get(job_id)
         if event is not None:
             try:
@@ -154,6 +184,8 @@ class Deliverer:
         posted = await self._poster.post(job, card, only_edit=not failed)
         if posted is not None:
             await self._jobs.set_message(job.id, posted.message_id)
+            if failed:
+                await self._ping(job, posted, failed=True)
         await self._jobs.told(job.id)
 
     async def _deliver_result(self, job: Job) -> None:
@@ -171,29 +203,47 @@ class Deliverer:
             # Its author deleted it in the very moment it was finished.
             await self._settle(job)
             return
-        limit = self.limit_bytes(job)
-        images, originals = await self._originals(job)
-        while True:
-            prepared = await self._prepare(originals, images, limit)
-            try:
-                card = await self._result(job, images, prepared)
-                # A cancel that came too late still means that no new message is wanted.
-                posted = await self._poster.post(
-                    job, card, only_edit=job.cancel_by is not None, look_first=job.id in self._interrupted
-                )
-                break
-            except TooLargeError:
-                # Discord's word counts, whatever the limit was said to be.
-                largest = max((len(u.data) for u in prepared.uploads), default=0)
-                limit = min(limit, int(largest * 0.8))
+        # A cancel that came too late still means that no new message is wanted.
+        posted = await self._fitting(
+            job,
+            self.limit_bytes(job),
+            lambda card: self._poster.post(
+                job, card, only_edit=job.cancel_by is not None, look_first=job.id in self._interrupted
+            ),
+        )
         if posted is not None:
             if posted.way is Way.DIRECT:
                 log.info("job %s went by direct message", job.id)
             await self._settle(job, message_id=posted.message_id)
+            await self._ping(job, posted)
         elif job.cancel_by is not None:
+            await self._settle(job)
+        elif job.private:
+            # The channel is no way for it: it waits in its user's history.
+            log.info("job %s is private, and no way to its user alone is open", job.id)
             await self._settle(job)
         else:
             log.error("job %s: every way to its user is closed; it is tried again at the next start", job.id)
+
+    async def show(self, job: Job, limit_bytes: int, send: Callable[[Card], Awaitable[T]]) -> T:
+        """A finished job's card once more, by `send`: made smaller as long as that raises TooLargeError. Raises what
+        else it raises."""
+        return await self._fitting(job, limit_bytes, send)
+
+    async def _fitting(self, job: Job, limit: int, post: Callable[[Card], Awaitable[T]]) -> T:
+        images, originals = await self._originals(job)
+        while True:
+            prepared = await self._prepare(originals, images, limit)
+            try:
+                return await post(await self._result(job, images, prepared))
+            except TooLargeError:
+                # Discord's word counts, whatever the limit was said to be.
+                largest = max((len(u.data) for u in prepared.uploads), default=0)
+                limit = min(limit, int(largest * 0.8))
+
+    async def _ping(self, job: Job, posted: Posted, *, failed: bool = False) -> None:
+        if self._pinger is not None and job.cancel_by is None:
+            await self._pinger.ping(job, posted, failed=failed)
 
     async def _deliver_made(self, job: Job) -> None:
         """A model file stays in the library; its card says so, and its picture is asked for."""
@@ -258,6 +308,7 @@ class Deliverer:
             Rung.NOTHING: texts("card.too_large"),
         }
         notes = [shrunk[prepared.rung]] if prepared.rung in shrunk else []
+        below = extra_buttons(job, prepared.rung, texts)
         source_owner = await self._source_owner(job)
         named = [
             (image, upload, filename(job, image.index, upload.suffix))
@@ -272,9 +323,14 @@ class Deliverer:
             if isinstance(job.task, Upscale):
                 first = pictures[0] if pictures else None
                 image, name = (first.image, first.filename) if first is not None else (None, None)
-                return enlarged_card(job, image, name, notes=[*notes, *more], source_owner=source_owner)
-            return result_card(job, pictures, notes=[*notes, *more], source_owner=source_owner)
+                made = enlarged_card(job, image, name, notes=[*notes, *more], source_owner=source_owner)
+            else:
+                made = result_card(job, pictures, notes=[*notes, *more], source_owner=source_owner)
+            return with_row(made, below)
 
+        if job.private:
+            direct = texts("private.only_you_dm", channel=job.channel_id)
+            return Card(view(texts("private.only_you")), files, direct_view=view(direct))
         return Card(view(), files, direct_view=view(texts("card.dm_because")) if job.guild_id is not None else None)
 
     async def _source_owner(self, job: Job) -> UserId | None:

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 LOOK_BACK = 300
 """Messages that are looked through for a result that may be posted already."""
+TOKEN_OVER, TOO_MANY_EDITS = 50027, 30046
+"""The second is of messages older than an hour: a new message is still possible."""
 TOKEN_MARGIN_S = 20.0
 """A request that starts now must still arrive before the token's end."""
 
@@ -79,9 +81,9 @@ class Poster:
             except discord.HTTPException as error:
                 if error.status == 413 or error.code == 40005:
                     raise TooLargeError from error
-                if error.code != 50027:
+                if error.code not in (TOKEN_OVER, TOO_MANY_EDITS):
                     raise
-                log.info("job %s: its token is over", job.id)
+                log.info("job %s: way %s is closed (%s)", job.id, way, error.code)
         return None
 
     def _ways(
@@ -90,10 +92,12 @@ class Poster:
         ways: list[tuple[Way, Callable[[], Awaitable[MessageId]]]] = []
         if self.token_lives(job):
             ways.append((Way.TOKEN, lambda: self._edit_by_token(job, card)))
-        if job.message_id is not None:
+        # An ephemeral card is out of reach without its token, and its channel is for what everybody may see.
+        if job.message_id is not None and not job.private:
             ways.append((Way.EDIT, lambda: self._edit(job, card)))
         if not only_edit:
-            ways.append((Way.CHANNEL, lambda: self._send(job, card, nonce, look_first=look_first)))
+            if not job.private:
+                ways.append((Way.CHANNEL, lambda: self._send(job, card, nonce, look_first=look_first)))
             ways.append((Way.DIRECT, lambda: self._send_direct(job, card, nonce)))
         return ways
 

@@ -80,7 +80,7 @@ class Jobs:
         insert = (
             "INSERT INTO jobs (id, interaction_id, parent_id, action, source_image_id, lane, user_id, guild_id, "
             "channel_id, locale, reply_to_id, token, token_expires_at, spec, model, work_units, status, "
-            "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+            "created_at, private) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (interaction_id) DO NOTHING RETURNING id"
         )
         values = (
@@ -88,6 +88,7 @@ class Jobs:
             new.guild_id, new.channel_id, new.locale, new.reply_to_id,
             new.grant.token if new.grant else None, new.grant.expires_at if new.grant else None,
             new.task.model_dump_json(), model_of(new.task), work_units(new.task), JobStatus.QUEUED, now,
+            int(new.private),
         )  # fmt: skip
         if await self._db.one("SELECT 1 FROM users WHERE id = ? AND locale = ?", (new.user_id, new.locale)):
             added = await self._db.write_one(insert, values)
@@ -287,6 +288,35 @@ class Jobs:
             if state is not None:
                 await tx.execute("UPDATE jobs SET state = ? WHERE id = ?", (state, job_id))
 
+    # --- for one pair of eyes -----------------------------------------------------------------------------------------
+
+    async def start_publishing(self, job_id: JobId) -> bool:
+        """True for one caller alone, until `published` or `stay_private`."""
+        claimed = await self._db.write_one(
+            "UPDATE jobs SET private = 2 WHERE id = ? AND private = 1 AND status = 'delivered' RETURNING id", (job_id,)
+        )
+        return bool(claimed)
+
+    async def published(self, job_id: JobId, message_id: MessageId) -> None:
+        """Its card is that message now, and everybody's."""
+        await self._db.write_one(
+            "UPDATE jobs SET private = 0, message_id = ?, token = NULL, token_expires_at = NULL WHERE id = ?",
+            (message_id, job_id),
+        )
+
+    async def stay_private(self, job_id: JobId | None = None) -> None:
+        """It could not be published; without an id, whatever an earlier life of the bot did not finish."""
+        await self._db.write_one(
+            "UPDATE jobs SET private = 1 WHERE private = 2 AND (id = ?1 OR ?1 IS NULL)", (job_id,)
+        )
+
+    async def start_pinging(self, job_id: JobId) -> bool:
+        """True the first time: nobody is pinged twice for one job, whoever dies meanwhile."""
+        claimed = await self._db.write_one(
+            "UPDATE jobs SET pinged_at = ? WHERE id = ? AND pinged_at IS NULL RETURNING id", (time.time(), job_id)
+        )
+        return bool(claimed)
+
     # --- looking ------------------------------------------------------------------------------------------------------
 
     async def get(self, job_id: JobId) -> Job | None:
@@ -433,4 +463,5 @@ def _job(row: Row | sqlite3.Row) -> Job:
         told_at=row["told_at"],
         result=MadeModel(**json.loads(result)) if result and not looked else None,
         description=Description.model_validate_json(result) if result and looked else None,
+        private=row["private"] > 0,
     )

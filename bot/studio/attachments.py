@@ -21,6 +21,7 @@ from bot.errors import UserFacingError
 from bot.storage.database import StorageFullError
 from bot.storage.images import MissingPictureError
 from bot.storage.inputs import InputPictures
+from bot.studio.hidden import HIDDEN
 from bot.ui.client import Interaction
 from gpu_worker.protocol.specs import ImageRef
 
@@ -115,6 +116,7 @@ class Attachments:
             if one is not None:
                 self.check(one)
         await interaction.response.defer(ephemeral=hidden)
+        interaction.extras[HIDDEN] = hidden
         try:
             async with self.taken(image, mask) as picture:
                 yield picture

@@ -22,6 +22,7 @@ from bot.dynamic.wildcards import WildcardBook
 from bot.errors import UserFacingError
 from bot.storage.database import StorageFullError
 from bot.studio.models import Models
+from bot.studio.hidden import HIDDEN
 from bot.ui.client import Interaction
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
 from gpu_worker.protocol.specs import JobSpec, Texts
@@ -117,6 +118,7 @@ async def in_time(interaction: Interaction, work: Awaitable[T], *, hidden: bool 
         if done or interaction.response.is_done():
             return await task
         await interaction.response.defer(ephemeral=hidden, thinking=True)
+        interaction.extras[HIDDEN] = hidden
         try:
             return await task
         except (UserFacingError, StorageFullError):

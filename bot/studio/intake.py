@@ -22,13 +22,16 @@ from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
 from bot.domain.job import Action, Lane, NewJob, TokenGrant
 from bot.domain.limits import Limits
 from bot.domain.model_rules import Where
+from bot.domain.preferences import PRIVATE
 from bot.domain.templates import to_be_drawn
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.inputs import InputPictures, given_pictures
 from bot.storage.jobs import Jobs
+from bot.storage.preferences import Preferences
 from bot.studio.dynamic import Dynamic, in_time
 from bot.studio.gate import ModelGate
+from bot.studio.hidden import answer_hidden
 from bot.studio.notes import joined, told
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
@@ -72,7 +75,9 @@ class Intake:
         limits: Limits,
         gate: ModelGate,
         dynamic: Dynamic,
+        preferences: Preferences,
     ) -> None:
+        self._preferences = preferences
         self._dynamic = dynamic
         self.combinations: Offers
         """Set by whoever wires the parts, since what it offers comes back here."""
@@ -96,19 +101,23 @@ class Intake:
         parent_id: JobId | None = None,
         notes: Sequence[str] = (),
         exempt: AbstractSet[tuple[ModelKind, str]] = frozenset(),
+        private: bool | None = None,
     ) -> JobId | None:
         """Commits the job, then answers with its card. The presser owns the job; None where it was there already.
 
         `notes` are sentences only the user sees (what was rounded or left out); `exempt` as in `ModelGate.require`.
-        Raises UserFacingError.
+        `private`: for the user's eyes alone; None: as `is_private` says. Raises UserFacingError.
         """
+        if private is None:
+            private = await self.is_private(interaction)
+        private = private and not isinstance(spec, FileTask) and not _alone(interaction)
         user_id = UserId(interaction.user.id)
         if isinstance(spec, Txt2Img | Img2Img) and to_be_drawn(spec):
             if spec.template is not None:  # combinations cost as much as there are: they are shown first
                 await self.combinations.offer(interaction, spec, action, source_image_id=source_image_id, notes=notes)
                 return None
             await self.require_room(user_id)
-            spec, more = await in_time(interaction, self._dynamic.drawn(spec, where_of(interaction)))
+            spec, more = await in_time(interaction, self._dynamic.drawn(spec, where_of(interaction)), hidden=private)
             notes = (*notes, *told(more, texts_for(str(interaction.locale))))
         await self._check(user_id, spec, where_of(interaction), exempt)
         if interaction.channel_id is None:
@@ -126,6 +135,7 @@ class Intake:
             grant=TokenGrant(interaction.token, interaction.created_at.timestamp() + TOKEN_LIFE_S),
             parent_id=parent_id,
             source_image_id=source_image_id,
+            private=private,
         )
         self._deliverer.answering(new.id, interaction.filesize_limit)
         try:
@@ -203,13 +213,35 @@ class Intake:
         where: Where,
         exempt: AbstractSet[tuple[ModelKind, str]] = frozenset(),
     ) -> None:
+        await self.require_shown(spec, where, exempt)
+        await self.require_room(user_id)
+
+    async def require_shown(
+        self,
+        spec: JobSpec | FileSpec | PictureTask,
+        where: Where,
+        exempt: AbstractSet[tuple[ModelKind, str]] = frozenset(),
+    ) -> None:
+        """That its result may be seen there, which is asked again before it is published. Raises UserFacingError."""
         # A prompt full of syntax takes the rules up to a tenth of a second: not on the loop.
         drawn = spec.preview if isinstance(spec, FileTask) else spec
         for text in _prompts(drawn) if isinstance(drawn, Drawing) else []:
             await asyncio.to_thread(require_allowed, text)
         if not isinstance(spec, FileTask):
             self._gate.require(spec, where, exempt)
-        await self.require_room(user_id)
+
+    async def is_private(self, interaction: Interaction, parent_id: JobId | None = None) -> bool:
+        """Whether what comes of this interaction is for its user alone: because they prefer that, or because it comes
+        from a picture (`parent_id`, or the card that was pressed) that is. Whoever defers asks before, and defers
+        accordingly (`hidden` in Attachments.given)."""
+        if _alone(interaction):
+            return False
+        if self._preferences.get(where_of(interaction), PRIVATE):
+            return True
+        parent = await self._jobs.get(parent_id) if parent_id is not None else None
+        if parent is None and interaction.message is not None:
+            parent = await self._jobs.by_message(interaction.message.id)
+        return parent is not None and parent.private and parent.user_id == interaction.user.id
 
     async def answers_over(self) -> None:
         """A card may be on the screen a moment before its message is stored: whoever misses one waits for that."""
@@ -227,7 +259,9 @@ class Intake:
         standing = (await self._dispatcher.standings()).get(job_id)
         card = queued_card(job, standing, self._machine.state)
         try:
-            if interaction.response.is_done():  # a given picture was fetched meanwhile
+            if job.private:
+                message_id = await answer_hidden(interaction, card)
+            elif interaction.response.is_done():  # a given picture was fetched meanwhile
                 message_id = (await interaction.edit_original_response(view=card)).id
             else:
                 message_id = (await interaction.response.send_message(view=card)).message_id
@@ -239,6 +273,11 @@ class Intake:
             if message_id is not None:
                 await self._jobs.set_message(job_id, MessageId(message_id))
         self._editor.watch(job_id)
+
+
+def _alone(interaction: Interaction) -> bool:
+    """In a direct message with us nobody else is there to see anything."""
+    return interaction.guild_id is None and interaction.context.dm_channel
 
 
 def _prompts(spec: JobSpec) -> list[str]:

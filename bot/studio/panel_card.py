@@ -43,8 +43,10 @@ def panel(
     *,
     lists: Sequence[PanelList] = (),
     last: Parameters | None = None,
+    private: bool = False,
 ) -> discord.ui.LayoutView:
-    """`last` is what "as last time" would change; None or empty shows no such button."""
+    """`last` is what "as last time" would change; None or empty shows no such button. `private` is whether "Draw" is
+    for its user's eyes alone; the other way has a button of its own."""
     view = discord.ui.LayoutView(timeout=None)
     # Finished from the start, so discord.py does not keep one per panel: its buttons are found by their addresses.
     view.stop()
@@ -61,7 +63,7 @@ def panel(
     forms = [button(Verb.ADVANCED, draft.id, texts(f"advanced.{GROUPS[n].key}"), n=n) for n in numbers]
     for start in range(0, len(forms), IN_A_ROW):
         box.add_item(_row(forms[start : start + IN_A_ROW]))
-    box.add_item(_row(_ends(draft, texts, last)))
+    box.add_item(_row(_ends(draft, texts, last, private=private)))
     view.add_item(box)
     return view
 
@@ -76,9 +78,15 @@ def _head(draft: Draft, texts: Texts, notes: Sequence[str]) -> str:
     return "\n".join([*lines, joined(notes, NOTES_CHARS, "-# ")]).rstrip()
 
 
-def _ends(draft: Draft, texts: Texts, last: Parameters | None) -> list[AddressButton]:
-    draw = button(Verb.DRAW, draft.id, texts("advanced.draw"), style=discord.ButtonStyle.primary, emoji="🎨")
-    found = [draw, button(Verb.DRAW, draft.id, texts("tweak.draw_private"), n=1, emoji="🔒")]
+def _ends(draft: Draft, texts: Texts, last: Parameters | None, *, private: bool) -> list[AddressButton]:
+    primary, mine, all_ = discord.ButtonStyle.primary, texts("tweak.draw_private"), texts("tweak.draw_public")
+    if private:
+        draw = button(Verb.DRAW, draft.id, mine, n=1, style=primary, emoji="🔒")
+        other = button(Verb.DRAW, draft.id, all_, n=2, emoji="📣")
+    else:
+        draw = button(Verb.DRAW, draft.id, texts("advanced.draw"), style=primary, emoji="🎨")
+        other = button(Verb.DRAW, draft.id, mine, n=1, emoji="🔒")
+    found = [draw, other]
     if draft.base is not None and draft.base != draft.spec:
         found.append(button(Verb.REVISE, draft.id, texts("tweak.reset"), n=1, emoji="↩️"))
     said = _said(last) if last is not None else ""

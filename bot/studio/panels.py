@@ -116,7 +116,8 @@ class Panels:
         draft = await self._draft(interaction, address)
         match address.verb:
             case Verb.DRAW:
-                await self._draw(interaction, draft, private=address.n == 1)
+                private = address.n == 1 if address.n is not None else None
+                await self._draw(interaction, draft, private=private)
             case Verb.PICK:
                 await self._pick(interaction, draft, _list(address))
             case Verb.REVISE if address.n == 1 and draft.base is not None:
@@ -131,9 +132,14 @@ class Panels:
             case _:
                 raise UserFacingError("button_unknown")
 
-    async def _draw(self, interaction: Interaction, draft: Draft, *, private: bool) -> None:
+    async def _draw(self, interaction: Interaction, draft: Draft, *, private: bool | None) -> None:
         await self._intake.begin(
-            interaction, draft.spec, draft.action, source_image_id=draft.source_image_id, parent_id=draft.parent_id
+            interaction,
+            draft.spec,
+            draft.action,
+            source_image_id=draft.source_image_id,
+            parent_id=draft.parent_id,
+            private=await self._intake.is_private(interaction, draft.parent_id) if private is None else private,
         )
         if draft.base is not None:
             await self._last.put(draft.user_id, changed_wishes(draft.base, draft.spec))
@@ -266,7 +272,9 @@ class Panels:
         texts, where = texts_for(str(interaction.locale)), where_of(interaction)
         lists = await self._lists.of(draft, where, texts)
         last = as_last_time(await self._last.get(draft.user_id), draft.spec, self._models.facts(where))
-        return panel(draft, texts, [*notes, *not_found(lists, draft, texts)], lists=lists, last=last)
+        private = await self._intake.is_private(interaction, draft.parent_id)
+        notes = [*notes, *not_found(lists, draft, texts)]
+        return panel(draft, texts, notes, lists=lists, last=last, private=private)
 
     async def _draft(self, interaction: Interaction, address: Address) -> Draft:
         draft = await self._drafts.get(JobId(address.id))

@@ -10,6 +10,7 @@ import discord
 
 from bot.delivery.deliver import Deliverer
 from bot.delivery.machine import Machine
+from bot.delivery.ping import Pinger
 from bot.delivery.post import Poster
 from bot.delivery.progress import CardEditor
 from bot.dispatch.dispatcher import Dispatcher, Leases
@@ -58,6 +59,7 @@ from bot.studio.models import Models
 from bot.studio.panel_lists import PanelLists
 from bot.studio.panels import PANEL_FORMS, PANEL_VERBS, Panels
 from bot.studio.pressed import Pressed
+from bot.studio.publishing import PUBLISHING_VERBS, Publishing
 from bot.studio.reactions import Reactions
 from bot.studio.router import Router
 from bot.studio.settings_desk import SETTINGS_VERBS, SettingsDesk
@@ -148,7 +150,14 @@ class Studio:
         )
         poster = Poster(client)
         self.editor = CardEditor(jobs=self.jobs, poster=poster, previews=settings.previews)
-        self.deliverer = Deliverer(client=client, jobs=self.jobs, images=self.images, poster=poster, editor=self.editor)
+        self.deliverer = Deliverer(
+            client=client,
+            jobs=self.jobs,
+            images=self.images,
+            poster=poster,
+            editor=self.editor,
+            pinger=Pinger(client=client, jobs=self.jobs, preferences=self.preferences, poster=poster),
+        )
         self.dispatcher = Dispatcher(
             jobs=self.jobs,
             timings=self.timings,
@@ -182,6 +191,7 @@ class Studio:
             machine=self.machine,
             limits=self.limits,
             gate=ModelGate(self.models, self.library),
+            preferences=self.preferences,
         )
         self.combinations = self.intake.combinations = Combinations(
             dynamic=self.dynamic,
@@ -233,6 +243,9 @@ class Studio:
             models=self.models,
             panels=self.panels,
             limits=self.limits,
+        )
+        self.publishing = Publishing(
+            client=client, jobs=self.jobs, images=self.images, deliverer=self.deliverer, intake=self.intake
         )
         self.stewards = Stewards(settings.operators, playground=not settings.token.get_secret_value())
         self.browser = Browser(
@@ -287,6 +300,7 @@ class Studio:
             presses={
                 **dict.fromkeys(SHELF_VERBS, self.browser),
                 **dict.fromkeys(PANEL_VERBS, self.panels),
+                **dict.fromkeys(PUBLISHING_VERBS, self.publishing),
                 **self.admin.presses,
                 Verb.DOWNLOAD_CANCEL: self.board,
                 **dict.fromkeys(COMBINE_VERBS, self.combinations),
@@ -319,6 +333,7 @@ class Studio:
         await asyncio.to_thread(judge, "")  # builds the word lists before anybody waits for them
         await self.panels.forget_old()
         await self.inputs.sweep()
+        await self.jobs.stay_private()
         for job in await self.jobs.queue():
             self.editor.watch(job.id)
         self.editor.start(self.dispatcher, self.machine)

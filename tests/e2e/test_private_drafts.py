@@ -1,0 +1,171 @@
+"""Pictures for one pair of eyes: drawn, published, late, and never in the channel by mistake."""
+
+import io
+
+import pytest
+from PIL import Image as Pillow
+
+from bot.domain.preferences import PING_WHEN_DONE, PRIVATE
+from tests.stage.visitor import finished, verbs
+
+
+@pytest.fixture
+async def member(stage):
+    return await stage.visitor()
+
+
+async def prefers(stage, member, key, value=True):
+    await stage.studio.preferences.put("user", int(member.user_id), key, value)
+
+
+async def private_card(stage, member, **options):
+    await prefers(stage, member, PRIVATE)
+    card = await member.imagine(prompt="my secret", count=1, **options)
+    await stage.told()
+    return card
+
+
+async def test_a_private_picture_is_seen_by_its_user_alone_until_it_is_published(stage, member):
+    card = await private_card(stage, member)
+    assert card.ephemeral
+    assert "publish" in verbs(card)
+    other = await stage.visitor("Moderator")
+    assert await other.messages("general") == []
+    await member.press(card, "publish")
+    shown = await other.wait_for_message("general", finished)
+    assert "my secret" in shown.text
+    assert "publish" not in verbs(shown)
+    told = await member.shown(card.id, lambda found: "Published" in found.text)
+    assert verbs(told) == []
+    assert shown.id in told.text
+    assert member.job(shown)["private"] == 0
+    # What comes of it now is for everybody, where its user does not prefer otherwise.
+    await prefers(stage, member, PRIVATE, value=False)
+    assert not (await member.drawn(await member.press(shown, "reroll"))).ephemeral
+
+
+async def test_what_comes_of_a_private_picture_is_private(stage, member):
+    card = await private_card(stage, member)
+    await prefers(stage, member, PRIVATE, value=False)
+    again = await member.drawn(await member.press(card, "reroll"))
+    assert again.ephemeral
+    assert "publish" in verbs(again)
+
+
+async def test_the_panel_draws_for_one_or_for_all(stage, member):
+    card = await member.imagine(prompt="a cat", count=1)
+    shown = await member.shown(await member.fill(await member.press(card, "edit"), {"advanced": True}))
+    assert (await member.drawn(await member.press(shown, "draw", 1))).ephemeral
+    assert not (await member.drawn(await member.press(shown, "Draw"))).ephemeral
+    await prefers(stage, member, PRIVATE)
+    shown = await member.shown(await member.fill(await member.press(card, "edit"), {"advanced": True}))
+    assert not (await member.drawn(await member.press(shown, "draw", 2))).ephemeral
+    assert (await member.drawn(await member.press(shown, "draw", 1))).ephemeral
+
+
+async def test_two_presses_publish_once(stage, member):
+    card = await private_card(stage, member)
+    await member.press(card, "publish")
+    await member.shown(card.id, lambda found: "Published" in found.text)
+    with pytest.raises(AssertionError):
+        member.address(await member.shown(card.id), "publish", 1)
+    assert len([found for found in await member.messages("general") if finished(found)]) == 1
+
+
+async def test_the_content_rules_are_asked_again_before_it_is_shown(stage, member):
+    card = await private_card(stage, member)
+    job = member.job(card)["id"]
+    stage.execute("UPDATE jobs SET spec = replace(spec, 'my secret', 'a naked 9 year old girl') WHERE id = ?", job)
+    before = len(await member.messages("general"))
+    await member.press(card, "publish")
+    await member.wait_for_message("general", lambda found: found.ephemeral and found.id != card.id)
+    assert len(await member.messages("general")) == before + 1
+    assert member.job(card)["private"] == 1
+    assert [found for found in await member.messages("general") if not found.ephemeral] == []
+
+
+async def test_a_refused_post_stays_private_and_can_be_tried_again(stage, member):
+    card = await private_card(stage, member)
+    fault = stage.fault("POST", r"^/webhooks/", 403, times=1)
+    await member.press(card, "publish")
+    await member.wait_for_message("general", lambda found: found.ephemeral and "may not post" in found.text)
+    assert fault.met == 1
+    assert member.job(card)["private"] == 1
+    await member.press(card, "publish")
+    await member.wait_for_message("general", lambda found: finished(found) and not found.ephemeral)
+
+
+async def test_after_the_tokens_end_it_comes_by_direct_message_and_is_published_from_there(stage, member):
+    await prefers(stage, member, PRIVATE)
+    stage.painter.hold()
+    started = await member.begin(prompt="my secret", count=1)
+    await stage.painter.asked(1)
+    stage.execute("UPDATE jobs SET token_expires_at = 1")
+    stage.painter.release()
+    card = await member.wait_for_message("dm", finished)
+    assert "longer than Discord" in card.text
+    assert [found for found in await member.messages("general") if finished(found)] == []
+    await member.press(card, "publish")
+    shown = await member.wait_for_message("general", lambda found: finished(found) and not found.ephemeral)
+    assert "my secret" in shown.text
+    assert started != shown.id
+
+
+async def test_without_any_way_to_its_user_it_waits_and_never_leaks(stage, member):
+    await prefers(stage, member, PRIVATE)
+    stage.painter.hold()
+    await member.begin(prompt="my secret", count=1)
+    await stage.painter.asked(1)
+    stage.execute("UPDATE jobs SET token_expires_at = 1")
+    stage.fault("POST", r"^/users/@me/channels", 403, times=99)
+    stage.painter.release()
+    await stage.told()
+    (job,) = stage.rows("SELECT * FROM jobs")
+    assert (job["status"], job["private"]) == ("delivered", 1)
+    assert [found for found in await member.messages("general") if finished(found)] == []
+
+
+async def test_a_picture_that_was_uploaded_does_not_show_before_its_private_card(stage, member):
+    await prefers(stage, member, PRIVATE)
+    out = io.BytesIO()
+    Pillow.new("RGB", (64, 64), "red").save(out, "PNG")
+    answer = await member.slash(
+        "general", "imagine", {"prompt": "my secret", "count": 1}, {"image": ("a.png", out.getvalue())}
+    )
+    card = await member.wait_for_message("general", finished)
+    assert card.ephemeral
+    assert answer.message_id == card.id
+
+
+async def test_a_ping_reaches_its_user_alone_and_once(stage, member):
+    card = await member.imagine(prompt="@everyone and a cat", count=1)
+    await stage.told()
+    assert len(await member.messages("general")) == 1
+    await prefers(stage, member, PING_WHEN_DONE)
+    card = await member.imagine(prompt="@everyone and a dog", count=1)
+    ping = await member.wait_for_message("general", lambda found: "is ready" in found.text)
+    assert ping.raw["message_reference"]["message_id"] == card.id
+    assert [user["id"] for user in ping.raw["mentions"]] == [member.user_id]
+    stage.studio.deliverer.ended(member.job(card)["id"])
+    await stage.restart()
+    member = await stage.visitor()
+    assert len([found for found in await member.messages("general") if "is ready" in found.text]) == 1
+
+
+async def test_a_private_ping_is_private(stage, member):
+    await prefers(stage, member, PING_WHEN_DONE)
+    await private_card(stage, member)
+    ping = await member.wait_for_message("general", lambda found: "is ready" in found.text)
+    assert ping.ephemeral
+
+
+async def test_the_original_is_handed_out_where_the_card_shows_less(stage, member):
+    stage.fault("PATCH", r"^/webhooks/", 413, times=1)
+    card = await member.imagine(prompt="a cat", count=1)
+    assert "original" in verbs(card)
+    assert card.media[0].endswith(".webp") or "webp" in str(card.media[0])
+    await member.press(card, "original")
+    got = await member.wait_for_message("general", lambda found: found.ephemeral and found.raw["attachments"])
+    (image,) = member.images(card)
+    data = await member.download(got.raw["attachments"][0]["url"])
+    assert data == (stage.studio.images._root / image["path"]).read_bytes()
