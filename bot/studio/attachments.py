@@ -162,9 +162,7 @@ class Attachments:
                 )
             yield ref
 
-    async def _one(
-        self, attachment: RemoteFile, kept: contextlib.AsyncExitStack
-    ) -> tuple[ImageRef, tuple[int, int]]:
+    async def _one(self, attachment: RemoteFile, kept: contextlib.AsyncExitStack) -> tuple[ImageRef, tuple[int, int]]:
         self.check(attachment)
         data = await self._fetch(attachment.url)
         found = await asyncio.to_thread(_look_at, data)

@@ -21,8 +21,8 @@ from bot.dynamic.expander import Expander
 from bot.dynamic.wildcards import WildcardBook
 from bot.errors import UserFacingError
 from bot.storage.database import StorageFullError
-from bot.studio.models import Models
 from bot.studio.hidden import HIDDEN
+from bot.studio.models import Models
 from bot.ui.client import Interaction
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
 from gpu_worker.protocol.specs import JobSpec, Texts

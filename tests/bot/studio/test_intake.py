@@ -42,9 +42,15 @@ class OpenGate:
         pass
 
 
+class NoPreferences:
+    def get(self, where, key):
+        return key.built_in
+
+
 def intake_of(jobs, **parts):
     parts.setdefault("gate", OpenGate())
-    names = ("inputs", "dispatcher", "deliverer", "editor", "poster", "machine", "gate")
+    parts.setdefault("preferences", NoPreferences())
+    names = ("inputs", "dispatcher", "deliverer", "editor", "poster", "machine", "gate", "dynamic", "preferences")
     return Intake(jobs=jobs, limits=Limits(), **{name: parts.get(name) for name in names})
 
 
@@ -78,6 +84,7 @@ def interaction_of(said, error=None, number=8):
 
     return SimpleNamespace(
         user=SimpleNamespace(id=5), channel_id=6, channel=None, guild_id=None, locale="en-US",
+        context=SimpleNamespace(dm_channel=True), message=None,
         id=number, token="t", filesize_limit=9,
         created_at=datetime.now(UTC), followup=SimpleNamespace(send=send),
         response=SimpleNamespace(is_done=lambda: False, send_message=posted),
