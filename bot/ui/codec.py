@@ -209,6 +209,25 @@ class Verb:
     COMBINE = "combine"
     """draft that asks for combinations; n 1 draws all, 2 some at random"""
 
+    SAFETY_PAGE = "safetypage"
+    """page of /limits: amounts, places or adult"""
+    SAFETY_SET = "safetyset"
+    """what a list of /limits sets: channels, roles, audit, adult, shown, elsewhere; role: whose limits are shown"""
+    SAFETY_EDIT = "safetyedit"
+    """role, or 0 for everybody; n is a group of limits, opens its form"""
+    SAFETY_FORM = "safetyform"
+    """role; n as before; the form's own id"""
+    SAFETY_CLEAR = "safetyclear"
+    """role; takes its limits back"""
+    APPEAL = "appeal"
+    """appeal; its user asks moderators"""
+    APPEAL_DECIDE = "appealdecide"
+    """appeal; n 1 approve, 2 deny"""
+    BAN_LIST = "banlist"
+    """0; n is the page"""
+    SAFETY_LOG = "safetylog"
+    """0; n is the page"""
+
 
 VERBS: frozenset[str] = frozenset(v for k, v in vars(Verb).items() if k.isupper())
 
