@@ -27,6 +27,8 @@ class UserFacingError(PincelError):
         super().__init__(f"{key} {values}" if values else key)
         self.key = key
         self.values = values
+        self.appeal_id: str | None = None
+        """Of a refusal that its user may have moderators look at; its sentence then comes with a button."""
 
 
 class ContentRefusedError(UserFacingError):

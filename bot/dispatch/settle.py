@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.dispatch.transport import BotTransport
+from bot.dispatch.verdicts import WITHHELD, ResultJudge, Verdict
 from bot.domain.ids import JobId, new_image_id
 from bot.domain.job import Image, Job, JobStatus, MadeModel
 from bot.errors import UserFacingError
@@ -21,6 +22,7 @@ from bot.library import Arrival, Library, LibraryFile
 from bot.storage.database import Database
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import WAITING, Jobs
+from bot.storage.picture_looks import PictureLooks
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.outbox import MODEL_MIME
 from gpu_worker.protocol.results import TEXT_MIME, Description
@@ -47,10 +49,19 @@ def new_reference() -> str:
 
 class Settler:
     def __init__(
-        self, *, database: Database, jobs: Jobs, images: Images, transport: BotTransport, library: Library | None = None
+        self,
+        *,
+        database: Database,
+        jobs: Jobs,
+        images: Images,
+        transport: BotTransport,
+        library: Library | None = None,
+        judge: ResultJudge | None = None,
     ) -> None:
-        """`library` takes the files of jobs that make some."""
+        """`library` takes the files of jobs that make some; without a `judge` every picture is kept."""
         self._library = library
+        self._judge = judge
+        self._looks = PictureLooks(database)
         self._db = database
         self._jobs = jobs
         self._images = images
@@ -145,8 +156,13 @@ class Settler:
             return await self._made(job, job.files, done)
         if isinstance(job.task, Describe):
             return await self._described(job, done)
+        verdict = await self._judge.judge(job, done.outputs) if self._judge is not None else None
+        if verdict is not None and done.outputs and not verdict.kept:
+            return await self._withhold(job, done, verdict)
         images: list[Image] = []
         for index, output in enumerate(done.outputs):
+            if verdict is not None and index not in verdict.kept:
+                continue
             place = self._images.place(job, index, _SUFFIXES.get(output.mime, ".png"))
             await self._images.take(await self._transport.fetch(done, output), place, output.sha256)
             images.append(
@@ -174,12 +190,34 @@ class Settler:
             if acted:
                 await self._images.add_in(tx, images)
                 await self._jobs.end_open_attempts(tx, job.id)
+                if verdict is not None:
+                    looks = {image.id: verdict.kept[image.index] for image in images}
+                    await self._looks.add_in(tx, {id_: look for id_, look in looks.items() if look is not None})
         if acted:
+            if verdict is not None and self._judge is not None:
+                await self._judge.told(job, verdict)
             return JobStatus.DONE
         # Cancelled while its pictures were being moved.
         for image in images:
             await self._images.discard(image.path)
         return None
+
+    async def _withhold(self, job: Job, done: m.Done, verdict: Verdict) -> JobStatus | None:
+        """None of its pictures may be kept: they go with their outbox entry."""
+        failure = _failure(WITHHELD, {"reason": verdict.reason})
+        async with self._db.write() as tx:
+            acted = await self._jobs.transition_in(
+                tx, job.id, WAITING, JobStatus.FAILED, finished_at=time.time(), run_s=done.run_s, **failure
+            )
+            await self._jobs.end_attempt(tx, job.id, done.attempt, WITHHELD)
+            if acted:
+                await self._jobs.end_open_attempts(tx, job.id)
+        if not acted:
+            return None
+        log.info("job %s: its pictures were withheld (%s)", job.id, verdict.reason)
+        if self._judge is not None:
+            await self._judge.told(job, verdict)
+        return JobStatus.FAILED
 
     async def _described(self, job: Job, done: m.Done) -> JobStatus | None:
         """Raises MissingPictureError where the answer was lost or is none."""
@@ -252,6 +290,6 @@ class Settler:
             raise OSError(f"the library does not take the file of job {job.id} now: {error}") from error
 
 
-def _failure(kind: m.FailureKind, detail: Mapping[str, Any]) -> dict[str, Any]:
+def _failure(kind: str, detail: Mapping[str, Any]) -> dict[str, Any]:
     """Columns of a failed job."""
     return {"failure_kind": kind, "failure_detail": json.dumps(dict(detail), default=str), "reference": new_reference()}

@@ -60,6 +60,20 @@ class Appeals:
             )
         return appeal
 
+    async def of_ban(
+        self, guild_id: int, user_id: int, text: str, channel_id: int | None, locale: str
+    ) -> Appeal | None:
+        """The one appeal that there is against a ban, which `text` names; None where it was asked already."""
+        row = await self._db.one(
+            "SELECT * FROM appeals WHERE user_id = ? AND guild_id = ? AND about = 'ban' AND digest = ? LIMIT 1",
+            (user_id, guild_id, digest_of(text)),
+        )
+        if row is None:
+            return await self.refused(
+                guild_id=guild_id, channel_id=channel_id, user_id=user_id, locale=locale, about="ban", text=text
+            )
+        return _appeal(row) if row["asked_at"] is None else None
+
     async def get(self, appeal_id: str) -> Appeal | None:
         row = await self._db.one("SELECT * FROM appeals WHERE id = ?", (appeal_id,))
         return _appeal(row) if row else None

@@ -1,4 +1,4 @@
-"""What a classifier said of each picture that was kept, and how its first card showed it."""
+"""What a classifier said of each picture that was kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import aiosqlite
 
 from bot.domain.ids import ImageId, JobId
-from bot.domain.safety.rules import Shown
 from bot.storage.database import Database
 from gpu_worker.protocol.safety import Looked
 
@@ -20,7 +19,7 @@ __all__ = ["PictureLook", "PictureLooks"]
 class PictureLook:
     looked: Looked
     strict: bool
-    shown: Shown
+    """A minor was named, or somebody's own picture was edited: it was kept because it is not nude by that measure."""
 
 
 class PictureLooks:
@@ -29,11 +28,8 @@ class PictureLooks:
 
     async def add_in(self, tx: aiosqlite.Connection, looks: Mapping[ImageId, PictureLook]) -> None:
         await tx.executemany(
-            "INSERT OR REPLACE INTO picture_looks (image_id, looked, strict, shown) VALUES (?, ?, ?, ?)",
-            [
-                (image_id, look.looked.model_dump_json(), int(look.strict), look.shown)
-                for image_id, look in looks.items()
-            ],
+            "INSERT OR REPLACE INTO picture_looks (image_id, looked, strict) VALUES (?, ?, ?)",
+            [(image_id, look.looked.model_dump_json(), int(look.strict)) for image_id, look in looks.items()],
         )
 
     async def of_job(self, job_id: JobId) -> dict[ImageId, PictureLook]:
@@ -50,8 +46,6 @@ class PictureLooks:
 
     async def _found(self, sql: str, values: tuple[str, ...]) -> dict[ImageId, PictureLook]:
         return {
-            ImageId(row["image_id"]): PictureLook(
-                Looked.model_validate_json(row["looked"]), bool(row["strict"]), Shown(row["shown"])
-            )
+            ImageId(row["image_id"]): PictureLook(Looked.model_validate_json(row["looked"]), bool(row["strict"]))
             for row in await self._db.all(sql, values)
         }

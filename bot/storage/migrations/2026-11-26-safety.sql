@@ -52,8 +52,7 @@ CREATE INDEX appeals_by_age ON appeals (at);
 CREATE TABLE picture_looks (
     image_id TEXT PRIMARY KEY REFERENCES images (id),
     looked   TEXT NOT NULL, -- JSON of gpu_worker.protocol.safety.Looked
-    strict   INTEGER NOT NULL CHECK (strict IN (0, 1)), -- a minor was named, or an upload edited
-    shown    TEXT NOT NULL -- how its card shows it: plain, spoiler, blur
+    strict   INTEGER NOT NULL CHECK (strict IN (0, 1)) -- a minor was named, or somebody's own picture edited
 ) STRICT;
 
 CREATE INDEX jobs_by_user_age ON jobs (user_id, created_at);
