@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from dotenv.parser import parse_stream
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
@@ -36,6 +37,10 @@ def _lower(value: object) -> object:
 
 def _absolute(path: Path) -> Path:
     return (CHECKOUT / path.expanduser()).resolve()
+
+
+def _maybe_absolute(path: Path | None) -> Path | None:
+    return None if path is None else _absolute(path)
 
 
 def _ids(value: object) -> object:
@@ -117,6 +122,14 @@ class Settings(BaseSettings):
     """How many of one member's jobs may wait at a time."""
     previews: bool = True
     """on or off: small previews while a picture is drawn."""
+    backup_hours: float = Field(default=24, ge=0, le=1000)
+    """Hours between copies of the database; 0 makes none by itself."""
+    backup_keep: int = Field(default=7, ge=1, le=1000)
+    """How many copies are kept; older ones are deleted."""
+    backup_folder: Annotated[Path | None, AfterValidator(_maybe_absolute)] = None
+    """Where copies of the database go, best on another disk. Empty: the folder backups in PINCEL_DATA."""
+    addons_off: str = Field(default="", max_length=1000)
+    """Names of installed add-ons that are left alone, separated by commas; all: none is loaded."""
     test_guild: int | None = Field(default=None, ge=1)
     """For development: id of the one server that gets the commands, where changes show at once."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
@@ -148,6 +161,22 @@ class Settings(BaseSettings):
         return self.data / "models"
 
     @property
+    def backups_dir(self) -> Path:
+        return self.backup_folder or self.data / "backups"
+
+    def without_secrets(self) -> str:
+        """As lines of an .env file: what differs from the defaults, and of secrets only that there were some."""
+        lines = ["# Settings of Pincel when this copy was made. Tokens, keys and passwords are never in it."]
+        for key, name in setting_keys().items():
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                if value.get_secret_value():
+                    lines.append(f"# {key} was set.")
+            elif value != Settings.model_fields[name].get_default():
+                lines.append(f"{key}={_as_text(value)}")
+        return "\n".join(lines) + "\n"
+
+    @property
     def outbox_dir(self) -> Path:
         return self.data / "outbox"
 
@@ -174,6 +203,19 @@ class Settings(BaseSettings):
     @property
     def demo_dir(self) -> Path:
         return CHECKOUT / "data" / "demo"
+
+
+def _as_text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "on" if value else "off"
+        case frozenset() | tuple():
+            parts = [str(part) for part in cast("Iterable[object]", value)]
+            return ";".join(parts) if isinstance(value, tuple) else ",".join(sorted(parts))
+        case _:
+            return str(value)
 
 
 def setting_keys() -> dict[str, str]:

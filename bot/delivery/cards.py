@@ -68,6 +68,8 @@ def queued_card(job: Job, standing: Standing | None, machine: MachineState) -> d
     else:
         state = texts("card.queued", position=standing.position, waiting=standing.waiting)
     match machine:
+        case _ if standing is not None and standing.paused:
+            state = texts("card.paused")
         case MachineState.AWAY:
             state = texts("card.machine_away")
         case MachineState.STARTING:

@@ -273,6 +273,7 @@ class Dispatcher:
             return
         now = view.seen_at = self._clock()
         view.draining = beat.draining
+        view.beat = beat
         if view.loaded != beat.loaded:
             view.loaded = beat.loaded
             self._version += 1  # whoever was waiting for the model does so no longer

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bot.dispatch.policy import Candidate
 from bot.domain.job import TASK_MODEL
-from gpu_worker.protocol.messages import PROTO_MAX, PROTO_MIN, Hello, ModelFact
+from gpu_worker.protocol.messages import PROTO_MAX, PROTO_MIN, Heartbeat, Hello, ModelFact
 
 __all__ = ["Assigned", "Roster", "WorkerView"]
 
@@ -45,6 +45,8 @@ class WorkerView:
     loaded: str | None = None
     """The checkpoint in its memory, as it said last."""
     draining: bool = False
+    beat: Heartbeat | None = None
+    """The last one, for whoever looks after the machine."""
     assigned: dict[str, Assigned] = field(default_factory=dict[str, Assigned])
     """Oldest first, which is the order it works in."""
     refused: set[str] = field(default_factory=set[str])

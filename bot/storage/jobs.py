@@ -368,6 +368,14 @@ class Jobs:
             for r in rows
         ]  # fmt: skip
 
+    async def private_among(self, job_ids: Sequence[JobId]) -> set[JobId]:
+        """Those that only their own user may see."""
+        rows = await self._db.all(
+            f"SELECT id FROM jobs WHERE private = 1 AND id IN ({_marks(job_ids)})",  # noqa: S608 - marks alone
+            job_ids,
+        )
+        return {JobId(row["id"]) for row in rows}
+
     async def waiting_of(self, user_id: UserId) -> list[Job]:
         rows = await self._db.all(
             "SELECT * FROM jobs WHERE user_id = ? AND status IN ('queued', 'assigned') ORDER BY created_at, rowid",

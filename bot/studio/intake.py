@@ -29,6 +29,7 @@ from bot.i18n import texts_for
 from bot.storage.inputs import InputPictures, given_pictures
 from bot.storage.jobs import Jobs
 from bot.storage.preferences import Preferences
+from bot.storage.queue_gates import QueueGates
 from bot.studio.dynamic import Dynamic, in_time
 from bot.studio.gate import ModelGate
 from bot.studio.hidden import answer_hidden
@@ -76,7 +77,9 @@ class Intake:
         gate: ModelGate,
         dynamic: Dynamic,
         preferences: Preferences,
+        queue_gates: QueueGates | None = None,
     ) -> None:
+        self._queue_gates = queue_gates
         self._preferences = preferences
         self._dynamic = dynamic
         self.combinations: Offers
@@ -223,6 +226,8 @@ class Intake:
         exempt: AbstractSet[tuple[ModelKind, str]] = frozenset(),
     ) -> None:
         """That its result may be seen there, which is asked again before it is published. Raises UserFacingError."""
+        if self._queue_gates is not None:
+            self._queue_gates.require_open(where.guild_id)
         # A prompt full of syntax takes the rules up to a tenth of a second: not on the loop.
         drawn = spec.preview if isinstance(spec, FileTask) else spec
         for text in _prompts(drawn) if isinstance(drawn, Drawing) else []:

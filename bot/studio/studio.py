@@ -41,6 +41,7 @@ from bot.storage.last_tweaks import LastTweaks
 from bot.storage.model_choices import NextPictures, Shelves
 from bot.storage.model_rules import ModelRules
 from bot.storage.preferences import Preferences
+from bot.storage.queue_gates import QueueGates
 from bot.storage.styles import Styles
 from bot.storage.users import Users
 from bot.studio.attachments import Attachments
@@ -56,6 +57,7 @@ from bot.studio.model_admin.parts import AdminParts
 from bot.studio.model_admin.room import Room
 from bot.studio.model_names import ModelNames
 from bot.studio.models import Models
+from bot.studio.operations.parts import Operations
 from bot.studio.panel_lists import PanelLists
 from bot.studio.panels import PANEL_FORMS, PANEL_VERBS, Panels
 from bot.studio.pressed import Pressed
@@ -158,6 +160,7 @@ class Studio:
             editor=self.editor,
             pinger=Pinger(client=client, jobs=self.jobs, preferences=self.preferences, poster=poster),
         )
+        self.gates = QueueGates(database)
         self.dispatcher = Dispatcher(
             jobs=self.jobs,
             timings=self.timings,
@@ -168,6 +171,7 @@ class Studio:
             transport=transport,
             listener=_Relay(self.editor, self.deliverer),
             leases=parts.leases,
+            gates=self.gates,
         )
         self.machine = Machine(lambda: bool(self.dispatcher.workers), expected=settings.workers > 0)
         self.next_pictures = NextPictures(database)
@@ -191,6 +195,7 @@ class Studio:
             machine=self.machine,
             limits=self.limits,
             gate=ModelGate(self.models, self.library),
+            queue_gates=self.gates,
             preferences=self.preferences,
         )
         self.combinations = self.intake.combinations = Combinations(
@@ -294,6 +299,17 @@ class Studio:
             limits=self.limits,
             check_styles=self.wardrobe.check,
         )
+        self.operations = Operations(
+            client=client,
+            settings=settings,
+            database=database,
+            jobs=self.jobs,
+            dispatcher=self.dispatcher,
+            gates=self.gates,
+            machine=self.machine,
+            pressed=self.pressed,
+            stewards=self.stewards,
+        )
         self.router = Router(
             self.pressed,
             self.submitted,
@@ -302,6 +318,7 @@ class Studio:
                 **dict.fromkeys(PANEL_VERBS, self.panels),
                 **dict.fromkeys(PUBLISHING_VERBS, self.publishing),
                 **self.admin.presses,
+                **self.operations.presses,
                 Verb.DOWNLOAD_CANCEL: self.board,
                 **dict.fromkeys(COMBINE_VERBS, self.combinations),
                 **dict.fromkeys(SETTINGS_VERBS, self.settings_desk),
@@ -329,6 +346,7 @@ class Studio:
         await self.catalogue.current()
         await self.library.load()
         await self.model_rules.load()
+        await self.gates.load()
         await self.preferences.load()
         await asyncio.to_thread(judge, "")  # builds the word lists before anybody waits for them
         await self.panels.forget_old()
@@ -343,6 +361,7 @@ class Studio:
         await self.library.start()
         await self.downloads.start()
         await self.board.start()
+        await self.operations.start()
 
     async def _hold(self, wish: DownloadWish, file_id: str) -> None:
         """An operator's file everywhere, a server's in it."""
@@ -351,6 +370,7 @@ class Studio:
 
     async def stop(self) -> None:
         """Bounded by the parts' own bounds."""
+        await self.operations.stop()
         await self.board.stop()
         await self.downloads.stop()
         await self.library.stop()
