@@ -18,6 +18,7 @@ from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
 from bot.storage.database import StorageFullError
 from bot.ui.client import Interaction
+from bot.ui.codec import Verb, encode
 
 __all__ = ["TEXT_LIMIT", "say", "sentence", "tell_error"]
 
@@ -31,13 +32,14 @@ TEXT_LIMIT = 2000
 """Of a message's content."""
 
 
-async def say(interaction: Interaction, text: str) -> None:
-    """One sentence that only the user sees, whatever state the interaction is in."""
+async def say(interaction: Interaction, text: str, *, below: discord.ui.View | None = None) -> None:
+    """One sentence that only the user sees, whatever state the interaction is in; `below` it, perhaps, a button."""
     text = text[:TEXT_LIMIT]
-    if interaction.response.is_done():
-        await interaction.followup.send(text, ephemeral=True)
+    send = interaction.followup.send if interaction.response.is_done() else interaction.response.send_message
+    if below is None:
+        await send(text, ephemeral=True)
     else:
-        await interaction.response.send_message(text, ephemeral=True)
+        await send(text, ephemeral=True, view=below)
 
 
 async def tell_error(interaction: Interaction, error: BaseException) -> None:
@@ -53,9 +55,22 @@ async def tell_error(interaction: Interaction, error: BaseException) -> None:
                 await interaction.response.autocomplete([])
             return
         texts = texts_for(str(interaction.locale))
-        await say(interaction, sentence(texts, error, f"interaction {interaction.id}"))
+        appeal = error.appeal_id if isinstance(error, UserFacingError) else None
+        said = sentence(texts, error, f"interaction {interaction.id}")
+        if appeal is None:
+            await say(interaction, said)
+        else:
+            await say(interaction, said, below=_with_appeal(appeal, texts))
     except (discord.HTTPException, discord.InteractionResponded, aiohttp.ClientError, OSError) as failed:
         log.info("interaction %s could not be told: %s", interaction.id, failed)
+
+
+def _with_appeal(appeal_id: str, texts: Texts) -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    view.stop()  # its button is found by its address
+    label = texts("appeal.button")
+    view.add_item(discord.ui.Button(label=label, emoji="⚖️", custom_id=encode(Verb.APPEAL, appeal_id)))
+    return view
 
 
 def sentence(texts: Texts, error: Exception, what: str) -> str:
