@@ -1,0 +1,88 @@
+"""Wires everything about limits, content and moderation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import discord
+
+from bot.dispatch.dispatcher import Dispatcher
+from bot.storage.appeals import Appeals
+from bot.storage.bans import Bans
+from bot.storage.database import Database
+from bot.storage.facts import Timings
+from bot.storage.images import Images
+from bot.storage.jobs import Jobs
+from bot.storage.picture_looks import PictureLooks
+from bot.storage.safety_events import SafetyEvents
+from bot.storage.server_rules import ServerRuleBook
+from bot.storage.spending import Spending
+from bot.studio.safety.amounts import BanCheck, LimitCheck, PlaceCheck
+from bot.studio.safety.appeals_desk import APPEAL_VERBS, AppealDesk
+from bot.studio.safety.audit import SafetyLog
+from bot.studio.safety.content import ContentCheck
+from bot.studio.safety.moderation import MODERATION_VERBS, Moderation
+from bot.studio.safety.origins import Origins
+from bot.studio.safety.panel import PANEL_VERBS, LimitsPanel
+from bot.studio.safety.places import Places
+from bot.studio.safety.request import SafetyDoor
+from bot.studio.safety.results import PictureJudge
+from bot.studio.stewards import Stewards
+from bot.ui.client import Presses
+
+__all__ = ["SafetyParts"]
+
+
+class SafetyParts:
+    def __init__(
+        self,
+        *,
+        client: discord.Client,
+        database: Database,
+        jobs: Jobs,
+        images: Images,
+        timings: Timings,
+        stewards: Stewards,
+        dispatcher: Callable[[], Dispatcher],
+    ) -> None:
+        """`dispatcher` is asked later: it is made with our judge."""
+        self._dispatcher = dispatcher
+        self.rules = ServerRuleBook(database)
+        self.bans = Bans(database)
+        events, appeals = SafetyEvents(database), Appeals(database)
+        self.audit = SafetyLog(client, events, self.rules)
+        self.places = Places(client, self.rules, lambda: self.classifier() is not None)
+        origins = Origins(jobs, images)
+        self.judge = PictureJudge(
+            places=self.places, origins=origins, rules=self.rules, looks=PictureLooks(database), audit=self.audit
+        )
+        self.limits = LimitCheck(self.rules, Spending(database, timings.estimate_s), timings.estimate_s)
+        content = ContentCheck(places=self.places, origins=origins, rules=self.rules, appeals=appeals, audit=self.audit)
+        self.door = SafetyDoor(
+            rules=(BanCheck(self.bans, appeals, self.audit), PlaceCheck(self.rules), content), amounts=(self.limits,)
+        )
+        self.moderation = Moderation(
+            bans=self.bans, rules=self.rules, events=events, audit=self.audit, stewards=stewards
+        )
+        self.panel = LimitsPanel(rules=self.rules, audit=self.audit, stewards=stewards, classifier=self.classifier)
+        self.appeals = AppealDesk(client, appeals, self.bans, self.audit)
+
+    @property
+    def presses(self) -> dict[str, Presses]:
+        return {
+            **dict.fromkeys(PANEL_VERBS, self.panel),
+            **dict.fromkeys(APPEAL_VERBS, self.appeals),
+            **dict.fromkeys(MODERATION_VERBS, self.moderation),
+        }
+
+    def classifier(self) -> str | None:
+        """Of any live worker."""
+        found = (view.hello.safety for view in self._dispatcher().workers if view.compatible)
+        return next((name for name in found if name), None)
+
+    async def start(self) -> None:
+        await self.rules.load()
+        self.audit.start()
+
+    async def stop(self) -> None:
+        await self.audit.stop()
