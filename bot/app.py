@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 EXTENSIONS = (
     "cogs.imagine", "cogs.style", "cogs.queue", "cogs.models", "cogs.model_admin", "cogs.help", "cogs.settings",
+    "cogs.looking",
     "cogs.operations",
 )  # fmt: skip
 

@@ -103,7 +103,7 @@ def test_admins_page_names_every_command_for_models():
 
 def words_in_code(page):
     spoken = re.findall(r"`/?([^`]+)`", read(CHECKOUT / "docs" / page))
-    return {word for code in spoken for word in re.findall(r"[a-z_]+", code)}
+    return {word for code in spoken for word in re.findall(r"[a-z_]+(?:-[a-z_]+)*", code)}
 
 
 def test_operators_page_explains_every_exit_code():

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.domain.content import judge
 from bot.domain.mentions import spoken
+from bot.domain.models import DISABLED, closest, names_of
+from bot.domain.sizes import ASPECTS
+from bot.errors import UserFacingError
+from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.results import Description, Tag
 
-__all__ = ["Seen", "seen", "tag_text"]
+__all__ = ["Seen", "aspect_of", "find_tagger", "seen", "tag_text"]
 
 _FACES_MOST_CHARS = 3
 """`^_^`, `o_o`, `>_<`: such a tag is a face, whose underscore is part of it."""
@@ -34,7 +39,37 @@ def seen(found: Description) -> Seen:
     left_out = len(found.character) + len(found.general) > len(characters) + len(general)
     if prompt and not judge(prompt).allowed:
         return Seen("", (), refused=True)
-    return Seen(prompt, tuple(spoken(name) for name in characters), refused=left_out and not prompt)
+    names = tuple(spoken(name.replace("\\", "")) for name in characters)
+    return Seen(prompt, names, refused=left_out and not prompt)
+
+
+def find_tagger(wanted: str | None, facts: Sequence[ModelFact]) -> str:
+    """None takes the first. Raises UserFacingError: `tagger_none`, `tagger_unknown`, `tagger_unusable`,
+    `model_disabled`."""
+    usable = names_of("tagger", facts)
+    if wanted is None:
+        if not usable:
+            raise UserFacingError("tagger_none")
+        return usable[0]
+    for fact in facts:
+        if fact.kind == "tagger" and fact.name.casefold() == wanted.strip().casefold():
+            if fact.problem == DISABLED:
+                raise UserFacingError("model_disabled", name=spoken(fact.name))
+            if fact.problem is not None:
+                raise UserFacingError("tagger_unusable", name=spoken(fact.name))
+            return fact.name
+    if not usable:
+        raise UserFacingError("tagger_none")
+    near = ", ".join(map(spoken, closest(wanted, usable)))
+    raise UserFacingError("tagger_unknown", name=spoken(wanted), closest=near)
+
+
+def aspect_of(width: int, height: int) -> str | None:
+    """The usual aspect that is nearest; None where the size is not known."""
+    if not width or not height:
+        return None
+    sides = {aspect: tuple(map(int, aspect.split(":"))) for aspect in ASPECTS}
+    return min(ASPECTS, key=lambda aspect: abs(math.log(width / height * sides[aspect][1] / sides[aspect][0])))
 
 
 def tag_text(name: str) -> str:

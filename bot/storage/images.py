@@ -12,7 +12,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from bot.domain.ids import ImageId, JobId
+from bot.domain.ids import ImageId, JobId, UserId
 from bot.domain.job import Action, Image, Job
 from bot.storage.database import Database, Row
 
@@ -72,12 +72,28 @@ class Images:
         rows = await self._db.all("SELECT * FROM images WHERE job_id = ? ORDER BY idx", (job_id,))
         return [_image(row) for row in rows]
 
+    async def recent_of(self, user_id: UserId, words: str, limit: int) -> list[tuple[Image, str]]:
+        """That person's newest pictures, each with its prompt (empty where there is none), as far as that, or the
+        picture's id, holds `words`."""
+        rows = await self._db.all(
+            "SELECT images.*, coalesce(json_extract(jobs.spec, '$.prompt'), '') AS prompt FROM jobs "
+            "JOIN images ON images.job_id = jobs.id WHERE jobs.user_id = ?1 AND images.deleted_at IS NULL "
+            "AND (?2 = '' OR instr(lower(coalesce(json_extract(jobs.spec, '$.prompt'), '')), ?2) "
+            "OR instr(images.id, ?2)) ORDER BY jobs.created_at DESC, images.idx LIMIT ?3",
+            (user_id, words.lower(), limit),
+        )
+        return [(_image(row), str(row["prompt"])) for row in rows]
+
     async def read(self, image: Image) -> bytes:
         """Raises MissingPictureError where the file is gone or does not match its hash."""
         return await asyncio.to_thread(_read_checked, self._root / image.path, image.sha256)
 
     def file(self, image: Image) -> Path:
         return self._root / image.path
+
+    def file_at(self, place: str) -> Path:
+        """Of a picture's `path`."""
+        return self._root / place
 
     def subscribe_deleted(self, listener: Callable[[Sequence[Image]], None]) -> None:
         """`listener` gets the pictures that were just deleted for good. It must not block or raise."""

@@ -52,6 +52,7 @@ from bot.studio.gate import ModelGate
 from bot.studio.intake import Intake
 from bot.studio.languages import Languages
 from bot.studio.live_catalogue import LiveCatalogue
+from bot.studio.looking.parts import LookingParts
 from bot.studio.model_admin.board import DownloadBoard
 from bot.studio.model_admin.parts import AdminParts
 from bot.studio.model_admin.room import Room
@@ -310,6 +311,20 @@ class Studio:
             pressed=self.pressed,
             stewards=self.stewards,
         )
+        self.looking = LookingParts(
+            client=client,
+            database=database,
+            jobs=self.jobs,
+            images=self.images,
+            inputs=self.inputs,
+            styles=self.styles,
+            attachments=self.attachments,
+            intake=self.intake,
+            models=self.models,
+            usuals=self.usuals,
+            panels=self.panels,
+            limits=self.limits,
+        )
         self.router = Router(
             self.pressed,
             self.submitted,
@@ -322,11 +337,13 @@ class Studio:
                 Verb.DOWNLOAD_CANCEL: self.board,
                 **dict.fromkeys(COMBINE_VERBS, self.combinations),
                 **dict.fromkeys(SETTINGS_VERBS, self.settings_desk),
+                **self.looking.presses,
             },
             forms={
                 Verb.SHELF_SEARCH_FORM: self.browser,
                 **dict.fromkeys(PANEL_FORMS, self.panels),
                 Verb.SETTINGS_FORM: self.settings_desk,
+                **self.looking.forms,
             },
             before=self.languages.apply,
         )

@@ -69,6 +69,7 @@ class Workshop:
         except MemoryError as error:
             self._taggers.clear()
             raise EngineError("oom", str(error), {"reason": "look"}) from error
+        found = found.model_copy(update={"width": picture.shape[1], "height": picture.shape[0]})
         infotext = read_text(data)
         if infotext and len(infotext) <= INFOTEXT_CHARS_MAX:
             found = found.model_copy(update={"infotext": infotext})

@@ -24,5 +24,8 @@ class Description(Wire):
 
     general: tuple[Tag, ...] = Field(default=(), max_length=1000)
     character: tuple[Tag, ...] = Field(default=(), max_length=1000)
+    width: int = Field(default=0, ge=0)
+    height: int = Field(default=0, ge=0)
+    """Of the picture in pixels, upright; 0 where nobody said."""
     infotext: str | None = Field(default=None, max_length=100_000)
     """How the picture was made, as A1111 would write it, where it says so itself; of whatever program."""

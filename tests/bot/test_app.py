@@ -43,11 +43,12 @@ async def bot(parts):
 
 @pytest.fixture
 async def payloads(bot):
-    """What Discord would be sent, by command name."""
+    """What Discord would be sent of slash commands, by name."""
     await bot.tree.set_translator(CatalogueTranslator())
     for extension in EXTENSIONS:
         await bot.load_extension(extension)
-    found = [await c.get_translated_payload(bot.tree, bot.tree.translator) for c in bot.tree.get_commands()]
+    commands = bot.tree.get_commands(type=discord.AppCommandType.chat_input)
+    found = [await c.get_translated_payload(bot.tree, bot.tree.translator) for c in commands]
     return {payload["name"]: payload for payload in found}
 
 
@@ -74,8 +75,20 @@ def characters(part, locale):
 async def test_the_commands_there_are(payloads):
     assert set(payloads) == {
         "imagine", "style", "queue", "cancel", "help", "models", "loras", "model-admin", "settings",
+        "describe", "png-info", "upscale",
     }  # fmt: skip
     assert {option["name"] for option in payloads["style"]["options"]} == {"save", "list", "show", "rename", "delete"}
+
+
+async def test_the_menus_of_messages(bot, payloads):
+    menus = bot.tree.get_commands(type=discord.AppCommandType.message)
+    found = [await menu.get_translated_payload(bot.tree, bot.tree.translator) for menu in menus]
+    assert {menu["name"] for menu in found} >= {"Picture info", "Upscale", "Describe", "Save as style"}
+    assert len(found) <= 5, "discord.py takes no more, though Discord does"
+    for menu in found:
+        assert all(1 <= len(name) <= 32 for name in (menu["name"], *menu["name_localizations"].values()))
+        assert menu["name_localizations"]["es-ES"] != menu["name"]
+        assert (set(menu["contexts"]), set(menu["integration_types"])) == ({0, 1, 2}, {0, 1})
 
 
 async def test_every_name_and_description_exists_in_spanish_and_fits(payloads):

@@ -1,0 +1,1 @@
+"""Finished pictures, whoever made them: how they were made, what they show, and larger."""
