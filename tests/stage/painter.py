@@ -23,6 +23,7 @@ from gpu_worker.language.names import SamplerChoice, sampler_and_schedule
 from gpu_worker.language.passes import hires_target
 from gpu_worker.language.picture_fields import DrawnWith, extras_fields, picture_fields
 from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.safety import Looked
 from gpu_worker.protocol.specs import DRAW_TASKS, ImageRef, Img2Img, StoredSource, Txt2Img, Upscale, Variation
 
 __all__ = ["FACTS", "Drawn", "Failure", "Painter"]
@@ -79,6 +80,10 @@ class Painter:
         or return; it runs in a thread."""
         self.preview: bytes | None = None
         """Sent with the progress of every job, once, before its picture."""
+        self.safety: str | None = None
+        """Name of its classifier, told with `announce()`."""
+        self.look: Callable[[Any, int], Looked | None] = lambda spec, index: None
+        """What the classifier says of picture `index` of a spec."""
         self._failures: list[Failure] = []
         self._open = asyncio.Event()
         self._open.set()
@@ -128,7 +133,7 @@ class Painter:
         await self._on_message(
             m.Hello(
                 worker=NAME, app_version="1", boot=self._boot, name=NAME, gpu="stage", vram_mb=24_000, tasks=self.tasks,
-                models=self.facts, loaded=checkpoint, running=running,
+                models=self.facts, loaded=checkpoint, running=running, safety=self.safety,
             )
         )  # fmt: skip
 
@@ -196,7 +201,13 @@ class Painter:
         async with self._turn:  # one job at a time, like a card
             steps = int(getattr(assign.spec, "steps", 1))
             frame = {"worker": NAME, "job": assign.job, "attempt": assign.attempt}
-            await self._tell(m.Progress(**frame, n=1, phase="sampling", step=0, of=steps, preview=self.preview))
+            preview = self.preview if assign.preview.hz > 0 else None
+            guarded = assign.preview.guarded and self.safety is not None
+            await self._tell(
+                m.Progress(
+                    **frame, n=1, phase="sampling", step=0, of=steps, preview=preview, preview_guarded=guarded
+                )
+            )  # fmt: skip
             await self._open.wait()
             if self._failures:
                 failure = self._failures.pop(0)
@@ -219,7 +230,7 @@ class Painter:
                 m.Output(
                     blob=blob, size_bytes=len(each.data), sha256=hashlib.sha256(each.data).hexdigest(), mime=each.mime,
                     width=each.width, height=each.height, seed=each.seed, variation_seed=each.variation_seed,
-                    infotext=each.infotext,
+                    infotext=each.infotext, safety=self.look(assign.spec, index),
                 )
             )  # fmt: skip
         return outputs
