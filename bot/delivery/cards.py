@@ -17,13 +17,16 @@ import discord
 from bot.delivery.machine import MachineState
 from bot.delivery.made import headline, made_lines
 from bot.delivery.progress_state import ProgressState
+from bot.delivery.result_rows import result_rows
 from bot.dispatch.dispatcher import Standing
 from bot.domain.job import Action, Image, Job
 from bot.domain.mentions import neutral, spoken
 from bot.i18n import Texts, texts_for
+from bot.storage.origins import Parent
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
 from gpu_worker.language.names import AUTOMATIC, effective_schedule
+from gpu_worker.language.pictures import picture_spec
 from gpu_worker.protocol.specs import Describe, Drawing, JobSpec, Upscale
 
 __all__ = [
@@ -118,57 +121,27 @@ def _progress_line(job: Job, progress: ProgressState, texts: Texts) -> str:
 
 
 def result_card(
-    job: Job, pictures: Sequence[Picture], *, notes: Sequence[str] = (), source_owner: int | None = None
+    job: Job, pictures: Sequence[Picture], *, notes: Sequence[str] = (), parent: Parent | None = None
 ) -> discord.ui.LayoutView:
-    """The finished pictures. `notes` are further lines; `source_owner` is whose picture it was made from."""
+    """The finished pictures. `notes` are further lines; `parent` is what it was made from."""
     texts = texts_for(job.locale)
-    prompt = job.spec.prompt
     gallery = [
-        discord.MediaGalleryItem(
-            f"attachment://{p.filename}",
-            description=_clip(texts("card.alt", n=i + 1, of=len(pictures), prompt=prompt), ALT_CHARS),
-        )
+        discord.MediaGalleryItem(f"attachment://{p.filename}", description=_alt(job.spec, i, len(pictures), texts))
         for i, p in enumerate(pictures)
         if p.filename is not None
     ]
     images = [p.image for p in pictures]
     lines = [_parameters(job.spec, images, texts), *notes]
-    if len(images) > 1:
-        lines.append(texts("card.hint"))
-    rows = _result_rows(job, images, texts)
-    return _card(job, texts, GREEN, "", gallery, rows, small=lines, source_owner=source_owner)
+    if images and job.action is not Action.TEST:
+        lines.append(texts("card.hint_grid" if len(images) > 1 else "card.hint_single"))
+    rows = result_rows(job, images, texts)
+    return _card(job, texts, GREEN, "", gallery, rows, small=lines, parent=parent)
 
 
-def _result_rows(job: Job, images: Sequence[Image], texts: Texts) -> list[list[AddressButton]]:
-    primary = discord.ButtonStyle.primary
-    if job.action is Action.TEST:
-        enable = button(Verb.TEST_ENABLE, job.id, texts("button.enable"), style=discord.ButtonStyle.success, emoji="✅")
-        return [[enable, button(Verb.DELETE, job.id, texts("button.delete"), emoji="🗑️")]]
-    if len(images) == 1:
-        only = images[0]
-        first = [
-            button(Verb.UPSCALE, only.id, texts("button.upscale_one"), style=primary, emoji="🔍"),
-            button(Verb.VARY, only.id, texts("button.vary_one"), n=1),
-            button(Verb.VARY, only.id, texts("button.vary_one_strong"), n=2),
-        ]
-        rows = [first]
-    elif not images:
-        rows = []
-    else:
-        rows = [
-            [button(Verb.UPSCALE, i.id, f"U{i.index + 1}", style=primary) for i in images],
-            [button(Verb.VARY, i.id, f"V{i.index + 1}", n=1) for i in images],
-            [button(Verb.VARY, i.id, f"V{i.index + 1}+", n=2) for i in images],
-        ]
-    rows.append(
-        [
-            button(Verb.REROLL, job.id, texts("button.reroll"), emoji="🔁"),
-            button(Verb.EDIT, job.id, texts("button.edit"), emoji="✏️"),
-            button(Verb.STYLE, job.id, texts("button.style"), emoji="🎨"),
-            button(Verb.DELETE, job.id, texts("button.delete"), emoji="🗑️"),
-        ]
-    )
-    return rows
+def _alt(spec: JobSpec, index: int, of: int, texts: Texts) -> str:
+    """For who cannot see it: the prompt of this very picture."""
+    prompt = picture_spec(spec, index).prompt if index < spec.count else spec.prompt
+    return _clip(texts("card.alt", n=index + 1, of=of, prompt=prompt), ALT_CHARS)
 
 
 def failed_card(job: Job) -> discord.ui.LayoutView:
@@ -235,13 +208,13 @@ def _card(
     buttons: Sequence[Sequence[AddressButton]] = (),
     *,
     small: Sequence[str] = (),
-    source_owner: int | None = None,
+    parent: Parent | None = None,
 ) -> discord.ui.LayoutView:
     view = discord.ui.LayoutView(timeout=None)
     # Finished from the start, so discord.py does not keep one per message: its buttons are found by their addresses.
     view.stop()
     box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=colour)
-    head = f"**{neutral(_clip(headline(job, texts), PROMPT_CHARS))}**\n-# {_by(job, texts, source_owner)}"
+    head = f"**{neutral(_clip(headline(job, texts), PROMPT_CHARS))}**\n-# {_by(job, texts, parent)}"
     box.add_item(discord.ui.TextDisplay(head + (f"\n{state}" if state else "")))
     if gallery:
         box.add_item(discord.ui.MediaGallery(*gallery))
@@ -254,15 +227,18 @@ def _card(
     return view
 
 
-def _by(job: Job, texts: Texts, source_owner: int | None) -> str:
-    """Whose card this is and, where it was made from a picture, how and from whose."""
+def _by(job: Job, texts: Texts, parent: Parent | None) -> str:
+    """Whose card this is and, where it was made from a picture, how, from whose, and where that is."""
     who = texts("card.by", user=f"<@{job.user_id}>")
     if job.action is Action.IMAGINE:
         return who
     action = texts(f"card.action.{job.action}")
-    if source_owner is not None and source_owner != job.user_id:
-        action = texts("card.from", action=action, user=f"<@{source_owner}>")
-    return f"{action} · {who}"
+    if parent is not None and parent.owner_id != job.user_id:
+        action = texts("card.from", action=action, user=f"<@{parent.owner_id}>")
+    parts = [action, who]
+    if parent is not None and parent.url is not None:
+        parts.append(texts("card.parent", url=parent.url))
+    return " · ".join(parts)
 
 
 def _parameters(spec: JobSpec, images: Sequence[Image], texts: Texts) -> str:

@@ -25,11 +25,13 @@ from bot.delivery.ping import Pinger
 from bot.delivery.post import Card, Posted, Poster, TooLargeError, Way
 from bot.delivery.progress import CardEditor
 from bot.domain.described import seen
-from bot.domain.ids import JobId, UserId
+from bot.domain.ids import JobId
 from bot.domain.job import Image, Job, JobStatus
+from bot.domain.mentions import spoken
 from bot.i18n import texts_for
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
+from bot.storage.origins import as_drawn, parent_of
 from gpu_worker.protocol.results import Description
 from gpu_worker.protocol.specs import Describe, Upscale
 
@@ -222,8 +224,10 @@ class Deliverer:
             # The channel is no way for it: it waits in its user's history.
             log.info("job %s is private, and no way to its user alone is open", job.id)
             await self._settle(job)
+            await self._jobs.set_stranded(job.id, stranded=True)
         else:
             log.error("job %s: every way to its user is closed; it is tried again at the next start", job.id)
+            await self._jobs.set_stranded(job.id, stranded=True)
 
     async def show(self, job: Job, limit_bytes: int, send: Callable[[Card], Awaitable[T]]) -> T:
         """A finished job's card once more, by `send`: made smaller as long as that raises TooLargeError. Raises what
@@ -281,7 +285,7 @@ class Deliverer:
 
     async def _settle(self, job: Job, **columns: int) -> None:
         await self._jobs.transition(
-            job.id, (JobStatus.DELIVERING,), JobStatus.DELIVERED, told_at=time.time(), **columns
+            job.id, (JobStatus.DELIVERING,), JobStatus.DELIVERED, told_at=time.time(), stranded_at=None, **columns
         )
 
     async def _originals(self, job: Job) -> tuple[list[Image], list[bytes]]:
@@ -309,7 +313,10 @@ class Deliverer:
         }
         notes = [shrunk[prepared.rung]] if prepared.rung in shrunk else []
         below = extra_buttons(job, prepared.rung, texts)
-        source_owner = await self._source_owner(job)
+        parent = await parent_of(self._jobs, self._images, job)
+        drawn = await as_drawn(self._jobs, self._images, job)
+        if drawn is not job and isinstance(job.task, Upscale):
+            notes.insert(0, texts("looked.by", upscaler=spoken(job.task.upscaler)))
         named = [
             (image, upload, filename(job, image.index, upload.suffix))
             for image, upload in zip(images, prepared.uploads, strict=False)
@@ -320,23 +327,19 @@ class Deliverer:
             return [discord.File(io.BytesIO(upload.data), name) for _, upload, name in named]
 
         def view(*more: str) -> discord.ui.LayoutView:
-            if isinstance(job.task, Upscale):
+            if isinstance(drawn.task, Upscale):
                 first = pictures[0] if pictures else None
                 image, name = (first.image, first.filename) if first is not None else (None, None)
-                made = enlarged_card(job, image, name, notes=[*notes, *more], source_owner=source_owner)
+                owner = parent.owner_id if parent is not None else None
+                made = enlarged_card(job, image, name, notes=[*notes, *more], source_owner=owner)
             else:
-                made = result_card(job, pictures, notes=[*notes, *more], source_owner=source_owner)
+                made = result_card(drawn, pictures, notes=[*notes, *more], parent=parent)
             return with_row(made, below)
 
         if job.private:
             direct = texts("private.only_you_dm", channel=job.channel_id)
             return Card(view(texts("private.only_you")), files, direct_view=view(direct))
         return Card(view(), files, direct_view=view(texts("card.dm_because")) if job.guild_id is not None else None)
-
-    async def _source_owner(self, job: Job) -> UserId | None:
-        source = await self._images.get(job.source_image_id) if job.source_image_id is not None else None
-        maker = await self._jobs.get(source.job_id) if source is not None else None
-        return maker.user_id if maker is not None else None
 
     def limit_bytes(self, job: Job) -> int:
         """The smaller of what the interaction and the guild allow: the way may change while we post."""

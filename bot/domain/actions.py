@@ -81,8 +81,11 @@ def upscale(
     source: Source,
     limits: Limits = DEFAULT_LIMITS,
     facts: Sequence[ModelFact] = (),
+    *,
+    size: tuple[int, int] | None = None,
 ) -> Txt2Img:
-    """A second pass at twice the size over picture `index`, which `source` brings.
+    """A second pass at twice the size over picture `index`, which `source` brings. `size` is that picture's own, in
+    pixels; None: as `spec` draws it.
 
     Everything that `spec` says stays (tiling, faces, VAE, refiner …), and so do the sampler, checkpoint and texts of a
     second pass of its own. `facts` may name the checkpoint's own denoising strength. Works on enlarged pictures, too,
@@ -90,7 +93,7 @@ def upscale(
     Raises UserFacingError (`upscale_too_large`).
     """
     picture = picture_spec(spec, index)
-    width, height = picture_size(picture)
+    width, height = picture_size(picture) if size is None else (size[0] // 8 * 8, size[1] // 8 * 8)
     target = hires_target((width, height), UPSCALE.scale)
     if (
         max(width, height) > SIZE_MAX_PX

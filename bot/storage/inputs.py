@@ -47,7 +47,7 @@ _NEEDED = " ".join(
     (
         "WITH RECURSIVE users (id) AS (SELECT id FROM jobs WHERE instr(spec, ?1)",
         "UNION SELECT later.id FROM users JOIN images ON images.job_id = users.id",
-        "JOIN jobs AS later ON later.source_image_id = images.id AND later.action = 'upscale')",
+        "JOIN jobs AS later ON later.source_image_id = images.id AND later.action IN ('upscale', 'upscale_subtle'))",
         f"SELECT 1 FROM users JOIN jobs ON jobs.id = users.id WHERE {_LIVE}",  # noqa: S608
         "UNION ALL SELECT 1 FROM drafts WHERE instr(spec || coalesce(base, ''), ?1) AND created_at >= ?2 LIMIT 1",
     )

@@ -22,6 +22,7 @@ from bot.i18n import texts_for
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures, given_pictures
 from bot.storage.jobs import Jobs
+from bot.storage.origins import origin_of
 from bot.studio.forms import edit_form, style_form
 from bot.studio.intake import Intake
 from bot.studio.models import Models
@@ -30,7 +31,7 @@ from bot.studio.tweaks import Remix
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.door import say
-from gpu_worker.protocol.specs import ImageRef, Img2Img, JobSpec, StoredSource, Txt2Img
+from gpu_worker.protocol.specs import Drawing, ImageRef, Img2Img, JobSpec, StoredSource, Txt2Img
 
 __all__ = ["Pressed", "stored_source"]
 
@@ -74,7 +75,7 @@ class Pressed:
             case Verb.UPSCALE:
                 image, job = await self.picture(ImageId(address.id))
                 await self._intake.begin(
-                    interaction, self.upscaled(job, image), Action.UPSCALE, source_image_id=image.id
+                    interaction, await self.upscaled(job, image), Action.UPSCALE, source_image_id=image.id
                 )
             case Verb.VARY:
                 image, job = await self.picture(ImageId(address.id))
@@ -135,8 +136,13 @@ class Pressed:
             raise UserFacingError("job_unknown")
         return job
 
-    def upscaled(self, job: Job, image: Image) -> JobSpec:
-        return actions.upscale(job.spec, image.index, stored_source(image), self._limits, self._models.facts())
+    async def upscaled(self, job: Job, image: Image) -> JobSpec:
+        """Raises UserFacingError: `job_draws_nothing`, `upscale_too_large`."""
+        index = image.index
+        if not isinstance(job.task, Drawing):  # an upscaler alone made it larger
+            job, index = await self._first_pass(job, index)
+        size = (image.width, image.height)
+        return actions.upscale(job.spec, index, stored_source(image), self._limits, self._models.facts(), size=size)
 
     async def rerolled(self, job: Job) -> JobSpec:
         return actions.reroll((await self._first_pass(job, 0))[0].spec, self._rng)
@@ -148,14 +154,7 @@ class Pressed:
         return replace(first, task=as_asked(first.task)) if isinstance(first.task, Txt2Img | Img2Img) else first
 
     async def _first_pass(self, job: Job, index: int) -> tuple[Job, int]:
-        """The job behind picture `index` of `job` that was drawn from noise, and which of its pictures it is."""
-        while job.action is Action.UPSCALE and job.source_image_id is not None:
-            source = await self._images.get(job.source_image_id)
-            maker = await self._jobs.get(source.job_id) if source is not None else None
-            if source is None or maker is None:
-                break
-            job, index = maker, source.index
-        return job, index
+        return await origin_of(self._jobs, self._images, job, index)
 
     async def cancel(self, job: Job, by: UserId, *, moderator: bool) -> JobStatus | None:
         """Raises UserFacingError where it is somebody else's."""

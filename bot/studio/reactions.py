@@ -88,7 +88,7 @@ class Reactions:
                 await self._begin(event, texts, await self._pressed.rerolled(job), Action.REROLL, job.source_image_id)
             case "⬆" if images:
                 # A card of several pictures: the first. The others have their own buttons.
-                spec = self._pressed.upscaled(job, images[0])
+                spec = await self._pressed.upscaled(job, images[0])
                 await self._begin(event, texts, spec, Action.UPSCALE, images[0].id)
             case "❌":
                 await self._pressed.delete(job, user_id, moderator=self._is_moderator(event))

@@ -42,6 +42,7 @@ from bot.storage.model_choices import NextPictures, Shelves
 from bot.storage.model_rules import ModelRules
 from bot.storage.preferences import Preferences
 from bot.storage.queue_gates import QueueGates
+from bot.storage.style_proposals import StyleImports, StyleProposals
 from bot.storage.styles import Styles
 from bot.storage.users import Users
 from bot.studio.attachments import Attachments
@@ -49,6 +50,7 @@ from bot.studio.combinations import COMBINE_VERBS, Combinations
 from bot.studio.conversions import Conversions
 from bot.studio.dynamic import Dynamic
 from bot.studio.gate import ModelGate
+from bot.studio.history.parts import HistoryParts
 from bot.studio.intake import Intake
 from bot.studio.languages import Languages
 from bot.studio.live_catalogue import LiveCatalogue
@@ -61,13 +63,17 @@ from bot.studio.models import Models
 from bot.studio.operations.parts import Operations
 from bot.studio.panel_lists import PanelLists
 from bot.studio.panels import PANEL_FORMS, PANEL_VERBS, Panels
+from bot.studio.picture_parts import PictureParts
 from bot.studio.pressed import Pressed
 from bot.studio.publishing import PUBLISHING_VERBS, Publishing
 from bot.studio.reactions import Reactions
 from bot.studio.router import Router
+from bot.studio.safety import SafetyParts
 from bot.studio.settings_desk import SETTINGS_VERBS, SettingsDesk
 from bot.studio.shelves import SHELF_VERBS, Browser
 from bot.studio.stewards import Stewards
+from bot.studio.styles.desk import STYLE_VERBS, StyleDesk
+from bot.studio.styles.trade import TRADE_VERBS, StyleTrade
 from bot.studio.submitted import Submitted
 from bot.studio.tweaks import Remix
 from bot.studio.usual import Usuals
@@ -78,6 +84,9 @@ from gpu_worker.protocol.messages import Progress
 __all__ = ["Studio", "StudioParts"]
 
 log = logging.getLogger(__name__)
+
+THUMBNAILS_BYTES = 400 * 10**6
+"""Small copies of about 25,000 pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,16 @@ class Studio:
             data=settings.data,
             rules=replace(DownloadRules.of(settings), allowance=self.room.allowance, hold=self._hold),
         )
+        self.stewards = Stewards(settings.operators, playground=not settings.token.get_secret_value())
+        self.safety = SafetyParts(
+            client=client,
+            database=database,
+            jobs=self.jobs,
+            images=self.images,
+            timings=self.timings,
+            stewards=self.stewards,
+            dispatcher=lambda: self.dispatcher,
+        )
         poster = Poster(client)
         self.editor = CardEditor(jobs=self.jobs, poster=poster, previews=settings.previews)
         self.deliverer = Deliverer(
@@ -166,12 +185,18 @@ class Studio:
             jobs=self.jobs,
             timings=self.timings,
             settler=Settler(
-                database=database, jobs=self.jobs, images=self.images, transport=transport, library=self.library
+                database=database,
+                jobs=self.jobs,
+                images=self.images,
+                transport=transport,
+                library=self.library,
+                judge=self.safety.judge,
             ),
             resolver=SpecResolver(jobs=self.jobs, images=self.images, inputs=self.inputs, transport=transport),
             transport=transport,
             listener=_Relay(self.editor, self.deliverer),
             leases=parts.leases,
+            previews=self.safety.judge.wish,
             gates=self.gates,
         )
         self.machine = Machine(lambda: bool(self.dispatcher.workers), expected=settings.workers > 0)
@@ -196,8 +221,9 @@ class Studio:
             machine=self.machine,
             limits=self.limits,
             gate=ModelGate(self.models, self.library),
-            queue_gates=self.gates,
             preferences=self.preferences,
+            queue_gates=self.gates,
+            door=self.safety.door,
         )
         self.combinations = self.intake.combinations = Combinations(
             dynamic=self.dynamic,
@@ -245,6 +271,7 @@ class Studio:
         self.submitted = Submitted(
             pressed=self.pressed,
             intake=self.intake,
+            images=self.images,
             styles=self.styles,
             models=self.models,
             panels=self.panels,
@@ -253,7 +280,6 @@ class Studio:
         self.publishing = Publishing(
             client=client, jobs=self.jobs, images=self.images, deliverer=self.deliverer, intake=self.intake
         )
-        self.stewards = Stewards(settings.operators, playground=not settings.token.get_secret_value())
         self.browser = Browser(
             library=self.library,
             rules=self.model_rules,
@@ -290,6 +316,21 @@ class Studio:
             models_dir=settings.models_dir,
         )
         self.wardrobe = Wardrobe(self.styles)
+        proposals = StyleProposals(database, self.styles)
+        self.style_desk = StyleDesk(
+            styles=self.styles,
+            proposals=proposals,
+            wardrobe=self.wardrobe,
+            preferences=self.preferences,
+            stewards=self.stewards,
+        )
+        self.style_trade = StyleTrade(
+            styles=self.styles,
+            proposals=proposals,
+            imports=StyleImports(database),
+            wardrobe=self.wardrobe,
+            stewards=self.stewards,
+        )
         self.usuals = Usuals(self.preferences, self.models)
         self.settings_desk = SettingsDesk(
             preferences=self.preferences,
@@ -299,17 +340,6 @@ class Studio:
             stewards=self.stewards,
             limits=self.limits,
             check_styles=self.wardrobe.check,
-        )
-        self.operations = Operations(
-            client=client,
-            settings=settings,
-            database=database,
-            jobs=self.jobs,
-            dispatcher=self.dispatcher,
-            gates=self.gates,
-            machine=self.machine,
-            pressed=self.pressed,
-            stewards=self.stewards,
         )
         self.looking = LookingParts(
             client=client,
@@ -325,24 +355,70 @@ class Studio:
             panels=self.panels,
             limits=self.limits,
         )
+        self.operations = Operations(
+            client=client,
+            settings=settings,
+            database=database,
+            jobs=self.jobs,
+            dispatcher=self.dispatcher,
+            gates=self.gates,
+            machine=self.machine,
+            pressed=self.pressed,
+            stewards=self.stewards,
+        )
+        self.history = HistoryParts(
+            client=client,
+            database=database,
+            data=settings.data,
+            thumbnails_bytes=THUMBNAILS_BYTES,
+            jobs=self.jobs,
+            images=self.images,
+            inputs=self.inputs,
+            favourites=self.favourites,
+            attachments=self.attachments,
+            intake=self.intake,
+            models=self.models,
+            limits=self.limits,
+            press=lambda interaction, address: self.router.pressed(interaction, address),
+        )
+        picture_presses, picture_forms = PictureParts(
+            jobs=self.jobs,
+            images=self.images,
+            inputs=self.inputs,
+            favourites=self.favourites,
+            attachments=self.attachments,
+            intake=self.intake,
+            models=self.models,
+            limits=self.limits,
+        ).answering()
         self.router = Router(
             self.pressed,
             self.submitted,
             presses={
+                **picture_presses,
+                **self.history.presses,
                 **dict.fromkeys(SHELF_VERBS, self.browser),
                 **dict.fromkeys(PANEL_VERBS, self.panels),
                 **dict.fromkeys(PUBLISHING_VERBS, self.publishing),
                 **self.admin.presses,
+                **self.safety.presses,
                 **self.operations.presses,
                 Verb.DOWNLOAD_CANCEL: self.board,
                 **dict.fromkeys(COMBINE_VERBS, self.combinations),
                 **dict.fromkeys(SETTINGS_VERBS, self.settings_desk),
+                **dict.fromkeys(STYLE_VERBS, self.style_desk),
+                **dict.fromkeys(TRADE_VERBS, self.style_trade),
                 **self.looking.presses,
             },
             forms={
+                Verb.SAFETY_FORM: self.safety.panel,
+                **picture_forms,
+                **self.history.forms,
+
                 Verb.SHELF_SEARCH_FORM: self.browser,
                 **dict.fromkeys(PANEL_FORMS, self.panels),
                 Verb.SETTINGS_FORM: self.settings_desk,
+                Verb.STYLE_EDIT_FORM: self.style_desk,
                 **self.looking.forms,
             },
             before=self.languages.apply,
@@ -365,6 +441,7 @@ class Studio:
         await self.model_rules.load()
         await self.gates.load()
         await self.preferences.load()
+        await self.safety.start()
         await asyncio.to_thread(judge, "")  # builds the word lists before anybody waits for them
         await self.panels.forget_old()
         await self.inputs.sweep()
@@ -387,10 +464,12 @@ class Studio:
 
     async def stop(self) -> None:
         """Bounded by the parts' own bounds."""
+        await self.history.stop()
         await self.operations.stop()
         await self.board.stop()
         await self.downloads.stop()
         await self.library.stop()
         await self.dispatcher.stop()
         await self.deliverer.stop()
+        await self.safety.stop()
         await self.editor.stop()

@@ -53,8 +53,8 @@ def button(
     style: discord.ButtonStyle = discord.ButtonStyle.secondary,
     emoji: str | None = None,
 ) -> AddressButton:
-    """A button for a card."""
+    """A button for a card. An empty label leaves the emoji alone."""
     item: discord.ui.Button[discord.ui.LayoutView] = discord.ui.Button(
-        style=style, label=label, emoji=emoji, custom_id=encode(verb, id_, n)
+        style=style, label=label or None, emoji=emoji, custom_id=encode(verb, id_, n)
     )
     return AddressButton(item, Address(verb, id_, n))

@@ -14,8 +14,8 @@ import discord
 from bot.ui.client import Interaction
 
 __all__ = [
-    "NAME_LIMIT", "OPTIONS_LIMIT", "RADIO_LIMIT", "TEXT_LIMIT", "checkbox_field", "fields_of", "form_of", "radio_field",
-    "select_field", "shown_part", "text_field", "upload_field", "uploads_of",
+    "NAME_LIMIT", "OPTIONS_LIMIT", "RADIO_LIMIT", "TEXT_LIMIT", "checkbox_field", "field_values", "fields_of",
+    "form_of", "radio_field", "select_field", "shown_part", "text_field", "upload_field", "uploads_of", "whole_text",
 ]  # fmt: skip
 
 TEXT_LIMIT = 4000
@@ -117,6 +117,23 @@ def uploads_of(interaction: Interaction) -> dict[str, discord.Attachment]:
         for name, value in fields_of(interaction).items()
         if value in there
     }
+
+
+def field_values(interaction: Interaction, custom_id: str) -> list[str]:
+    """Everything chosen in that list or group of a sent form."""
+    data = cast("Mapping[str, Any]", interaction.data or {})
+    pending: list[Any] = list(cast("list[Any]", data.get("components", [])))
+    while pending:
+        component = cast("Mapping[str, Any]", pending.pop(0))
+        if component.get("custom_id") == custom_id:
+            return [str(value) for value in cast("list[Any]", component.get("values") or [])]
+        pending += [*cast("list[Any]", component.get("components", [])), *filter(None, [component.get("component")])]
+    return []
+
+
+def whole_text(typed: str, recorded: str) -> str:
+    """What was typed, and of the recorded text the part that no form could show."""
+    return typed + recorded[len(shown_part(recorded)) :]
 
 
 def fields_of(interaction: Interaction) -> dict[str, str]:

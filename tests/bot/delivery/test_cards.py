@@ -21,6 +21,7 @@ from bot.delivery.progress_state import ProgressState
 from bot.dispatch.dispatcher import Standing
 from bot.domain.job import Action
 from bot.i18n import LANGUAGES, texts_for
+from bot.storage.origins import Parent
 
 TEXTS = st.text(max_size=6000) | st.text(alphabet="*_`|@<#>~[]()\\:/ \n-+1.", max_size=6000)
 PHASES = st.text(max_size=9) | st.sampled_from(["loading", "encoding", "sampling", "hires", "saving"])
@@ -57,7 +58,8 @@ def assert_within_limits(view):
     for row in (item for item in found if item["type"] == 1):
         assert 1 <= len(row["components"]) <= 4
     buttons = [item for item in found if item["type"] == 2]
-    assert all(len(item["label"]) <= 38 for item in buttons)
+    assert all(item.get("label") or item["emoji"] for item in buttons)
+    assert all(len(item.get("label") or "") <= 38 for item in buttons)
     ids = [item["custom_id"] for item in buttons]
     assert len(set(ids)) == len(ids)
     assert all(1 <= len(each) <= 100 for each in ids)
@@ -72,7 +74,7 @@ def all_cards(job, images, standing, state):
     for machine in MachineState:
         yield queued_card(job, standing, machine)
     yield progress_card(job, state, has_preview=True)
-    yield result_card(job, pictures, notes=notes, source_owner=99)
+    yield result_card(job, pictures, notes=notes, parent=Parent(99, None))
     yield result_card(job, [Picture(image, None) for image in images])
     yield failed_card(job)
     yield cancelled_card(job)
@@ -137,10 +139,11 @@ def test_progress_in_percent(make_job, step, expected):
 def test_buttons_of_one_and_of_several_pictures(make_job, make_image):
     job = make_job()
     four = result_card(job, [Picture(make_image(n), f"{n}.png") for n in range(4)])
-    rows = [[f"{letter}{n}{plus}" for n in (1, 2, 3, 4)] for letter, plus in (("U", ""), ("V", ""), ("V", "+"))]
-    assert labels(four)[:12] == [*rows[0], *rows[1], *rows[2]]
+    assert labels(four)[:8] == [f"{letter}{n}" for letter in "UV" for n in (1, 2, 3, 4)]
+    assert labels(four)[8:] == ["Reroll", "Edit", "Delete", "More"]
     one = result_card(job, [Picture(make_image(0), "0.png")])
-    assert labels(one)[:3] == ["Upscale", "Vary (subtle)", "Vary (strong)"]
+    assert labels(one)[:4] == ["Upscale", "Creative", "Vary", "Vary +"]
+    assert labels(one)[-4:] == labels(four)[8:]
     assert "U = " in text_of(four)
     assert "U = " not in text_of(one)
 
@@ -148,8 +151,12 @@ def test_buttons_of_one_and_of_several_pictures(make_job, make_image):
 def test_whose_picture_it_was_made_from(make_job, make_image):
     job = replace(make_job(), action=Action.VARY_STRONG)
     pictures = [Picture(make_image(0), "0.png")]
-    assert "Strong variation · for <@11>" in text_of(result_card(job, pictures, source_owner=11))
-    assert "Strong variation of a picture by <@12> · for <@11>" in text_of(result_card(job, pictures, source_owner=12))
+    assert "Strong variation · for <@11>" in text_of(result_card(job, pictures, parent=Parent(11, None)))
+    assert "Strong variation of a picture by <@12> · for <@11>" in text_of(
+        result_card(job, pictures, parent=Parent(12, None))
+    )
+    linked = text_of(result_card(job, pictures, parent=Parent(11, "https://discord.com/channels/1/2/3")))
+    assert "for <@11> · from [this picture](https://discord.com/channels/1/2/3)" in linked
 
 
 def test_parameters_read_as_people_name_them(make_job, make_image):

@@ -1,0 +1,114 @@
+"""The panel behind "More": one picture of a card, how it was made, all that can be made of it; for one pair of eyes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+
+import discord
+
+from bot.delivery.result_rows import picture_rows
+from bot.domain.ids import JobId
+from bot.domain.job import Image, Job
+from bot.errors import UserFacingError
+from bot.i18n import Texts, texts_for
+from bot.storage.images import Images, MissingPictureError
+from bot.storage.jobs import Jobs
+from bot.studio.region_pictures import thumbnail
+from bot.ui.buttons import AddressButton, button, in_layout
+from bot.ui.client import Interaction
+from bot.ui.codec import Address, Verb
+from bot.ui.selects import Row, chosen_value, select_row
+
+__all__ = ["MORE_VERBS", "More"]
+
+MORE_VERBS = (Verb.MORE, Verb.MORE_PICTURE)
+THUMBNAIL_NAME = "picture.jpg"
+INFOTEXT_CHARS = 2800
+"""All texts of a message together may have 4000."""
+BLUE = 0x5865F2
+
+
+class More:
+    def __init__(self, *, jobs: Jobs, images: Images) -> None:
+        self._jobs = jobs
+        self._images = images
+
+    async def pressed(self, interaction: Interaction, address: Address) -> None:
+        """Raises UserFacingError (`job_unknown`, `picture_unknown`); the button's door tells it."""
+        job = await self._jobs.get(JobId(address.id))
+        if job is None:
+            raise UserFacingError("job_unknown")
+        images = await self._images.of_job(job.id)
+        if not images:
+            raise UserFacingError("picture_unknown")
+        again = address.verb == Verb.MORE_PICTURE
+        wanted = chosen_value(interaction) if again else ""
+        image = next((found for found in images if str(found.index) == wanted), images[0])
+        # A large picture takes a moment to be read and made small.
+        if again:
+            await interaction.response.defer()
+        else:
+            await interaction.response.defer(ephemeral=True, thinking=True)
+        small: bytes | None = None
+        with contextlib.suppress(MissingPictureError):
+            small = await asyncio.to_thread(thumbnail, await self._images.read(image))
+        view = _panel(job, images, image, texts_for(str(interaction.locale)), has_picture=small is not None)
+        files = [] if small is None else [discord.File(io.BytesIO(small), THUMBNAIL_NAME)]
+        await interaction.edit_original_response(view=view, attachments=files)
+
+
+def _panel(job: Job, images: list[Image], image: Image, texts: Texts, *, has_picture: bool) -> discord.ui.LayoutView:
+    view = discord.ui.LayoutView(timeout=None)
+    # Finished from the start, so discord.py does not keep one per panel: its buttons are found by their addresses.
+    view.stop()
+    box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=BLUE)
+    one = len(images) == 1
+    title = texts("more.title_one") if one else texts("more.title", n=image.index + 1, of=len(images))
+    text = f"### {title}\n{texts('more.how')}\n```\n{_fenced(image.infotext)}\n```"
+    if not has_picture:
+        text += f"\n-# {texts('more.picture_gone')}"
+    shown: discord.ui.TextDisplay[discord.ui.LayoutView] = discord.ui.TextDisplay(text)
+    if has_picture:
+        beside: discord.ui.Thumbnail[discord.ui.LayoutView] = discord.ui.Thumbnail(f"attachment://{THUMBNAIL_NAME}")
+        box.add_item(discord.ui.Section(shown, accessory=beside))
+    else:
+        box.add_item(shown)
+    if not one:
+        rows: list[Row] = [
+            (str(each.index), texts("more.pick", n=each.index + 1),
+             texts("more.pick_hint", seed=each.seed, width=each.width, height=each.height))
+            for each in images
+        ]  # fmt: skip
+        box.add_item(select_row(Verb.MORE_PICTURE, job.id, title, rows, str(image.index)))
+    for row in [*(picture_rows(image, texts) if has_picture else []), *_ends(job, image, texts, has_picture)]:
+        actions: discord.ui.ActionRow[discord.ui.LayoutView] = discord.ui.ActionRow(*map(in_layout, row))
+        box.add_item(actions)
+    view.add_item(box)
+    return view
+
+
+def _ends(job: Job, image: Image, texts: Texts, has_picture: bool) -> list[list[AddressButton]]:
+    of_picture: list[AddressButton] = []
+    if has_picture:
+        of_picture = [
+            button(Verb.ZOOM_CUSTOM, image.id, texts("button.zoom_custom"), emoji="🔭"),
+            button(Verb.ENLARGE, image.id, texts("button.enlarge_custom"), emoji="⏫"),
+        ]
+        if image.width != image.height:
+            of_picture.insert(1, button(Verb.SQUARE, image.id, texts("button.square"), emoji="⏹️"))
+    of_job = [
+        button(Verb.TWEAK, job.id, texts("button.tweak"), emoji="🎛️"),
+        button(Verb.STYLE, job.id, texts("button.style"), emoji="🎨"),
+        button(Verb.ORIGINAL, job.id, texts("private.original"), emoji="📎"),
+    ]
+    if job.private:
+        of_job.append(button(Verb.PUBLISH, job.id, texts("private.publish"), emoji="📣"))
+    return [row for row in (of_picture, of_job) if row]
+
+
+def _fenced(text: str) -> str:
+    """For a code block, from which a phone copies with one tap; nothing acts in there but the fence itself."""
+    shown = text.replace("`", "'").replace("@", "@\u200b")
+    return shown if len(shown) <= INFOTEXT_CHARS else shown[: INFOTEXT_CHARS - 1] + "…"
