@@ -111,6 +111,23 @@ async function loadEarlier() {
   messages.prepend(found.messages);
 }
 
+const EARLIER_AT_MOST = 20;
+
+async function jump({ channel, message }) {
+  const row = world.boot.channels.find((item) => item.id === channel);
+  if (!row) return;
+  if (world.channel !== row) await openChannel(row);
+  const found = () => document.querySelector(`#messages [data-id="${message}"]`);
+  for (let tries = 0; !found() && !byId("earlier").hidden && tries < EARLIER_AT_MOST; tries += 1) await loadEarlier();
+  const item = found();
+  if (!item) return;
+  item.scrollIntoView({ block: "center" });
+  item.classList.add("pointed");
+  setTimeout(() => item.classList.remove("pointed"), 2000);
+}
+
+document.addEventListener("jump", (event) => jump(event.detail));
+
 function drawBanner() {
   const { bot } = world.boot;
   const text = line.lost || (bot.online ? "" : t(bot.seen ? "bot.away" : "bot.starting"));

@@ -5,7 +5,15 @@ import { channelName, t, userName, world } from "./net.js";
 
 const SAFE = /^https?:\/\/[^\s<>]+$/i;
 
+const MESSAGE = /^https:\/\/(?:\w+\.)?discord\.com\/channels\/(?:\d+|@me)\/(\d+)\/(\d+)$/;
+
 export function safeLink(url, ...children) {
+  const [, channel, message] = MESSAGE.exec(url) ?? [];
+  if (message) {
+    // A message's address at Discord leads to the message here, as their client treats it.
+    const jump = (event) => { event.preventDefault(); document.dispatchEvent(new CustomEvent("jump", { detail: { channel, message } })); };
+    return h("a", { href: "#", "data-testid": "message-link", onclick: jump }, ...children);
+  }
   return SAFE.test(url)
     ? h("a", { href: url, target: "_blank", rel: "noopener noreferrer nofollow" }, ...children)
     : h("span", {}, ...children);
