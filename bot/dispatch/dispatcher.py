@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -65,6 +65,7 @@ class Dispatcher:
         transport: BotTransport,
         listener: Listener,
         leases: Leases | None = None,
+        previews: Callable[[Job], Awaitable[m.PreviewWish]] | None = None,
         gates: QueueGates | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -76,6 +77,7 @@ class Dispatcher:
         self._transport = transport
         self._listener = listener
         self._leases = leases or Leases()
+        self._previews = previews
         self._clock = clock
         self._fair = FairClock()
         self._workers = Roster()
@@ -260,7 +262,9 @@ class Dispatcher:
             if job is None:
                 return False
         log.info("job %s, attempt %s: still drawn by %s, adopted", job_id, running.attempt, view.name)
-        view.assigned[job_id] = Assigned(job_id, running.attempt, job.model, self._clock())
+        view.assigned[job_id] = Assigned(
+            job_id, running.attempt, job.model, self._clock(), preview=await self._wish(job)
+        )
         if running.phase != "queued":
             view.assigned[job_id].start(self._clock())
         self._version += 1
@@ -296,6 +300,8 @@ class Dispatcher:
             return  # a late attempt must not draw on the card of a newer one
         now = view.seen_at = held.seen_at = self._clock()
         self._note_start(held, now)
+        if progress.preview is not None and not _wanted(progress, held.preview):
+            progress = progress.model_copy(update={"preview": None})
         self._tell(self._listener.progressed, progress)
 
     def _note_start(self, held: Assigned, now: float) -> None:
@@ -520,7 +526,8 @@ class Dispatcher:
             if view.assigned.get(job.id) is not held:
                 return  # lost or cancelled while it waited its turn
             try:
-                accepted = await self._transport.assign(view.name, await self._message(view, job))
+                held.preview = await self._wish(job)
+                accepted = await self._transport.assign(view.name, await self._message(view, job, held.preview))
             except (OSError, StorageFullError):
                 log.exception("job %s could not be handed out; it is tried again", job.id)
                 await asyncio.sleep(RETRY_S)
@@ -559,7 +566,10 @@ class Dispatcher:
         last = next((h for h in reversed(view.assigned.values()) if not h.model.startswith(TASK_MODEL)), None)
         view.planned_model = last.model if last is not None else view.hello.loaded
 
-    async def _message(self, view: WorkerView, job: Job) -> m.Assign:
+    async def _wish(self, job: Job) -> m.PreviewWish:
+        return m.PreviewWish() if self._previews is None else await self._previews(job)
+
+    async def _message(self, view: WorkerView, job: Job, preview: m.PreviewWish) -> m.Assign:
         return m.Assign(
             worker=view.name,
             job=job.id,
@@ -569,6 +579,7 @@ class Dispatcher:
             spec=await self._resolver.resolve(job),
             resume=job.state,
             max_run_s=self._leases.max_run_s,
+            preview=preview,
         )
 
     def _candidate(self, row: QueueRow) -> Candidate:
@@ -581,3 +592,8 @@ class Dispatcher:
             passed_over_s=self._clock() - passed_over_at if passed_over_at is not None else 0.0,
             guild_id=row.guild_id, joined_at=row.moved_at or row.created_at, moved=row.moved,
         )  # fmt: skip
+
+
+def _wanted(progress: m.Progress, wish: m.PreviewWish) -> bool:
+    """A worker of an older version, or one that lost its classifier, sends what was not asked for."""
+    return wish.hz > 0 and (progress.preview_guarded or not wish.guarded)

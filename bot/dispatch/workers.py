@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bot.dispatch.policy import Candidate
 from bot.domain.job import TASK_MODEL
-from gpu_worker.protocol.messages import PROTO_MAX, PROTO_MIN, Heartbeat, Hello, ModelFact
+from gpu_worker.protocol.messages import PROTO_MAX, PROTO_MIN, Heartbeat, Hello, ModelFact, PreviewWish
 
 __all__ = ["Assigned", "Roster", "WorkerView"]
 
@@ -25,6 +25,8 @@ class Assigned:
     """When it was seen to reach the GPU: only such a job can be blamed for a dead worker."""
     charged: Candidate | None = None
     """What the fair clock was charged for it, to be given back if it never ran."""
+    preview: PreviewWish = field(default_factory=lambda: PreviewWish(hz=0.0))
+    """What previews were wished for; none until that is known."""
 
     def start(self, now: float) -> None:
         if self.started_at is None:

@@ -8,47 +8,62 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
-from gpu_worker.protocol.specs import ImageRef, Mask
+from gpu_worker.protocol.specs import Drawing, ImageRef, Mask
 
 __all__ = ["Steering", "given_refs", "steering_of"]
 
-_PROMPT = re.compile(r"(?:^|_)(?:prompts?|texts?|words|phrases?|description|template)$")
+_PROMPT = re.compile(r"(?:^|_)(?:prompts?|texts?|words|phrases?|description)$")
 _NEGATIVE = re.compile(r"(?:^|_)negative")
+_APART = frozenset({"template", "texts"})
+"""A record of what texts were drawn from, and texts of which each is one picture's own."""
 
 
+@dataclass
 class Steering:
-    """`towards` is what pictures are steered toward, `away` what from; `names` are checkpoints, which steer, too, but
-    whose makers call them anything."""
-
-    def __init__(self) -> None:
-        self.towards: list[str] = []
-        self.away: list[str] = []
-        self.names: list[str] = []
+    each: list[str] = field(default_factory=list[str])
+    """What pictures are steered toward, each alone; a picture goes through one of these …"""
+    shared: list[str] = field(default_factory=list[str])
+    """… and through all of these."""
+    away: list[str] = field(default_factory=list[str])
+    """What they are steered from."""
+    names: list[str] = field(default_factory=list[str])
+    """Checkpoints, which steer, too, but whose makers call them anything."""
 
     @property
-    def together(self) -> str:
-        """All of it as one text, because one picture goes through it all; without doubles."""
-        return " , ".join(dict.fromkeys(self.towards))
+    def whole(self) -> list[str]:
+        """One text for each picture that may come out: a refused meaning can be put together from harmless parts."""
+        shared = list(dict.fromkeys(self.shared))
+        return [" , ".join((one, *shared)) for one in dict.fromkeys(self.each)] or [" , ".join(shared)]
+
+    @property
+    def parts(self) -> list[str]:
+        """Each alone, so that the syntax of one hides nothing of another."""
+        return list(dict.fromkeys((*self.each, *self.shared)))
 
 
 def steering_of(task: BaseModel) -> Steering:
     found = Steering()
-    _walk(task, found)
+    for name in type(task).model_fields:
+        if name == "prompt" and isinstance(task, Drawing):
+            found.each = [task.prompt, *(own.prompt for own in task.texts)]
+            found.away += [own.negative_prompt for own in task.texts if own.negative_prompt]
+        else:
+            _sort(name, getattr(task, name), found)
+    found.each = [text for text in found.each if text.strip()]
     return found
 
 
-def _walk(part: BaseModel, found: Steering) -> None:
-    for name in type(part).model_fields:
-        _sort(name, getattr(part, name), found)
-
-
 def _sort(name: str, value: Any, found: Steering) -> None:
+    if name in _APART:
+        return
     if isinstance(value, BaseModel):
-        _walk(value, found)
+        for inner in type(value).model_fields:
+            _sort(inner, getattr(value, inner), found)
     elif isinstance(value, list | tuple):
         for one in value:  # pyright: ignore[reportUnknownVariableType]
             _sort(name, one, found)
@@ -56,7 +71,7 @@ def _sort(name: str, value: Any, found: Steering) -> None:
         if _NEGATIVE.search(name):
             found.away.append(value)
         elif _PROMPT.search(name):
-            found.towards.append(value)
+            found.shared.append(value)
         elif name == "checkpoint":
             found.names.append(value)
 

@@ -69,7 +69,7 @@ class ContentCheck:
             if found in ("minors", "upload"):
                 await self._never(request, found)
             if found == "words" or not self._places.adult_allowed(request.where):
-                await self._refuse(request, found, steering.together)
+                await self._refuse(request, found, "\n".join(steering.whole))
 
     async def _never(self, request: JobRequest, about: str) -> None:
         """What no appeal is for. The text is not kept."""
@@ -98,15 +98,15 @@ class ContentCheck:
 
 def _judged(steering: Steering, words: tuple[str, ...], *, uploaded: bool) -> list[str]:
     """What it would have to be refused for: `minors` or `upload`, or else `adult` and `words`."""
-    together = steering.together
-    categories = {judge(text).category for text in (*steering.towards, together)}
+    texts = list(dict.fromkeys((*steering.parts, *steering.whole)))
+    categories = {judge(text).category for text in texts}
     # A checkpoint's name steers, too; but what its maker calls it does not ask for adult content.
-    named = " , ".join((together, *steering.names))
-    if "minors" in categories or judge(named, adult_allowed=True).category == "minors":
+    named = [" , ".join((whole, *steering.names)) for whole in steering.whole] if steering.names else []
+    if "minors" in categories or any(judge(text, adult_allowed=True).category == "minors" for text in named):
         return ["minors"]
     if "adult" in categories and any(map(steers_from_adults, steering.away)):
         return ["minors"]
-    if uploaded and (is_sexual(together) or any(map(undresses, steering.away))):
+    if uploaded and (any(map(is_sexual, steering.whole)) or any(map(undresses, steering.away))):
         return ["upload"]
     found = ["adult"] if "adult" in categories else []
-    return found + (["words"] if first_hit(words, *steering.towards, together) is not None else [])
+    return found + (["words"] if first_hit(words, *texts) is not None else [])

@@ -72,7 +72,7 @@ class TextsOnly:
 
     async def require(self, request: JobRequest) -> None:
         steering = steering_of(request.task)
-        for text in (*steering.towards, steering.together):
+        for text in dict.fromkeys((*steering.parts, *steering.whole)):
             await asyncio.to_thread(require_allowed, text)
 
     @contextlib.asynccontextmanager

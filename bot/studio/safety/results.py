@@ -94,9 +94,9 @@ class PictureJudge:
 
     async def _around(self, task: JobTask, where: Where) -> Circumstances:
         rules = self._rules.of(where.guild_id)
-        text = steering_of(task).together
+        texts = steering_of(task).whole
         return Circumstances(
-            names_minor=await asyncio.to_thread(names_minor, text),
+            names_minor=await asyncio.to_thread(lambda: any(map(names_minor, texts))),
             from_upload=await self._origins.from_upload(task),
             adult_place=self._places.adult_allowed(where),
             expected=self._places.classified,
