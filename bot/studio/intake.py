@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -17,7 +16,6 @@ from bot.delivery.machine import Machine
 from bot.delivery.post import Card, Poster
 from bot.delivery.progress import CardEditor
 from bot.dispatch.dispatcher import Dispatcher
-from bot.domain.content import require_allowed
 from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId, new_job_id
 from bot.domain.job import Action, Lane, NewJob, TokenGrant
 from bot.domain.limits import Limits
@@ -34,11 +32,12 @@ from bot.studio.dynamic import Dynamic, in_time
 from bot.studio.gate import ModelGate
 from bot.studio.hidden import answer_hidden
 from bot.studio.notes import joined, told
+from bot.studio.safety.request import Door, JobRequest, TextsOnly
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.door import TEXT_LIMIT, say
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.specs import Drawing, FileSpec, FileTask, Img2Img, JobSpec, PictureTask, Txt2Img
+from gpu_worker.protocol.specs import FileSpec, FileTask, Img2Img, JobSpec, PictureTask, Txt2Img
 
 __all__ = ["TOKEN_LIFE_S", "Intake", "Offers"]
 
@@ -78,7 +77,9 @@ class Intake:
         dynamic: Dynamic,
         preferences: Preferences,
         queue_gates: QueueGates | None = None,
+        door: Door | None = None,
     ) -> None:
+        self._door: Door = door or TextsOnly()
         self._queue_gates = queue_gates
         self._preferences = preferences
         self._dynamic = dynamic
@@ -122,7 +123,8 @@ class Intake:
             await self.require_room(user_id)
             spec, more = await in_time(interaction, self._dynamic.drawn(spec, where_of(interaction)), hidden=private)
             notes = (*notes, *told(more, texts_for(str(interaction.locale))))
-        await self._check(user_id, spec, where_of(interaction), exempt)
+        request = JobRequest(user_id, spec, action, where_of(interaction), str(interaction.locale))
+        await self._check(request, exempt)
         if interaction.channel_id is None:
             raise UserFacingError("no_channel")
         new = NewJob(
@@ -142,7 +144,7 @@ class Intake:
         )
         self._deliverer.answering(new.id, interaction.filesize_limit)
         try:
-            async with self._inputs.holding(given_pictures(spec)):
+            async with self._door.turn(request), self._inputs.holding(given_pictures(spec)):
                 job_id, added = await self._dispatcher.submit(new)
             if not added:
                 await say(interaction, texts_for(str(interaction.locale))("reply.already_queued"))
@@ -181,7 +183,8 @@ class Intake:
             return
         if to_be_drawn(spec):
             spec, _ = await self._dynamic.drawn(spec, where)
-        await self._check(user_id, spec, where, exempt)
+        request = JobRequest(user_id, spec, action, where, locale)
+        await self._check(request, exempt)
         new = NewJob(
             id=job_id or new_job_id(),
             action=action,
@@ -196,7 +199,7 @@ class Intake:
         )
         self._deliverer.answering(new.id, None)
         try:
-            async with self._inputs.holding(given_pictures(spec)):
+            async with self._door.turn(request), self._inputs.holding(given_pictures(spec)):
                 await self._dispatcher.submit(new)
             job = await self._jobs.get(new.id)
             if job is not None:
@@ -209,31 +212,19 @@ class Intake:
             self._deliverer.answered(new.id)
         await self._gate.used(spec, user_id)
 
-    async def _check(
-        self,
-        user_id: UserId,
-        spec: JobSpec | FileSpec | PictureTask,
-        where: Where,
-        exempt: AbstractSet[tuple[ModelKind, str]] = frozenset(),
-    ) -> None:
-        await self.require_shown(spec, where, exempt)
-        await self.require_room(user_id)
-
-    async def require_shown(
-        self,
-        spec: JobSpec | FileSpec | PictureTask,
-        where: Where,
-        exempt: AbstractSet[tuple[ModelKind, str]] = frozenset(),
-    ) -> None:
-        """That its result may be seen there, which is asked again before it is published. Raises UserFacingError."""
+    async def _check(self, request: JobRequest, exempt: AbstractSet[tuple[ModelKind, str]]) -> None:
         if self._queue_gates is not None:
-            self._queue_gates.require_open(where.guild_id)
-        # A prompt full of syntax takes the rules up to a tenth of a second: not on the loop.
-        drawn = spec.preview if isinstance(spec, FileTask) else spec
-        for text in _prompts(drawn) if isinstance(drawn, Drawing) else []:
-            await asyncio.to_thread(require_allowed, text)
+            self._queue_gates.require_open(request.where.guild_id)
+        await self._door.require(request)
+        if not isinstance(request.task, FileTask):
+            self._gate.require(request.task, request.where, exempt)
+        await self.require_room(request.user_id)
+
+    async def require_shown(self, spec: JobSpec | FileSpec | PictureTask, where: Where, locale: str = "en-US") -> None:
+        """That its result may be seen there, which is asked again before it is published. Raises UserFacingError."""
+        await self._door.require(JobRequest(UserId(where.user_id), spec, Action.IMAGINE, where, locale))
         if not isinstance(spec, FileTask):
-            self._gate.require(spec, where, exempt)
+            self._gate.require(spec, where)
 
     async def is_private(self, interaction: Interaction, parent_id: JobId | None = None) -> bool:
         """Whether what comes of this interaction is for its user alone: because they prefer that, or because it comes
@@ -283,11 +274,3 @@ class Intake:
 def _alone(interaction: Interaction) -> bool:
     """In a direct message with us nobody else is there to see anything."""
     return interaction.guild_id is None and interaction.context.dm_channel
-
-
-def _prompts(spec: JobSpec) -> list[str]:
-    """Every text that a picture of this job is steered toward: each alone, so that the syntax of one hides nothing of
-    another, and all together, because one picture goes through them all."""
-    second = spec.hires.prompt if isinstance(spec, Txt2Img) and spec.hires is not None else None
-    first = list(dict.fromkeys((spec.prompt, *(own.prompt for own in spec.texts))))
-    return [*first, second, *(f"{text}, {second}" for text in first)] if second else first
