@@ -60,7 +60,7 @@ class Imagine(commands.Cog):
         count: Range[int, 1, 4] | None = None,
         seed: int | None = None,
         checkpoint: str | None = None,
-        lora: str | None = None,
+        lora: Range[str, 1, 1000] | None = None,
         steps: Range[int, 1, 150] | None = None,
         cfg: Range[float, 1, 30] | None = None,
         sampler: str | None = None,
@@ -141,7 +141,7 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("lora")
     async def _loras(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        return await self._studio.model_names.choices(interaction, "lora", current)
+        return await self._studio.model_names.lora_lines(interaction, current)
 
     @imagine.autocomplete("vae")
     async def _vaes(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:

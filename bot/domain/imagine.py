@@ -9,6 +9,7 @@ from typing import Any
 
 from bot.domain.flags import Flagged, read_flags
 from bot.domain.limits import Limits
+from bot.domain.lora_list import LoraWish, read_loras
 from bot.domain.mentions import spoken
 from bot.domain.models import (
     AUTOMATIC_VAE,
@@ -62,7 +63,8 @@ _WORDS = ("noise_source", "emphasis")
 @dataclass(frozen=True)
 class ImagineOptions:
     """What the user gave; everything but the prompt may be missing. `base` lies below all they gave, a pasted text
-    included, and above the style. `loras` and `words` are added to the prompt, behind everything that was typed."""
+    included, and above the style. `lora` may name several with weights, as `read_loras` takes them; it, `loras` and
+    `words` are added to the prompt, behind everything that was typed."""
 
     prompt: str
     negative: str | None = None
@@ -150,8 +152,9 @@ def build_imagine(
         raise UserFacingError("prompt_expanded_long", limit=limits.max_expanded_chars)
     if options.words:
         prompt = f"{prompt.rstrip().rstrip(',')}, {options.words}"
-    for name in (options.lora, *options.loras):
-        prompt = _with_lora(prompt, name, checkpoint, facts)
+    known = [name for fact in facts if fact.kind == "lora" for name in (fact.name, fact.alias) if name]
+    for lora in (None, *read_loras(options.lora or "", known), *map(LoraWish, options.loras)):
+        prompt = _with_lora(prompt, lora, checkpoint, facts)
     if wishes.hires_prompt:
         _with_lora(wishes.hires_prompt, None, checkpoint, facts)
     disabled = embeddings_in(" ".join((*texts, options.words)), [fact for fact in facts if fact.problem == DISABLED])
@@ -302,17 +305,17 @@ def _refiner(wishes: Parameters, checkpoint: ModelFact, facts: Sequence[ModelFac
     )
 
 
-def _with_lora(prompt: str, wanted: str | None, checkpoint: ModelFact, facts: Sequence[ModelFact]) -> str:
+def _with_lora(prompt: str, wanted: LoraWish | None, checkpoint: ModelFact, facts: Sequence[ModelFact]) -> str:
     """The prompt with the chosen LoRA's tag, unless the prompt names it already; every tag checked."""
     try:
         named = [ref.name for ref in lora_refs(parse_networks(text_tags(prompt))[1])]
     except NetworkTagError as error:
         raise UserFacingError("lora_weight", name=spoken(error.name)) from error
     if wanted is not None:
-        found = find_lora(wanted, facts)
+        found = find_lora(wanted.name, facts)
         name = found.name
         if not {name, found.alias} & {*named}:
-            tag = f"<lora:{name}:1>"
+            tag = f"<lora:{name}:{wanted.weights}>"
             prompt = f"{prompt.rstrip()} {tag}"
             # A name with a sign of the tag's own syntax would be read back as something else.
             if [ref.name for ref in lora_refs(parse_networks(tag)[1])] != [name]:

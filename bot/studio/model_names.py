@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from discord import app_commands
 
+from bot.domain.lora_list import complete_loras, last_lora
 from bot.domain.model_ranking import Candidate, rank
 from bot.domain.model_rules import Where
-from bot.domain.models import suits
+from bot.domain.models import names_of, suits
 from bot.domain.shelves import base_of
 from bot.library import Library, LibraryFile
 from bot.storage.model_rules import ModelRules
@@ -80,6 +81,17 @@ class ModelNames:
         """What `named` takes for this name, within what Discord takes."""
         file = next((file for file in self._library.files(kind) if file.name == name), None)
         return _value(name, file)
+
+    async def lora_lines(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        """For an option that takes several LoRAs: what its whole text may become."""
+        names = names_of("lora", self._models.facts(where_of(interaction)))
+        rows = await self.choices(interaction, "lora", last_lora(typed, names))
+        found = [row.value for row in rows]
+        lines = complete_loras(typed, names, lambda _, left: [name for name in found if name in left], CHOICES_LIMIT)
+        shown = {row.value: row.name for row in rows}
+        # A name too long for Discord goes by its id, and alone.
+        lines += [value for value in found if value.startswith(_BY_ID) and "," not in typed]
+        return [app_commands.Choice(name=shown.get(line, line), value=line) for line in lines[:CHOICES_LIMIT]]
 
     def named(self, kind: ModelKind, value: str | None) -> str | None:
         """What a chosen row names; anything else is given back as it was typed."""
