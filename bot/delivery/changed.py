@@ -9,7 +9,7 @@ from bot.domain.mentions import neutral
 from bot.i18n import Texts
 from gpu_worker.protocol.specs import JobSpec
 
-__all__ = ["change_texts", "changed_line"]
+__all__ = ["change_texts", "changed_line", "joined_changes"]
 
 WORDS_CHARS = 120
 VALUE_CHARS = 60
@@ -19,7 +19,11 @@ _TRANSLATED = frozenset({"Prompt", "Negative prompt", "Picture", "Mask", "Size",
 
 def changed_line(before: JobSpec, after: JobSpec, texts: Texts, limit_chars: int) -> str:
     """Empty where nothing is different; cut between two changes where they are too many."""
-    told = change_texts(changes(before, after), texts)
+    return joined_changes(changes(before, after), texts, limit_chars)
+
+
+def joined_changes(found: Sequence[Change | Words], texts: Texts, limit_chars: int) -> str:
+    told = change_texts(found, texts)
     kept: list[str] = []
     for text in told:
         if sum(map(len, kept)) + 3 * len(kept) + len(text) + 3 > limit_chars:

@@ -18,28 +18,35 @@ from typing import TypeVar
 import discord
 
 from bot.delivery.cards import Picture, cancelled_card, failed_card, filename, made_card, result_card
+from bot.delivery.changed import joined_changes
 from bot.delivery.extras import extra_buttons, with_row
 from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, Rung, Upload, climb_down
 from bot.delivery.looked import described_card, enlarged_card
 from bot.delivery.ping import Pinger
 from bot.delivery.post import Card, Posted, Poster, TooLargeError, Way
 from bot.delivery.progress import CardEditor
+from bot.domain.actions import first_pass
+from bot.domain.changes import changes
 from bot.domain.described import seen
 from bot.domain.ids import JobId
-from bot.domain.job import Image, Job, JobStatus
+from bot.domain.job import Action, Image, Job, JobStatus
 from bot.domain.mentions import spoken
-from bot.i18n import texts_for
+from bot.i18n import Texts, texts_for
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
 from bot.storage.origins import as_drawn, parent_of
 from gpu_worker.protocol.results import Description
-from gpu_worker.protocol.specs import Describe, Upscale
+from gpu_worker.protocol.specs import Describe, Img2Img, Txt2Img, Upscale
 
 __all__ = ["Deliverer"]
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+CHANGES_CHARS = 400
+_PICTURES_OF_ONE = frozenset({Action.REROLL, Action.VARY_SUBTLE, Action.VARY_STRONG})
+_TOLD_BY_ACTION = frozenset({"Seed", "Variation", "Count"})
 
 AT_ONCE = 3
 RETRY_S = (2.0, 10.0, 60.0, 300.0)
@@ -313,6 +320,8 @@ class Deliverer:
         }
         notes = [shrunk[prepared.rung]] if prepared.rung in shrunk else []
         below = extra_buttons(job, prepared.rung, texts)
+        if changed := await self._changed(job, texts):
+            notes.insert(0, texts("change.line", changes=changed))
         parent = await parent_of(self._jobs, self._images, job)
         drawn = await as_drawn(self._jobs, self._images, job)
         if drawn is not job and isinstance(job.task, Upscale):
@@ -340,6 +349,17 @@ class Deliverer:
             direct = texts("private.only_you_dm", channel=job.channel_id)
             return Card(view(texts("private.only_you")), files, direct_view=view(direct))
         return Card(view(), files, direct_view=view(texts("card.dm_because")) if job.guild_id is not None else None)
+
+    async def _changed(self, job: Job, texts: Texts) -> str:
+        """What it does differently from the job it was changed from; empty where its action says so much."""
+        before = await self._jobs.get(job.parent_id) if job.parent_id is not None else None
+        if before is None or not isinstance(job.task, Txt2Img | Img2Img) or not isinstance(before.task, type(job.task)):
+            return ""
+        if before.user_id != job.user_id or (before.private and not job.private):
+            return ""  # nobody reads in it what they could not see
+        told = _TOLD_BY_ACTION if job.action in _PICTURES_OF_ONE else frozenset[str]()
+        found = [change for change in changes(first_pass(before.task), job.task) if change.key not in told]
+        return joined_changes(found, texts, CHANGES_CHARS)
 
     def limit_bytes(self, job: Job) -> int:
         """The smaller of what the interaction and the guild allow: the way may change while we post."""

@@ -101,6 +101,11 @@ class Poster:
             ways.append((Way.DIRECT, lambda: self._send_direct(job, card, nonce)))
         return ways
 
+    def only_by_token(self, job: Job) -> bool:
+        """Whether its card cannot be edited by the bot's own token: because only its user sees it, or because the bot
+        is not in that server but came with the user."""
+        return job.private or (job.guild_id is not None and self._client.get_guild(job.guild_id) is None)
+
     @staticmethod
     def token_lives(job: Job) -> bool:
         return job.grant is not None and job.grant.expires_at - TOKEN_MARGIN_S > time.time()

@@ -6,12 +6,14 @@ import asyncio
 import io
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import aiohttp
 import discord
 
-from bot.delivery.cards import PREVIEW_NAME, SOON_S, progress_card, queued_card
+from bot.delivery.cards import PREVIEW_NAME, SOON_S, progress_card
+from bot.delivery.extras import waiting_card
 from bot.delivery.machine import Machine, MachineState
 from bot.delivery.post import Card, Poster, TooLargeError
 from bot.delivery.progress_state import ProgressState
@@ -28,7 +30,12 @@ log = logging.getLogger(__name__)
 TICK_S = 0.2
 RUNNING_EVERY_S = 1.1
 """Discord lets about five edits per five seconds through for one message."""
+BY_BOT_EVERY_S = 5.0
+"""Without the interaction's token: such edits count for the whole channel, and of old messages only a few are allowed,
+one of which the result needs."""
 QUEUED_EVERY_S = 4.0
+LATE_EDIT_S = 5.0
+"""How long a result waits for an edit under way."""
 EDITS_AT_ONCE = 6
 QUEUED_PER_TICK = 2
 """Cards that only wait, begun in one tick: the edits of a long queue would compete with the answers to new jobs."""
@@ -45,14 +52,20 @@ class _Watched:
     ready_at: float | None = None
     """What a queued card promises, on the monotonic clock: Discord goes on counting past it."""
     last_edit: float = 0.0
+    by_token: bool = True
+    """Edits by an interaction's token count against nothing but themselves."""
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
 class CardEditor:
-    def __init__(self, *, jobs: Jobs, poster: Poster, previews: bool = True) -> None:
+    def __init__(
+        self, *, jobs: Jobs, poster: Poster, previews: bool = True, wants_previews: Callable[[Job], bool] | None = None
+    ) -> None:
+        """`previews` is the operator's word, `wants_previews` what holds for one job besides."""
         self._jobs = jobs
         self._poster = poster
         self._previews = previews
+        self._wants_previews = wants_previews
         self._watched: dict[JobId, _Watched] = {}
         self._task: asyncio.Task[None] | None = None
         self._machine_was: MachineState | None = None
@@ -100,7 +113,12 @@ class CardEditor:
     async def close(self, job_id: JobId) -> None:
         """No edit of this card starts any more, and none is under way: the result may be posted."""
         watched = self._watched.pop(job_id, None)
-        if watched is not None and watched.task is not None:
+        if watched is None or watched.task is None:
+            return
+        await asyncio.wait([watched.task], timeout=LATE_EDIT_S)
+        if not watched.task.done():
+            # It waits for its turn in Discord's rate limit, behind which the result would wait, too.
+            watched.task.cancel()
             await asyncio.wait([watched.task])
 
     # --- edits --------------------------------------------------------------------------------------------------------
@@ -127,7 +145,7 @@ class CardEditor:
             for job_id, watched in self._watched.items()
             if watched.dirty
             and (watched.task is None or watched.task.done())
-            and now - watched.last_edit >= (QUEUED_EVERY_S if watched.state is None else RUNNING_EVERY_S)
+            and now - watched.last_edit >= _pace_s(watched)
         ]
         due.sort(key=lambda item: item[1].last_edit)
         # Running cards first: somebody is watching them.
@@ -142,10 +160,13 @@ class CardEditor:
         job = await self._jobs.get(job_id)
         if job is None or not job.status.waiting:
             return
+        watched.by_token = self._poster.token_lives(job)
+        if not watched.by_token and self._poster.only_by_token(job):
+            return  # out of reach; the result goes another way
         # What a worker has only prefetched still waits, as far as its user can tell.
         queued = job.status is JobStatus.QUEUED or watched.state is None
         # A queue position is not worth an edit that counts against the channel's limit; a token edit does not.
-        if queued and not self._poster.token_lives(job):
+        if queued and not watched.by_token:
             return
         card = await (self._queued(job, watched) if queued else self._running(job, watched))
         if card is None:
@@ -170,12 +191,14 @@ class CardEditor:
         watched.shown = shown
         eta_s = standing.eta_s if standing is not None else None
         watched.ready_at = time.monotonic() + eta_s if eta_s is not None and eta_s > SOON_S else None
-        return Card(queued_card(job, standing, machine))
+        return Card(waiting_card(job, standing, machine, only_by_token=self._poster.only_by_token(job)))
 
     async def _running(self, job: Job, watched: _Watched) -> Card | None:
         state = watched.state or ProgressState()
         watched.ready_at = None
         preview = state.preview
+        if preview is not None and self._wants_previews is not None and not self._wants_previews(job):
+            preview = None
         shown: object = (state.phase, state.step, state.of, state.cancelling, preview)
         if shown == watched.shown:
             return None
@@ -185,6 +208,12 @@ class CardEditor:
             return [] if preview is None else [discord.File(io.BytesIO(preview), PREVIEW_NAME)]
 
         return Card(progress_card(job, state, has_preview=preview is not None), files)
+
+
+def _pace_s(watched: _Watched) -> float:
+    if watched.state is None:
+        return QUEUED_EVERY_S
+    return RUNNING_EVERY_S if watched.by_token else BY_BOT_EVERY_S
 
 
 def _rounded(standing: Standing | None) -> object:

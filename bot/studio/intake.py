@@ -12,6 +12,7 @@ import discord
 
 from bot.delivery.cards import queued_card
 from bot.delivery.deliver import Deliverer
+from bot.delivery.extras import waiting_card
 from bot.delivery.machine import Machine
 from bot.delivery.post import Card, Poster
 from bot.delivery.progress import CardEditor
@@ -253,7 +254,8 @@ class Intake:
         job = await self._jobs.get(job_id)
         assert job is not None
         standing = (await self._dispatcher.standings()).get(job_id)
-        card = queued_card(job, standing, self._machine.state)
+        only = self._poster.only_by_token(job) if job.guild_id is not None or job.private else False
+        card = waiting_card(job, standing, self._machine.state, only_by_token=only)
         try:
             if job.private:
                 message_id = await answer_hidden(interaction, card)

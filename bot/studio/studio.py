@@ -10,7 +10,7 @@ import discord
 
 from bot.delivery.deliver import Deliverer
 from bot.delivery.machine import Machine
-from bot.delivery.ping import Pinger
+from bot.delivery.ping import Pinger, where_of_job
 from bot.delivery.post import Poster
 from bot.delivery.progress import CardEditor
 from bot.dispatch.dispatcher import Dispatcher, Leases
@@ -21,6 +21,7 @@ from bot.domain.content import judge
 from bot.domain.ids import JobId
 from bot.domain.limits import Limits
 from bot.domain.model_rules import EVERYWHERE, Rule, Scope
+from bot.domain.preferences import PREVIEWS
 from bot.downloads import DownloadWish
 from bot.downloads.manager import DownloadRules, Downloads
 from bot.downloads.web import Tokens, Web, WebRules
@@ -171,7 +172,12 @@ class Studio:
             dispatcher=lambda: self.dispatcher,
         )
         poster = Poster(client)
-        self.editor = CardEditor(jobs=self.jobs, poster=poster, previews=settings.previews)
+        self.editor = CardEditor(
+            jobs=self.jobs,
+            poster=poster,
+            previews=settings.previews,
+            wants_previews=lambda job: self.preferences.get(where_of_job(job, client), PREVIEWS),
+        )
         self.deliverer = Deliverer(
             client=client,
             jobs=self.jobs,

@@ -6,7 +6,7 @@ import json
 import pytest
 from PIL import Image as Pillow
 
-from bot.domain.preferences import REMIX
+from bot.domain.preferences import PRIVATE, REMIX
 from bot.playground.person import Refused
 from bot.studio.panel_lists import SEARCH, List
 from gpu_worker.protocol import messages as m
@@ -54,6 +54,8 @@ async def test_changes_are_shown_drawn_and_offered_again(member):
     spec = member.spec(drawn)
     assert (spec["steps"], spec["width"], spec["prompt"], spec["seed"]) == (30, 704, "a cat, red hat", 8)
     assert member.job(drawn)["parent_id"] == member.job(card)["id"]
+    assert "Steps 20 → 30" in drawn.text
+    assert "Prompt +“red hat” −“blue hat”" in drawn.text
     _, other = await opened(member, prompt="a dog", width=512, height=768)
     assert "As last time: Steps: 30, Size: 704x384" in json.dumps([*other.components()])
     other = await member.shown(await member.press(other, "revise", 2))
@@ -135,6 +137,16 @@ async def test_remix_opens_it_on_variations_and_rerolls(stage, member):
     drawn = await member.drawn(await member.press(shown, "draw"))
     spec = member.spec(drawn)
     assert (spec["prompt"], len(spec["variations"]), member.job(drawn)["action"]) == ("a dog", 1, "vary_strong")
+
+
+async def test_words_of_a_private_picture_do_not_show_on_what_everybody_sees(stage, member):
+    await stage.studio.preferences.put("user", int(member.user_id), PRIVATE, True)
+    _, shown = await opened(member, prompt="my secret")
+    shown = await formed(member, shown, 5, {"prompt": "a cat"})
+    assert "secret" in shown.text
+    drawn = await member.drawn(await member.press(shown, "draw", 2))
+    assert not drawn.ephemeral
+    assert "secret" not in drawn.text
 
 
 async def test_a_panel_works_after_a_restart_and_for_its_owner_alone(stage, member):
