@@ -27,6 +27,8 @@ EXTENSIONS = (
     "cogs.imagine", "cogs.style", "cogs.queue", "cogs.models", "cogs.model_admin", "cogs.help", "cogs.settings",
     "cogs.looking",
     "cogs.operations",
+    "cogs.history",
+    "cogs.moderation",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What /history shows: which of somebody's pictures, and where they are in it. Pure; queries and cards are elsewhere."""
+"""What /history shows: which pictures, and where somebody is in them. Pure; queries and cards are elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures that are deleted, and can be brought back for a while: hidden at once, their files gone when that is over."""
+"""Pictures that are deleted and can be brought back for a while: hidden at once, their files gone when it is over."""
 
 from __future__ import annotations
 

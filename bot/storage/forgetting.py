@@ -40,6 +40,7 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "DELETE FROM drafts WHERE user_id = :user",
         ),
         "deletion_items": (f"DELETE FROM deletion_items WHERE image_id IN {_IMAGES}",),  # noqa: S608
+        "star_posts": (f"DELETE FROM star_posts WHERE job_id IN {_OF_JOBS}",),  # noqa: S608
         "history_prompts": (f"DELETE FROM history_prompts WHERE job_id IN {_OF_JOBS}",),  # noqa: S608
         "picture_looks": (f"DELETE FROM picture_looks WHERE image_id IN {_IMAGES}",),  # noqa: S608
         "images": (
@@ -57,7 +58,22 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "exports": ("DELETE FROM exports WHERE user_id = :user",),
         "history_desks": ("DELETE FROM history_desks WHERE user_id = :user",),
         "finds": ("DELETE FROM finds WHERE user_id = :user",),
-        "styles": ("DELETE FROM styles WHERE user_id = :user",),
+        "style_versions": (
+            (
+                "DELETE FROM style_versions WHERE style_id IN "
+                "(SELECT id FROM styles WHERE level = 'user' AND owner_id = :user)"
+            ),
+            f"UPDATE style_versions SET made_by = {NOBODY} WHERE made_by = :user",  # noqa: S608
+        ),
+        "styles": (
+            "DELETE FROM styles WHERE level = 'user' AND owner_id = :user",
+            f"UPDATE styles SET author_id = {NOBODY} WHERE author_id = :user",  # noqa: S608
+        ),
+        "style_proposals": (
+            "DELETE FROM style_proposals WHERE user_id = :user",
+            f"UPDATE style_proposals SET decided_by = {NOBODY} WHERE decided_by = :user",  # noqa: S608
+        ),
+        "style_imports": ("DELETE FROM style_imports WHERE user_id = :user",),
         "last_tweaks": ("DELETE FROM last_tweaks WHERE user_id = :user",),
         "next_pictures": ("DELETE FROM next_pictures WHERE user_id = :user",),
         "model_shelves": ("DELETE FROM model_shelves WHERE user_id = :user",),
@@ -101,12 +117,20 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "DELETE FROM appeals WHERE user_id = :user",
             f"UPDATE appeals SET decided_by = {NOBODY} WHERE decided_by = :user",  # noqa: S608
         ),
+        "starboards": (f"UPDATE starboards SET changed_by = {NOBODY} WHERE changed_by = :user",),  # noqa: S608
+        "server_retention": (
+            f"UPDATE server_retention SET changed_by = {NOBODY} WHERE changed_by = :user",  # noqa: S608
+        ),
         "queue_gates": (f"UPDATE queue_gates SET changed_by = {NOBODY} WHERE changed_by = :user",),  # noqa: S608
     }
 )
 """Table → statements. `users` itself is taken last, see `Forgetting.finish`."""
 
-KEPT_TABLES: Mapping[str, str] = MappingProxyType({})
+KEPT_TABLES: Mapping[str, str] = MappingProxyType(
+    {
+        "forgettings": "who asked to be forgotten, until that is done and they were told; then it goes by itself",
+    }
+)
 """Table → why a person's rows stay in it."""
 
 

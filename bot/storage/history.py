@@ -76,13 +76,13 @@ class History:
 
     async def count(self, span: Span, wanted: Wanted) -> int:
         where, values = self._where(span, wanted)
-        row = await self._db.one(f"SELECT count(*) AS n {_FROM} WHERE {where}", values)  # noqa: S608
+        row = await self._db.one(f"SELECT count(*) AS n {_FROM} WHERE {where}", values)
         return int(row["n"]) if row else 0
 
     async def page(self, span: Span, wanted: Wanted, first: int, count: int) -> list[Shot]:
         where, values = self._where(span, wanted)
         rows = await self._db.all(
-            f"SELECT {_COLUMNS} {_FROM} WHERE {where} "  # noqa: S608
+            f"SELECT {_COLUMNS} {_FROM} WHERE {where} "
             "ORDER BY jobs.created_at DESC, jobs.id, images.idx LIMIT ? OFFSET ?",
             (span.viewer, *values, count, first),
         )
@@ -91,8 +91,7 @@ class History:
     async def ids(self, span: Span, wanted: Wanted, limit: int) -> list[ImageId]:
         where, values = self._where(span, wanted)
         rows = await self._db.all(
-            f"SELECT images.id {_FROM} WHERE {where} "  # noqa: S608
-            "ORDER BY jobs.created_at DESC, jobs.id, images.idx LIMIT ?",
+            f"SELECT images.id {_FROM} WHERE {where} ORDER BY jobs.created_at DESC, jobs.id, images.idx LIMIT ?",
             (*values, limit),
         )
         return [ImageId(row["id"]) for row in rows]
@@ -101,7 +100,7 @@ class History:
         """None, too, for one that may not be seen, or is deleted."""
         where, values = self._where(span, Wanted())
         row = await self._db.one(
-            f"SELECT {_COLUMNS} {_FROM} WHERE images.id = ? AND {where}",  # noqa: S608
+            f"SELECT {_COLUMNS} {_FROM} WHERE images.id = ? AND {where}",
             (span.viewer, image_id, *values),
         )
         return _shot(row) if row else None
@@ -114,7 +113,7 @@ class History:
             part = images[start : start + 500]
             marks = ", ".join("?" * len(part))
             rows = await self._db.all(
-                f"SELECT {_COLUMNS} {_FROM} WHERE images.id IN ({marks}) AND {where}",  # noqa: S608
+                f"SELECT {_COLUMNS} {_FROM} WHERE images.id IN ({marks}) AND {where}",
                 (span.viewer, *part, *values),
             )
             found |= {row["id"]: _shot(row) for row in rows}
@@ -125,12 +124,12 @@ class History:
         where, values = self._where(span, wanted)
         key = (shot.created_at, shot.job_id, shot.index)
         newer = await self._db.one(
-            f"SELECT images.id {_FROM} WHERE {where} AND (-jobs.created_at, jobs.id, images.idx) < (-?, ?, ?) "  # noqa: S608
+            f"SELECT images.id {_FROM} WHERE {where} AND (-jobs.created_at, jobs.id, images.idx) < (-?, ?, ?) "
             "ORDER BY jobs.created_at ASC, jobs.id DESC, images.idx DESC LIMIT 1",
             (*values, *key),
         )
         older = await self._db.one(
-            f"SELECT images.id {_FROM} WHERE {where} AND (-jobs.created_at, jobs.id, images.idx) > (-?, ?, ?) "  # noqa: S608
+            f"SELECT images.id {_FROM} WHERE {where} AND (-jobs.created_at, jobs.id, images.idx) > (-?, ?, ?) "
             "ORDER BY jobs.created_at DESC, jobs.id, images.idx LIMIT 1",
             (*values, *key),
         )

@@ -113,6 +113,12 @@ class Jobs:
         """Its card is gone, so nothing can be asked of it any more but by what was made from it."""
         await self._db.write_one("UPDATE jobs SET deleted_at = ? WHERE id = ?", (time.time(), job_id))
 
+    async def set_stranded(self, job_id: JobId, *, stranded: bool) -> None:
+        """Whether its result waits in the history because every way to its user is closed."""
+        await self._db.write_one(
+            "UPDATE jobs SET stranded_at = ? WHERE id = ?", (time.time() if stranded else None, job_id)
+        )
+
     async def set_grant(self, job_id: JobId, grant: TokenGrant | None) -> None:
         await self._db.write_one(
             "UPDATE jobs SET token = ?, token_expires_at = ? WHERE id = ?",

@@ -76,8 +76,9 @@ async def test_the_commands_there_are(payloads):
     assert set(payloads) == {
         "imagine", "style", "queue", "cancel", "help", "models", "loras", "model-admin", "settings",
         "describe", "png-info", "upscale",
+        "history",
     }  # fmt: skip
-    assert {option["name"] for option in payloads["style"]["options"]} == {"save", "list", "show", "rename", "delete"}
+    assert {option["name"] for option in payloads["style"]["options"]} == {"save", "list", "show", "rename", "delete", "versions", "share", "import", "export", "propose", "review"}
 
 
 async def test_the_menus_of_messages(bot, payloads):

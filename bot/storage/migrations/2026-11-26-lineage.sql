@@ -2,4 +2,3 @@
 
 CREATE INDEX images_by_parent ON images (parent_image_id) WHERE parent_image_id IS NOT NULL;
 CREATE INDEX jobs_by_parent ON jobs (parent_id) WHERE parent_id IS NOT NULL;
-CREATE INDEX jobs_of_user ON jobs (user_id, created_at);

@@ -31,7 +31,8 @@ def schema(tmp_path):
 
 def tables(connection) -> list[str]:
     rows = connection.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
+        "AND sql NOT LIKE 'CREATE VIRTUAL%'"
     )
     return [str(row[0]) for row in rows if not re.search(r"_fts(_|$)", str(row[0]))]
 

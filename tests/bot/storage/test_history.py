@@ -26,7 +26,7 @@ class Rig:
         self.history = History(database, search)
         self.made = 0
 
-    async def draw(self, prompt, *, user=ANA, count=1, model="m1", parent=None, channel=OPEN, age_days=0.0) -> list[Image]:
+    async def draw(self, prompt, *, user=ANA, count=1, model="m1", parent=None, channel=OPEN, age_days=0.0):
         new = new_job(f"label:x {prompt}", user=user, model=model, count=count)
         job_id, _ = await self.jobs.add(dataclasses.replace(new, guild_id=GUILD, channel_id=channel))
         await self.jobs.set_message(job_id, MessageId(1000 + self.made))

@@ -1,0 +1,333 @@
+"""/history: where somebody is in it is a line in the database (a desk); every button below it is an address of that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import discord
+from pydantic import ValidationError
+
+from bot.domain.history import CHOSEN_MAX, NAME_CHARS, PAGE, SEARCH_CHARS, Desk, Wanted, moment_of, shown_moment
+from bot.domain.ids import ImageId, UserId
+from bot.errors import UserFacingError
+from bot.i18n import Texts, texts_for
+from bot.storage.favourites import Favourites
+from bot.storage.history import Desks, History, Shot, Span
+from bot.storage.history_search import HistorySearch
+from bot.storage.images import Images
+from bot.storage.thumbnails import Thumbnails
+from bot.studio.history.cards import Looked, Opened, Relative, gallery_card, message_link, picture_card
+from bot.studio.history.deleting import Deleting
+from bot.studio.history.exporting import Exporting
+from bot.studio.history.sending import Sending
+from bot.studio.history.tiles import large, tiles
+from bot.studio.history.viewing import span_of
+from bot.studio.pressed import is_moderator
+from bot.ui.client import Interaction
+from bot.ui.codec import Address, Verb, encode
+from bot.ui.forms import fields_of, form_of, text_field
+from bot.ui.selects import chosen_value, chosen_values
+
+__all__ = ["GALLERY_FORMS", "GALLERY_VERBS", "Gallery", "wanted_of"]
+
+GALLERY_VERBS = (
+    Verb.HISTORY, Verb.HISTORY_OPEN, Verb.HISTORY_SEARCH, Verb.HISTORY_FILTER, Verb.HISTORY_CHOOSE, Verb.HISTORY_MARK,
+    Verb.HISTORY_DELETE, Verb.HISTORY_UNDO, Verb.HISTORY_EXPORT, Verb.HISTORY_PICTURE, Verb.HISTORY_KIN,
+    Verb.HISTORY_SEND,
+)  # fmt: skip
+GALLERY_FORMS = (Verb.HISTORY_SEARCH_FORM, Verb.HISTORY_SEND_FORM)
+EXPORT_MAX = 2000
+
+
+class Gallery:
+    def __init__(
+        self,
+        *,
+        history: History,
+        search: HistorySearch,
+        desks: Desks,
+        images: Images,
+        favourites: Favourites,
+        thumbnails: Thumbnails,
+        sending: Sending,
+        deleting: Deleting,
+        exporting: Exporting,
+    ) -> None:
+        self._history = history
+        self._search = search
+        self._desks = desks
+        self._images = images
+        self._favourites = favourites
+        self._thumbnails = thumbnails
+        self._sending = sending
+        self._deleting = deleting
+        self._exporting = exporting
+
+    async def open(self, interaction: Interaction, desk: Desk) -> None:
+        """Answers with the first page, which only the user sees. Raises UserFacingError as `span_of`."""
+        span = span_of(interaction, desk)
+        await interaction.response.defer(ephemeral=True)
+        desk_id = await self._desks.add(interaction.user.id, desk)
+        await self._put_page(interaction, desk_id, desk, span)
+
+    async def pressed(self, interaction: Interaction, address: Address) -> None:
+        """Raises UserFacingError."""
+        if address.verb == Verb.HISTORY_UNDO:
+            await self._deleting.undo(interaction, address.id)
+            return
+        desk = await self._desk(interaction, address)
+        span = span_of(interaction, desk)
+        match address.verb:
+            case Verb.HISTORY_SEARCH:
+                await interaction.response.send_modal(_search_form(address.id, desk.wanted, interaction))
+            case Verb.HISTORY_SEND:
+                shot = await self._opened(desk, span)
+                await self._sending.send(interaction, address.id, shot, chosen_value(interaction))
+            case Verb.HISTORY_PICTURE | Verb.HISTORY_OPEN | Verb.HISTORY_KIN:
+                await self._picture(interaction, address, desk, span)
+            case Verb.HISTORY_DELETE:
+                await self._delete(interaction, address, desk, span)
+            case Verb.HISTORY_EXPORT:
+                await self._export(interaction, desk, span)
+            case Verb.HISTORY | Verb.HISTORY_FILTER | Verb.HISTORY_CHOOSE | Verb.HISTORY_MARK:
+                await self._page(interaction, address, desk, span)
+            case _:
+                raise UserFacingError("button_unknown")
+
+    async def submitted(self, interaction: Interaction, address: Address) -> None:
+        """The search form, and those of a picture that is gone on from. Raises UserFacingError."""
+        desk = await self._desk(interaction, address)
+        span = span_of(interaction, desk)
+        fields = fields_of(interaction)
+        if address.verb == Verb.HISTORY_SEND_FORM:
+            await self._sending.submitted(interaction, await self._opened(desk, span), fields)
+            return
+        wanted = wanted_of(
+            fields.get("words", ""), fields.get("model", ""), fields.get("lora", ""), fields.get("since", ""),
+            fields.get("until", ""), desk.wanted,
+        )  # fmt: skip
+        await self._show(interaction, address.id, _changed(desk, wanted=wanted, page=0, opened=None), span)
+
+    # --- pages --------------------------------------------------------------------------------------------------------
+
+    async def _page(self, interaction: Interaction, address: Address, desk: Desk, span: Span) -> None:
+        notes: list[str] = []
+        match address.verb, address.n:
+            case Verb.HISTORY, n:
+                desk = _changed(desk, page=desk.page if n is None else n, opened=None)
+            case Verb.HISTORY_FILTER, 1:
+                wanted = desk.wanted.model_copy(update={"favourites": not desk.wanted.favourites, "stranded": False})
+                desk = _changed(desk, wanted=wanted, page=0)
+            case Verb.HISTORY_FILTER, 2:
+                desk = _changed(desk, wanted=Wanted(stranded=True), page=0)
+            case Verb.HISTORY_FILTER, _:
+                desk = _changed(desk, wanted=Wanted(), page=0)
+            case Verb.HISTORY_CHOOSE, 3:
+                await _wait(interaction)
+                found = await self._history.ids(span, desk.wanted, CHOSEN_MAX + 1)
+                if len(found) > CHOSEN_MAX:
+                    texts = texts_for(str(interaction.locale))
+                    notes.append("-# " + texts("history.chosen_cut", n=CHOSEN_MAX))
+                desk = _changed(desk, chosen=tuple(found[:CHOSEN_MAX]))
+            case Verb.HISTORY_CHOOSE, n:
+                desk = _changed(desk, choosing=n == 1, chosen=())
+            case _:
+                desk = await self._marked(interaction, desk, span)
+        await self._show(interaction, address.id, desk, span, notes)
+
+    async def _marked(self, interaction: Interaction, desk: Desk, span: Span) -> Desk:
+        """What the list of this page says; other pages' choices stay."""
+        here = {shot.id for shot in await self._history.page(span, desk.wanted, desk.page * PAGE, PAGE)}
+        others = [one for one in desk.chosen if one not in here]
+        marked = [one for one in chosen_values(interaction) if one in here]
+        return _changed(desk, chosen=tuple([*others, *marked][:CHOSEN_MAX]))
+
+    async def _show(
+        self, interaction: Interaction, desk_id: str, desk: Desk, span: Span, notes: Sequence[str] = ()
+    ) -> None:
+        # Pictures are made small and sent along, which may take longer than an answer may.
+        await _wait(interaction)
+        await self._put_page(interaction, desk_id, desk, span, notes)
+
+    async def _put_page(
+        self, interaction: Interaction, desk_id: str, desk: Desk, span: Span, notes: Sequence[str] = ()
+    ) -> None:
+        total = await self._history.count(span, desk.wanted)
+        last = max(0, -(-total // PAGE) - 1)
+        desk = _changed(desk, page=min(desk.page, last, 999))
+        await self._desks.change(desk_id, desk)
+        shots = await self._history.page(span, desk.wanted, desk.page * PAGE, PAGE)
+        stranded = await self._history.count_stranded(span.viewer) if desk.own else 0
+        files = await asyncio.to_thread(tiles, shots, self._thumbnails, self._file, frozenset(desk.chosen))
+        export = await self._exporting.ready_of(span.viewer) if desk.own else None
+        seen = Looked(
+            desk_id,
+            desk,
+            shots,
+            total,
+            stranded=stranded,
+            filled=self._search.filled,
+            notes=notes,
+            export_id=export.id if export is not None else None,
+        )
+        card = gallery_card(seen, texts_for(str(interaction.locale)))
+        await interaction.edit_original_response(view=card, attachments=files)
+
+    # --- one picture --------------------------------------------------------------------------------------------------
+
+    async def _picture(self, interaction: Interaction, address: Address, desk: Desk, span: Span) -> None:
+        if address.verb in (Verb.HISTORY_OPEN, Verb.HISTORY_KIN):
+            desk = _changed(desk, opened=chosen_value(interaction))
+        shot = await self._opened(desk, span)
+        match address.n if address.verb == Verb.HISTORY_PICTURE else None:
+            case 1:
+                await self._favourites.toggle(span.viewer, shot.id)
+            case 2:
+                await self._sending.hand_out(interaction, shot)
+                return
+            case 3 | 4 as n:
+                await _wait(interaction)
+                newer, older = await self._history.neighbours(span, desk.wanted, shot)
+                desk = _changed(desk, opened=(newer if n == 3 else older) or shot.id)
+            case 5:
+                await self._sending.draw_again(interaction, shot)
+                return
+            case _:
+                pass
+        await _wait(interaction)
+        await self._put_picture(interaction, address.id, desk, span)
+
+    async def _put_picture(self, interaction: Interaction, desk_id: str, desk: Desk, span: Span) -> None:
+        shot = await self._opened(desk, span)
+        await self._desks.change(desk_id, desk)
+        newer, older = await self._history.neighbours(span, desk.wanted, shot)
+        relatives = await self._relatives(shot, span, interaction)
+        file, small = await asyncio.to_thread(large, shot, self._file(shot), self._thumbnails)
+        opened = Opened(
+            desk_id,
+            desk,
+            shot,
+            shown=file is not None,
+            small=small,
+            relatives=relatives,
+            newer=newer is not None,
+            older=older is not None,
+            sends=await self._sending.ways(shot) if desk.own else (),
+        )
+        card = picture_card(opened, texts_for(str(interaction.locale)))
+        await interaction.edit_original_response(view=card, attachments=[file] if file is not None else [])
+        if shot.stranded and desk.own:
+            await self._sending.seen(shot)
+
+    async def _relatives(self, shot: Shot, span: Span, interaction: Interaction) -> list[Relative]:
+        found: list[Relative] = []
+        rows = await self._history.kin(shot.id)
+        own = {one.id for one in await self._history.these(span, [kin.id for kin, *_ in rows])}
+        for kin, user_id, guild_id, channel_id, message_id in rows:
+            # Other people's messages are linked where they are public: Discord itself keeps out whoever may not read.
+            link = message_link(guild_id, channel_id, message_id) if message_id is not None else None
+            if guild_id is None and user_id != interaction.user.id:
+                link = None
+            found.append(Relative(kin, user_id, link, own=kin.id in own))
+        return found
+
+    # --- many pictures ------------------------------------------------------------------------------------------------
+
+    async def _delete(self, interaction: Interaction, address: Address, desk: Desk, span: Span) -> None:
+        if not desk.own and not is_moderator(interaction):
+            raise UserFacingError("history_not_yours")
+        one = address.n in (3, 4)
+        shots = [await self._opened(desk, span)] if one else await self._chosen(desk, span)
+        if address.n in (1, 3):
+            await self._deleting.ask(interaction, address.id, shots, one=one)
+            return
+        desk = _changed(desk, opened=None, chosen=(), choosing=False)
+        await _wait(interaction)
+        undo = await self._deleting.delete(interaction, shots)
+        await self._put_page(interaction, address.id, desk, span)
+        # A message of its own, so that it is there however far somebody turns the pages.
+        await interaction.followup.send(view=undo, ephemeral=True)
+
+    async def _export(self, interaction: Interaction, desk: Desk, span: Span) -> None:
+        if not desk.own:
+            raise UserFacingError("history_not_yours")
+        if desk.choosing:
+            ids = [shot.id for shot in await self._chosen(desk, span)]
+        else:
+            ids = await self._history.ids(span, desk.wanted, EXPORT_MAX)
+        await self._exporting.begin(interaction, ids)
+
+    async def _chosen(self, desk: Desk, span: Span) -> list[Shot]:
+        shots = await self._history.these(span, [ImageId(one) for one in desk.chosen])
+        if not shots:
+            raise UserFacingError("history_nothing_chosen")
+        return shots
+
+    async def _opened(self, desk: Desk, span: Span) -> Shot:
+        shot = await self._history.get(span, ImageId(desk.opened)) if desk.opened else None
+        if shot is None:
+            raise UserFacingError("history_picture_gone")
+        return shot
+
+    async def _desk(self, interaction: Interaction, address: Address) -> Desk:
+        desk = await self._desks.get(address.id, UserId(interaction.user.id))
+        if desk is None:
+            raise UserFacingError("history_unknown")
+        return desk
+
+    def _file(self, shot: Shot) -> Path:
+        return self._images.file_at(shot.path)
+
+
+def wanted_of(
+    words: str,
+    model: str,
+    lora: str,
+    since: str,
+    until: str,
+    before: Wanted = Wanted(),  # noqa: B008 - frozen
+) -> Wanted:
+    """Raises UserFacingError (`date_unreadable`)."""
+    try:
+        return Wanted(
+            search=" ".join(words.split())[:SEARCH_CHARS],
+            model=model.strip()[:NAME_CHARS] or None,
+            lora=lora.strip().removeprefix("<lora:")[:NAME_CHARS] or None,
+            since=moment_of(since),
+            until=moment_of(until, end=True),
+            favourites=before.favourites,
+            stranded=before.stranded,
+        )
+    except ValidationError as error:  # nothing that the lines above let through
+        raise UserFacingError("history_unknown") from error
+
+
+def _search_form(desk_id: str, wanted: Wanted, interaction: Interaction) -> discord.ui.Modal:
+    texts: Texts = texts_for(str(interaction.locale))
+    form = form_of(texts("history.form.title"), encode(Verb.HISTORY_SEARCH_FORM, desk_id))
+    values = {
+        "words": wanted.search,
+        "model": wanted.model or "",
+        "lora": wanted.lora or "",
+        "since": shown_moment(wanted.since),
+        "until": shown_moment(wanted.until, end=True),
+    }
+    for name, value in values.items():
+        text_field(
+            form, name, texts(f"history.form.{name}"), texts(f"history.form.{name}_hint"), value,
+            paragraph=False, max_length=SEARCH_CHARS if name == "words" else NAME_CHARS,
+        )  # fmt: skip
+    return form
+
+
+def _changed(desk: Desk, **values: object) -> Desk:
+    return Desk.model_validate(desk.model_dump() | {
+        name: value.model_dump() if isinstance(value, Wanted) else value for name, value in values.items()
+    })  # fmt: skip
+
+
+async def _wait(interaction: Interaction) -> None:
+    if not interaction.response.is_done():
+        await interaction.response.defer()
