@@ -58,6 +58,7 @@ class Picture:
     image: Image
     filename: str | None
     """None where it is too large to be sent; its buttons work all the same."""
+    spoiler: bool = False
 
 
 def filename(job: Job, index: int, suffix: str) -> str:
@@ -126,8 +127,12 @@ def result_card(
     """The finished pictures. `notes` are further lines; `parent` is what it was made from."""
     texts = texts_for(job.locale)
     gallery = [
-        discord.MediaGalleryItem(f"attachment://{p.filename}", description=_alt(job.spec, i, len(pictures), texts))
-        for i, p in enumerate(pictures)
+        discord.MediaGalleryItem(
+            f"attachment://{p.filename}",
+            description=_alt(job.spec, p.image.index, max(len(pictures), p.image.index + 1), texts),
+            spoiler=p.spoiler,
+        )
+        for p in pictures
         if p.filename is not None
     ]
     images = [p.image for p in pictures]

@@ -25,6 +25,7 @@ from bot.delivery.looked import described_card, enlarged_card
 from bot.delivery.ping import Pinger
 from bot.delivery.post import Card, Posted, Poster, TooLargeError, Way
 from bot.delivery.progress import CardEditor
+from bot.delivery.veils import Veiled, Veils, veiled
 from bot.domain.actions import first_pass
 from bot.domain.changes import changes
 from bot.domain.described import seen
@@ -71,8 +72,10 @@ class Deliverer:
         poster: Poster,
         editor: CardEditor,
         pinger: Pinger | None = None,
+        veils: Veils | None = None,
     ) -> None:
         self._client = client
+        self._veils = veils
         self._pinger = pinger
         self.follow: Callable[[JobId], Awaitable[None]] | None = None
         """What comes after a job on model files; called again where the bot died meanwhile."""
@@ -242,11 +245,11 @@ class Deliverer:
         return await self._fitting(job, limit_bytes, send)
 
     async def _fitting(self, job: Job, limit: int, post: Callable[[Card], Awaitable[T]]) -> T:
-        images, originals = await self._originals(job)
+        seen = await veiled(self._veils, job, *await self._originals(job))
         while True:
-            prepared = await self._prepare(originals, images, limit)
+            prepared = await self._prepare(seen.data, seen.images, limit)
             try:
-                return await post(await self._result(job, images, prepared))
+                return await post(await self._result(job, seen, prepared))
             except TooLargeError:
                 # Discord's word counts, whatever the limit was said to be.
                 largest = max((len(u.data) for u in prepared.uploads), default=0)
@@ -311,14 +314,14 @@ class Deliverer:
         rung, uploads = await asyncio.to_thread(climb_down, originals, infotexts, limit)
         return _Prepared(rung, uploads)
 
-    async def _result(self, job: Job, images: list[Image], prepared: _Prepared) -> Card:
-        texts = texts_for(job.locale)
+    async def _result(self, job: Job, seen: Veiled, prepared: _Prepared) -> Card:
+        texts, images = texts_for(job.locale), seen.images
         shrunk = {
             Rung.WEBP: texts("card.shrunk_webp"),
             Rung.JPEG: texts("card.shrunk_jpeg"),
             Rung.NOTHING: texts("card.too_large"),
         }
-        notes = [shrunk[prepared.rung]] if prepared.rung in shrunk else []
+        notes = [*([shrunk[prepared.rung]] if prepared.rung in shrunk else []), *seen.note(texts)]
         below = extra_buttons(job, prepared.rung, texts)
         if changed := await self._changed(job, texts):
             notes.insert(0, texts("change.line", changes=changed))
@@ -330,7 +333,8 @@ class Deliverer:
             (image, upload, filename(job, image.index, upload.suffix))
             for image, upload in zip(images, prepared.uploads, strict=False)
         ]
-        pictures = [Picture(image, name) for image, _, name in named] or [Picture(image, None) for image in images]
+        pictures = [Picture(image, name, image.id in seen.spoilers) for image, _, name in named]
+        pictures = pictures or [Picture(image, None) for image in images]
 
         def files() -> list[discord.File]:
             return [discord.File(io.BytesIO(upload.data), name) for _, upload, name in named]
@@ -340,15 +344,17 @@ class Deliverer:
                 first = pictures[0] if pictures else None
                 image, name = (first.image, first.filename) if first is not None else (None, None)
                 owner = parent.owner_id if parent is not None else None
-                made = enlarged_card(job, image, name, notes=[*notes, *more], source_owner=owner)
+                veil = first is not None and first.spoiler
+                made = enlarged_card(job, image, name, notes=[*notes, *more], source_owner=owner, spoiler=veil)
             else:
                 made = result_card(drawn, pictures, notes=[*notes, *more], parent=parent)
             return with_row(made, below)
 
         if job.private:
             direct = texts("private.only_you_dm", channel=job.channel_id)
-            return Card(view(texts("private.only_you")), files, direct_view=view(direct))
-        return Card(view(), files, direct_view=view(texts("card.dm_because")) if job.guild_id is not None else None)
+            return Card(view(texts("private.only_you")), files, view(direct), in_channel_only=seen.nude)
+        direct_view = view(texts("card.dm_because")) if job.guild_id is not None else None
+        return Card(view(), files, direct_view, in_channel_only=seen.nude)
 
     async def _changed(self, job: Job, texts: Texts) -> str:
         """What it does differently from the job it was changed from; empty where its action says so much."""

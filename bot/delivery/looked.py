@@ -26,14 +26,21 @@ CHARACTERS_CHARS = 400
 
 
 def enlarged_card(
-    job: Job, image: Image | None, filename: str | None, *, notes: Sequence[str] = (), source_owner: int | None = None
+    job: Job,
+    image: Image | None,
+    filename: str | None,
+    *,
+    notes: Sequence[str] = (),
+    source_owner: int | None = None,
+    spoiler: bool = False,
 ) -> discord.ui.LayoutView:
     """`filename` is None where the picture is too large to be sent."""
     texts = texts_for(job.locale)
     assert isinstance(job.task, Upscale), "the card of an enlargement"
     gallery: list[discord.MediaGalleryItem] = []
     if filename is not None:
-        gallery.append(discord.MediaGalleryItem(f"attachment://{filename}", description=headline(job, texts)[:1000]))
+        alt = headline(job, texts)[:1000]
+        gallery.append(discord.MediaGalleryItem(f"attachment://{filename}", description=alt, spoiler=spoiler))
     facts: list[str] = []
     if image is not None:
         facts.append(texts("looked.size", width=image.width, height=image.height))

@@ -49,6 +49,8 @@ class Card:
     files: Callable[[], Sequence[discord.File]] = list
     direct_view: discord.ui.LayoutView | None = None
     """Instead of `view` where it goes by direct message because the channel is closed."""
+    in_channel_only: bool = False
+    """Never by direct message: adult content stays where it is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ class Poster:
         if not only_edit:
             if not job.private:
                 ways.append((Way.CHANNEL, lambda: self._send(job, card, nonce, look_first=look_first)))
-            ways.append((Way.DIRECT, lambda: self._send_direct(job, card, nonce)))
+            if not card.in_channel_only:
+                ways.append((Way.DIRECT, lambda: self._send_direct(job, card, nonce)))
         return ways
 
     def only_by_token(self, job: Job) -> bool:

@@ -184,6 +184,7 @@ class Studio:
             images=self.images,
             poster=poster,
             editor=self.editor,
+            veils=self.safety.judge,
             pinger=Pinger(client=client, jobs=self.jobs, preferences=self.preferences, poster=poster),
         )
         self.gates = QueueGates(database)

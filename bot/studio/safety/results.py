@@ -73,6 +73,14 @@ class PictureJudge:
         )
         return {image.id: self._now(looks, image.id, around) for image in images}
 
+    async def of_job(self, job: Job, images: Sequence[Image]) -> Mapping[ImageId, Shown]:
+        """As `shown`, where the job's card goes."""
+        return await self.shown(images, self._places.where_of_job(job))
+
+    async def nude(self, images: Sequence[Image]) -> bool:
+        looks = await self._looks.of([image.id for image in images])
+        return any(is_nude(look.looked, strict=False) for look in looks.values())
+
     def _now(self, looks: Mapping[ImageId, PictureLook], image_id: ImageId, around: Circumstances) -> Shown:
         look = looks.get(image_id)
         if look is None:
