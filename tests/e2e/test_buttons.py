@@ -38,22 +38,26 @@ async def test_u_draws_new_detail_at_twice_the_size(member):
 
 async def test_results_of_results_and_their_limit(member):
     card = await member.imagine(prompt="a cat", seed=3, steps=4, count=1)
-    varied = await member.press(card, "Vary (subtle)")
+    varied = await member.press(card, "Vary")
     assert varied.labels[:4] == ("U1", "U2", "U3", "U4")
     rerolled = await member.press(varied, "Reroll")
-    upscaled = await member.press(rerolled, "U2" if "U2" in rerolled.labels else "Upscale")
-    again = await member.press(upscaled, "Vary (strong)")
+    upscaled = await member.press(rerolled, "U2" if "U2" in rerolled.labels else "Creative")
+    again = await member.press(upscaled, "Vary +")
     assert len(again.media) == 4
     # A variation of an enlarged picture starts from the noise it was drawn from, at its own size.
     assert {picture.size for picture in await member.pictures(again)} == {(128, 128)}
-    twice = await member.press(upscaled, "Upscale")
+    twice = await member.press(upscaled, "Creative")
     assert (await only(member, twice)).size == (512, 512)
 
 
 async def test_variations_keep_the_seed_and_strong_ones_go_further(member):
     card = await member.imagine(seed=30, steps=12, count=3)
     third = (await member.pictures(card))[2]
-    subtle, strong = await member.press(card, "V3"), await member.press(card, "V3+")
+    subtle = await member.press(card, "V3")
+    panel = await member.more(card)
+    await member.select(panel, member.address(panel, "morepicture"), ["2"])
+    panel = await member.shown("general", panel.id, lambda m: "Picture 3 of 3" in m.text, 20)
+    strong = await member.press(panel, "Vary +")
     near, far = [
         sum(difference(third, picture) for picture in await member.pictures(found)) / 4 for found in (subtle, strong)
     ]
@@ -78,10 +82,10 @@ async def test_reroll_draws_with_a_new_seed(member):
 
 async def test_who_presses_owns_the_new_job(member, moderator):
     card = await member.imagine(prompt="a panda", steps=3, count=1)
-    again = await moderator.press(card, "Upscale")
+    again = await moderator.press(card, "Creative")
     assert str(moderator.job(again)["user_id"]) == moderator.user_id
     assert f"Upscale of a picture by <@{member.user_id}> · for <@{moderator.user_id}>" in again.text
-    assert "of a picture by" not in (await member.press(card, "Upscale")).text
+    assert "of a picture by" not in (await member.press(card, "Creative")).text
 
 
 async def test_edit_form_is_filled_and_changes_what_is_changed(member):
@@ -177,14 +181,14 @@ async def test_delete_by_its_author_and_a_moderator_and_by_nobody_else(member, m
 
 async def test_what_was_made_from_a_deleted_picture_still_works(member):
     card = await member.imagine(prompt="a fox", seed=2, steps=4, count=1)
-    upscaled = await member.press(card, "Upscale")
+    upscaled = await member.press(card, "Creative")
     await member.click(card, "Delete")
     await member.gone(card.id)
-    assert len((await member.press(upscaled, "Vary (subtle)")).media) == 4
+    assert len((await member.press(upscaled, "Vary")).media) == 4
 
 
 async def test_the_sent_file_is_the_stored_one_after_an_upscale(member):
-    upscaled = await member.press(await member.imagine(prompt="a crown", steps=3, count=1), "Upscale")
+    upscaled = await member.press(await member.imagine(prompt="a crown", steps=3, count=1), "Creative")
     sent = await member.download(upscaled.media[0])
     assert sent == member.files(upscaled)[0].read_bytes()
     assert Image.open(io.BytesIO(sent)).text["parameters"].startswith("a crown")
@@ -202,3 +206,20 @@ async def test_a_pasted_parameter_line_is_used_as_far_as_it_is_known(member):
     assert "ControlNet 0" in note.text
     assert "Version" not in note.text  # it says nothing that a picture depends on
     assert spec["hires"]["scale"] == 2
+
+
+async def test_more_around_a_picture_and_a_part_of_it(member):
+    """Zoom and region as the engine draws them: what is kept is kept, what is new is drawn."""
+    card = await member.imagine(seed=21, steps=8, count=1)
+    before = await only(member, card)
+    zoomed = (await member.pictures(await member.press(card, member.address(card, "zoom"))))[0]
+    assert zoomed.size == before.size
+    assert background(zoomed) == "blue"
+    answer = await member.click(card, member.address(card, "region"))
+    panel = await member.shown("general", answer.message_id, lambda m: m.media, 20)
+    form = await member.select(panel, member.address(panel, "regioncells"), ["1", "2", "3", "4"])
+    sent = await member.submit_modal(form, {"prompt": "a red apple on a green background", "amount": "replace"})
+    region = (await member.pictures(await member.shown("general", sent.message_id)))[0]
+    kept, new = (0, 90, 128, 128), (0, 0, 128, 24)
+    assert difference(region.crop(kept), before.crop(kept)) < 1
+    assert difference(region.crop(new), before.crop(new)) > 2

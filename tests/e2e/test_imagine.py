@@ -76,7 +76,7 @@ async def test_options_and_flags_reach_the_picture(member):
     assert spec["prompt"] == "a dog"
     assert spec["width"] > spec["height"]
     assert (spec["steps"], spec["sampler"], spec["count"]) == (5, "Euler a", 1)
-    assert card.labels[:3] == ("Upscale", "Vary (subtle)", "Vary (strong)")
+    assert card.labels[:4] == ("Upscale", "Creative", "Vary", "Vary +")
     (picture,) = await member.pictures(card)
     assert picture.size == (spec["width"], spec["height"])
 

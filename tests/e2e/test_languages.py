@@ -13,7 +13,7 @@ async def test_a_spanish_member_reads_spanish(admin):
     card = await admin.shown("general", card_id)
     assert "30 pasos" in card.text
     assert "semillas" in card.text
-    assert card.labels[-4:] == ("Otra tirada", "Editar", "Guardar estilo", "Borrar")
+    assert card.labels[-4:] == ("Otra tirada", "Editar", "Borrar", "Más")
     form = await admin.click(card, "Editar")
     assert form.modal["title"] == "Editar y dibujar de nuevo"
     assert "No hay" in await admin.told(await admin.slash("general", "imagine", {"prompt": "x", "checkpoint": "nada"}))

@@ -65,7 +65,7 @@ async def test_a_given_picture_is_repainted_inside_its_mask_and_kept(member):
     # The picture is kept for as long as its card, so that it can be drawn again.
     again = await member.press(card, "Reroll")
     assert member.spec(again)["image"] == spec["image"]
-    upscaled = await member.press(card, "Upscale")
+    upscaled = await member.press(card, "Creative")
     assert [found.size for found in await member.pictures(upscaled)] == [(256, 256)]
     assert background((await member.pictures(upscaled))[0]) == "blue"
     refused = await member.slash("general", "imagine", {"prompt": "x"}, {"image": ("notes.png", b"no picture")})

@@ -88,6 +88,6 @@ async def test_a_button_of_a_picture_that_nobody_knows_says_so(member):
     card = await member.imagine(prompt="a star", steps=2, count=1)
     image = member.images(card)[0]["id"]
     member.product.execute("UPDATE images SET id = 'erased' WHERE id = ?", image)
-    assert "no record of this picture" in await member.told(await member.click(card, "Upscale"))
+    assert "no record of this picture" in await member.told(await member.click(card, "Creative"))
     member.product.execute("UPDATE images SET id = ? WHERE id = 'erased'", image)
-    assert (await member.press(card, "Upscale")).media
+    assert (await member.press(card, "Creative")).media

@@ -29,7 +29,7 @@ async def test_everything_killed_then_interrupted_then_finished(own_product):
     product.start()
     async with product.person() as member:
         # Old buttons and new commands work while the worker still loads; a waiting card says so.
-        upscale = member.started(await member.click(old, "Upscale"))
+        upscale = member.started(await member.click(old, "Creative"))
         first = await member.shown("general", upscale, lambda m: True, 5)
         assert "Queued" in first.text
         assert "not running" not in first.text

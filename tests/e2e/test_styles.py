@@ -40,7 +40,7 @@ async def test_save_list_show_use_rename_delete(member, moderator, name):
 
 async def test_save_from_a_finished_card(member, name):
     card = await member.imagine(prompt="a red heart", negative="dark", steps=4, cfg=3, count=1, sampler="DDIM")
-    form = await member.click(card, "Save as style")
+    form = await member.click(await member.more(card), "Save as style")
     shown = {part["component"]["custom_id"]: part["component"] for part in form.modal["components"]}
     assert shown["prompt"]["value"] == "a red heart"
     assert "Steps: 4" in shown["keep"]["options"][0]["label"]
@@ -51,9 +51,9 @@ async def test_save_from_a_finished_card(member, name):
     assert (spec["steps"], spec["cfg_scale"], spec["sampler"], spec["negative_prompt"]) == (4, 3, "DDIM", "dark")
 
     # The same name again is refused, unless it is meant to replace the other.
-    form = await member.click(card, "Save as style")
+    form = await member.click(await member.more(card), "Save as style")
     assert "already have a style" in await member.told(await member.submit_modal(form, {"name": name}))
-    form = await member.click(card, "Save as style")
+    form = await member.click(await member.more(card), "Save as style")
     answer = await member.submit_modal(form, {"name": name, "keep": "no", "prompt": "only words", "replace": True})
     assert name in await member.told(answer)
     shown = await member.told(await member.slash("general", "style show", {"name": name}))

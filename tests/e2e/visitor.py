@@ -63,6 +63,17 @@ class Visitor(Person):
         """Presses a button that starts a job; that job's finished card."""
         return await self.shown(channel, self.started(await self.click(card, button)))
 
+    async def more(self, card: SeenMessage, channel: str = "general") -> SeenMessage:
+        """The panel behind "More"."""
+        answer = await self.click(card, self.address(card, "more"))
+        return await self.shown(channel, answer.message_id, lambda m: not m.loading, 20)
+
+    @staticmethod
+    def address(card: SeenMessage, verb: str) -> str:
+        """The custom_id of its button or list with that verb."""
+        ids = [str(item.get("custom_id") or "") for item in card.components()]
+        return next(custom_id for custom_id in ids if custom_id.split(":")[1:2] == [verb])
+
     @contextlib.asynccontextmanager
     async def busy(self, channel: str = "general") -> AsyncGenerator[None]:
         """Keeps the worker drawing something that nobody needs; what is begun meanwhile waits."""
