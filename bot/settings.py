@@ -130,6 +130,12 @@ class Settings(BaseSettings):
     """Where copies of the database go, best on another disk. Empty: the folder backups in PINCEL_DATA."""
     addons_off: str = Field(default="", max_length=1000)
     """Names of installed add-ons that are left alone, separated by commas; all: none is loaded."""
+    keep_days: int | None = Field(default=None, ge=1, le=36_500)
+    """Days that pictures keep their files; favourites keep them longer, others are drawn anew on demand. Empty: for ever."""
+    keep_gb: float | None = Field(default=None, gt=0, le=1_000_000)
+    """Gigabytes of pictures; beyond it the oldest lose their files, favourites never. Empty: as many as there are."""
+    thumbnails_gb: float = Field(default=0.4, ge=0.01, le=1000)
+    """Gigabytes of small copies of pictures, which /history shows; the least recently seen go first."""
     test_guild: int | None = Field(default=None, ge=1)
     """For development: id of the one server that gets the commands, where changes show at once."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"

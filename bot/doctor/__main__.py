@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from bot import exit_codes
+from bot.doctor.addons import check_addons
+from bot.doctor.backups import check_backups
 from bot.doctor.database import bot_is_running, check_database
 from bot.doctor.discord_token import check_token
 from bot.doctor.gpu import check_card, check_torch, check_worker, find_card
 from bot.doctor.machine import check_disk, check_folder, check_port, check_python
 from bot.doctor.models import check_models
 from bot.doctor.report import Check, State, finding, row, summary, to_json
+from bot.doctor.retention import check_retention
 from bot.errors import StartupError
 from bot.i18n import Texts
 from bot.operator_language import operator_texts
 from bot.settings import CHECKOUT, Settings, load_settings
+from gpu_worker.language.addons import OFF
 
 __all__ = ["examine", "main"]
 
@@ -40,11 +45,15 @@ def examine(say: Texts) -> Iterator[Check]:
         yield check_folder(say, settings)
         yield check_disk(say, settings)
         yield check_database(say, settings, bot_runs=bot_runs)
+        yield from check_retention(say, settings)
+        yield check_backups(say, settings)
         yield check_port(say, settings, bot_runs=bot_runs)
         yield from check_models(say, settings)
         yield token.result()
         yield from drawing.result()
         yield worker.result()
+        os.environ.setdefault(OFF, settings.addons_off)
+        yield from check_addons(say)
 
 
 def _drawing(say: Texts, settings: Settings) -> list[Check]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.domain.ids import GuildId, ImageId, UserId
-from bot.storage.database import Database
+from bot.storage.database import Database, Row
 
-__all__ = ["Prunable", "Retention"]
+__all__ = ["OLDEST", "TOO_OLD", "TOTAL", "Prunable", "Retention"]
 
 DAY_S = 24 * 3600.0
 _FREE = (
@@ -18,6 +18,20 @@ _FREE = (
     "AND later.status IN ('queued', 'assigned')) "
     "AND NOT EXISTS (SELECT 1 FROM favourites WHERE favourites.image_id = images.id)"
 )
+TOO_OLD = (
+    "SELECT images.id, images.path, images.size_bytes FROM images JOIN jobs ON jobs.id = images.job_id "  # noqa: S608
+    f"LEFT JOIN server_retention ON server_retention.guild_id = jobs.guild_id WHERE {_FREE} "
+    f"AND images.created_at < ?1 - {DAY_S} * min(coalesce(?2, 1e9), coalesce(server_retention.days, 1e9)) "
+    # The same for the strictest server, so that the index by age ends the search where nothing can be due.
+    f"AND images.created_at < ?1 - {DAY_S} * min(coalesce(?2, 1e9), "
+    "coalesce((SELECT min(days) FROM server_retention), 1e9)) ORDER BY images.created_at LIMIT ?3"
+)
+"""Now, the operator's days or NULL, how many at most (-1: all)."""
+OLDEST = (
+    "SELECT images.id, images.path, images.size_bytes FROM images JOIN jobs ON jobs.id = images.job_id "  # noqa: S608
+    f"WHERE {_FREE} ORDER BY images.created_at LIMIT ?"
+)
+TOTAL = "SELECT coalesce(sum(size_bytes), 0) AS total FROM images WHERE deleted_at IS NULL AND pruned_at IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +62,14 @@ class Retention:
 
     async def too_old(self, days: int | None, limit: int) -> list[Prunable]:
         """The oldest whose time is over; `days` is the operator's word, which a server can only shorten."""
-        now = time.time()
-        rows = await self._db.all(
-            "SELECT images.id, images.path, images.size_bytes FROM images JOIN jobs ON jobs.id = images.job_id "  # noqa: S608
-            f"LEFT JOIN server_retention ON server_retention.guild_id = jobs.guild_id WHERE {_FREE} AND "
-            "images.created_at < ?1 - ?2 * min(coalesce(?3, 1e9), coalesce(server_retention.days, 1e9)) "
-            "AND images.created_at < ?1 - ?2 * min(coalesce(?3, 1e9), "
-            "coalesce((SELECT min(days) FROM server_retention), 1e9)) ORDER BY images.created_at LIMIT ?4",
-            (now, DAY_S, days, limit),
-        )
-        return [Prunable(ImageId(row["id"]), row["path"], row["size_bytes"]) for row in rows]
+        return [_prunable(row) for row in await self._db.all(TOO_OLD, (time.time(), days, limit))]
 
     async def oldest(self, limit: int) -> list[Prunable]:
-        rows = await self._db.all(
-            "SELECT images.id, images.path, images.size_bytes FROM images JOIN jobs ON jobs.id = images.job_id "  # noqa: S608
-            f"WHERE {_FREE} ORDER BY images.created_at LIMIT ?",
-            (limit,),
-        )
-        return [Prunable(ImageId(row["id"]), row["path"], row["size_bytes"]) for row in rows]
+        return [_prunable(row) for row in await self._db.all(OLDEST, (limit,))]
 
     async def total_bytes(self) -> int:
         """Of all pictures that have their files."""
-        row = await self._db.one(
-            "SELECT coalesce(sum(size_bytes), 0) AS total FROM images WHERE deleted_at IS NULL AND pruned_at IS NULL"
-        )
+        row = await self._db.one(TOTAL)
         return int(row["total"]) if row else 0
 
     async def pruned(self, images: Sequence[Prunable]) -> None:
@@ -79,3 +77,7 @@ class Retention:
             await tx.executemany(
                 "UPDATE images SET pruned_at = ? WHERE id = ?", [(time.time(), image.id) for image in images]
             )
+
+
+def _prunable(row: Row) -> Prunable:
+    return Prunable(ImageId(row["id"]), row["path"], row["size_bytes"])

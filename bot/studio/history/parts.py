@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 import discord
 
+from bot.domain.job import Image
 from bot.domain.limits import Limits
+from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.deletions import Deletions
 from bot.storage.exports import Exports
@@ -19,14 +21,17 @@ from bot.storage.history_search import HistorySearch
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
+from bot.storage.retention import Retention
 from bot.storage.thumbnails import Thumbnails
 from bot.studio.attachments import Attachments
 from bot.studio.history.deleting import Deleting
 from bot.studio.history.exporting import EXPORT_VERBS, Exporting
 from bot.studio.history.gallery import GALLERY_FORMS, GALLERY_VERBS, Gallery
+from bot.studio.history.janitor import Janitor
 from bot.studio.history.sending import Sending
 from bot.studio.intake import Intake
 from bot.studio.models import Models
+from bot.studio.retention import Pruner
 from bot.ui.client import Interaction, Presses
 from bot.ui.codec import Address
 
@@ -41,8 +46,7 @@ class HistoryParts:
         *,
         client: discord.Client,
         database: Database,
-        data: Path,
-        thumbnails_bytes: int,
+        settings: Settings,
         jobs: Jobs,
         images: Images,
         inputs: InputPictures,
@@ -56,7 +60,8 @@ class HistoryParts:
         """`press` answers the buttons of cards."""
         self.search = HistorySearch(database)
         self.history = History(database, self.search)
-        self.thumbnails = Thumbnails(data / "thumbnails", thumbnails_bytes)
+        self.thumbnails = Thumbnails(settings.data / "thumbnails", int(settings.thumbnails_gb * 1e9))
+        images.subscribe_deleted(self._deleted)
         self.deleting = Deleting(
             client=client,
             deletions=Deletions(database),
@@ -70,7 +75,7 @@ class HistoryParts:
             exports=Exports(database),
             history=self.history,
             images=images,
-            folder=data / "exports",
+            folder=settings.data / "exports",
         )
         self.gallery = Gallery(
             history=self.history,
@@ -92,7 +97,10 @@ class HistoryParts:
             deleting=self.deleting,
             exporting=self.exporting,
         )
-        self._filling: asyncio.Task[None] | None = None
+        self.retention = Retention(database)
+        self.pruner = Pruner(self.retention, images, keep_days=settings.keep_days, keep_gb=settings.keep_gb)
+        self.janitor = Janitor(deleting=self.deleting, exporting=self.exporting, pruner=self.pruner)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def presses(self) -> Mapping[str, Presses]:
@@ -105,13 +113,23 @@ class HistoryParts:
     async def start(self) -> None:
         await self.search.prepare()
         await self.exporting.start()
-        self._filling = asyncio.create_task(self._fill(), name="history-fill")
+        self.janitor.start()
+        self._spawn(self._fill(), "history-fill")
 
     async def stop(self) -> None:
+        await self.janitor.stop()
         await self.exporting.stop()
-        if self._filling is not None:
-            self._filling.cancel()
-            await asyncio.gather(self._filling, return_exceptions=True)
+        for task in [*self._tasks]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _deleted(self, images: Sequence[Image]) -> None:
+        self._spawn(self.thumbnails.discard([image.id for image in images]), "thumbnails-discard")
 
     async def _fill(self) -> None:
         try:
