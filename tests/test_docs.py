@@ -85,7 +85,11 @@ def test_readme_names_every_command(launch):
 
 def test_members_page_names_every_command_and_option():
     english, words = load_language("en"), words_in_code("users.md")
-    commands = {key: name for key, name in english.items() if re.fullmatch(r"command\.(?!model_admin).+\.name", key)}
+    commands = {
+        key: name
+        for key, name in english.items()
+        if re.fullmatch(r"command\.(?!model_admin|moderation|limits).+\.name", key)
+    }
     options = {
         key: name for key, name in english.items() if re.fullmatch(r"option\.(imagine|style\.save)\..+\.name", key)
     }
@@ -98,6 +102,15 @@ def test_admins_page_names_every_command_for_models():
     english, words = load_language("en"), words_in_code("admins-models.md")
     commands = {key: name for key, name in english.items() if re.fullmatch(r"command\.model_admin\..+\.name", key)}
     assert len(commands) >= 20
+    assert {key: name for key, name in commands.items() if name not in words} == {}
+
+
+def test_admins_page_names_every_command_of_moderators():
+    english, words = load_language("en"), words_in_code("admins.md")
+    commands = {
+        key: name for key, name in english.items() if re.fullmatch(r"command\.(moderation|limits)\b.*\.name", key)
+    }
+    assert len(commands) >= 11
     assert {key: name for key, name in commands.items() if name not in words} == {}
 
 
