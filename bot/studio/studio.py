@@ -86,9 +86,6 @@ __all__ = ["Studio", "StudioParts"]
 
 log = logging.getLogger(__name__)
 
-THUMBNAILS_BYTES = 400 * 10**6
-"""Small copies of about 25,000 pictures."""
-
 
 @dataclass(frozen=True, slots=True)
 class StudioParts:
@@ -376,8 +373,7 @@ class Studio:
         self.history = HistoryParts(
             client=client,
             database=database,
-            data=settings.data,
-            thumbnails_bytes=THUMBNAILS_BYTES,
+            settings=settings,
             jobs=self.jobs,
             images=self.images,
             inputs=self.inputs,
