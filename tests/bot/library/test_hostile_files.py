@@ -1,6 +1,7 @@
 """No file ends a scan, fills the bot or says what cannot be shown."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -94,10 +95,11 @@ async def test_a_file_that_the_reader_dies_of_counts_as_damaged(rig, monkeypatch
     real = library._scanner._reader._read_from
 
     async def dying(wanted, start):
-        async for answer in real(wanted, start):
-            if answer[0].listed.path.name in ("07.safetensors", "killer.safetensors"):
-                return
-            yield answer
+        async with contextlib.aclosing(real(wanted, start)) as answers:
+            async for answer in answers:
+                if answer[0].listed.path.name in ("07.safetensors", "killer.safetensors"):
+                    return
+                yield answer
 
     monkeypatch.setattr(library._scanner._reader, "_read_from", dying)
     await library.load()
