@@ -17,13 +17,14 @@ from bot.domain.job import Action
 from bot.domain.models import AUTOMATIC_VAE, NONE, UPSCALERS
 from bot.domain.next_request import with_next_picture
 from bot.domain.parameters import Parameters
+from bot.domain.pasted import is_infotext
 from bot.domain.sizes import ASPECTS
 from bot.i18n import texts_for
 from bot.studio import Studio
 from bot.studio.notes import told
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
-from bot.ui.commands import choices, keyed, localised_options
+from bot.ui.commands import keyed, localised_options
 from gpu_worker.language.names import SAMPLER_CHOICES, SCHEDULES
 
 if TYPE_CHECKING:
@@ -102,16 +103,16 @@ class Imagine(commands.Cog):
         if variation is not None:
             wishes = read_value("variation", variation).over(wishes)
         studio = self._studio
-        chosen = await studio.styles.get(UserId(interaction.user.id), style) if style else None
         if image is not None:
             # Before it is fetched and kept for nothing.
             await studio.intake.require_room(UserId(interaction.user.id))
         where = where_of(interaction)
         facts = studio.models.facts(where)
         usual = studio.usuals.at(where, facts)
+        chosen = await studio.wardrobe.chosen(where, style, None if is_infotext(prompt) else usual.style)
         build = partial(
             build_imagine,
-            style=chosen,
+            styles=chosen.styles,
             facts=facts,
             limits=studio.limits,
             server_defaults=usual.server,
@@ -125,7 +126,7 @@ class Imagine(commands.Cog):
                 prompt, negative, named("lora", lora), wishes, picture, usual_negative=usual.negative
             )
             built, left = with_next_picture(wish, options, build, facts)
-            notes = told(built.notes, texts_for(str(interaction.locale)))
+            notes = told((*chosen.notes, *built.notes), texts_for(str(interaction.locale)))
             begin = studio.panels.open if advanced else studio.intake.begin
             await begin(interaction, built.spec, Action.IMAGINE, notes=notes)
         if not wish.empty:
@@ -133,7 +134,7 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("style")
     async def _styles(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        return choices(current, await self._studio.styles.names(UserId(interaction.user.id)))
+        return await self._studio.wardrobe.completions(where_of(interaction), current)
 
     @imagine.autocomplete("checkpoint")
     async def _checkpoints(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:

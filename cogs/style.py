@@ -1,24 +1,21 @@
-"""/style save|list|show|rename|delete: each user's own styles."""
+"""/style: one's own styles, the server's, and those that Pincel brings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.domain.ids import UserId
-from bot.domain.mentions import neutral
 from bot.domain.parameters import Parameters
 from bot.domain.sizes import ASPECTS
-from bot.domain.styles import MAX_NAME_CHARS, Style, check_style_name, make_style
-from bot.i18n import Texts, texts_for
+from bot.domain.style_names import StyleLevel
+from bot.domain.styles import MAX_NAME_CHARS
 from bot.studio import Studio
+from bot.studio.where import where_of
 from bot.ui.client import Interaction
-from bot.ui.commands import choices, keyed, localised_options
-from bot.ui.door import say
+from bot.ui.commands import keyed, localised_options
 from gpu_worker.language.names import SAMPLER_CHOICES, SCHEDULES
 
 if TYPE_CHECKING:
@@ -27,12 +24,9 @@ if TYPE_CHECKING:
 Range = app_commands.Range
 SAVE_OPTIONS = (
     "name", "prompt", "negative", "checkpoint", "aspect", "width", "height", "steps", "cfg", "sampler", "schedule",
-    "seed", "count", "clip_skip", "replace",
+    "seed", "count", "clip_skip", "replace", "for_server",
 )  # fmt: skip
-SHOWN_CHARS = 1200
-LINE_CHARS = 60
-LISTED_CHARS = 3700
-"""Of the 4000 that all texts of a message may have, with room for the last line."""
+FORMATS = ("csv", "json")
 
 
 class Styles(
@@ -40,6 +34,8 @@ class Styles(
 ):
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
+        self._desk = studio.style_desk
+        self._trade = studio.style_trade
 
     @app_commands.command(name=keyed("command.style.save.name"), description=keyed("command.style.save.description"))
     @localised_options("style.save", *SAVE_OPTIONS)
@@ -66,6 +62,7 @@ class Styles(
         count: Range[int, 1, 4] | None = None,
         clip_skip: Range[int, 1, 12] | None = None,
         replace: bool = False,
+        for_server: bool = False,
     ) -> None:
         wishes = Parameters(
             checkpoint=self._studio.model_names.named("checkpoint", checkpoint),
@@ -80,88 +77,96 @@ class Styles(
             count=count,
             clip_skip=clip_skip,
         )
-        style = make_style(name, prompt, negative, wishes)
-        await self._studio.styles.save(UserId(interaction.user.id), style, replace=replace)
-        await say(interaction, texts_for(str(interaction.locale))("reply.style_saved", name=neutral(style.name)))
+        await self._desk.save(interaction, name, prompt, negative, wishes, replace=replace, for_server=for_server)
 
     @app_commands.command(name=keyed("command.style.list.name"), description=keyed("command.style.list.description"))
     async def list(self, interaction: Interaction) -> None:
-        texts = texts_for(str(interaction.locale))
-        styles = await self._studio.styles.list(UserId(interaction.user.id))
-        if not styles:
-            await say(interaction, texts("style.none"))
-            return
-        await self._show(interaction, listed(styles, texts))
+        await self._desk.list(interaction)
 
     @app_commands.command(name=keyed("command.style.show.name"), description=keyed("command.style.show.description"))
     @localised_options("style.show", "name")
     async def show(self, interaction: Interaction, name: str) -> None:
-        style = await self._studio.styles.get(UserId(interaction.user.id), name)
-        await self._show(interaction, described(style, texts_for(str(interaction.locale))))
+        await self._desk.show(interaction, name)
 
     @app_commands.command(
         name=keyed("command.style.rename.name"), description=keyed("command.style.rename.description")
     )
     @localised_options("style.rename", "name", "new_name")
     async def rename(self, interaction: Interaction, name: str, new_name: Range[str, 1, MAX_NAME_CHARS]) -> None:
-        shown = check_style_name(new_name)
-        await self._studio.styles.rename(UserId(interaction.user.id), name, shown)
-        texts = texts_for(str(interaction.locale))
-        await say(interaction, texts("style.renamed", name=neutral(name), new_name=neutral(shown)))
+        await self._desk.rename(interaction, name, new_name)
 
     @app_commands.command(
         name=keyed("command.style.delete.name"), description=keyed("command.style.delete.description")
     )
     @localised_options("style.delete", "name")
     async def delete(self, interaction: Interaction, name: str) -> None:
-        await self._studio.styles.delete(UserId(interaction.user.id), name)
-        await say(interaction, texts_for(str(interaction.locale))("style.deleted", name=neutral(name)))
+        await self._desk.delete(interaction, name)
+
+    @app_commands.command(
+        name=keyed("command.style.versions.name"), description=keyed("command.style.versions.description")
+    )
+    @localised_options("style.versions", "name")
+    async def versions(self, interaction: Interaction, name: str) -> None:
+        await self._desk.versions(interaction, name)
+
+    @app_commands.command(name=keyed("command.style.share.name"), description=keyed("command.style.share.description"))
+    @localised_options("style.share", "names")
+    async def share(self, interaction: Interaction, names: str) -> None:
+        await self._desk.share(interaction, names)
+
+    @app_commands.command(
+        name=keyed("command.style.import.name"), description=keyed("command.style.import.description")
+    )
+    @localised_options("style.import", "file", "code", "for_server")
+    async def import_(
+        self,
+        interaction: Interaction,
+        file: discord.Attachment | None = None,
+        code: str | None = None,
+        for_server: bool = False,
+    ) -> None:
+        await self._trade.bring(interaction, file, code, for_server=for_server)
+
+    @app_commands.command(
+        name=keyed("command.style.export.name"), description=keyed("command.style.export.description")
+    )
+    @localised_options("style.export", "file_format", "whose")
+    @app_commands.choices(
+        file_format=[app_commands.Choice(name=keyed(f"choice.style_format.{name}"), value=name) for name in FORMATS],
+        whose=[app_commands.Choice(name=keyed(f"choice.style_level.{level}"), value=level) for level in StyleLevel],
+    )
+    async def export(self, interaction: Interaction, file_format: str = "csv", whose: str | None = None) -> None:
+        wanted = cast("Literal['csv', 'json']", file_format)
+        await self._trade.send_out(interaction, wanted, StyleLevel(whose) if whose else None)
+
+    @app_commands.command(
+        name=keyed("command.style.propose.name"), description=keyed("command.style.propose.description")
+    )
+    @localised_options("style.propose", "name")
+    async def propose(self, interaction: Interaction, name: str) -> None:
+        await self._desk.propose(interaction, name)
+
+    @app_commands.command(
+        name=keyed("command.style.review.name"), description=keyed("command.style.review.description")
+    )
+    async def review(self, interaction: Interaction) -> None:
+        await self._trade.review(interaction)
 
     @show.autocomplete("name")
     @rename.autocomplete("name")
     @delete.autocomplete("name")
+    @versions.autocomplete("name")
+    @propose.autocomplete("name")
     async def _names(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        return choices(current, await self._studio.styles.names(UserId(interaction.user.id)))
+        return await self._studio.wardrobe.completions(where_of(interaction), current, several=False)
+
+    @share.autocomplete("names")
+    async def _several(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        return await self._studio.wardrobe.completions(where_of(interaction), current)
 
     @save.autocomplete("checkpoint")
     async def _checkpoints(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         return await self._studio.model_names.choices(interaction, "checkpoint", current)
-
-    async def _show(self, interaction: Interaction, text: str) -> None:
-        view = discord.ui.LayoutView(timeout=None)
-        box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=0x5865F2)
-        box.add_item(discord.ui.TextDisplay(text))
-        view.add_item(box)
-        await interaction.response.send_message(view=view, ephemeral=True)
-
-
-def listed(styles: Sequence[Style], texts: Texts) -> str:
-    """As many as fit a message, and how many more there are."""
-    text = texts("style.title", n=len(styles))
-    for number, style in enumerate(styles):
-        line = f"\n**{neutral(style.name)}** · {neutral(style.prompt or style.negative_prompt, LINE_CHARS)}"
-        if len(text) + len(line) > LISTED_CHARS:
-            return text + "\n" + texts("style.more", n=len(styles) - number)
-        text += line
-    return text
-
-
-def described(style: Style, texts: Texts) -> str:
-    lines = [f"### {neutral(style.name)}"]
-    if style.prompt:
-        lines.append(f"**{texts('form.style.prompt')}**\n{neutral(style.prompt, SHOWN_CHARS)}")
-    if style.negative_prompt:
-        lines.append(f"**{texts('form.style.negative')}**\n{neutral(style.negative_prompt, SHOWN_CHARS)}")
-    given = style.parameters.model_dump(exclude_none=True)
-    if given:
-        lines.append("-# " + " · ".join(f"{key.replace('_', ' ')} {_shown(value)}" for key, value in given.items()))
-    return "\n".join(lines)
-
-
-def _shown(value: str | float) -> str:
-    if isinstance(value, str):
-        return neutral(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 async def setup(bot: PincelBot) -> None:

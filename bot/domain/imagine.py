@@ -40,7 +40,7 @@ from bot.domain.ranges import check_ranges, numbers, within
 from bot.domain.samplers import choose_sampler
 from bot.domain.second_pass import build_hires, wants_hires
 from bot.domain.sizes import choose_size
-from bot.domain.styles import Style, apply_style
+from bot.domain.styles import Style, apply_styles, holds_style
 from bot.domain.templates import is_template, text_tags
 from bot.domain.text import Cleaned, clean, is_blank
 from bot.errors import UserFacingError
@@ -91,7 +91,7 @@ def draw_seed(rng: Random) -> int:
 def build_imagine(
     options: ImagineOptions,
     *,
-    style: Style | None = None,
+    styles: Sequence[Style] = (),
     facts: Sequence[ModelFact],
     limits: Limits,
     user_defaults: Parameters | None = None,
@@ -100,13 +100,13 @@ def build_imagine(
 ) -> Built:
     """The request, complete: every default resolved, the seed drawn.
 
-    Layers, each over the one before: fallback < checkpoint's own defaults < server < user < style < options < inline
+    Layers, each over the one before: fallback < checkpoint's own defaults < server < user < styles < options < inline
     flags (a pasted infotext stands below the options). Order of checks, each a UserFacingError that names the
     next step:
 
     1. prompt and negative prompt: length, unreadable characters (removed, with a note if one could be seen), flags
     2. checkpoint: there is one, it is known, it is usable
-    3. style applied: something is left to draw, and it is not too long
+    3. styles applied, in their order: something is left to draw, and it is not too long
     4. LoRAs, from the option and from tags in the texts: readable, known, usable, of the checkpoint's family
     5. sampler and schedule, VAE, faces, refiner
     6. size: aspect, sides, limits; second pass, or the given picture
@@ -126,7 +126,7 @@ def build_imagine(
     asked = flags.parameters.over(options.wishes)
     asked = (asked.over(pasted.parameters) if pasted else asked).over(options.base)
     wishes = Parameters()
-    own_layers = (user_defaults, style.parameters.layer() if style else None, asked)
+    own_layers = (user_defaults, *(style.parameters.layer() for style in styles), asked)
     for layer in (server_defaults, *own_layers):
         wishes = layer.over(wishes) if layer else wishes
     checkpoint = find_checkpoint(wishes.checkpoint, facts)
@@ -137,11 +137,16 @@ def build_imagine(
     wishes = wishes.over(replace(own, width=None, height=None)).over(FALLBACK)
 
     usual = clean(options.usual_negative or "").text if options.negative is None and not pasted else ""
-    prompt, negative = _styled(style, flags.prompt, ", ".join(p for p in (unwanted.text or usual, flags.negative) if p))
+    own_negative = ", ".join(text for text in (unwanted.text or usual, flags.negative) if text)
+    if pasted and (there := [style for style in styles if holds_style(style, flags.prompt, own_negative)]):
+        # Its text was written with the style applied; once more would change the picture.
+        styles = [style for style in styles if style not in there]
+        notes.append(Note("styles_there", {"names": named([spoken(style.name) for style in there])}))
+    prompt, negative = _styled(styles, flags.prompt, own_negative)
     if is_blank(prompt):
         raise UserFacingError("prompt_empty")
     if wishes.hires_prompt or wishes.hires_negative:
-        second = _styled(style, wishes.hires_prompt or "", wishes.hires_negative or "")
+        second = _styled(styles, wishes.hires_prompt or "", wishes.hires_negative or "")
         wishes = replace(
             wishes,
             hires_prompt=second[0] if wishes.hires_prompt else None,
@@ -210,10 +215,11 @@ def _text(raw: str, too_long: str, limits: Limits) -> Cleaned:
     return cleaned
 
 
-def _styled(style: Style | None, prompt: str, negative: str) -> tuple[str, str]:
-    if style is None:
-        return prompt, negative
-    return apply_style(style.prompt, prompt), apply_style(style.negative_prompt, negative)
+def _styled(styles: Sequence[Style], prompt: str, negative: str) -> tuple[str, str]:
+    return (
+        apply_styles((style.prompt for style in styles), prompt),
+        apply_styles((style.negative_prompt for style in styles), negative),
+    )
 
 
 def _own_defaults(checkpoint: ModelFact) -> Parameters:

@@ -29,6 +29,7 @@ class Limits:
     max_count: int = 4
     max_queued_per_user: int = 10
     max_styles_per_user: int = 100
+    max_styles_per_server: int = 200
     max_variation_path: int = 16
     """Variations of variations; each step of the path costs the worker one more noise."""
 

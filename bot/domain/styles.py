@@ -17,7 +17,7 @@ from gpu_worker.protocol.specs import JobSpec
 
 __all__ = [
     "MAX_NAME_CHARS", "PLACEHOLDER", "Style", "StyleParameters", "apply_style", "apply_styles", "check_style_name",
-    "make_style", "style_from_spec", "style_key",
+    "extract_style", "holds_style", "make_style", "style_from_spec", "style_key",
 ]  # fmt: skip
 
 PLACEHOLDER = "{prompt}"
@@ -104,6 +104,26 @@ def apply_styles(style_texts: Iterable[str], prompt: str) -> str:
     for style_text in style_texts:
         prompt = apply_style(style_text, prompt)
     return prompt
+
+
+def extract_style(style_text: str, prompt: str) -> tuple[bool, str]:
+    """Whether `prompt` holds the style's text as `apply_style` would have put it there, and the prompt without it
+    (behaviours §13; with two placeholders the first one counts)."""
+    text = style_text.strip()
+    if PLACEHOLDER in text:
+        left, _, right = text.partition(PLACEHOLDER)
+        if prompt.startswith(left) and prompt.endswith(right):
+            return True, prompt[len(left) : len(prompt) - len(right)]
+        return False, prompt
+    if not prompt.endswith(text):
+        return False, prompt
+    return True, prompt[: len(prompt) - len(text)].removesuffix(", ")
+
+
+def holds_style(style: Style, prompt: str, negative_prompt: str) -> bool:
+    """Whether a picture of these texts was drawn with the style; one without texts leaves no trace."""
+    both = extract_style(style.prompt, prompt)[0] and extract_style(style.negative_prompt, negative_prompt)[0]
+    return both and not (is_blank(style.prompt) and is_blank(style.negative_prompt))
 
 
 def style_key(name: str) -> str:

@@ -1,128 +1,302 @@
-"""Each user's own styles. A name is found as a person would mean it: case and spacing do not count."""
+"""Styles of users and of servers, with their earlier versions. A name is found as a person would mean it: case and
+spacing do not count."""
 
 from __future__ import annotations
 
 import logging
-import sqlite3
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 import aiosqlite
 from pydantic import ValidationError
-from rapidfuzz import fuzz, process
 
-from bot.domain.ids import UserId
+from bot.domain.limits import DEFAULT_LIMITS
+from bot.domain.style_names import KeptStyle, StyleLevel, StyleOwner, StyleVersion
 from bot.domain.styles import Style, StyleParameters, style_key
 from bot.errors import UserFacingError
 from bot.storage.database import Database, Row
 
-__all__ = ["MAX_STYLES_PER_USER", "Styles"]
+__all__ = ["KEPT_AFTER_DELETING_S", "VERSIONS_KEPT", "Saved", "Styles", "save_style"]
 
 log = logging.getLogger(__name__)
 
-MAX_STYLES_PER_USER = 100
-_CLOSE_ENOUGH = 60.0
+VERSIONS_KEPT = 20
+"""Of one style; pictures need none of them, for each carries its whole texts."""
+KEPT_AFTER_DELETING_S = 30 * 24 * 3600.0
+_WHOLE = (
+    "SELECT s.*, v.prompt, v.negative_prompt, v.parameters FROM styles s "
+    "JOIN style_versions v ON v.style_id = s.id AND v.version = s.version "
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    ref: str
+    version: int
+    change: Literal["new", "changed", "same"]
 
 
 class Styles:
-    def __init__(self, database: Database, *, limit: int = MAX_STYLES_PER_USER) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        per_user: int = DEFAULT_LIMITS.max_styles_per_user,
+        per_server: int = DEFAULT_LIMITS.max_styles_per_server,
+    ) -> None:
         self._db = database
-        self._limit = limit
+        self.limits = {StyleLevel.USER: per_user, StyleLevel.SERVER: per_server}
 
-    async def save(self, user_id: UserId, style: Style, *, replace: bool = False) -> None:
-        """Raises UserFacingError: `style_exists` without `replace`, `styles_full`."""
-        key, now = style_key(style.name), time.time()
-        async with self._db.write() as tx:
-            earlier = await _name_of(tx, user_id, key)
-            if earlier is not None and not replace:
-                raise UserFacingError("style_exists", name=earlier)
-            if earlier is None and await _count(tx, user_id) >= self._limit:
-                raise UserFacingError("styles_full", limit=self._limit)
-            await tx.execute("INSERT OR IGNORE INTO users (id, first_seen_at) VALUES (?, ?)", (user_id, now))
-            await tx.execute(
-                "INSERT INTO styles (user_id, name, name_key, prompt, negative_prompt, parameters, created_at, "
-                "updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (user_id, name_key) DO UPDATE SET name = excluded.name, "
-                "prompt = excluded.prompt, negative_prompt = excluded.negative_prompt, "
-                "parameters = excluded.parameters, updated_at = excluded.updated_at",
-                (
-                    user_id, style.name, key, style.prompt, style.negative_prompt,
-                    style.parameters.model_dump_json(exclude_none=True), now, now,
-                ),
-            )  # fmt: skip
+    # --- reading ------------------------------------------------------------------------------------------------------
 
-    async def list(self, user_id: UserId) -> list[Style]:
+    async def list(self, owner: StyleOwner) -> list[KeptStyle]:
         """In the order of their names."""
-        rows = await self._db.all("SELECT * FROM styles WHERE user_id = ? ORDER BY name_key", (user_id,))
-        found: list[Style] = []
-        for row in rows:
-            try:
-                found.append(_style(row))
-            except ValidationError:
-                log.exception("style %s cannot be read and is left out", row["id"])
-        return found
-
-    async def names(self, user_id: UserId) -> list[str]:
-        """For autocomplete: one look into an index."""
-        rows = await self._db.all("SELECT name FROM styles WHERE user_id = ? ORDER BY name_key", (user_id,))
-        return [str(row["name"]) for row in rows]
-
-    async def get(self, user_id: UserId, name: str) -> Style:
-        """Raises UserFacingError: `style_unknown`, or `style_unknown_closest` with the name that was probably meant."""
-        row = await self._db.one("SELECT * FROM styles WHERE user_id = ? AND name_key = ?", (user_id, style_key(name)))
-        if row is None:
-            raise await self._unknown(user_id, name)
-        return _style(row)
-
-    async def rename(self, user_id: UserId, name: str, new_name: str) -> None:
-        """Raises UserFacingError: those of `get`, `style_exists`. Another spelling of the same name is no conflict."""
-        key, new_key = style_key(name), style_key(new_name)
-        async with self._db.write() as tx:
-            found = await _name_of(tx, user_id, key)
-            taken = await _name_of(tx, user_id, new_key)
-            if found is not None and taken is not None and new_key != key:
-                raise UserFacingError("style_exists", name=taken)
-            if found is not None:
-                await tx.execute(
-                    "UPDATE styles SET name = ?, name_key = ?, updated_at = ? WHERE user_id = ? AND name_key = ?",
-                    (new_name, new_key, time.time(), user_id, key),
-                )
-        if found is None:
-            raise await self._unknown(user_id, name)
-
-    async def delete(self, user_id: UserId, name: str) -> None:
-        """Raises UserFacingError as `get`."""
-        async with self._db.write() as tx:
-            cursor = await tx.execute(
-                "DELETE FROM styles WHERE user_id = ? AND name_key = ?", (user_id, style_key(name))
+        return _readable(
+            await self._db.all(
+                _WHOLE + "WHERE s.level = ? AND s.owner_id = ? AND s.deleted_at IS NULL ORDER BY s.name_key",
+                (owner.level, owner.id),
             )
-        if cursor.rowcount != 1:
-            raise await self._unknown(user_id, name)
-
-    async def _unknown(self, user_id: UserId, name: str) -> UserFacingError:
-        closest = process.extractOne(
-            name, await self.names(user_id), scorer=fuzz.WRatio, processor=style_key, score_cutoff=_CLOSE_ENOUGH
         )
-        if closest is None:
-            return UserFacingError("style_unknown", name=name)
-        return UserFacingError("style_unknown_closest", name=name, closest=closest[0])
+
+    async def get(self, owner: StyleOwner, name: str) -> KeptStyle | None:
+        rows = await self._db.all(
+            _WHOLE + "WHERE s.level = ? AND s.owner_id = ? AND s.name_key = ? AND s.deleted_at IS NULL",
+            (owner.level, owner.id, style_key(name)),
+        )
+        return next(iter(_readable(rows)), None)
+
+    async def by_ref(self, ref: str, *, deleted: bool = False) -> KeptStyle | None:
+        """With `deleted` only one that was deleted and can be taken back."""
+        if not ref.isdecimal():
+            return None
+        state = "NOT NULL" if deleted else "NULL"
+        rows = await self._db.all(_WHOLE + f"WHERE s.id = ? AND s.deleted_at IS {state}", (int(ref),))
+        return next(iter(_readable(rows)), None)
+
+    async def versions(self, ref: str) -> list[StyleVersion]:
+        """The newest first."""
+        rows = await self._db.all(
+            "SELECT v.*, s.name FROM style_versions v JOIN styles s ON s.id = v.style_id WHERE v.style_id = ? "
+            "ORDER BY v.version DESC",
+            (int(ref),),
+        )
+        return [StyleVersion(row["version"], _style(row), row["made_by"], row["made_at"]) for row in rows]
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    async def save(
+        self,
+        owner: StyleOwner,
+        style: Style,
+        *,
+        author_id: int,
+        replace: bool = False,
+        preview_image_id: str | None = None,
+    ) -> Saved:
+        """With `replace` a style of that name gets a new version. Raises UserFacingError: `style_exists` without it,
+        `styles_full`."""
+        async with self._db.write() as tx:
+            return await save_style(
+                tx, owner, style, author_id, self.limits[owner.level], replace=replace, preview=preview_image_id
+            )
+
+    async def save_own(
+        self, user_id: int, style: Style, *, replace: bool = False, preview_image_id: str | None = None
+    ) -> Saved:
+        """As `save`, for the user's own."""
+        return await self.save(
+            StyleOwner.user(user_id), style, author_id=user_id, replace=replace, preview_image_id=preview_image_id
+        )
+
+    async def save_all(
+        self, owner: StyleOwner, styles: Iterable[Style], *, author_id: int, replace: bool
+    ) -> tuple[list[Saved], list[Style]]:
+        """What was saved, and what was not: taken names without `replace`, and what is beyond the limit."""
+        saved: list[Saved] = []
+        left: list[Style] = []
+        async with self._db.write() as tx:
+            for style in styles:
+                try:
+                    saved.append(
+                        await save_style(tx, owner, style, author_id, self.limits[owner.level], replace=replace)
+                    )
+                except UserFacingError:
+                    left.append(style)
+        return saved, left
+
+    async def rename(self, ref: str, new_name: str) -> None:
+        """Raises UserFacingError: `style_exists`, `style_gone`. Another spelling of the same name is no conflict."""
+        async with self._db.write() as tx:
+            row = await _alive(tx, ref)
+            taken = await _id_of(tx, StyleOwner(StyleLevel(row["level"]), row["owner_id"]), style_key(new_name))
+            if taken is not None and taken != row["id"]:
+                raise UserFacingError("style_exists", name=new_name)
+            await tx.execute(
+                "UPDATE styles SET name = ?, name_key = ?, updated_at = ? WHERE id = ?",
+                (new_name, style_key(new_name), time.time(), row["id"]),
+            )
+
+    async def restore_version(self, ref: str, version: int, *, author_id: int) -> Saved:
+        """The earlier version becomes the newest one; nothing of what lies between is lost.
+
+        Raises UserFacingError: `style_gone`, `style_version_gone`."""
+        async with self._db.write() as tx:
+            row = await _alive(tx, ref)
+            older = await _one(
+                tx, "SELECT * FROM style_versions WHERE style_id = ? AND version = ?", (row["id"], version)
+            )
+            if older is None:
+                raise UserFacingError("style_version_gone")
+            style = Style(
+                name=row["name"],
+                prompt=older["prompt"],
+                negative_prompt=older["negative_prompt"],
+                parameters=StyleParameters.model_validate_json(older["parameters"]),
+            )
+            owner = StyleOwner(StyleLevel(row["level"]), row["owner_id"])
+            return await save_style(tx, owner, style, author_id, self.limits[owner.level], replace=True)
+
+    async def delete(self, ref: str) -> bool:
+        """Whether this very call did it. It can be taken back for a month."""
+        now = time.time()
+        async with self._db.write() as tx:
+            await tx.execute(
+                "DELETE FROM style_versions WHERE style_id IN (SELECT id FROM styles WHERE deleted_at < ?)",
+                (now - KEPT_AFTER_DELETING_S,),
+            )
+            await tx.execute("DELETE FROM styles WHERE deleted_at < ?", (now - KEPT_AFTER_DELETING_S,))
+            cursor = await tx.execute(
+                "UPDATE styles SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL", (now, int(ref))
+            )
+            return cursor.rowcount == 1
+
+    async def undelete(self, ref: str) -> None:
+        """One that is there already stays. Raises UserFacingError: `style_gone`, `style_exists`, `styles_full`."""
+        async with self._db.write() as tx:
+            row = await _one(tx, "SELECT * FROM styles WHERE id = ?", (int(ref),))
+            if row is None:
+                raise UserFacingError("style_gone")
+            if row["deleted_at"] is None:
+                return
+            owner = StyleOwner(StyleLevel(row["level"]), row["owner_id"])
+            if await _id_of(tx, owner, row["name_key"]) is not None:
+                raise UserFacingError("style_exists", name=row["name"])
+            await _require_room(tx, owner, self.limits[owner.level])
+            await tx.execute("UPDATE styles SET deleted_at = NULL WHERE id = ?", (row["id"],))
 
 
-async def _name_of(tx: aiosqlite.Connection, user_id: UserId, key: str) -> str | None:
-    async with tx.execute("SELECT name FROM styles WHERE user_id = ? AND name_key = ?", (user_id, key)) as cursor:
-        row = await cursor.fetchone()
-    return str(row["name"]) if row else None
-
-
-async def _count(tx: aiosqlite.Connection, user_id: UserId) -> int:
-    async with tx.execute("SELECT count(*) FROM styles WHERE user_id = ?", (user_id,)) as cursor:
-        row = await cursor.fetchone()
-    return int(row[0]) if row else 0
-
-
-def _style(row: Row | sqlite3.Row) -> Style:
-    return Style(
-        name=row["name"],
-        prompt=row["prompt"],
-        negative_prompt=row["negative_prompt"],
-        parameters=StyleParameters.model_validate_json(row["parameters"]),
+async def save_style(
+    tx: aiosqlite.Connection,
+    owner: StyleOwner,
+    style: Style,
+    author_id: int,
+    limit: int,
+    *,
+    replace: bool,
+    preview: str | None = None,
+) -> Saved:
+    """Within a transaction; as `Styles.save`."""
+    key, now = style_key(style.name), time.time()
+    parameters = style.parameters.model_dump_json(exclude_none=True)
+    content = (style.prompt, style.negative_prompt, parameters)
+    style_id = await _id_of(tx, owner, key)
+    if style_id is None:
+        await _require_room(tx, owner, limit)
+        cursor = await tx.execute(
+            "INSERT INTO styles (level, owner_id, name, name_key, version, author_id, preview_image_id, created_at, "
+            "updated_at) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?)",
+            (owner.level, owner.id, style.name, key, author_id, preview, now, now),
+        )
+        assert cursor.lastrowid is not None
+        await _add_version(tx, cursor.lastrowid, 1, content, author_id, now)
+        return Saved(str(cursor.lastrowid), 1, "new")
+    if not replace:
+        raise UserFacingError("style_exists", name=style.name)
+    newest = await _one(
+        tx,
+        "SELECT v.* FROM style_versions v JOIN styles s ON s.id = v.style_id AND s.version = v.version WHERE s.id = ?",
+        (style_id,),
     )
+    assert newest is not None
+    same = tuple(newest[name] for name in ("prompt", "negative_prompt", "parameters")) == content
+    version = newest["version"] if same else newest["version"] + 1
+    await tx.execute(
+        "UPDATE styles SET name = ?, version = ?, updated_at = ?, preview_image_id = coalesce(?, preview_image_id) "
+        "WHERE id = ?",
+        (style.name, version, now, preview, style_id),
+    )
+    if same:
+        return Saved(str(style_id), version, "same")
+    await _add_version(tx, style_id, version, content, author_id, now)
+    await tx.execute(
+        "DELETE FROM style_versions WHERE style_id = ? AND version <= ?", (style_id, version - VERSIONS_KEPT)
+    )
+    return Saved(str(style_id), version, "changed")
+
+
+async def _add_version(
+    tx: aiosqlite.Connection, style_id: int, version: int, content: tuple[str, str, str], author_id: int, now: float
+) -> None:
+    await tx.execute(
+        "INSERT INTO style_versions (style_id, version, prompt, negative_prompt, parameters, made_by, made_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (style_id, version, *content, author_id, now),
+    )
+
+
+async def _require_room(tx: aiosqlite.Connection, owner: StyleOwner, limit: int) -> None:
+    row = await _one(
+        tx,
+        "SELECT count(*) AS n FROM styles WHERE level = ? AND owner_id = ? AND deleted_at IS NULL",
+        (owner.level, owner.id),
+    )
+    assert row is not None
+    if row["n"] >= limit:
+        raise UserFacingError("styles_full" if owner.level is StyleLevel.USER else "styles_full_server", limit=limit)
+
+
+async def _alive(tx: aiosqlite.Connection, ref: str) -> Row:
+    row = await _one(tx, "SELECT * FROM styles WHERE id = ? AND deleted_at IS NULL", (int(ref),))
+    if row is None:
+        raise UserFacingError("style_gone")
+    return row
+
+
+async def _id_of(tx: aiosqlite.Connection, owner: StyleOwner, key: str) -> int | None:
+    row = await _one(
+        tx,
+        "SELECT id FROM styles WHERE level = ? AND owner_id = ? AND name_key = ? AND deleted_at IS NULL",
+        (owner.level, owner.id, key),
+    )
+    return None if row is None else int(row["id"])
+
+
+async def _one(tx: aiosqlite.Connection, sql: str, values: tuple[object, ...]) -> Row | None:
+    async with tx.execute(sql, values) as cursor:
+        return await cursor.fetchone()
+
+
+def _readable(rows: Iterable[Row]) -> list[KeptStyle]:
+    found: list[KeptStyle] = []
+    for row in rows:
+        try:
+            found.append(
+                KeptStyle(
+                    ref=str(row["id"]),
+                    owner=StyleOwner(StyleLevel(row["level"]), row["owner_id"]),
+                    style=_style(row),
+                    version=row["version"],
+                    author_id=row["author_id"],
+                    preview_image_id=row["preview_image_id"],
+                )
+            )
+        except ValidationError:
+            log.exception("style %s cannot be read and is left out", row["id"])
+    return found
+
+
+def _style(row: Row) -> Style:
+    parameters = StyleParameters.model_validate_json(row["parameters"])
+    return Style(name=row["name"], prompt=row["prompt"], negative_prompt=row["negative_prompt"], parameters=parameters)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from bot.domain import actions
 from bot.domain.actions import first_pass
 from bot.domain.fields import read_fields
-from bot.domain.ids import JobId, UserId
+from bot.domain.ids import JobId
 from bot.domain.job import Action, Job
 from bot.domain.limits import Limits
 from bot.domain.mentions import neutral, spoken
@@ -16,6 +16,7 @@ from bot.domain.notes import named
 from bot.domain.styles import make_style, style_from_spec
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
+from bot.storage.images import Images
 from bot.storage.styles import Styles
 from bot.studio.forms import dropped_fields, edited_wishes, fields_in
 from bot.studio.intake import Intake
@@ -35,8 +36,17 @@ __all__ = ["Submitted"]
 
 class Submitted:
     def __init__(
-        self, *, pressed: Pressed, intake: Intake, styles: Styles, models: Models, panels: Panels, limits: Limits
+        self,
+        *,
+        pressed: Pressed,
+        intake: Intake,
+        images: Images,
+        styles: Styles,
+        models: Models,
+        panels: Panels,
+        limits: Limits,
     ) -> None:
+        self._images = images
         self._panels = panels
         self._pressed = pressed
         self._intake = intake
@@ -98,7 +108,9 @@ class Submitted:
             look if fields.get("keep") != "no" else None,
         )
         replace = fields.get("replace") == "True"
-        await self._styles.save(UserId(interaction.user.id), style, replace=replace)
+        images = await self._images.of_job(job.id)
+        preview = str(images[0].id) if images else None
+        await self._styles.save_own(interaction.user.id, style, replace=replace, preview_image_id=preview)
         texts = texts_for(str(interaction.locale))
         await say(interaction, texts("reply.style_saved", name=neutral(style.name)))
 

@@ -39,11 +39,11 @@ def options_of(prompt, negative=None, lora=None, picture=None, **wishes) -> Imag
 
 
 def build(
-    prompt="a red apple", *, style=None, facts=FACTS, user_defaults=None, server_defaults=None, **options
+    prompt="a red apple", *, style=None, styles=(), facts=FACTS, user_defaults=None, server_defaults=None, **options
 ) -> Built:
     return build_imagine(
         options_of(prompt, **options),
-        style=style,
+        styles=[style] if style else styles,
         facts=facts,
         limits=LIMITS,
         user_defaults=user_defaults,
@@ -100,6 +100,34 @@ def test_style_and_negatives_are_joined():
 
 def test_flags_in_a_style_are_text():
     assert build("a cat", style=Style(name="s", prompt="x --steps 9")).spec.prompt == "a cat, x --steps 9"
+
+
+def test_several_styles_are_applied_in_their_order():
+    ink = Style(name="ink", prompt="{prompt}, ink", negative_prompt="photo", parameters=StyleParameters(steps=9))
+    hall = Style(name="hall", prompt="b {prompt}", parameters=StyleParameters(steps=11, cfg_scale=3.0))
+    spec = build("a cat", styles=[ink, hall]).spec
+    assert (spec.prompt, spec.negative_prompt, spec.steps, spec.cfg_scale) == ("b a cat, ink", "photo", 11, 3.0)
+    assert build("a cat", styles=[hall, ink]).spec.steps == 9
+
+
+def test_a_pasted_text_that_has_a_style_in_it_gets_it_once():
+    ink = Style(name="ink", prompt="{prompt}, ink", negative_prompt="photo")
+    text = "a cat, ink\nNegative prompt: photo\nSteps: 5, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512"
+    built = build(text, styles=[ink])
+    assert (built.spec.prompt, built.spec.negative_prompt) == ("a cat, ink", "photo")
+    assert [note.values for note in built.notes if note.key == "styles_there"] == [{"names": "ink"}]
+    assert build(text.replace(", ink", ""), styles=[ink]).spec.prompt == "a cat, ink"
+
+
+def test_the_usual_negative_prompt_is_for_those_who_give_none():
+    assert (
+        build_imagine(
+            ImagineOptions("a cat --no dogs", usual_negative="blurry"), facts=FACTS, limits=LIMITS, rng=Random(1)
+        ).spec.negative_prompt
+        == "blurry, dogs"
+    )
+    for options in (ImagineOptions("a cat", "", usual_negative="blurry"), ImagineOptions("a cat")):
+        assert build_imagine(options, facts=FACTS, limits=LIMITS, rng=Random(1)).spec.negative_prompt == ""
 
 
 def test_a_style_alone_can_be_drawn():

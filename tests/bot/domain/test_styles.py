@@ -10,6 +10,8 @@ from bot.domain.styles import (
     apply_style,
     apply_styles,
     check_style_name,
+    extract_style,
+    holds_style,
     make_style,
     style_from_spec,
     style_key,
@@ -41,6 +43,30 @@ APPLIED = [
     ([], "p", "p"),
     (["x", "x"], "", "x, x"),
 ]
+
+
+EXTRACTED = [
+    ("masterpiece", "1girl, art by greg, masterpiece", True, "1girl, art by greg"),
+    ("masterpiece, {prompt}", "masterpiece, 1girl, art by greg", True, "1girl, art by greg"),
+    ("masterpiece, {prompt}", "exquisite, 1girl", False, "exquisite, 1girl"),
+    ("masterpiece", "masterpiece", True, ""),
+    ("", "1girl", True, "1girl"),
+    ("a", "1girl, aa", True, "1girl, a"),
+    ("x {prompt} y", "x y", True, ""),
+    ("masterpiece", "1girl masterpiece", True, "1girl "),
+]
+
+
+@pytest.mark.parametrize(("style", "prompt", "found", "rest"), EXTRACTED)
+def test_a_style_is_found_in_a_prompt(style, prompt, found, rest):
+    assert extract_style(style, prompt) == (found, rest)
+
+
+def test_both_texts_of_a_style_must_be_there():
+    ink = Style(name="ink", prompt="{prompt}, ink", negative_prompt="photo")
+    assert holds_style(ink, "a cat, ink", "dogs, photo")
+    assert not holds_style(ink, "a cat, ink", "dogs")
+    assert not holds_style(Style(name="big", parameters=StyleParameters(steps=9)), "a cat", "")
 
 
 @pytest.mark.parametrize(("style", "prompt", "expected"), MERGED)

@@ -49,7 +49,7 @@ PICTURE = GivenPicture(IMAGE, 1200, 800)
 
 def build(prompt="a cat", *, style=None, picture=None, negative=None, lora=None, facts=FACTS, **wishes):
     options = ImagineOptions(prompt, negative, lora, Parameters(**wishes), picture)
-    return build_imagine(options, style=style, facts=facts, limits=LIMITS, rng=Random(1))
+    return build_imagine(options, styles=[style] if style else [], facts=facts, limits=LIMITS, rng=Random(1))
 
 
 def refusal(prompt="a cat", **options):

@@ -225,8 +225,8 @@ def test_braces_that_are_meant_are_shown():
 
 def test_counting():
     texts = Texts("en")
-    assert texts("style.title", n=1) == "### Your style"
-    assert texts("style.title", n=3) == "### Your 3 styles"
+    assert texts("style.exported", n=1) == "1 style."
+    assert texts("style.exported", n=3) == "3 styles."
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""/style: what its commands answer, and the buttons below those answers."""
