@@ -33,6 +33,8 @@ __all__ = ["TRADE_VERBS", "StyleTrade"]
 log = logging.getLogger(__name__)
 
 TRADE_VERBS = (Verb.STYLE_IMPORT, Verb.STYLE_REVIEW, Verb.STYLE_DECIDE)
+_CODE_WITHIN = 40_000
+"""Bytes of a file in which a code is looked for."""
 Format = Literal["csv", "json"]
 
 
@@ -64,7 +66,12 @@ class StyleTrade:
         if (file is None) == (code is None):
             raise UserFacingError("style_import_what")
         await interaction.response.defer(ephemeral=True)
-        read = await asyncio.to_thread(_read, await _bytes_of(file) if file is not None else (code or "").encode())
+        if file is not None:
+            read = await asyncio.to_thread(_read, await _bytes_of(file))
+        elif (whole := find_code(code or "")) is not None:
+            read = await asyncio.to_thread(decode_styles, whole)
+        else:
+            raise UserFacingError("style_code_unreadable")
         if owner.level is StyleLevel.SERVER:
             await allowed_for_all(read.styles)
         there = {style_key(kept.style.name): kept for kept in await self._styles.list(owner)}
@@ -170,15 +177,8 @@ def _differences(read: ReadStyles, there: dict[str, KeptStyle]) -> Differences:
 
 def _read(data: bytes) -> ReadStyles:
     """Raises UserFacingError as `read_styles` and `decode_styles`."""
-    start = data[:64].lstrip(b"\xef\xbb\xbf \r\n\t`")
-    if start.startswith(b"pincel") and b"," not in start:
-        code = find_code(data[: FILE_BYTES_MAX // 16].decode("utf-8", "replace"))
-        if code is None:
-            raise UserFacingError("style_code_unreadable")
-        return decode_styles(code)
-    if not any(sign in data for sign in b",{["):
-        raise UserFacingError("style_code_unreadable")
-    return read_styles(data)
+    code = find_code(data[:_CODE_WITHIN].decode("utf-8", "replace"))
+    return read_styles(data) if code is None else decode_styles(code)
 
 
 def _written(
