@@ -9,13 +9,13 @@ import platform
 import sys
 from collections.abc import Sequence
 
-from bench import answers, engine, library, pictures, weight
+from bench import answers, engine, library, pictures, tags, weight
 from bench.product import Product
 from bench.report import Figure, as_json, as_table
 
 __all__ = ["main"]
 
-TOPICS = ("imports", "memory", "answers", "pictures", "library", "engine")
+TOPICS = ("imports", "memory", "answers", "pictures", "library", "tags", "engine")
 USUAL = ("imports", "memory", "answers", "pictures")
 """Without a topic; the engine's own takes as long again, and a full-size checkpoint; the library's, a minute."""
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measures Pincel on this machine; takes a few minutes.")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.add_argument(
-        "topics", nargs="*", metavar="TOPIC", help=f"{', '.join(TOPICS)}; default: all but library and engine"
+        "topics", nargs="*", metavar="TOPIC", help=f"{', '.join(TOPICS)}; default: {', '.join(USUAL)}"
     )
     parser.add_argument("--requests", type=int, default=200, help="how many /imagine are sent")
     parser.add_argument("--seconds", type=float, default=10.0, help="over which time")
@@ -67,7 +67,10 @@ async def _measure(options: argparse.Namespace) -> tuple[dict[str, object], list
     if "library" in options.topics:
         _say(f"a library of {options.files} files")
         figures += await library.measure(options.files)
-    if set(options.topics) - {"imports", "engine", "library"}:
+    if "tags" in options.topics:
+        _say("tags")
+        figures += await tags.measure()
+    if set(options.topics) - {"imports", "engine", "library", "tags"}:
         _say("starting the bot, its worker and the playground")
         async with Product() as product:
             later: list[Figure] = []

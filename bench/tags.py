@@ -1,0 +1,82 @@
+"""How long 150,000 tags take to be read and to answer, letter by letter as people type, and what that holds up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.report import Figure, share_at
+from bot.tags.book import TagBook
+
+__all__ = ["measure"]
+
+TAGS = 150_000
+QUERIES = 4000
+GOAL_MS = 20.0
+TICK_S = 0.005
+
+
+async def measure() -> list[Figure]:
+    topic = f"Tag completion, {TAGS} tags"
+    rng = random.Random(1)
+    with tempfile.TemporaryDirectory(prefix="pincel-bench-") as name:
+        folder = Path(name)
+        words = ["".join(rng.choices("aaeeiioubcdfghklmnprstvy", k=rng.randint(3, 9))) for _ in range(9000)]
+        names = list(dict.fromkeys("_".join(rng.choices(words, k=rng.choice((1, 2, 2, 3)))) for _ in range(TAGS * 2)))
+        names = names[:TAGS]
+        rows = (
+            f'{tag},{rng.choice((0, 0, 0, 1, 3, 4))},{(TAGS - rank) * 9},"{rng.choice(words)}_{rng.choice(words)}"\n'
+            for rank, tag in enumerate(names)
+        )
+        (folder / "made-up.csv").write_text("".join(rows), encoding="utf-8")
+        book = TagBook(folder)
+        longest_ms = 0.0
+
+        async def ticking() -> None:
+            nonlocal longest_ms
+            while True:
+                before = time.perf_counter()
+                await asyncio.sleep(TICK_S)
+                longest_ms = max(longest_ms, (time.perf_counter() - before - TICK_S) * 1000)
+
+        ticks = asyncio.create_task(ticking())
+        before = time.perf_counter()
+        await book.refresh()
+        read_s = time.perf_counter() - before
+        ticks.cancel()
+        times = await asyncio.to_thread(_times_ms, book, rng, names)
+        tracemalloc.start()
+        book = TagBook(folder)
+        await book.refresh()
+        memory_mb = tracemalloc.get_traced_memory()[0] / 2**20
+        tracemalloc.stop()
+    return [
+        Figure(topic, "read and sorted", read_s, "s"),
+        Figure(topic, "longest pause of the event loop meanwhile", longest_ms, "ms", 100.0),
+        Figure(topic, "an answer, half", share_at(times, 0.5), "ms"),
+        Figure(topic, "an answer, 99 of 100", share_at(times, 0.99), "ms", GOAL_MS),
+        Figure(topic, "the slowest answer", max(times), "ms", GOAL_MS),
+        Figure(topic, "memory", memory_mb, "MiB"),
+    ]
+
+
+def _times_ms(book: TagBook, rng: random.Random, names: list[str]) -> list[float]:
+    times: list[float] = []
+    for typed in _typed(rng, names):
+        before = time.perf_counter()
+        book.index.search(typed)
+        times.append((time.perf_counter() - before) * 1000)
+    return times
+
+
+def _typed(rng: random.Random, names: list[str]) -> Iterator[str]:
+    """Beginnings of tags and of their words, and a fifth that nothing is called."""
+    for number in range(QUERIES):
+        tag = rng.choice(names)
+        text = tag if number % 2 else tag.split("_")[-1]
+        yield "qx" + text[:6] if number % 5 == 0 else text[: rng.randint(1, len(text))]

@@ -1,0 +1,127 @@
+"""What a prompt can go on with while it is typed: tags, wildcards, LoRAs, embeddings, flags; as a list of whole values.
+
+A choice replaces everything that stands in the option, and Discord shows its name there to be typed on from; so name
+and value are the same text. Both hold 100 characters: what is longer is completed in `tags`, or in the panel of /tags.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from discord import app_commands
+
+from bot.domain.content import judge
+from bot.domain.flags import FLAGS
+from bot.domain.model_rules import Where
+from bot.dynamic.wildcards import WildcardBook
+from bot.library import Library
+from bot.studio.models import Models
+from bot.studio.where import where_of
+from bot.tags.book import TagBook
+from bot.tags.insert import Piece, inserted, piece_of
+from bot.ui.client import Interaction
+from bot.ui.commands import CHOICES_LIMIT
+from gpu_worker.protocol.messages import ModelKind
+
+__all__ = ["VALUE_LIMIT", "Completion", "Offer", "may_be_offered"]
+
+VALUE_LIMIT = 100
+EMBEDDINGS = 3
+"""Of them among the tags; `<e:` lists all."""
+_LORA = ("", "l", "lo", "lor", "lora", "lyco")
+_EMBEDDING = ("", "e", "emb", "embedding", "ti")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Something that can be put into a prompt; `kind` as `inserted` takes it."""
+
+    name: str
+    kind: str
+    weight: float = 1
+
+
+class Completion:
+    def __init__(self, tags: TagBook, wildcards: WildcardBook, models: Models, library: Library) -> None:
+        self.tags = tags
+        self._wildcards = wildcards
+        self._models = models
+        self._library = library
+
+    async def choices(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        """Whole values for the option; what is there now comes first, so that nobody loses it with the return key."""
+        self.tags.look()
+        if len(current) > VALUE_LIMIT or not current.strip():
+            return []
+        piece = piece_of(current)
+        values = [current, *self._values(current, piece, await self.offers(piece, where_of(interaction)))]
+        kept = [value for value in dict.fromkeys(values) if len(value) <= VALUE_LIMIT]
+        return [app_commands.Choice(name=value, value=value) for value in kept[:CHOICES_LIMIT]] if len(kept) > 1 else []
+
+    async def offers(self, piece: Piece, where: Where, limit: int = CHOICES_LIMIT) -> list[Offer]:
+        """What fits, best first, without what no picture may be steered toward."""
+        match piece.kind:
+            case "flag" | "none":
+                return []
+            case "network":
+                return self._networks(piece.typed, where, limit)
+            case "wildcard":
+                names = await self._known_wildcards(where.guild_id)
+                return [Offer(name, "wildcard") for name in _ranked(piece.typed, names)][:limit]
+            case _:
+                embeddings = _ranked(piece.typed, self._names("embedding", where))[:EMBEDDINGS]
+                found = [hit.tag.name for hit in self.tags.index.search(piece.typed, limit)]
+                offers = [*(Offer(name, "embedding") for name in embeddings), *(Offer(name, "tag") for name in found)]
+                return [offer for offer in offers[:limit] if may_be_offered(offer.name)]
+
+    def _values(self, text: str, piece: Piece, offers: Sequence[Offer]) -> Iterator[str]:
+        for offer in offers:
+            yield inserted(text, piece.start, len(text), offer.name, offer.kind, weight=offer.weight)[0].rstrip()
+        if piece.kind == "tag" and piece.word and piece.word != piece.typed:
+            # The whole may be a sentence; then its last word is what a tag begins with.
+            for hit in self.tags.index.search(piece.word):
+                if may_be_offered(hit.tag.name):
+                    yield inserted(text, piece.word_start, len(text), hit.tag.name)[0].rstrip()
+        if piece.kind == "flag":
+            typed = text[text.rstrip().rfind(" ") + 1 :].lstrip("-—–―")
+            names = (flag.names[0] for flag in FLAGS)
+            for name in _ranked(typed, [*names]):
+                yield f"{text[: len(text) - len(typed)].rstrip('—–―-')}--{name} "
+
+    def _networks(self, typed: str, where: Where, limit: int) -> list[Offer]:
+        kind, colon, name = typed.removeprefix("<").partition(":")
+        kind, name = kind.casefold(), name if colon else ""
+        found: list[Offer] = []
+        if kind in _LORA:
+            found += [Offer(lora, "lora", self._weight(lora)) for lora in _ranked(name, self._names("lora", where))]
+        if kind in _EMBEDDING:
+            found += [Offer(one, "embedding") for one in _ranked(name, self._names("embedding", where))]
+        return found[:limit]
+
+    def _names(self, kind: ModelKind, where: Where) -> list[str]:
+        return self._models.names(kind, where)
+
+    def _weight(self, lora: str) -> float:
+        """The one that the file's notes ask for."""
+        file = next((file for file in self._library.files("lora") if file.name == lora), None)
+        try:
+            return float(file.metadata.get("preferred_weight", 1)) if file else 1
+        except (TypeError, ValueError):
+            return 1
+
+    async def _known_wildcards(self, guild_id: int | None) -> list[str]:
+        return await asyncio.to_thread(self._wildcards.names, guild_id)
+
+
+def may_be_offered(tag: str) -> bool:
+    """Nothing is suggested that the rules refuse as a prompt."""
+    return judge(tag.replace("_", " ")).allowed
+
+
+def _ranked(typed: str, names: Sequence[str]) -> list[str]:
+    """Those that begin with it, then those that hold it."""
+    wanted = typed.casefold()
+    begin = [name for name in names if name.casefold().startswith(wanted)]
+    return [*begin, *(name for name in names if wanted in name.casefold() and name not in begin)]
