@@ -63,6 +63,8 @@ PASSED_ON = {
     "imagine": ("gpu_worker.imagine", 'draw one picture from the shell: imagine "a red apple" --out apple.png'),
     "worker": ("gpu_worker", "run a worker alone"),
     "bench": ("bench", "print the project's figures"),
+    "backup": ("bot.backup_cli", "copy the database into one checked zip, also while the bot runs; backup --list"),
+    "restore": ("bot.backup_cli", "put a copy of the database back; the bot must be stopped"),
     "models": ("bot.models_cli", "list, install, verify, scan and convert model files; models --help"),
 }
 """Sub-commands that are a module of ours; their options go to it unread."""
@@ -416,6 +418,8 @@ def pass_on(command: str, arguments: list[str]) -> int:
     module, extras = PASSED_ON[command][0], {"gpu"}
     if command == "doctor":
         extras = worker_extras()
+    elif command in ("backup", "restore"):
+        arguments, extras = [command, *arguments], set()
     elif command == "models":
         extras = set()
         if arguments[:1] == ["convert"]:

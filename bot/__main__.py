@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import logging.handlers
+import os
 import signal
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from bot.playground.redirect import point_discord_at
 from bot.settings import CHECKOUT, Settings, load_settings
 from bot.storage.database import open_database
 from bot.studio import StudioParts
+from gpu_worker.language.addons import OFF
 
 __all__ = ["main"]
 
@@ -63,6 +65,7 @@ def main() -> int:
 
 
 async def _run(settings: Settings) -> int:
+    os.environ.setdefault(OFF, settings.addons_off)  # workers inherit it
     database = await open_database(settings.database_path)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(database.close)

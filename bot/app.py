@@ -14,6 +14,7 @@ from discord.ext import commands
 from bot.i18n import ENGLISH, language_of, load_language
 from bot.storage.facts import Facts
 from bot.studio import Studio, StudioParts
+from bot.studio.operations.addons import ADDON_PREFIX
 from bot.ui.buttons import AddressButton
 from bot.ui.client import Interaction, Presses
 from bot.ui.codec import TEMPLATE, parse
@@ -87,6 +88,7 @@ class PincelBot(commands.AutoShardedBot):
         await self.tree.set_translator(CatalogueTranslator())
         for extension in EXTENSIONS:
             await self.load_extension(extension)
+        await self.studio.operations.addons.load(self)
         self.add_dynamic_items(AddressButton)
         if self._sync:
             await self.sync_if_changed(self.studio.facts)
@@ -134,6 +136,8 @@ class PincelBot(commands.AutoShardedBot):
         data = cast("dict[str, Any]", interaction.data or {})
         custom_id = str(data.get("custom_id", ""))
         try:
+            if custom_id.startswith(ADDON_PREFIX):
+                return  # an add-on answers what it gave out
             if interaction.type is discord.InteractionType.modal_submit:
                 await self.studio.router.submitted(interaction, parse(custom_id))
             elif interaction.type is discord.InteractionType.component and not TEMPLATE.fullmatch(custom_id):

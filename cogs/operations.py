@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.studio import Studio
+from bot.studio.operations.usage_report import PERIODS
 from bot.ui.client import Interaction
 from bot.ui.commands import keyed, localised_options
 
@@ -30,6 +32,63 @@ class OperationsCommands(commands.Cog):
     @localised_options("admin.panel", "everything")
     async def panel(self, interaction: Interaction, everything: bool = False) -> None:
         await self._operations.panels.open(interaction, everything=everything)
+
+    @app_commands.command(name=keyed("command.admin.setup.name"), description=keyed("command.admin.setup.description"))
+    async def setup_server(self, interaction: Interaction) -> None:
+        await self._operations.setup.command(interaction)
+
+    @app_commands.command(name=keyed("command.admin.usage.name"), description=keyed("command.admin.usage.description"))
+    @localised_options("admin.usage", "days", "everything")
+    @app_commands.choices(days=[app_commands.Choice(name=str(days), value=days) for days in PERIODS])
+    async def usage(self, interaction: Interaction, days: int = 30, everything: bool = False) -> None:
+        await self._operations.reports.command(interaction, days, everything=everything)
+
+    # --- the operator's -----------------------------------------------------------------------------------------------
+
+    @app_commands.command(
+        name=keyed("command.admin.doctor.name"), description=keyed("command.admin.doctor.description")
+    )
+    async def doctor(self, interaction: Interaction) -> None:
+        await self._operations.examining.command(interaction)
+
+    @app_commands.command(
+        name=keyed("command.admin.backup.name"), description=keyed("command.admin.backup.description")
+    )
+    async def backup(self, interaction: Interaction) -> None:
+        await self._operations.backups.command(interaction)
+
+    @app_commands.command(
+        name=keyed("command.admin.addons.name"), description=keyed("command.admin.addons.description")
+    )
+    async def addons(self, interaction: Interaction) -> None:
+        await self._operations.addons.command(interaction)
+
+    @app_commands.command(
+        name=keyed("command.admin.prompt_log.name"), description=keyed("command.admin.prompt_log.description")
+    )
+    @localised_options("admin.prompt_log", "format", "since", "until", "user", "server", "contains")
+    @app_commands.choices(
+        format=[app_commands.Choice(name=keyed(f"choice.log_format.{form}"), value=form) for form in ("csv", "jsonl")]
+    )
+    async def prompt_log(
+        self,
+        interaction: Interaction,
+        format: str = "csv",  # noqa: A002 - the option's own name
+        since: app_commands.Range[str, 1, 40] | None = None,
+        until: app_commands.Range[str, 1, 40] | None = None,
+        user: discord.User | None = None,
+        server: app_commands.Range[str, 1, 25] | None = None,
+        contains: app_commands.Range[str, 1, 100] | None = None,
+    ) -> None:
+        await self._operations.prompt_log.command(
+            interaction,
+            "jsonl" if format == "jsonl" else "csv",
+            since=since,
+            until=until,
+            user_id=user.id if user is not None else None,
+            server=server,
+            contains=contains,
+        )
 
 
 async def setup(bot: PincelBot) -> None:

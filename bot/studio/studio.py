@@ -368,6 +368,10 @@ class Studio:
             gates=self.gates,
             machine=self.machine,
             pressed=self.pressed,
+            models=self.models,
+            intake=self.intake,
+            limits=self.limits,
+            safety=self.safety,
             stewards=self.stewards,
         )
         self.history = HistoryParts(

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +57,17 @@ class _Watched:
 
 
 class QueuePanels:
-    def __init__(self, *, client: discord.Client, panels: AdminPanels, looks: QueueLooks, stewards: Stewards) -> None:
+    def __init__(
+        self,
+        *,
+        client: discord.Client,
+        panels: AdminPanels,
+        looks: QueueLooks,
+        stewards: Stewards,
+        locale_of: Callable[[int, Interaction], Awaitable[str]],
+    ) -> None:
+        """`locale_of` is what everybody in a server reads."""
+        self._locale_of = locale_of
         self._client = client
         self._panels = panels
         self._looks = looks
@@ -90,6 +101,9 @@ class QueuePanels:
             raise UserFacingError("no_channel")
         if interaction.guild_id is not None:
             self._require_room(interaction, whole=whole)
+        locale = str(interaction.locale)
+        if interaction.guild_id is not None and not whole:
+            locale = await self._locale_of(interaction.guild_id, interaction)
         panel = LivePanel(
             id=new_job_id(),
             guild_id=0 if whole else interaction.guild_id or 0,
@@ -97,12 +111,12 @@ class QueuePanels:
             posted_in=interaction.guild_id or 0,
             channel_id=interaction.channel_id,
             message_id=None,
-            locale=str(interaction.locale),
+            locale=locale,
             grant=TokenGrant(interaction.token, interaction.created_at.timestamp() + TOKEN_LIFE_S),
             created_at=time.time(),
         )
         await interaction.response.defer()
-        view = queue_card(panel.id, await self._looks.look(panel.guild_id or None), texts_of(interaction))
+        view = queue_card(panel.id, await self._looks.look(panel.guild_id or None), texts_for(locale))
         replaced = await self._panels.add(panel)
         try:
             message = await interaction.edit_original_response(view=view)

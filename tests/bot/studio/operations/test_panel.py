@@ -106,7 +106,7 @@ async def test_members_press_in_vain_and_nothing_of_other_servers_is_seen(stage)
     stage.painter.hold()
     await member.begin(prompt="ours")
     await admin.shown(panel.id, lambda m: "ours" in m.text)
-    stage.execute("UPDATE jobs SET guild_id = 1 WHERE spec ->> '$.prompt' = 'ours'")
+    await asyncio.to_thread(stage.execute, "UPDATE jobs SET guild_id = 1 WHERE spec ->> '$.prompt' = 'ours'")
     stage.studio.operations.panels.renew()
     await admin.shown(panel.id, lambda m: "ours" not in m.text)
 
@@ -115,7 +115,7 @@ async def test_private_pictures_keep_their_prompt(stage):
     admin, member = await stage.visitor("Admin"), await stage.visitor()
     stage.painter.hold()
     await member.begin(prompt="a secret gift")
-    stage.execute("UPDATE jobs SET private = 1")
+    await asyncio.to_thread(stage.execute, "UPDATE jobs SET private = 1")
     panel = await panel_of(stage, admin)
     assert "secret" not in panel.text
     assert "privada" in panel.text
@@ -151,7 +151,7 @@ async def test_trouble_that_passes_loses_no_panel(stage, monkeypatch):
     monkeypatch.setattr(module, "REFUSED_WAIT_S", PACE_S)
     admin, member = await stage.visitor("Admin"), await stage.visitor()
     panel = await panel_of(stage, admin)
-    stage.execute("UPDATE admin_panels SET token_expires_at = 0")
+    await asyncio.to_thread(stage.execute, "UPDATE admin_panels SET token_expires_at = 0")
     await stage.restart()
     fault = stage.fault("PATCH", r"^/channels/.*/messages/", 503, times=1)
     refused = stage.fault("PATCH", r"^/channels/.*/messages/", 400, code=30046, times=1)
