@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
@@ -226,6 +226,10 @@ class Intake:
         await self._door.require(JobRequest(UserId(where.user_id), spec, Action.IMAGINE, where, locale))
         if not isinstance(spec, FileTask):
             self._gate.require(spec, where)
+
+    async def veiled(self, image_ids: Collection[ImageId], where: Where) -> frozenset[ImageId]:
+        """Which of these pictures may not be seen there as they are: everything that shows a picture asks."""
+        return await self._door.veiled(image_ids, where)
 
     async def is_private(self, interaction: Interaction, parent_id: JobId | None = None) -> bool:
         """Whether what comes of this interaction is for its user alone: because they prefer that, or because it comes

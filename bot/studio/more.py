@@ -15,7 +15,9 @@ from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
+from bot.studio.intake import Intake
 from bot.studio.region_pictures import thumbnail
+from bot.studio.where import where_of
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
@@ -31,7 +33,8 @@ BLUE = 0x5865F2
 
 
 class More:
-    def __init__(self, *, jobs: Jobs, images: Images) -> None:
+    def __init__(self, *, jobs: Jobs, images: Images, intake: Intake) -> None:
+        self._intake = intake
         self._jobs = jobs
         self._images = images
 
@@ -52,8 +55,9 @@ class More:
         else:
             await interaction.response.defer(ephemeral=True, thinking=True)
         small: bytes | None = None
+        veiled = await self._intake.veiled([image.id], where_of(interaction))
         with contextlib.suppress(MissingPictureError):
-            small = await asyncio.to_thread(thumbnail, await self._images.read(image))
+            small = None if veiled else await asyncio.to_thread(thumbnail, await self._images.read(image))
         view = _panel(job, images, image, texts_for(str(interaction.locale)), has_picture=small is not None)
         files = [] if small is None else [discord.File(io.BytesIO(small), THUMBNAIL_NAME)]
         await interaction.edit_original_response(view=view, attachments=files)

@@ -13,6 +13,7 @@ from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, climb_down
 from bot.domain.ids import ChannelId, GuildId, ImageId, MessageId, UserId
 from bot.domain.job import Action, Image, Job
 from bot.domain.mentions import neutral
+from bot.domain.model_rules import Where
 from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
 from bot.storage.favourites import Favourites
@@ -121,6 +122,8 @@ class Reactions:
         )
 
     async def _send_original(self, user_id: UserId, job: Job, images: list[Image], texts: Texts) -> None:
+        if await self._intake.veiled([image.id for image in images], Where(user_id=user_id)):
+            raise UserFacingError("original_veiled")
         user = await self._client.fetch_user(user_id)
         for image in images:
             try:

@@ -67,6 +67,8 @@ class Regions:
             await interaction.response.send_modal(_form(shown, chosen_values(interaction), texts))
             return
         await interaction.response.defer(ephemeral=True, thinking=True)
+        if await self._intake.veiled([shown.image.id], where_of(interaction)):
+            raise UserFacingError("original_veiled")
         try:
             data = await self._images.read(shown.image)
         except MissingPictureError as error:

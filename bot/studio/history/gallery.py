@@ -160,7 +160,9 @@ class Gallery:
         await self._desks.change(desk_id, desk)
         shots = await self._history.page(span, desk.wanted, desk.page * PAGE, PAGE)
         stranded = await self._history.count_stranded(span.viewer) if desk.own else 0
-        files = await asyncio.to_thread(tiles, shots, self._thumbnails, self._file, frozenset(desk.chosen))
+        chosen = frozenset(ImageId(one) for one in desk.chosen)
+        veiled = await self._sending.veiled(shots, interaction)
+        files = await asyncio.to_thread(tiles, shots, self._thumbnails, self._file, chosen, veiled)
         export = await self._exporting.ready_of(span.viewer) if desk.own else None
         seen = Looked(
             desk_id,
@@ -204,7 +206,9 @@ class Gallery:
         await self._desks.change(desk_id, desk)
         newer, older = await self._history.neighbours(span, desk.wanted, shot)
         relatives = await self._relatives(shot, span, interaction)
-        file, small = await asyncio.to_thread(large, shot, self._file(shot), self._thumbnails)
+        file, small = None, False
+        if not await self._sending.veiled([shot], interaction):
+            file, small = await asyncio.to_thread(large, shot, self._file(shot), self._thumbnails)
         opened = Opened(
             desk_id,
             desk,

@@ -6,7 +6,7 @@ import asyncio
 import io
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 import discord
@@ -178,6 +178,8 @@ class Sending:
         Raises UserFacingError: `picture_file_gone`, `original_too_large`."""
         texts = texts_for(str(interaction.locale))
         await interaction.response.defer(ephemeral=True, thinking=True)
+        if await self.veiled([shot], interaction):
+            raise UserFacingError("original_veiled")
         image, data = await self._read(shot)
         job = await self._jobs.get(shot.job_id)
         assert job is not None
@@ -196,6 +198,10 @@ class Sending:
                 if error.status != 413 and error.code != 40005:
                     raise
                 limit = int(len(upload.data) * 0.8)
+
+    async def veiled(self, shots: Sequence[Shot], interaction: Interaction) -> frozenset[ImageId]:
+        """Which of them may not be seen where this was asked for."""
+        return await self._intake.veiled([shot.id for shot in shots], where_of(interaction))
 
     async def seen(self, shot: Shot) -> None:
         """A result that could not be brought to its user has been seen by them: it is no more waiting."""

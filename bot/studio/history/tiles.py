@@ -25,12 +25,16 @@ def tile_name(shot: Shot) -> str:
 
 
 def tiles(
-    shots: Sequence[Shot], thumbnails: Thumbnails, file: Callable[[Shot], Path], chosen: Collection[ImageId] = ()
+    shots: Sequence[Shot],
+    thumbnails: Thumbnails,
+    file: Callable[[Shot], Path],
+    chosen: Collection[ImageId] = (),
+    veiled: Collection[ImageId] = (),
 ) -> list[discord.File]:
-    """One file a picture; where there is nothing to show it is an empty tile."""
+    """One file a picture; where there is nothing to show, or nothing that may be seen here, it is an empty tile."""
     found: list[discord.File] = []
     for number, shot in enumerate(shots, start=1):
-        small = thumbnails.get_now(shot.id, file(shot))
+        small = None if shot.id in veiled else thumbnails.get_now(shot.id, file(shot))
         data = _numbered(small, number, marked=shot.id in chosen)
         found.append(discord.File(io.BytesIO(data), tile_name(shot)))
     return found

@@ -22,7 +22,7 @@ from bot.studio.safety.amounts import when
 from bot.studio.safety.audit import SafetyLog, event_line
 from bot.studio.safety.who import is_safety_moderator
 from bot.studio.stewards import Stewards
-from bot.ui.buttons import button, in_layout
+from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.door import say
@@ -218,7 +218,7 @@ def _paged(title: str, lines: list[str], verb: str, number: int, total: int, tex
     view.stop()
     box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=0x5865F2)
     box.add_item(discord.ui.TextDisplay("\n".join([title, *lines])[:3900]))
-    buttons = []
+    buttons: list[AddressButton] = []
     if number > 0:
         buttons.append(button(verb, "0", texts("moderation.newer"), n=number - 1))
     if (number + 1) * PAGE < total:

@@ -59,7 +59,9 @@ class SafetyParts:
         self.limits = LimitCheck(self.rules, Spending(database, timings.estimate_s), timings.estimate_s)
         content = ContentCheck(places=self.places, origins=origins, rules=self.rules, appeals=appeals, audit=self.audit)
         self.door = SafetyDoor(
-            rules=(BanCheck(self.bans, appeals, self.audit), PlaceCheck(self.rules), content), amounts=(self.limits,)
+            rules=(BanCheck(self.bans, appeals, self.audit), PlaceCheck(self.rules), content),
+            amounts=(self.limits,),
+            seen=self.judge,
         )
         self.moderation = Moderation(
             bans=self.bans, rules=self.rules, events=events, audit=self.audit, stewards=stewards

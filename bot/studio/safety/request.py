@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakValueDictionary
 
 from bot.domain.content import require_allowed
-from bot.domain.ids import UserId
+from bot.domain.ids import ImageId, UserId
 from bot.domain.job import Action, JobTask
 from bot.domain.model_rules import Where
 from bot.domain.safety.texts import steering_of
@@ -35,6 +35,10 @@ class JobCheck(Protocol):
         ...
 
 
+class Seen(Protocol):
+    async def veiled(self, image_ids: Collection[ImageId], where: Where) -> frozenset[ImageId]: ...
+
+
 class Door(Protocol):
     async def require(self, request: JobRequest) -> None:
         """Whether it may be asked for at all. Raises UserFacingError."""
@@ -45,11 +49,16 @@ class Door(Protocol):
         the other. Raises UserFacingError where it is too much now."""
         ...
 
+    async def veiled(self, image_ids: Collection[ImageId], where: Where) -> frozenset[ImageId]:
+        """Which of these kept pictures may not be seen there as they are."""
+        ...
+
 
 class SafetyDoor:
-    """`rules` in their order, then, in the turn, `amounts`."""
+    """`rules` in their order, then, in the turn, `amounts`; `seen` says who may see what."""
 
-    def __init__(self, rules: Sequence[JobCheck], amounts: Sequence[JobCheck]) -> None:
+    def __init__(self, rules: Sequence[JobCheck], amounts: Sequence[JobCheck], seen: Seen) -> None:
+        self._seen = seen
         self._rules = rules
         self._amounts = amounts
         self._turns: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
@@ -66,9 +75,15 @@ class SafetyDoor:
                 await check.require(request)
             yield
 
+    async def veiled(self, image_ids: Collection[ImageId], where: Where) -> frozenset[ImageId]:
+        return await self._seen.veiled(image_ids, where)
+
 
 class TextsOnly:
     """The door where nothing else is wired: the content rules alone."""
+
+    async def veiled(self, image_ids: Collection[ImageId], where: Where) -> frozenset[ImageId]:
+        return frozenset()
 
     async def require(self, request: JobRequest) -> None:
         steering = steering_of(request.task)

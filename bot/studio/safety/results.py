@@ -62,16 +62,26 @@ class PictureJudge:
         """How each kept picture may be shown in that place now: the rules of a place may have changed since, and a
         picture may be asked for in another place than it was drawn in. For cards, history, originals, everything."""
         looks = await self._looks.of([image.id for image in images])
-        adult_place, rules = self._places.adult_allowed(where), self._rules.of(where.guild_id)
-        around = Circumstances(
+        around = self._place(where)
+        return {image.id: self._now(looks, image.id, around) for image in images}
+
+    def _place(self, where: Where) -> Circumstances:
+        rules = self._rules.of(where.guild_id)
+        return Circumstances(
             names_minor=False,
             from_upload=False,
-            adult_place=adult_place,
+            adult_place=self._places.adult_allowed(where),
             expected=False,  # pictures from before there was a classifier were shown already
             adult_shown=rules.adult_shown,
             elsewhere_shown=rules.elsewhere_shown,
         )
-        return {image.id: self._now(looks, image.id, around) for image in images}
+
+    async def veiled(self, image_ids: Collection[ImageId], where: Where) -> frozenset[ImageId]:
+        """Those that may not be seen there as they are."""
+        looks = await self._looks.of(image_ids)
+        around = self._place(where)
+        shown = {image_id: self._now(looks, image_id, around) for image_id in looks}
+        return frozenset(one for one, how in shown.items() if how in (Shown.BLUR, Shown.BLOCK))
 
     async def of_job(self, job: Job, images: Sequence[Image]) -> Mapping[ImageId, Shown]:
         """As `shown`, where the job's card goes."""

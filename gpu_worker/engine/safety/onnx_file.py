@@ -60,7 +60,8 @@ class OnnxClassifier:
     def scores(self, picture: Picture) -> Scores:
         sheet = self._sheet
         small = Image.fromarray(picture).resize((sheet.size, sheet.size), Image.Resampling.BICUBIC)
-        pixels = (np.asarray(small, np.float32) / sheet.scale - np.float32(sheet.mean)) / np.float32(sheet.std)
+        pixels = np.asarray(small, np.float32) / np.float32(sheet.scale)
+        pixels = (pixels - np.array(sheet.mean, np.float32)) / np.array(sheet.std, np.float32)
         if sheet.layout == "NCHW":
             pixels = pixels.transpose(2, 0, 1)
         (output, *_) = self._session.run(None, {self._input: np.ascontiguousarray(pixels[None])})
