@@ -88,7 +88,7 @@ def test_members_page_names_every_command_and_option():
     commands = {
         key: name
         for key, name in english.items()
-        if re.fullmatch(r"command\.(?!model_admin|moderation|limits).+\.name", key)
+        if re.fullmatch(r"command\.(?!model_admin|moderation|limits|admin\.).+\.name", key)
     }
     options = {
         key: name for key, name in english.items() if re.fullmatch(r"option\.(imagine|style\.save)\..+\.name", key)
@@ -111,6 +111,13 @@ def test_admins_page_names_every_command_of_moderators():
         key: name for key, name in english.items() if re.fullmatch(r"command\.(moderation|limits)\b.*\.name", key)
     }
     assert len(commands) >= 11
+    assert {key: name for key, name in commands.items() if name not in words} == {}
+
+
+def test_admins_and_operators_pages_name_every_command_for_them():
+    english, words = load_language("en"), words_in_code("admins.md") | words_in_code("operators.md")
+    commands = {key: name for key, name in english.items() if re.fullmatch(r"command\.admin\..+\.name", key)}
+    assert len(commands) >= 7
     assert {key: name for key, name in commands.items() if name not in words} == {}
 
 

@@ -14,6 +14,7 @@ from bot.storage.database import open_database
 from bot.studio import StudioParts
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+OPERATIONS = ("setup", "panel", "usage", "doctor", "backup", "addons", "prompt-log")
 
 
 class NoWorkers:
@@ -77,6 +78,7 @@ async def test_the_commands_there_are(payloads):
         "imagine", "style", "queue", "cancel", "help", "models", "loras", "model-admin", "settings",
         "describe", "png-info", "upscale",
         "limits", "quota", "moderation",
+        *OPERATIONS,
         "history",
     }  # fmt: skip
     assert {option["name"] for option in payloads["style"]["options"]} == {
@@ -122,7 +124,7 @@ async def test_no_two_options_of_a_command_share_a_name_in_any_language(payloads
 
 async def test_commands_work_in_servers_and_direct_messages_and_ask_for_no_privilege(bot, payloads):
     for name, payload in payloads.items():
-        if name in ("model-admin", "limits", "moderation"):
+        if name in ("model-admin", "limits", "moderation", *OPERATIONS):
             continue
         assert set(payload["contexts"]) == {0, 1, 2}
         assert set(payload["integration_types"]) == {0, 1}
@@ -133,6 +135,14 @@ async def test_commands_work_in_servers_and_direct_messages_and_ask_for_no_privi
     assert not intents.message_content
     mentions = bot.allowed_mentions
     assert not any((mentions.everyone, mentions.users, mentions.roles, mentions.replied_user))
+
+
+async def test_what_admins_do_with_the_bot_asks_for_manage_server_and_belongs_to_servers_that_installed_it(payloads):
+    for name in OPERATIONS:
+        payload = payloads[name]
+        assert set(payload["contexts"]) == {0, 1}
+        assert set(payload["integration_types"]) == {0}
+        assert payload["default_member_permissions"] == discord.Permissions(manage_guild=True).value
 
 
 async def test_looking_after_models_asks_for_manage_server_and_belongs_to_servers_that_installed_it(payloads):
