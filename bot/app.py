@@ -29,6 +29,7 @@ EXTENSIONS = (
     "cogs.looking",
     "cogs.operations",
     "cogs.history",
+    "cogs.tags",
     "cogs.moderation",
 )  # fmt: skip
 

@@ -19,6 +19,7 @@ from bot.domain.next_request import with_next_picture
 from bot.domain.parameters import Parameters
 from bot.domain.pasted import is_infotext
 from bot.domain.sizes import ASPECTS
+from bot.domain.tag_texts import listed
 from bot.i18n import texts_for
 from bot.studio import Studio
 from bot.studio.notes import told
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
 Range = app_commands.Range
 OPTIONS = (
-    "prompt", "negative", "style", "aspect", "count", "seed", "checkpoint", "lora", "steps", "cfg", "sampler", "hires",
-    "image", "denoise", "mask", "width", "height", "schedule", "vae", "clip_skip", "variation", "upscaler", "tiling",
+    "prompt", "tags", "negative", "style", "aspect", "count", "seed", "checkpoint", "lora", "steps", "cfg", "sampler", "hires",
+    "image", "denoise", "mask", "width", "height", "schedule", "vae", "clip_skip", "variation", "upscaler",
     "restore_faces", "advanced",
 )  # fmt: skip
 """All that Discord takes; the first are those that a phone shows without scrolling."""
@@ -55,6 +56,7 @@ class Imagine(commands.Cog):
         self,
         interaction: Interaction,
         prompt: Range[str, 1, 6000],
+        tags: Range[str, 1, 2000] | None = None,
         negative: Range[str, 0, 6000] | None = None,
         style: str | None = None,
         aspect: str | None = None,
@@ -76,7 +78,6 @@ class Imagine(commands.Cog):
         clip_skip: Range[int, 1, 12] | None = None,
         variation: Range[str, 1, 30] | None = None,
         upscaler: str | None = None,
-        tiling: bool | None = None,
         restore_faces: bool | None = None,
         advanced: bool = False,
     ) -> None:
@@ -97,7 +98,6 @@ class Imagine(commands.Cog):
             vae=named("vae", vae),
             clip_skip=clip_skip,
             hires_upscaler=named("upscaler", upscaler),
-            tiling=tiling,
             face_restore=None if restore_faces is None else "on" if restore_faces else "off",
         )
         if variation is not None:
@@ -123,7 +123,7 @@ class Imagine(commands.Cog):
         hidden = advanced or await studio.intake.is_private(interaction)
         async with studio.attachments.given(interaction, image, mask, hidden=hidden) as picture:
             options = ImagineOptions(
-                prompt, negative, named("lora", lora), wishes, picture, usual_negative=usual.negative
+                prompt, negative, named("lora", lora), wishes, picture, words=listed(tags), usual_negative=usual.negative
             )
             built, left = with_next_picture(wish, options, build, facts)
             notes = told((*chosen.notes, *built.notes), texts_for(str(interaction.locale)))
@@ -131,6 +131,14 @@ class Imagine(commands.Cog):
             await begin(interaction, built.spec, Action.IMAGINE, notes=notes)
         if not wish.empty:
             await studio.next_pictures.use_up(where.user_id, wish, left)
+
+    @imagine.autocomplete("prompt")
+    async def _prompts(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        return await self._studio.completion.choices(interaction, current)
+
+    @imagine.autocomplete("tags")
+    async def _tags(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        return await self._studio.completion.choices(interaction, current)
 
     @imagine.autocomplete("style")
     async def _styles(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:

@@ -37,5 +37,6 @@ def with_next_picture(
     if wish.checkpoint != spec.checkpoint and first.checkpoint is not None:
         typed = replace(typed, checkpoint=spec.checkpoint)  # a flag in the prompt names another
     found = taken(now, typed, checkpoint, facts)
-    built = build(replace(options, base=found.base, loras=found.loras, words=found.words))
+    words = ", ".join(filter(None, (options.words, found.words)))
+    built = build(replace(options, base=found.base, loras=found.loras, words=words))
     return Built(built.spec, (*found.notes, *built.notes)), left

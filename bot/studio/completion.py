@@ -7,23 +7,24 @@ and value are the same text. Both hold 100 characters: what is longer is complet
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from discord import app_commands
 
 from bot.domain.content import judge
 from bot.domain.flags import FLAGS
 from bot.domain.model_rules import Where
+from bot.domain.tag_texts import Piece, inserted, piece_of
 from bot.dynamic.wildcards import WildcardBook
 from bot.library import Library
 from bot.studio.models import Models
 from bot.studio.where import where_of
-from bot.tags.book import TagBook
-from bot.tags.insert import Piece, inserted, piece_of
+from bot.tags.book import LOOK_EVERY_S, TagBook
 from bot.ui.client import Interaction
 from bot.ui.commands import CHOICES_LIMIT
-from gpu_worker.protocol.messages import ModelKind
 
 __all__ = ["VALUE_LIMIT", "Completion", "Offer", "may_be_offered"]
 
@@ -49,6 +50,8 @@ class Completion:
         self._wildcards = wildcards
         self._models = models
         self._library = library
+        self._names: dict[int | None, tuple[float, list[str]]] = {}
+        """Of wildcards, by server, and when they were read."""
 
     async def choices(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         """Whole values for the option; what is there now comes first, so that nobody loses it with the return key."""
@@ -68,12 +71,13 @@ class Completion:
             case "network":
                 return self._networks(piece.typed, where, limit)
             case "wildcard":
-                names = await self._known_wildcards(where.guild_id)
-                return [Offer(name, "wildcard") for name in _ranked(piece.typed, names)][:limit]
+                names = await self.wildcards(where)
+                return [Offer(name, "wildcard") for name in self.ranked(piece.typed, names)][:limit]
             case _:
-                embeddings = _ranked(piece.typed, self._names("embedding", where))[:EMBEDDINGS]
-                found = [hit.tag.name for hit in self.tags.index.search(piece.typed, limit)]
-                offers = [*(Offer(name, "embedding") for name in embeddings), *(Offer(name, "tag") for name in found)]
+                # What has several words may be a sentence, which resembles many tags.
+                hits = self.tags.index.search(piece.typed, limit, alike=piece.word in ("", piece.typed))
+                found = [Offer(hit.tag.name, "tag") for hit in hits]
+                offers = [*self.models("embedding", piece.typed, where)[:EMBEDDINGS], *found]
                 return [offer for offer in offers[:limit] if may_be_offered(offer.name)]
 
     def _values(self, text: str, piece: Piece, offers: Sequence[Offer]) -> Iterator[str]:
@@ -87,23 +91,25 @@ class Completion:
         if piece.kind == "flag":
             typed = text[text.rstrip().rfind(" ") + 1 :].lstrip("-—–―")
             names = (flag.names[0] for flag in FLAGS)
-            for name in _ranked(typed, [*names]):
-                yield f"{text[: len(text) - len(typed)].rstrip('—–―-')}--{name} "
+            for name in self.ranked(typed, [*names]):
+                yield f"{text[: len(text) - len(typed)].rstrip('—–―-')}--{name}"
 
     def _networks(self, typed: str, where: Where, limit: int) -> list[Offer]:
         kind, colon, name = typed.removeprefix("<").partition(":")
         kind, name = kind.casefold(), name if colon else ""
         found: list[Offer] = []
         if kind in _LORA:
-            found += [Offer(lora, "lora", self._weight(lora)) for lora in _ranked(name, self._names("lora", where))]
+            found += self.models("lora", name, where)
         if kind in _EMBEDDING:
-            found += [Offer(one, "embedding") for one in _ranked(name, self._names("embedding", where))]
+            found += self.models("embedding", name, where)
         return found[:limit]
 
-    def _names(self, kind: ModelKind, where: Where) -> list[str]:
-        return self._models.names(kind, where)
+    def models(self, kind: Literal["lora", "embedding"], typed: str, where: Where) -> list[Offer]:
+        """Those that may be used there."""
+        names = self.ranked(typed, self._models.names(kind, where))
+        return [Offer(name, kind, self.weight(name) if kind == "lora" else 1) for name in names]
 
-    def _weight(self, lora: str) -> float:
+    def weight(self, lora: str) -> float:
         """The one that the file's notes ask for."""
         file = next((file for file in self._library.files("lora") if file.name == lora), None)
         try:
@@ -111,17 +117,24 @@ class Completion:
         except (TypeError, ValueError):
             return 1
 
-    async def _known_wildcards(self, guild_id: int | None) -> list[str]:
-        return await asyncio.to_thread(self._wildcards.names, guild_id)
+    @staticmethod
+    def ranked(typed: str, names: Sequence[str]) -> list[str]:
+        """Those that begin with it, then those that hold it."""
+        wanted = typed.casefold()
+        begin = [name for name in names if name.casefold().startswith(wanted)]
+        return [*begin, *(name for name in names if wanted in name.casefold() and name not in begin)]
+
+    async def wildcards(self, where: Where) -> list[str]:
+        """Names, as they were some seconds ago at most."""
+        guild_id = where.guild_id
+        read_at, names = self._names.get(guild_id, (None, []))
+        now = time.monotonic()
+        if read_at is None or now - read_at > LOOK_EVERY_S:
+            names = await asyncio.to_thread(self._wildcards.names, guild_id)
+            self._names[guild_id] = (now, names)
+        return names
 
 
 def may_be_offered(tag: str) -> bool:
     """Nothing is suggested that the rules refuse as a prompt."""
     return judge(tag.replace("_", " ")).allowed
-
-
-def _ranked(typed: str, names: Sequence[str]) -> list[str]:
-    """Those that begin with it, then those that hold it."""
-    wanted = typed.casefold()
-    begin = [name for name in names if name.casefold().startswith(wanted)]
-    return [*begin, *(name for name in names if wanted in name.casefold() and name not in begin)]

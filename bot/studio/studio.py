@@ -45,9 +45,11 @@ from bot.storage.preferences import Preferences
 from bot.storage.queue_gates import QueueGates
 from bot.storage.style_proposals import StyleImports, StyleProposals
 from bot.storage.styles import Styles
+from bot.storage.tag_boards import TagBoards
 from bot.storage.users import Users
 from bot.studio.attachments import Attachments
 from bot.studio.combinations import COMBINE_VERBS, Combinations
+from bot.studio.completion import Completion
 from bot.studio.conversions import Conversions
 from bot.studio.dynamic import Dynamic
 from bot.studio.gate import ModelGate
@@ -76,9 +78,12 @@ from bot.studio.stewards import Stewards
 from bot.studio.styles.desk import STYLE_VERBS, StyleDesk
 from bot.studio.styles.trade import TRADE_VERBS, StyleTrade
 from bot.studio.submitted import Submitted
+from bot.studio.tag_board import TAG_FORMS, TAG_VERBS, TagBuilder
 from bot.studio.tweaks import Remix
 from bot.studio.usual import Usuals
 from bot.studio.wardrobe import Wardrobe
+from bot.studio.wildcard_desk import WildcardDesk
+from bot.tags.book import TagBook
 from bot.ui.codec import Verb
 from gpu_worker.protocol.messages import Progress
 
@@ -398,6 +403,16 @@ class Studio:
             models=self.models,
             limits=self.limits,
         ).answering()
+        self.tag_book = TagBook(settings.data / "tags")
+        self.completion = Completion(self.tag_book, self.wildcards, self.models, self.library)
+        self.tag_builder = TagBuilder(
+            boards=TagBoards(database),
+            completion=self.completion,
+            wildcards=self.wildcards,
+            requests=self.looking.requests,
+            intake=self.intake,
+        )
+        self.wildcard_desk = WildcardDesk(self.wildcards, self.attachments, self.stewards)
         self.router = Router(
             self.pressed,
             self.submitted,
@@ -412,6 +427,7 @@ class Studio:
                 **self.operations.presses,
                 Verb.DOWNLOAD_CANCEL: self.board,
                 **dict.fromkeys(COMBINE_VERBS, self.combinations),
+                **dict.fromkeys(TAG_VERBS, self.tag_builder),
                 **dict.fromkeys(SETTINGS_VERBS, self.settings_desk),
                 **dict.fromkeys(STYLE_VERBS, self.style_desk),
                 **dict.fromkeys(TRADE_VERBS, self.style_trade),
@@ -423,6 +439,7 @@ class Studio:
                 **self.history.forms,
 
                 Verb.SHELF_SEARCH_FORM: self.browser,
+                **dict.fromkeys(TAG_FORMS, self.tag_builder),
                 **dict.fromkeys(PANEL_FORMS, self.panels),
                 Verb.SETTINGS_FORM: self.settings_desk,
                 Verb.STYLE_EDIT_FORM: self.style_desk,
@@ -459,6 +476,7 @@ class Studio:
         await self.dispatcher.start()
         await self.deliverer.start()
         self.library.subscribe_files(self.dispatcher.rescan)
+        self.tag_book.look()
         await self.library.start()
         await self.downloads.start()
         await self.board.start()
@@ -471,6 +489,7 @@ class Studio:
 
     async def stop(self) -> None:
         """Bounded by the parts' own bounds."""
+        await self.tag_book.stop()
         await self.history.stop()
         await self.operations.stop()
         await self.board.stop()

@@ -13,7 +13,7 @@ from pathlib import Path
 from bot.tags.entries import Tag, merged, read_rows, tags_in
 from bot.tags.index import TagIndex
 
-__all__ = ["SHIPPED", "TagBook"]
+__all__ = ["LOOK_EVERY_S", "SHIPPED", "TagBook"]
 
 log = logging.getLogger(__name__)
 

@@ -77,8 +77,9 @@ class TagIndex:
         kind = KINDS[self._kinds[number]]
         return Tag(self._names[number], kind, self._counts[number], tuple(self._texts[first + 1 : last]))
 
-    def search(self, typed: str, limit: int = 25, *, kind: str | None = None) -> list[Hit]:
-        """At most `limit`, the most used first; `*` in front asks for anywhere in a word. `kind`: only of that one."""
+    def search(self, typed: str, limit: int = 25, *, kind: str | None = None, alike: bool = True) -> list[Hit]:
+        """At most `limit`, the most used first; `*` in front asks for anywhere in a word. `kind`: only of that one.
+        `alike`: where nothing fits, what resembles it."""
         anywhere = typed.startswith("*")
         wanted = folded(typed.lstrip("*"))
         if not wanted:
@@ -92,7 +93,7 @@ class TagIndex:
                     break
             if len(found) >= limit:
                 break
-        if not found and not anywhere and len(wanted) >= FUZZY_CHARS:
+        if alike and not found and not anywhere and len(wanted) >= FUZZY_CHARS:
             for text in self._alike(wanted, limit):
                 self._take(text, found, kind)
         return list(found.values())

@@ -5,7 +5,7 @@ from reference import vectors
 
 from bot.tags.entries import Tag, read_rows
 from bot.tags.index import TagIndex
-from bot.tags.insert import inserted
+from bot.domain.tag_texts import inserted
 
 
 @pytest.mark.parametrize(("text", "expected"), vectors("tagcomplete_csv_parse"))

@@ -3,7 +3,7 @@ import random
 from bot.tags.book import TagBook
 from bot.tags.entries import Tag, merged, read_rows, tags_in
 from bot.tags.index import CHUNK, TagIndex
-from bot.tags.insert import piece_of, written
+from bot.domain.tag_texts import piece_of, written
 
 
 def names(hits):
