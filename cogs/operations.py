@@ -6,7 +6,8 @@ alone is refused to everybody else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import discord
 from discord import app_commands
@@ -21,25 +22,35 @@ if TYPE_CHECKING:
     from bot.app import PincelBot
 
 
-@app_commands.default_permissions(manage_guild=True)
-@app_commands.allowed_installs(guilds=True, users=False)
-@app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _for_admins(function: F) -> F:
+    """Whom Discord shows a command to, and where."""
+    function = app_commands.default_permissions(manage_guild=True)(function)
+    function = app_commands.allowed_installs(guilds=True, users=False)(function)
+    return app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)(function)
+
+
 class OperationsCommands(commands.Cog):
     def __init__(self, studio: Studio) -> None:
         self._operations = studio.operations
 
     @app_commands.command(name=keyed("command.admin.panel.name"), description=keyed("command.admin.panel.description"))
     @localised_options("admin.panel", "everything")
+    @_for_admins
     async def panel(self, interaction: Interaction, everything: bool = False) -> None:
         await self._operations.panels.open(interaction, everything=everything)
 
     @app_commands.command(name=keyed("command.admin.setup.name"), description=keyed("command.admin.setup.description"))
+    @_for_admins
     async def setup_server(self, interaction: Interaction) -> None:
         await self._operations.setup.command(interaction)
 
     @app_commands.command(name=keyed("command.admin.usage.name"), description=keyed("command.admin.usage.description"))
     @localised_options("admin.usage", "days", "everything")
     @app_commands.choices(days=[app_commands.Choice(name=str(days), value=days) for days in PERIODS])
+    @_for_admins
     async def usage(self, interaction: Interaction, days: int = 30, everything: bool = False) -> None:
         await self._operations.reports.command(interaction, days, everything=everything)
 
@@ -48,18 +59,21 @@ class OperationsCommands(commands.Cog):
     @app_commands.command(
         name=keyed("command.admin.doctor.name"), description=keyed("command.admin.doctor.description")
     )
+    @_for_admins
     async def doctor(self, interaction: Interaction) -> None:
         await self._operations.examining.command(interaction)
 
     @app_commands.command(
         name=keyed("command.admin.backup.name"), description=keyed("command.admin.backup.description")
     )
+    @_for_admins
     async def backup(self, interaction: Interaction) -> None:
         await self._operations.backups.command(interaction)
 
     @app_commands.command(
         name=keyed("command.admin.addons.name"), description=keyed("command.admin.addons.description")
     )
+    @_for_admins
     async def addons(self, interaction: Interaction) -> None:
         await self._operations.addons.command(interaction)
 
@@ -70,6 +84,7 @@ class OperationsCommands(commands.Cog):
     @app_commands.choices(
         format=[app_commands.Choice(name=keyed(f"choice.log_format.{form}"), value=form) for form in ("csv", "jsonl")]
     )
+    @_for_admins
     async def prompt_log(
         self,
         interaction: Interaction,
