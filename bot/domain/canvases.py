@@ -25,7 +25,7 @@ from gpu_worker.protocol.specs import Drawing, Extend, Img2Img, JobSpec
 __all__ = ["MOST_ZOOM", "PAN_SHARE", "STRENGTH", "Side", "base_of", "pan", "read_zoom", "square", "zoom"]
 
 Side = Literal["left", "right", "top", "bottom"]
-STRENGTH = 0.9
+STRENGTH = 0.8
 """The new canvas begins as the blurred border with grain: little of that should be seen in the end."""
 PAN_SHARE = 0.5
 """New canvas of a pan, as a share of the picture's own side."""

@@ -70,7 +70,7 @@ def redrawn(
     spec: JobSpec,
     index: int,
     picture: GivenPicture,
-    mask: ImageRef,
+    where: ImageRef | str,
     bounds: Box,
     amount: Amount,
     rng: Random,
@@ -79,7 +79,8 @@ def redrawn(
     prompt: str,
     native_px: int | None = None,
 ) -> Img2Img:
-    """`picture` with what `mask` covers drawn again; `bounds` is the box around that.
+    """`picture` with a part drawn again: what a mask covers, or what words name, as far as the checkpoint sees it;
+    `bounds` is the box around that, as far as it is known.
 
     A picture that the checkpoint can draw as a whole is drawn so, for the part then sees all of it. Of a larger one
     only the part is drawn, with some surroundings, and put back: the picture keeps its size.
@@ -105,7 +106,13 @@ def redrawn(
         **own,
         image=picture.image,
         denoising_strength=STRENGTHS[amount],
-        mask=Mask(image=mask, blur=blur, only_masked=apart, padding_px=padding),
+        mask=Mask(
+            image=picture.image if isinstance(where, str) else where,
+            prompt=where if isinstance(where, str) else "",
+            blur=blur,
+            only_masked=apart,
+            padding_px=padding,
+        ),
     )
 
 

@@ -30,11 +30,14 @@ from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb, encode
 from bot.ui.forms import field_values, fields_of, form_of, radio_field, text_field, upload_field, uploads_of, whole_text
 from bot.ui.selects import Row, chosen_values, select_row
+from gpu_worker.protocol.specs import ImageRef
 
 __all__ = ["REGION_VERBS", "Regions"]
 
 REGION_VERBS = (Verb.REGION, Verb.REGION_CELLS)
 GRID_NAME = "grid.jpg"
+NAME_CHARS = 100
+EVERYWHERE: Box = (0, 0, 1, 1)
 BLUE = 0x5865F2
 
 
@@ -68,7 +71,7 @@ class Regions:
             return
         await interaction.response.defer(ephemeral=True, thinking=True)
         if await self._intake.veiled([shown.image.id], where_of(interaction)):
-            raise UserFacingError("original_veiled")
+            raise UserFacingError("picture_veiled")
         try:
             data = await self._images.read(shown.image)
         except MissingPictureError as error:
@@ -84,17 +87,23 @@ class Regions:
         fields = fields_of(interaction)
         upload = uploads_of(interaction).get("mask")
         private = await self._intake.is_private(interaction, shown.job.id)
-        boxes = [] if upload is not None else boxes_of(field_values(interaction, "cells"), _grid(shown))
+        name = " ".join(fields.get("name", "").split())
+        # What is most exact counts: a mask of their own, a name, the squares.
+        boxes = [] if upload is not None or name else boxes_of(field_values(interaction, "cells"), _grid(shown))
         # A mask is fetched first, and a mask is painted: that may take longer than an answer may.
         await interaction.response.defer(ephemeral=private, thinking=True)
         interaction.extras[HIDDEN] = private
         try:
             size = (shown.image.width, shown.image.height)
+            if upload is None and name:
+                await self._begin(interaction, shown, name, EVERYWHERE, fields, private=private)
+                return
             if upload is not None:
                 mask, bounds = await asyncio.to_thread(uploaded_mask, await self._attachments.fetch(upload), size)
             else:
                 mask, bounds = await asyncio.to_thread(boxes_mask, boxes, size), around(boxes)
-            await self._begin(interaction, shown, mask, bounds, fields, private=private)
+            async with self._inputs.keeping(mask, "image/png") as ref:
+                await self._begin(interaction, shown, ref, bounds, fields, private=private)
         except (UserFacingError, StorageFullError):
             if not private:
                 with contextlib.suppress(discord.HTTPException):
@@ -107,7 +116,7 @@ class Regions:
         self,
         interaction: Interaction,
         shown: Shown,
-        mask: bytes,
+        where: ImageRef | str,
         bounds: Box,
         fields: dict[str, str],
         *,
@@ -117,15 +126,14 @@ class Regions:
         recorded = base_of(shown.spec, shown.index)["prompt"]
         prompt = whole_text(fields.get("prompt", ""), recorded).strip() or recorded
         amount: Amount = "replace" if fields.get("amount") == "replace" else "change"
-        async with self._inputs.keeping(mask, "image/png") as ref:
-            spec = redrawn(
-                shown.spec, shown.index, shown.given, ref, bounds, amount, self._rng, self._limits,
-                prompt=prompt, native_px=self._pictures.native_px(shown.spec, facts),
-            )  # fmt: skip
-            await self._intake.begin(
-                interaction, spec, Action.REGION, source_image_id=shown.image.id, parent_id=shown.job.id,
-                private=private,
-            )  # fmt: skip
+        spec = redrawn(
+            shown.spec, shown.index, shown.given, where, bounds, amount, self._rng, self._limits,
+            prompt=prompt, native_px=self._pictures.native_px(shown.spec, facts),
+        )  # fmt: skip
+        await self._intake.begin(
+            interaction, spec, Action.REGION, source_image_id=shown.image.id, parent_id=shown.job.id,
+            private=private,
+        )  # fmt: skip
 
 
 def _grid(shown: Shown) -> tuple[int, int]:
@@ -176,6 +184,10 @@ def _form(shown: Shown, chosen: list[str], texts: Texts) -> discord.ui.Modal:
     )
     hint = texts("region.form.cells_hint")[:100]
     form.add_item(discord.ui.Label(text=texts("region.form.cells")[:45], description=hint, component=cells))
+    text_field(
+        form, "name", texts("region.form.name"), texts("region.form.name_hint"), "", paragraph=False,
+        max_length=NAME_CHARS,
+    )  # fmt: skip
     text_field(
         form, "prompt", texts("region.form.prompt"), texts("region.form.prompt_hint"),
         base_of(shown.spec, shown.index)["prompt"], required=True,

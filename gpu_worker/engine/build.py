@@ -15,18 +15,23 @@ from gpu_worker.engine.calls import Call, Picture, Task
 from gpu_worker.engine.checkpoints.cache import ModelCache
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
 from gpu_worker.engine.conditioning.encode import Reading
-from gpu_worker.engine.conditioning.guide import Guide
+from gpu_worker.engine.conditioning.guide import Guide, ImageShare
 from gpu_worker.engine.conditioning.prompts import Conditioner, Steps
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.hooks import Hooks, Watch
+from gpu_worker.engine.image_prompts.attention import AppliedImages
+from gpu_worker.engine.image_prompts.book import ImagePromptBook
 from gpu_worker.engine.images.files import open_mask, open_picture
+from gpu_worker.engine.images.geometry import fit
 from gpu_worker.engine.order import Finder, Networks, Order, PassOrder
 from gpu_worker.engine.sampling.noise import image_seeds
 from gpu_worker.engine.sampling.plan import SamplerOptions, SamplingPlan
 from gpu_worker.engine.state import ModelState
 from gpu_worker.engine.tasks.canvas import canvas_of
+from gpu_worker.engine.tasks.finding import found_mask
 from gpu_worker.engine.tasks.hires import check_hires
 from gpu_worker.engine.tasks.img2img import img2img
+from gpu_worker.engine.tasks.model_inputs import conditioned
 from gpu_worker.engine.tasks.plan import DrawPlan, Pass
 from gpu_worker.engine.tasks.txt2img import txt2img
 from gpu_worker.engine.upscale.upscalers import Upscalers
@@ -64,23 +69,36 @@ class Builder:
     networks: NetworkBook
     embeddings: EmbeddingBook
     upscalers: Upscalers
+    images: ImagePromptBook
 
     def build(self, order: Order, hooks: Hooks, watch: Watch, borrowed: contextlib.ExitStack) -> Built:
         """`borrowed` takes back the checkpoints. Raises EngineError and DrawingCancelled."""
         built = Built(iter(()))  # pyright: ignore[reportArgumentType] (replaced below)
         if isinstance(order.spec, Img2Img):
-            built.task = self._img2img(order, order.spec, hooks, _Making(watch, borrowed, built))
+            built.task = self._img2img(order, order.spec, hooks, _Making(hooks, watch, borrowed, built))
         else:
             assert isinstance(order.spec, Txt2Img), "no other drawing exists"
-            built.task = self._txt2img(order, order.spec, hooks, _Making(watch, borrowed, built), depth=0)
+            built.task = self._txt2img(order, order.spec, hooks, _Making(hooks, watch, borrowed, built), depth=0)
         return built
 
     def _img2img(self, order: Order, spec: Img2Img, hooks: Hooks, making: _Making) -> Task[list[Picture]]:
         picture = open_picture(hooks.open_image(spec.image), spec.image)
+        if spec.mask is not None and spec.mask.prompt:
+            return self._found(order, spec, picture, making)
         mask = open_mask(hooks.open_image(spec.mask.image), spec.mask.image) if spec.mask else None
         canvas = canvas_of(picture, mask, spec)
         first = self._pass(order, order.first, (spec.width, spec.height), None, making)
         return img2img(DrawPlan(spec, image_seeds(spec), first), spec, canvas)
+
+    def _found(self, order: Order, spec: Img2Img, picture: Picture, making: _Making) -> Task[list[Picture]]:
+        """What the mask's words name is looked for first."""
+        assert spec.mask is not None, "asked before"
+        size = (spec.width, spec.height)
+        words = dataclasses.replace(order.first, prompt=spec.mask.prompt, negative_prompt="")
+        state = ModelState(self._borrow(words, making), self._applied(words.networks), spec.tiling)
+        guide = self._guide(order, words, state, size, None, making)
+        first = self._pass(order, order.first, size, None, making)
+        return _in_found(DrawPlan(spec, image_seeds(spec), first), spec, picture, guide)
 
     def _txt2img(self, order: Order, spec: Txt2Img, hooks: Hooks, making: _Making, depth: int) -> Task[list[Picture]]:
         hires = spec.hires
@@ -117,8 +135,9 @@ class Builder:
         """`hires` is set for the second pass of a hires fix, which alone a refiner joins where there is one."""
         spec = order.spec
         checkpoint = self._borrow(wanted, making)
-        state = ModelState(checkpoint, self._applied(wanted.networks), spec.tiling)
-        guide = self._guide(order, wanted, state, size, hires, making)
+        applied, shown = self._image_prompts(order, making)
+        state = ModelState(checkpoint, self._applied(wanted.networks), spec.tiling, applied)
+        guide = dataclasses.replace(self._guide(order, wanted, state, size, hires, making), images=shown)
         last = hires is not None or order.second is None
         if spec.refiner is not None and order.refiner is not None and last:
             # The pass decodes with its own VAE; a refiner's is not even loaded. Networks fit checkpoints of one family.
@@ -148,6 +167,17 @@ class Builder:
 
     def _applied(self, networks: Networks) -> tuple[AppliedNetwork, ...]:
         return tuple(self.networks.applied(ref, file) for ref, file in networks)
+
+    def _image_prompts(self, order: Order, making: _Making) -> tuple[AppliedImages | None, ImageShare | None]:
+        wish = order.spec.image_prompts
+        if wish is None or order.adapter is None:
+            return None, None
+        making.watch.report("encoding", 0, 1)
+        adapter = self.images.adapter(order.adapter)
+        pictures = [open_picture(making.hooks.open_image(each.image), each.image) for each in wish.pictures]
+        tokens = self.images.tokens(adapter, pictures, making.watch.check)
+        scales = tuple(each.weight for each in wish.pictures)
+        return AppliedImages(adapter, scales), ImageShare(tokens, wish.start, wish.end)
 
     def _guide(
         self, order: Order, wanted: PassOrder, state: ModelState, size: Size, hires: Hires | None, making: _Making
@@ -180,6 +210,7 @@ class Builder:
 class _Making:
     """What is handed along while one job is built."""
 
+    hooks: Hooks
     watch: Watch
     borrowed: contextlib.ExitStack
     built: Built
@@ -193,6 +224,14 @@ def drawn_size(spec: Txt2Img) -> Size:
     behind = hires.source
     first = (spec.width, spec.height) if behind is None or isinstance(behind, StoredSource) else drawn_size(behind.spec)
     return hires_target(*first, hires.scale, hires.resize_width, hires.resize_height).final
+
+
+def _in_found(plan: DrawPlan, spec: Img2Img, picture: Picture, guide: Guide) -> Generator[Call, Any, list[Picture]]:
+    """The part that the guide's words name, drawn again."""
+    height, width = spec.height // plan.factor, spec.width // plan.factor
+    looking = yield from conditioned(guide, height, width)
+    mask = yield from found_mask(fit(picture, spec.width, spec.height, "Just resize"), looking)
+    return (yield from img2img(plan, spec, canvas_of(picture, mask, spec)))
 
 
 def _sourced(behind: Task[list[Picture]], plan: DrawPlan, hires: Hires) -> Generator[Call, Any, list[Picture]]:

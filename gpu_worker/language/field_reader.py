@@ -20,7 +20,7 @@ NoteReason = Literal["not_supported", "limited", "unreadable", "unknown_sampler"
 _TITLE = re.compile(r"(.*\S) \[[0-9a-fA-F]{8,64}\]", re.DOTALL)
 _UNUSED = frozenset({
     "Model hash", "VAE hash", "Lora hashes", "TI hashes", "Hypernet hashes", "Hypernet strength", "Version", "User",
-    "Template", "Negative Template", "First pass size-1", "First pass size-2", OwnKey.MASK_HASH,
+    "Template", "Negative Template", "First pass size-1", "First pass size-2", OwnKey.MASK_HASH, OwnKey.MASK_FIND,
 })  # fmt: skip
 """Keys that change no picture, or have been read into others already."""
 _NO_CHANGE: Mapping[str, tuple[str, ...]] = {

@@ -36,6 +36,8 @@ class OwnKey:
     EXTEND = "Extend"
     """Pixels of new canvas: left, right, top, bottom."""
     MASK_HASH = "Mask image hash"
+    MASK_FIND = "Mask of"
+    """Words that named what was drawn again."""
     SECOND_VISIBILITY = "Postprocess upscaler 2 visibility"
 
 
@@ -191,7 +193,8 @@ def _own(
             OwnKey.EXACT_STEPS: spec.exact_steps or None,
             OwnKey.COLOR_CORRECTION: spec.color_correction or None,
             OwnKey.EXTEND: f"{extend.left}, {extend.right}, {extend.top}, {extend.bottom}" if extend else None,
-            OwnKey.MASK_HASH: spec.mask.image.sha256[:10] if spec.mask else None,
+            OwnKey.MASK_HASH: spec.mask.image.sha256[:10] if spec.mask and not spec.mask.prompt else None,
+            OwnKey.MASK_FIND: spec.mask.prompt or None if spec.mask else None,
         }
     return fields
 

@@ -123,6 +123,24 @@ class Hires(Wire):
     source: Source | None = None
 
 
+class ImagePrompt(Wire):
+    """A picture that is read like a prompt."""
+
+    image: ImageRef
+    weight: float = Field(default=1.0, ge=0, le=2)
+
+
+class ImagePrompts(Wire):
+    """Pictures through an IP-Adapter (behaviours §17): what they show and how, never their pixels."""
+
+    adapter: str
+    """A control model of the variant `ip_adapter`, by its name in the worker's model list."""
+    pictures: tuple[ImagePrompt, ...] = Field(min_length=1, max_length=5)
+    start: Share = 0.0
+    end: Share = 1.0
+    """Shares of the pass between which they count."""
+
+
 class Drawing(Wire):
     """What every drawing has. `prompt` still holds `<lora:…>` tags; the engine reads and removes them (§5)."""
 
@@ -177,6 +195,7 @@ class Drawing(Wire):
     """One for each picture, in order; the first's are `prompt` and `negative_prompt`, too. Empty: these are everyone's.
     Nothing but texts differs, though a text may name other LoRAs."""
     template: Template | None = None
+    image_prompts: ImagePrompts | None = None
 
     @model_validator(mode="after")
     def _a_text_for_each(self) -> Drawing:
@@ -202,6 +221,9 @@ class Mask(Wire):
     content: Literal["fill", "original", "latent noise", "latent nothing"] = "original"
     only_masked: bool = False
     padding_px: int = Field(default=32, ge=0, le=256)
+    prompt: str = Field(default="", max_length=200)
+    """Words instead of a painted mask: drawn again is what they name, as the checkpoint itself sees it. `image` is then
+    not read."""
 
 
 class Extend(Wire):
@@ -314,7 +336,8 @@ class ConvertSpec(FileTask):
     model: str
     """Name as in the worker's model list."""
     model_kind: Literal[
-        "checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler", "face", "annotator", "tagger"
+        "checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler", "face", "annotator", "tagger",
+        "preview",
     ] = "checkpoint"  # fmt: skip
     weights: Literal["all", "no-ema", "ema-only"] = "no-ema"
     parts: Parts = Parts()

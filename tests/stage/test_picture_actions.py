@@ -191,6 +191,22 @@ async def test_a_region_by_parts_and_without_any(stage, member, single):
     assert opened(stage.painter.input(spec.mask.image)).getbbox() == (0, 0, 256, 512)
 
 
+async def test_a_region_by_its_name_goes_before_squares(stage, member, single):
+    panel = await member.shown(await member.press(single, "region"), lambda m: m.media)
+    form = await member.pick(panel, "regioncells", ["1"])
+    sent = await member.fill(form, {"name": "  the   apple ", "prompt": "a pear", "amount": "replace"})
+    card, spec = await begun(stage, member, sent)
+    assert (spec.mask.prompt, spec.prompt) == ("the apple", "a pear")
+    assert stage.painter.input(spec.mask.image) == await member.download(single.media[0])
+    assert "Vary region" in card.text
+    # What a name would bring together with the words is refused as if it stood in them.
+    form = await member.press(panel, "regioncells", 1)
+    refused = await member.fill(form, {"name": "a child", "prompt": "nude"})
+    assert await member.wait_for_message("general", lambda m: m.ephemeral and "not" in m.text and m.id != panel.id)
+    assert refused.kind in ("deferred", "message")
+    assert len(stage.painter.specs) == 2
+
+
 def painted(size, box, colour=255):
     picture = Image.new("L", size, 0)
     picture.paste(colour, box)
