@@ -79,6 +79,7 @@ async def test_the_commands_there_are(payloads):
         "describe", "png-info", "upscale",
         "limits", "quota", "moderation",
         *OPERATIONS,
+        "tags", "wildcards",
         "history",
     }  # fmt: skip
     assert {option["name"] for option in payloads["style"]["options"]} == {
