@@ -10,6 +10,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.domain.audience import read_audience
 from bot.domain.flags import read_value
 from bot.domain.ids import UserId
 from bot.domain.imagine import ImagineOptions, build_imagine
@@ -120,15 +121,20 @@ class Imagine(commands.Cog):
             rng=self._rng,
         )
         wish = await studio.next_pictures.get(where.user_id)
-        hidden = advanced or await studio.intake.is_private(interaction)
+        prompt, private = read_audience(prompt)
+        if private is None:
+            private = await studio.intake.is_private(interaction)
+        hidden = advanced or private
         async with studio.attachments.given(interaction, image, mask, hidden=hidden) as picture:
             options = ImagineOptions(
                 prompt, negative, named("lora", lora), wishes, picture, words=listed(tags), usual_negative=usual.negative
             )
             built, left = with_next_picture(wish, options, build, facts)
             notes = told((*chosen.notes, *built.notes), texts_for(str(interaction.locale)))
-            begin = studio.panels.open if advanced else studio.intake.begin
-            await begin(interaction, built.spec, Action.IMAGINE, notes=notes)
+            if advanced:
+                await studio.panels.open(interaction, built.spec, Action.IMAGINE, notes=notes)
+            else:
+                await studio.intake.begin(interaction, built.spec, Action.IMAGINE, notes=notes, private=private)
         if not wish.empty:
             await studio.next_pictures.use_up(where.user_id, wish, left)
 

@@ -38,6 +38,7 @@ TRASH_EVERY_S = 3600.0
 FOLDERS: dict[ModelKind, str] = {
     "checkpoint": "checkpoints", "vae": "vae", "lora": "loras", "embedding": "embeddings", "controlnet": "controlnet",
     "upscaler": "upscalers", "face": "face", "annotator": "annotators", "tagger": "taggers",
+    "preview": "previews",
 }  # fmt: skip
 
 

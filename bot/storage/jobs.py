@@ -296,6 +296,17 @@ class Jobs:
 
     # --- for one pair of eyes -----------------------------------------------------------------------------------------
 
+    async def comes_of_private(
+        self, user_id: UserId, parent_id: JobId | None, image_id: ImageId | None, message_id: int | None
+    ) -> bool:
+        """Whether one of these is of a job that only this user may see."""
+        found = await self._db.one(
+            "SELECT 1 FROM jobs WHERE private > 0 AND user_id = ?1 AND (id = ?2 OR message_id = ?4 "
+            "OR id = (SELECT job_id FROM images WHERE id = ?3)) LIMIT 1",
+            (user_id, parent_id, image_id, message_id),
+        )
+        return found is not None
+
     async def start_publishing(self, job_id: JobId) -> bool:
         """True for one caller alone, until `published` or `stay_private`."""
         claimed = await self._db.write_one(

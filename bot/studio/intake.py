@@ -114,7 +114,7 @@ class Intake:
         `private`: for the user's eyes alone; None: as `is_private` says. Raises UserFacingError.
         """
         if private is None:
-            private = await self.is_private(interaction)
+            private = await self.is_private(interaction, parent_id, source_image_id)
         private = private and not isinstance(spec, FileTask) and not _alone(interaction)
         user_id = UserId(interaction.user.id)
         if isinstance(spec, Txt2Img | Img2Img) and to_be_drawn(spec):
@@ -231,18 +231,18 @@ class Intake:
         """Which of these pictures may not be seen there as they are: everything that shows a picture asks."""
         return await self._door.veiled(image_ids, where)
 
-    async def is_private(self, interaction: Interaction, parent_id: JobId | None = None) -> bool:
+    async def is_private(
+        self, interaction: Interaction, parent_id: JobId | None = None, source_image_id: ImageId | None = None
+    ) -> bool:
         """Whether what comes of this interaction is for its user alone: because they prefer that, or because it comes
-        from a picture (`parent_id`, or the card that was pressed) that is. Whoever defers asks before, and defers
-        accordingly (`hidden` in Attachments.given)."""
+        from a job, a picture or a card that is. Whoever defers asks before, and defers accordingly (`hidden` in
+        Attachments.given)."""
         if _alone(interaction):
             return False
         if self._preferences.get(where_of(interaction), PRIVATE):
             return True
-        parent = await self._jobs.get(parent_id) if parent_id is not None else None
-        if parent is None and interaction.message is not None:
-            parent = await self._jobs.by_message(interaction.message.id)
-        return parent is not None and parent.private and parent.user_id == interaction.user.id
+        message_id = interaction.message.id if interaction.message is not None else None
+        return await self._jobs.comes_of_private(UserId(interaction.user.id), parent_id, source_image_id, message_id)
 
     async def answers_over(self) -> None:
         """A card may be on the screen a moment before its message is stored: whoever misses one waits for that."""

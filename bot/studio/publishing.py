@@ -18,11 +18,13 @@ from bot.delivery.post import Card, TooLargeError
 from bot.domain.ids import JobId, MessageId
 from bot.domain.job import Image, Job, JobStatus
 from bot.domain.model_rules import Where
+from bot.domain.safety.rules import Shown
 from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
 from bot.studio.intake import Intake
+from bot.studio.safety.results import PictureJudge
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
@@ -37,8 +39,16 @@ _TOO_LARGE = 40005
 
 class Publishing:
     def __init__(
-        self, *, client: discord.Client, jobs: Jobs, images: Images, deliverer: Deliverer, intake: Intake
+        self,
+        *,
+        client: discord.Client,
+        jobs: Jobs,
+        images: Images,
+        deliverer: Deliverer,
+        intake: Intake,
+        judge: PictureJudge,
     ) -> None:
+        self._judge = judge
         self._client = client
         self._jobs = jobs
         self._images = images
@@ -71,6 +81,10 @@ class Publishing:
         here = interaction.channel_id == job.channel_id
         where = where_of(interaction) if here else await self._where_there(interaction, job)
         await self._intake.require_shown(job.task, where)
+        images = [image for image in await self._images.of_job(job.id) if not image.deleted]
+        shown = await self._judge.shown(images, where)
+        if all(shown[image.id] is Shown.BLOCK for image in images):
+            raise UserFacingError("publish_withheld")
         if not await self._jobs.start_publishing(job.id):
             raise UserFacingError("published_already")
         try:
@@ -146,19 +160,25 @@ class Publishing:
         if not images:
             raise UserFacingError("original_gone")
         limit = interaction.filesize_limit or DEFAULT_LIMIT_BYTES
-        for image in images:
+        shown = await self._judge.shown(images, where_of(interaction))
+        plain = [image for image in images if shown[image.id] in (Shown.PLAIN, Shown.SPOILER)]
+        if not plain:
+            raise UserFacingError("original_veiled")
+        for image in plain:
             try:
                 data = await self._images.read(image)
             except MissingPictureError as error:
                 raise UserFacingError("original_gone") from error
-            await self._hand_out(interaction, job, image, data, limit, texts)
+            spoiler = shown[image.id] is Shown.SPOILER
+            await self._hand_out(interaction, job, image, data, limit, texts, spoiler=spoiler)
 
     async def _hand_out(
-        self, interaction: Interaction, job: Job, image: Image, data: bytes, limit: int, texts: Texts
+        self, interaction: Interaction, job: Job, image: Image, data: bytes, limit: int, texts: Texts, *, spoiler: bool
     ) -> None:
         for rung, uploads in await asyncio.to_thread(_lossless, data, image.infotext, limit):
             (upload,) = uploads
-            file = discord.File(io.BytesIO(upload.data), filename(job, image.index, upload.suffix))
+            name = filename(job, image.index, upload.suffix)
+            file = discord.File(io.BytesIO(upload.data), name, spoiler=spoiler)
             note = texts("private.original_here" if rung is Rung.PNG else "private.original_webp")
             try:
                 await interaction.followup.send(note, file=file, ephemeral=True)

@@ -287,7 +287,12 @@ class Studio:
             limits=self.limits,
         )
         self.publishing = Publishing(
-            client=client, jobs=self.jobs, images=self.images, deliverer=self.deliverer, intake=self.intake
+            client=client,
+            jobs=self.jobs,
+            images=self.images,
+            deliverer=self.deliverer,
+            intake=self.intake,
+            judge=self.safety.judge,
         )
         self.browser = Browser(
             library=self.library,

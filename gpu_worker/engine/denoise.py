@@ -34,6 +34,7 @@ from gpu_worker.engine.guidance import Question, ask
 from gpu_worker.engine.hooks import Watch
 from gpu_worker.engine.memory import Portions, is_out_of_memory
 from gpu_worker.engine.preview import preview_bytes
+from gpu_worker.engine.taesd import PreviewDecoders
 from gpu_worker.engine.state import ModelStates
 from gpu_worker.engine.vae import decode_latents, encode_pictures, pictures_of
 from gpu_worker.protocol.messages import PreviewWish
@@ -76,7 +77,10 @@ class _Lane:
 
 
 class Driver:
-    def __init__(self, states: ModelStates, tools: Tools, device: Device) -> None:
+    def __init__(
+        self, states: ModelStates, tools: Tools, device: Device, decoders: PreviewDecoders | None = None
+    ) -> None:
+        self._decoders = decoders
         self._states = states
         self._tools = tools
         self._device = device
@@ -230,6 +234,9 @@ class Driver:
     def _preview(self, checkpoint: Checkpoint, denoised: torch.Tensor, wish: PreviewWish) -> bytes | None:
         colours = checkpoint.preview_map
         try:
+            shown = self._decoders.colours(checkpoint, denoised) if self._decoders is not None else None
+            if shown is not None:
+                return preview_bytes(shown, wish)
             if colours.empty:
                 # The first preview of a checkpoint pays for one small decode; later ones cost next to nothing.
                 small = torch.nn.functional.adaptive_avg_pool2d(

@@ -33,6 +33,7 @@ from gpu_worker.engine.order import Finder, Order
 from gpu_worker.engine.records import Hashes
 from gpu_worker.engine.sampling.noise import image_seeds
 from gpu_worker.engine.state import ModelStates
+from gpu_worker.engine.taesd import PreviewDecoders
 from gpu_worker.engine.upscale.extras import run_extras
 from gpu_worker.engine.upscale.upscalers import Upscalers
 from gpu_worker.language.model_book import ModelBook
@@ -87,6 +88,7 @@ class Engine:
         self._states = ModelStates()
         self._upscalers = Upscalers(self._scan, self._device)
         self._faces = FaceRestorer(self._scan, self._device)
+        self._decoders = PreviewDecoders(self._scan)
         self._finder = Finder(self._scan)
         self.builder = Builder(
             self._finder, self._cache, Conditioner(self._states), NetworkBook(), EmbeddingBook(), self._upscalers
@@ -166,7 +168,7 @@ class Engine:
 
     def _draw_all(self, jobs: Sequence[tuple[DrawTask, Hooks]]) -> list[Outcome[list[Drawn]]]:
         outcomes: list[Outcome[list[Drawn]]] = [Outcome() for _ in jobs]
-        driver = Driver(self._states, Tools(self._enlarge, self._restore), self._device)
+        driver = Driver(self._states, Tools(self._enlarge, self._restore), self._device, self._decoders)
         ready: list[tuple[int, _Job]] = []
         with contextlib.ExitStack() as borrowed, torch.no_grad(), self._states.restored():
             for index, (spec, hooks) in enumerate(jobs):

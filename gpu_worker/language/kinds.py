@@ -30,7 +30,7 @@ from gpu_worker.language.layouts import (
 )
 from gpu_worker.protocol.messages import ModelKind
 
-__all__ = ["WRAPPERS", "control_layout", "kind_of", "read_file"]
+__all__ = ["WRAPPERS", "control_layout", "is_preview_decoder", "kind_of", "read_file", "vision_widths"]
 
 _LOOSE: frozenset[ModelKind] = frozenset({"upscaler", "face", "annotator", "tagger"})
 """Kinds of so many layouts that any weights may be one."""
@@ -50,6 +50,9 @@ _UPSCALER = re.compile(
     r"(model\.1\.sub\.\d+\.|RRDB_trunk\.|body\.\d+\.rdb1\.|conv_first\.weight$|trunk_conv\.|layers\.0\.residual_group\.|"
     r"upconv1\.weight$|upsampler\.)"
 )
+_PREVIEW_MARKS = (
+    ("1.weight", "3.conv.0.weight"), ("decoder.layers.0.weight", "decoder.layers.2.conv.0.weight"),
+)  # fmt: skip
 _FACE = re.compile(r"(quantize\.embedding\.|stylegan_decoder\.|ClassHead\.0\.|BboxHead\.0\.|ssh1\.)")
 
 
@@ -80,11 +83,27 @@ def kind_of(shapes: Shapes) -> ModelKind | None:
         return "vae"
     if shapes.keys() <= _EMBEDDING_KEYS | {"text_encoders_0", "text_encoders_1"} and shapes:
         return "embedding" if all(len(shape) in {1, 2} for shape in shapes.values()) else None
+    if is_preview_decoder(shapes):
+        return "preview"
     if len(shapes) == 1 and _looks_like_vectors(next(iter(shapes.values()))):
         return "embedding"
+    if vision_widths(shapes) is not None:
+        return "annotator"
     if any(_FACE.match(key) for key in shapes):
         return "face"
     return "upscaler" if any(_UPSCALER.match(key) for key in shapes) else None
+
+
+def is_preview_decoder(shapes: Shapes) -> bool:
+    """A TAESD decoder, in its own layout or diffusers'."""
+    for first, block in (
+        ("1.weight", "3.conv.0.weight"),
+        ("decoder.layers.0.weight", "decoder.layers.2.conv.0.weight"),
+    ):
+        shape = shapes.get(first, ())
+        if len(shape) == 4 and shape[0] == 64 and shape[2:] == (3, 3) and block in shapes:
+            return True
+    return False
 
 
 def control_layout(shapes: Mapping[str, object]) -> str | None:
@@ -134,7 +153,8 @@ def _control_reading(header: TensorHeader) -> Reading:
     layout = control_layout(header.shapes)
     if layout is None:
         return Reading(problem="unknown_layout")
-    return Reading(context_family(_control_width(header.shapes)))
+    variant = "ip_adapter" if layout == "ip_adapter" else None
+    return Reading(context_family(_control_width(header.shapes)), variant=variant)
 
 
 def _control_width(shapes: Shapes) -> int | None:
@@ -149,8 +169,23 @@ def _control_width(shapes: Shapes) -> int | None:
     return None
 
 
+def vision_widths(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int] | None:
+    """Width of the patches and of the embedding of one of CLIP's image encoders; None for anything else."""
+    patch = shapes.get("vision_model.embeddings.patch_embedding.weight", ())
+    projection = shapes.get("visual_projection.weight", ())
+    return (patch[0], projection[0]) if len(patch) == 4 and len(projection) == 2 else None
+
+
+def _annotator_reading(header: TensorHeader) -> Reading:
+    return Reading(variant="clip_vision" if vision_widths(header.shapes) else None)
+
+
 def _loose_reading(header: TensorHeader) -> Reading:
     return Reading()
+
+
+def _preview_reading(header: TensorHeader) -> Reading:
+    return Reading() if is_preview_decoder(header.shapes) else Reading(problem="unknown_layout")
 
 
 def _looks_like_vectors(shape: tuple[int, ...]) -> bool:
@@ -159,6 +194,6 @@ def _looks_like_vectors(shape: tuple[int, ...]) -> bool:
 
 _JUDGES: dict[ModelKind, Callable[[TensorHeader], Reading]] = {
     "checkpoint": checkpoint_reading, "vae": vae_reading, "lora": lora_reading, "embedding": embedding_reading,
-    "controlnet": _control_reading, "upscaler": _loose_reading, "face": _loose_reading, "annotator": _loose_reading,
-    "tagger": _loose_reading,
+    "controlnet": _control_reading, "upscaler": _loose_reading, "face": _loose_reading, "annotator": _annotator_reading,
+    "tagger": _loose_reading, "preview": _preview_reading,
 }  # fmt: skip

@@ -21,10 +21,12 @@ Layout = Literal["pincel", "a1111", "comfyui", "plain", "missing"]
 _OURS: dict[str, ModelKind] = {
     "checkpoints": "checkpoint", "vae": "vae", "loras": "lora", "embeddings": "embedding", "controlnet": "controlnet",
     "upscalers": "upscaler", "face": "face", "faces": "face", "annotators": "annotator", "taggers": "tagger",
+    "previews": "preview", "vae_approx": "preview", "vae-approx": "preview",
 }  # fmt: skip
 _COMFYUI: dict[str, ModelKind] = {
     "checkpoints": "checkpoint", "vae": "vae", "loras": "lora", "embeddings": "embedding", "controlnet": "controlnet",
     "t2i_adapter": "controlnet", "upscale_models": "upscaler", "facerestore_models": "face", "facedetection": "face",
+    "vae_approx": "preview",
 }  # fmt: skip
 _COMFYUI_MARKS = frozenset({
     "upscale_models", "diffusion_models", "unet", "clip", "clip_vision", "text_encoders", "style_models",
@@ -35,7 +37,7 @@ _A1111: dict[str, ModelKind] = {
     "stable-diffusion": "checkpoint", "vae": "vae", "lora": "lora", "lycoris": "lora", "controlnet": "controlnet",
     "controlnetpreprocessor": "annotator", "esrgan": "upscaler", "realesrgan": "upscaler", "swinir": "upscaler",
     "dat": "upscaler", "scunet": "upscaler", "gfpgan": "face", "codeformer": "face", "embeddings": "embedding",
-    "taggeronnx": "tagger", "interrogators": "tagger",
+    "taggeronnx": "tagger", "interrogators": "tagger", "vae-approx": "preview",
 }  # fmt: skip
 _A1111_AROUND: dict[str, ModelKind] = {
     "embeddings": "embedding", "extensions/sd-webui-controlnet/models": "controlnet",

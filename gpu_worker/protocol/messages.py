@@ -42,7 +42,7 @@ class JobFrame(Frame):
 
 
 ModelKind = Literal[
-    "checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler", "face", "annotator", "tagger"
+    "checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler", "face", "annotator", "tagger", "preview"
 ]  # fmt: skip
 Prediction = Literal["epsilon", "v"]
 

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image as Pillow
 
 from bot.domain.preferences import PING_WHEN_DONE, PRIVATE
+from bot.domain.safety.rules import Shown
 from tests.stage.visitor import finished, verbs
 
 
@@ -169,3 +170,33 @@ async def test_the_original_is_handed_out_where_the_card_shows_less(stage, membe
     (image,) = member.images(card)
     data = await member.download(got.raw["attachments"][0]["url"])
     assert data == (stage.studio.images._root / image["path"]).read_bytes()
+
+
+async def test_what_is_made_from_a_private_picture_elsewhere_is_private_too(stage, member):
+    card = await private_card(stage, member)
+    await prefers(stage, member, PRIVATE, value=False)
+    more = await member.press(card, "more")
+    shown = await member.shown(more, lambda found: "tweak" in verbs(found))
+    again = await member.drawn(await member.press(shown, "vary", 2))
+    assert again.ephemeral
+    assert "publish" in verbs(again)
+
+
+async def test_a_flag_in_the_prompt_says_who_sees_it(stage, member):
+    card = await member.imagine(prompt="my secret --private", count=1)
+    assert card.ephemeral
+    assert member.spec(card)["prompt"] == "my secret"
+    await prefers(stage, member, PRIVATE)
+    assert not (await member.imagine(prompt="for all —public", count=1)).ephemeral
+
+
+async def test_nothing_is_published_where_nothing_may_be_seen(stage, member, monkeypatch):
+    card = await private_card(stage, member)
+
+    async def blocked(images, where):
+        return {image.id: Shown.BLOCK for image in images}
+
+    monkeypatch.setattr(stage.studio.safety.judge, "shown", blocked)
+    await member.press(card, "publish")
+    await member.wait_for_message("general", lambda found: found.ephemeral and "may see" in found.text)
+    assert member.job(card)["private"] == 1
