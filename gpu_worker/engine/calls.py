@@ -64,6 +64,8 @@ class GuidedCall:
     guide: Guide
     number: int
     """Counts the calls of the pass from 0; prompt editing goes by it (behaviours §2.3)."""
+    done: float = 0.0
+    """Share of the pass's steps that lie behind; control units go by it (behaviours §17)."""
 
 
 @dataclass(frozen=True)

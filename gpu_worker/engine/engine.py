@@ -25,6 +25,7 @@ from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
 from gpu_worker.engine.faces.restore import FaceRestorer
 from gpu_worker.engine.hooks import Hooks, Watch
+from gpu_worker.engine.image_prompts.book import ImagePromptBook
 from gpu_worker.engine.images.files import open_picture, png_bytes, read_infotext
 from gpu_worker.engine.images.record import picture_infotext, upscale_infotext
 from gpu_worker.engine.memory import free, is_out_of_memory
@@ -90,8 +91,15 @@ class Engine:
         self._faces = FaceRestorer(self._scan, self._device)
         self._decoders = PreviewDecoders(self._scan)
         self._finder = Finder(self._scan)
+        self._image_prompts = ImagePromptBook(self._scan, self._device)
         self.builder = Builder(
-            self._finder, self._cache, Conditioner(self._states), NetworkBook(), EmbeddingBook(), self._upscalers
+            self._finder,
+            self._cache,
+            Conditioner(self._states),
+            NetworkBook(),
+            EmbeddingBook(),
+            self._upscalers,
+            self._image_prompts,
         )
         self.loaded: str | None = None
         """Name of the checkpoint used last."""
@@ -146,6 +154,7 @@ class Engine:
             self._cache.clear()
             self.builder.conditioner.clear()
             self._upscalers.clear()
+            self._image_prompts.clear()
             self._faces.clear()
             self.loaded = None
             free(self._device.torch_device)

@@ -43,13 +43,17 @@ def _batch(checkpoint: Checkpoint, group: list[Rows], portions: Portions) -> tor
         ids = [entry.time_ids for entry in group for _ in entry.sample]
         added["time_ids"] = torch.tensor(ids, device=device, dtype=samples.dtype)
 
+    slots = zip(*(entry.images for entry in group), strict=True)
+    images = [torch.cat([t.expand(len(e.sample), -1, -1) for t, e in zip(s, group, strict=True)]) for s in slots]
+
     def run(places: torch.Tensor) -> torch.Tensor:
         whole = len(places) == len(samples)
         part: Any = (lambda tensor: tensor) if whole else (lambda tensor: tensor[places])
         output = checkpoint.unet(
             part(samples),
             part(timesteps),
-            encoder_hidden_states=part(contexts),
+            # diffusers' image processors read text and pictures from a pair
+            encoder_hidden_states=(part(contexts), [part(t) for t in images]) if images else part(contexts),
             added_cond_kwargs={key: part(value) for key, value in added.items()} or None,
             return_dict=False,
         )[0]

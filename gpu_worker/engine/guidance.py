@@ -7,6 +7,7 @@ answer, so answers are mixed first and read as epsilon or v once.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,11 +34,13 @@ class Rows:
     """[1, length, width]."""
     pooled: torch.Tensor | None
     time_ids: tuple[float, ...] | None
+    images: tuple[torch.Tensor, ...] = ()
+    """Of each picture that is read as a prompt [1, tokens, width]; all rows of a model state have as many."""
 
     @property
     def shape(self) -> tuple[object, ...]:
         """Rows of equal shape fit into one batch."""
-        return *self.sample.shape[1:], *self.context.shape[1:]
+        return *self.sample.shape[1:], *self.context.shape[1:], *(tokens.shape[1] for tokens in self.images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,26 +81,42 @@ class Question:
 
 def ask(call: GuidedCall) -> Question:
     asked = call.call
-    guide = call.guide
+    guide = _in_share(call)
     scale = guide.scale * asked.cfg_multiplier
     texts = _equal_lengths([encoding_at(timeline, call.number) for _, timeline in guide.positive])
     weights = tuple(weight * scale for weight, _ in guide.positive)
     negative = encoding_at(guide.negative, call.number)
-    rows = [_rows(call, guide, text, AESTHETIC) for text in texts]
+    shown, hidden = (guide.images.tokens.pictures, guide.images.tokens.nothing) if guide.images else ((), ())
+    rows = [_rows(call, guide, text, AESTHETIC, images=shown) for text in texts]
     if guide.state.checkpoint.concat == "pix2pix" and guide.image_scale != 1:
         blind = torch.zeros_like(guide.concat) if guide.concat is not None else None
-        rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE))
-        rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, blind))
+        rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, images=hidden))
+        rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, blind, images=hidden))
         return Question(call, guide, (rows[0], *rows[-2:]), weights[:1], "image")
     if weights == (1.0,) and not asked.wants_uncond:
         return Question(call, guide, tuple(rows), weights, "plain")
     if call.number % 2 and 0 < asked.sigma < guide.ngms:
         return Question(call, guide, tuple(rows), weights, "skipped")
-    rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE))
+    rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, images=hidden))
     return Question(call, guide, tuple(rows), weights, "guided")
 
 
-def _rows(call: GuidedCall, guide: Guide, text: Encoded, aesthetic: float, concat: torch.Tensor | None = None) -> Rows:
+def _in_share(call: GuidedCall) -> Guide:
+    """Outside their share of the steps pictures are as good as not there."""
+    guide = call.guide
+    if guide.images is None or guide.images.counts(call.done):
+        return guide
+    return dataclasses.replace(guide, images=None, state=dataclasses.replace(guide.state, images=None))
+
+
+def _rows(
+    call: GuidedCall,
+    guide: Guide,
+    text: Encoded,
+    aesthetic: float,
+    concat: torch.Tensor | None = None,
+    images: tuple[torch.Tensor, ...] = (),
+) -> Rows:
     checkpoint = guide.state.checkpoint
     x, sigma = call.call.x, call.call.sigma
     sample = (x * (1 / math.sqrt(sigma**2 + 1))).to(checkpoint.device.dtype)
@@ -107,7 +126,7 @@ def _rows(call: GuidedCall, guide: Guide, text: Encoded, aesthetic: float, conca
     timestep = guide.table.timestep(sigma) if call.call.timestep is None else call.call.timestep
     size = (float(guide.height), float(guide.width))
     ids = {"sdxl": (*size, 0.0, 0.0, *size), "sdxl_refiner": (*size, 0.0, 0.0, aesthetic)}.get(checkpoint.family)
-    return Rows(sample, timestep, text.context, text.pooled if ids else None, ids)
+    return Rows(sample, timestep, text.context, text.pooled if ids else None, ids, images)
 
 
 def _equal_lengths(texts: list[Encoded]) -> list[Encoded]:

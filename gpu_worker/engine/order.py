@@ -42,6 +42,8 @@ class Order:
     second: PassOrder | None
     """Of a hires fix."""
     refiner: ModelFile | None
+    adapter: ModelFile | None
+    """Of pictures that are read as prompts."""
     embeddings: tuple[ModelFile, ...]
     """All that are there; which of them a prompt names is seen when it is read."""
 
@@ -76,6 +78,7 @@ class Finder:
             first=first,
             second=second,
             refiner=_find(models, "checkpoint", spec.refiner.checkpoint) if spec.refiner else None,
+            adapter=_adapter(models, spec.image_prompts.adapter) if spec.image_prompts else None,
             embeddings=tuple(m for m in models if m.fact.kind == "embedding" and m.fact.problem is None),
         )
 
@@ -114,6 +117,14 @@ def _networks(models: Sequence[ModelFile], prompt: str) -> tuple[str, Networks]:
     if missing:
         raise EngineError("missing_model", f"no lora {missing[0]}", {"lora": missing[0]})
     return text, tuple((ref, _usable(loras[index])) for index, ref in found)
+
+
+def _adapter(models: Sequence[ModelFile], name: str) -> ModelFile:
+    found = _find(models, "controlnet", name)
+    if found.fact.variant != "ip_adapter":
+        detail = {"controlnet": name, "reason": "no_image_adapter"}
+        raise EngineError("bad_input", f"{found.path}: no IP-Adapter", detail)
+    return found
 
 
 def _find(models: Sequence[ModelFile], kind: ModelKind, name: str) -> ModelFile:

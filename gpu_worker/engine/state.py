@@ -12,6 +12,7 @@ import torch
 from gpu_worker.engine.adapters.merge import NetworkMerger
 from gpu_worker.engine.adapters.networks import AppliedNetwork
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
+from gpu_worker.engine.image_prompts.attention import AppliedImages, image_processors
 
 __all__ = ["ModelState", "ModelStates"]
 
@@ -23,10 +24,12 @@ class ModelState:
     checkpoint: Checkpoint
     networks: tuple[AppliedNetwork, ...] = ()
     tiling: bool = False
+    images: AppliedImages | None = None
 
     @property
     def key(self) -> tuple[object, ...]:
-        return id(self.checkpoint.unet), tuple(network.key for network in self.networks), self.tiling
+        images = self.images.key if self.images is not None else None
+        return id(self.checkpoint.unet), tuple(network.key for network in self.networks), self.tiling, images
 
 
 class ModelStates:
@@ -35,10 +38,12 @@ class ModelStates:
     def __init__(self) -> None:
         self._mergers: dict[int, NetworkMerger] = {}
         self._circular: dict[int, Any] = {}
+        self._attending: dict[int, _Attending] = {}
 
     def enter(self, state: ModelState) -> None:
         """Raises EngineError `bad_input` for a network that does not fit, before any weight is touched."""
         checkpoint = state.checkpoint
+        self._attend(state)
         merger = self._mergers.get(id(checkpoint.unet))
         if merger is None:
             if not state.networks:
@@ -58,8 +63,26 @@ class ModelStates:
                 merger.restore()
             for network in self._circular.values():
                 _pad(network, "zeros")
+            for attending in self._attending.values():
+                attending.unet.set_attn_processor(dict(attending.own))
             self._mergers.clear()
             self._circular.clear()
+            self._attending.clear()
+
+    def _attend(self, state: ModelState) -> None:
+        """Attention with or without pictures; a UNet's own processors come back as they were."""
+        unet, images = state.checkpoint.unet, state.images
+        attending = self._attending.get(id(unet))
+        if attending is None:
+            if images is None:
+                return
+            attending = self._attending[id(unet)] = _Attending(unet, dict(unet.attn_processors))
+        wanted = images.key if images is not None else None
+        if attending.now == wanted:
+            return
+        processors = image_processors(unet, images, state.checkpoint.name) if images is not None else attending.own
+        unet.set_attn_processor(dict(processors))
+        attending.now = wanted
 
     def tile(self, state: ModelState) -> None:
         """Convolutions alone, which is all that a VAE has of a state."""
@@ -69,6 +92,15 @@ class ModelStates:
                 _pad(network, "circular")
             elif not state.tiling and self._circular.pop(id(network), None) is not None:
                 _pad(network, "zeros")
+
+
+@dataclass(eq=False)
+class _Attending:
+    """A UNet, the processors that it was loaded with, and whose it has now."""
+
+    unet: Any
+    own: dict[str, Any]
+    now: tuple[object, ...] | None = None
 
 
 def _pad(network: torch.nn.Module, mode: Literal["zeros", "circular"]) -> None:

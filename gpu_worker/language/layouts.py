@@ -31,7 +31,8 @@ LATENT_CHANNELS = 4
 PICTURE_SUFFIXES = frozenset({".png", ".webp", ".avif"})
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
 
-Variant = Literal["inpaint", "pix2pix"]
+Variant = Literal["inpaint", "pix2pix", "ip_adapter", "clip_vision"]
+"""Of checkpoints, of control models, and of annotators."""
 
 _TYPES: dict[str, tuple[str, Variant | None]] = {
     "config_default": ("sd1", None), "config_inpainting": ("sd1", "inpaint"),

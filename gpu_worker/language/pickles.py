@@ -58,12 +58,17 @@ def read_pickled(path: Path) -> PickledFile:
     return found
 
 
+SECTIONS = ("image_proj", "ip_adapter")
+
+
 def flat_tensors(content: Any, wrappers: Sequence[str] = ("state_dict",)) -> dict[str, PickledTensor]:
     """The tensors of a dict by their keys, what is none left out. A dict below one of `wrappers` stands for the whole
     (twice at most, behaviours §12.3)."""
     for _ in range(2):
         content = next((content[key] for key in wrappers if _has(content, key)), content)
     items = _items(content)
+    if all(_has(content, section) for section in SECTIONS):  # an IP-Adapter, as its safetensors files name it
+        items = {f"{section}.{key}": value for section in SECTIONS for key, value in _items(items[section]).items()}
     return {key: value for key, value in items.items() if isinstance(key, str) and isinstance(value, PickledTensor)}
 
 

@@ -26,6 +26,7 @@ _OURS: dict[str, ModelKind] = {
 _COMFYUI: dict[str, ModelKind] = {
     "checkpoints": "checkpoint", "vae": "vae", "loras": "lora", "embeddings": "embedding", "controlnet": "controlnet",
     "t2i_adapter": "controlnet", "upscale_models": "upscaler", "facerestore_models": "face", "facedetection": "face",
+    "ipadapter": "controlnet", "clip_vision": "annotator",
     "vae_approx": "preview",
 }  # fmt: skip
 _COMFYUI_MARKS = frozenset({

@@ -56,8 +56,9 @@ class ModelFact(Wire):
     """None until hashed; hashing a 2 GB file must not delay the start."""
     family: str | None = None
     """`sd1`, `sd2`, `sdxl` or `sdxl_refiner`; None where the file does not say."""
-    variant: Literal["inpaint", "pix2pix"] | None = None
-    """Checkpoints whose UNet reads more than the latent (behaviours §10)."""
+    variant: Literal["inpaint", "pix2pix", "ip_adapter", "clip_vision"] | None = None
+    """Checkpoints whose UNet reads more than the latent (behaviours §10); IP-Adapters among the control models; CLIP's
+    image encoders, which these read pictures with, among the annotators."""
     prediction: Prediction | None = None
     """What a worker measured of a checkpoint whose tensors do not say it (behaviours §12.4); None: not measured."""
     alias: str | None = None

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from gpu_worker.engine.image_prompts.book import ImageTokens
 from gpu_worker.engine.sampling.sigmas import SigmaTable
 from gpu_worker.engine.state import ModelState
 
-__all__ = ["Encoded", "Guide", "Timeline", "encoding_at"]
+__all__ = ["Encoded", "Guide", "ImageShare", "Timeline", "encoding_at"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,19 @@ def encoding_at(timeline: Timeline, number: int) -> Encoded:
 
 
 @dataclass(frozen=True, eq=False)
+class ImageShare:
+    """Pictures read as prompts, during a share of the pass."""
+
+    tokens: ImageTokens
+    start: float
+    end: float
+
+    def counts(self, done: float) -> bool:
+        """As A1111's control units, by the share of the steps that lie behind (behaviours §17)."""
+        return self.start <= done <= self.end
+
+
+@dataclass(frozen=True, eq=False)
 class Guide:
     state: ModelState
     table: SigmaTable
@@ -51,6 +65,7 @@ class Guide:
     """pix2pix: the image's own guidance scale."""
     ngms: float = 0.0
     """Below this sigma every second call leaves the negative prompt out (A1111's s_min_uncond)."""
+    images: ImageShare | None = None
     refiner: tuple[float, Guide] | None = None
     """From this share of the trained noise levels on, another guide."""
 
