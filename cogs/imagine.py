@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 Range = app_commands.Range
 OPTIONS = (
-    "prompt", "tags", "negative", "style", "aspect", "count", "seed", "checkpoint", "lora", "steps", "cfg", "sampler", "hires",
-    "image", "denoise", "mask", "width", "height", "schedule", "vae", "clip_skip", "variation", "upscaler",
+    "prompt", "tags", "negative", "style", "aspect", "count", "seed", "checkpoint", "lora", "steps", "cfg", "sampler",
+    "hires", "image", "denoise", "mask", "width", "height", "schedule", "vae", "clip_skip", "variation", "upscaler",
     "restore_faces", "advanced",
 )  # fmt: skip
 """All that Discord takes; the first are those that a phone shows without scrolling."""
