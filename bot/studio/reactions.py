@@ -123,7 +123,7 @@ class Reactions:
 
     async def _send_original(self, user_id: UserId, job: Job, images: list[Image], texts: Texts) -> None:
         if await self._intake.veiled([image.id for image in images], Where(user_id=user_id)):
-            raise UserFacingError("original_veiled")
+            raise UserFacingError("picture_veiled")
         user = await self._client.fetch_user(user_id)
         for image in images:
             try:

@@ -179,7 +179,7 @@ class Sending:
         texts = texts_for(str(interaction.locale))
         await interaction.response.defer(ephemeral=True, thinking=True)
         if await self.veiled([shot], interaction):
-            raise UserFacingError("original_veiled")
+            raise UserFacingError("picture_veiled")
         image, data = await self._read(shot)
         job = await self._jobs.get(shot.job_id)
         assert job is not None

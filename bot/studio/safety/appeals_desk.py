@@ -78,11 +78,11 @@ class AppealDesk:
             raise UserFacingError("appeal_decided")
         if approved and appeal.about == "ban":
             await self._bans.unban(appeal.guild_id, appeal.user_id)
+        kind = "appeal_approved" if approved else "appeal_denied"
+        await self._audit.record(SafetyEvent(kind, appeal.guild_id, appeal.user_id, interaction.user.id, {}, appeal.id))
         decided = await self._appeals.get(appeal.id) or appeal
         card = appeal_card(decided, self._audit.texts(appeal.guild_id), open_=False)
         await interaction.response.edit_message(view=card, allowed_mentions=discord.AllowedMentions.none())
-        kind = "appeal_approved" if approved else "appeal_denied"
-        await self._audit.record(SafetyEvent(kind, appeal.guild_id, appeal.user_id, interaction.user.id, {}, appeal.id))
         await self._tell(decided, approved=approved)
 
     async def _tell(self, appeal: Appeal, *, approved: bool) -> None:

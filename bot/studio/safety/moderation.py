@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Awaitable, Callable
 
 import discord
 
@@ -32,9 +33,8 @@ __all__ = ["MODERATION_VERBS", "Moderation", "read_duration"]
 MODERATION_VERBS = (Verb.BAN_LIST, Verb.SAFETY_LOG)
 PAGE = 10
 WORDS_SHOWN_CHARS = 1800
-_DURATION = re.compile(r"(\d{1,4}) ?(m|min|h|d|w|mo|s)", re.IGNORECASE)
-_SECONDS = {"m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800, "s": 604_800, "mo": 2_592_000}
-"""`s` is Spanish for weeks: nobody bans for seconds."""
+_DURATION = re.compile(r"(\d{1,4}) ?(m|min|h|d|w|mo)", re.IGNORECASE)
+_SECONDS = {"m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800, "mo": 2_592_000}
 
 
 def read_duration(text: str) -> float:
@@ -47,8 +47,17 @@ def read_duration(text: str) -> float:
 
 class Moderation:
     def __init__(
-        self, *, bans: Bans, rules: ServerRuleBook, events: SafetyEvents, audit: SafetyLog, stewards: Stewards
+        self,
+        *,
+        bans: Bans,
+        rules: ServerRuleBook,
+        events: SafetyEvents,
+        audit: SafetyLog,
+        stewards: Stewards,
+        stop_jobs: Callable[[int, int, int], Awaitable[int]],
     ) -> None:
+        """`stop_jobs` cancels what somebody has waiting in a place, for a moderator; returns how many."""
+        self._stop_jobs = stop_jobs
         self._bans = bans
         self._rules = rules
         self._events = events
@@ -68,14 +77,18 @@ class Moderation:
         self._require_below(interaction, user)
         until = time.time() + read_duration(duration) if duration else None
         await self._bans.ban(Ban(place, user.id, reason, interaction.user.id, time.time(), until))
+        stopped = await self._stop_jobs(user.id, place, interaction.user.id)
         detail = {"reason": reason}
         await self._audit.record(SafetyEvent("ban", place, user.id, interaction.user.id, detail))
         texts = texts_for(str(interaction.locale))
         values = {"user": f"<@{user.id}>", "reason": neutral(reason, 300)}
         if until is None:
-            await say(interaction, texts("moderation.banned", **values))
+            lines = [texts("moderation.banned", **values)]
         else:
-            await say(interaction, texts("moderation.banned_until", when=when(until), **values))
+            lines = [texts("moderation.banned_until", when=when(until), **values)]
+        if stopped:
+            lines.append(texts("moderation.stopped", n=stopped))
+        await say(interaction, "\n".join(lines))
 
     async def unban(self, interaction: Interaction, user: discord.abc.User, *, everywhere: bool) -> None:
         """Raises UserFacingError: `moderators_only`, `operators_only`, `ban_none`."""

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import discord
 
 from bot.dispatch.dispatcher import Dispatcher
+from bot.domain.ids import UserId
+from bot.domain.model_rules import EVERYWHERE
 from bot.storage.appeals import Appeals
 from bot.storage.bans import Bans
 from bot.storage.database import Database
@@ -47,6 +49,7 @@ class SafetyParts:
     ) -> None:
         """`dispatcher` is asked later: it is made with our judge."""
         self._dispatcher = dispatcher
+        self._jobs = jobs
         self.rules = ServerRuleBook(database)
         self.bans = Bans(database)
         events, appeals = SafetyEvents(database), Appeals(database)
@@ -64,7 +67,12 @@ class SafetyParts:
             seen=self.judge,
         )
         self.moderation = Moderation(
-            bans=self.bans, rules=self.rules, events=events, audit=self.audit, stewards=stewards
+            bans=self.bans,
+            rules=self.rules,
+            events=events,
+            audit=self.audit,
+            stewards=stewards,
+            stop_jobs=self._stop_jobs,
         )
         self.panel = LimitsPanel(rules=self.rules, audit=self.audit, stewards=stewards, classifier=self.classifier)
         self.appeals = AppealDesk(client, appeals, self.bans, self.audit)
@@ -81,6 +89,12 @@ class SafetyParts:
         """Of any live worker."""
         found = (view.hello.safety for view in self._dispatcher().workers if view.compatible)
         return next((name for name in found if name), None)
+
+    async def _stop_jobs(self, user_id: int, place: int, by: int) -> int:
+        waiting = [job for job in await self._jobs.waiting_of(UserId(user_id)) if place in (EVERYWHERE, job.guild_id)]
+        for job in waiting:
+            await self._dispatcher().cancel(job.id, UserId(by))
+        return len(waiting)
 
     async def start(self) -> None:
         await self.rules.load()

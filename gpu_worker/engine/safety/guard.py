@@ -66,9 +66,13 @@ def find_classifier(models_dir: Path) -> PictureGuard | None:
     """An operator's own file in `models/safety` (the first by name), else NudeNet where its package is installed."""
     own = sorted((models_dir / "safety").glob("*.onnx"))
     if own:
+        log.info("pictures are looked at by %s", own[0])
         return PictureGuard(own[0].stem, lambda: OnnxClassifier(own[0]))
     weights = installed_weights()
-    return PictureGuard(NudeNet.name, lambda: NudeNet(weights)) if weights is not None else None
+    if weights is None:
+        return None
+    log.info("pictures are looked at by NudeNet (%s)", weights)
+    return PictureGuard(NudeNet.name, lambda: NudeNet(weights))
 
 
 def veil(data: bytes) -> bytes:
