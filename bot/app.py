@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 EXTENSIONS = (
     "cogs.imagine", "cogs.style", "cogs.queue", "cogs.models", "cogs.model_admin", "cogs.help", "cogs.settings",
-    "cogs.looking",
+    "cogs.looking", "cogs.inpaint", "cogs.again",
     "cogs.operations",
     "cogs.history",
     "cogs.tags",

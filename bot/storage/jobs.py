@@ -347,6 +347,15 @@ class Jobs:
         )
         return next(iter(_jobs([row] if row else [])), None)
 
+    async def last_drawing_of(self, user_id: UserId) -> Job | None:
+        """What this person asked for last, whatever became of it; tests of models are no pictures of anybody's."""
+        rows = await self._db.all(
+            "SELECT * FROM jobs WHERE user_id = ? AND json_extract(spec, '$.kind') IN ('txt2img', 'img2img') "
+            "AND action != 'test' ORDER BY created_at DESC, rowid DESC LIMIT 1",
+            (user_id,),
+        )
+        return next(iter(_jobs(rows)), None)
+
     async def in_status(self, *statuses: JobStatus) -> list[Job]:
         rows = await self._db.all(
             f"SELECT * FROM jobs WHERE status IN ({_marks(statuses)}) ORDER BY created_at, rowid",  # noqa: S608

@@ -47,6 +47,7 @@ from bot.storage.style_proposals import StyleImports, StyleProposals
 from bot.storage.styles import Styles
 from bot.storage.tag_boards import TagBoards
 from bot.storage.users import Users
+from bot.studio.again import Again
 from bot.studio.attachments import Attachments
 from bot.studio.combinations import COMBINE_VERBS, Combinations
 from bot.studio.completion import Completion
@@ -366,7 +367,17 @@ class Studio:
             intake=self.intake,
             models=self.models,
             usuals=self.usuals,
+            wardrobe=self.wardrobe,
             panels=self.panels,
+            limits=self.limits,
+        )
+        self.again = Again(
+            jobs=self.jobs,
+            pressed=self.pressed,
+            intake=self.intake,
+            models=self.models,
+            requests=self.looking.requests,
+            wildcards=self.wildcards,
             limits=self.limits,
         )
         self.operations = Operations(

@@ -22,6 +22,7 @@ from bot.studio.panels import Panels
 from bot.studio.reading import PictureReader
 from bot.studio.requests import Requests
 from bot.studio.usual import Usuals
+from bot.studio.wardrobe import Wardrobe
 
 __all__ = ["LookingParts"]
 
@@ -40,10 +41,11 @@ class LookingParts:
         intake: Intake,
         models: Models,
         usuals: Usuals,
+        wardrobe: Wardrobe,
         panels: Panels,
         limits: Limits,
     ) -> None:
-        self.requests = Requests(models=models, usuals=usuals, limits=limits)
+        self.requests = Requests(models=models, usuals=usuals, wardrobe=wardrobe, limits=limits)
         self.pointed = Pointed(client=client, jobs=jobs, images=images, inputs=inputs, attachments=attachments)
         reader = PictureReader()
         self.describing = Describing(
