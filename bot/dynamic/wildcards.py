@@ -153,7 +153,7 @@ def read_values(path: Path, root: Path) -> dict[str, Entries]:
             return {f"{prefix}{path.stem}": kept} if kept else {}
         data: Any = json.loads(text) if path.suffix.lower() == ".json" else yaml.load(text, Loader=_LOADER)  # noqa: S506
         if isinstance(data, list):
-            data = {path.stem: data}
+            data = {path.stem: cast("object", data)}
         left = [ALL_BYTES_MAX]
         return {f"{prefix}{name}": entries for name, entries in _structured(data, left)} if data else {}
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:

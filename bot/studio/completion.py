@@ -127,12 +127,10 @@ class Completion:
     async def wildcards(self, where: Where) -> list[str]:
         """Names, as they were some seconds ago at most."""
         guild_id = where.guild_id
-        read_at, names = self._names.get(guild_id, (None, []))
-        now = time.monotonic()
-        if read_at is None or now - read_at > LOOK_EVERY_S:
-            names = await asyncio.to_thread(self._wildcards.names, guild_id)
-            self._names[guild_id] = (now, names)
-        return names
+        known, now = self._names.get(guild_id), time.monotonic()
+        if known is None or now - known[0] > LOOK_EVERY_S:
+            known = self._names[guild_id] = (now, await asyncio.to_thread(self._wildcards.names, guild_id))
+        return known[1]
 
 
 def may_be_offered(tag: str) -> bool:

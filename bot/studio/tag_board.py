@@ -83,7 +83,8 @@ class TagBuilder:
                 board = board.model_copy(update={"page": address.n or 0})
             case Verb.TAGS_KIND:
                 chosen = chosen_value(interaction)
-                kind: BoardKind = next((kind for kind in BOARD_KINDS if kind == chosen), "all")
+                kinds: dict[str, BoardKind] = {kind: kind for kind in BOARD_KINDS}
+                kind = kinds.get(chosen, "all")
                 board = board.model_copy(update={"kind": kind, "page": 0})
             case Verb.TAGS_PICK:
                 board = self._picked(board, chosen_value(interaction))
