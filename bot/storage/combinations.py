@@ -14,11 +14,17 @@ class CombinationWishes:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def promise(self, draft_id: JobId, pictures: int) -> None:
+    async def promise(self, draft_id: JobId, pictures: int, *, private: bool) -> None:
         async with self._db.write() as tx:
             await tx.execute(
-                "INSERT OR REPLACE INTO combination_wishes (draft_id, pictures) VALUES (?, ?)", (draft_id, pictures)
+                "INSERT OR REPLACE INTO combination_wishes (draft_id, pictures, private) VALUES (?, ?, ?)",
+                (draft_id, pictures, private),
             )
+
+    async def is_private(self, draft_id: JobId) -> bool:
+        """Whether what is drawn was asked for as its user's alone."""
+        row = await self._db.one("SELECT private FROM combination_wishes WHERE draft_id = ?", (draft_id,))
+        return row is not None and bool(row["private"])
 
     async def take(self, draft_id: JobId) -> int | None:
         """The pictures that were promised, for exactly one of all who ask; None for the others."""

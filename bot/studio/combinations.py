@@ -73,13 +73,14 @@ class Combinations:
         *,
         source_image_id: ImageId | None = None,
         notes: Sequence[str] = (),
+        private: bool = False,
     ) -> None:
-        """Answers with how many there are and what they cost. Raises UserFacingError as `Dynamic.combinations`."""
+        """Answers with how many there are and what they cost. `private` as in `Intake.begin`. Raises UserFacingError as `Dynamic.combinations`."""
         where = where_of(interaction)
         texts = await in_time(interaction, self._dynamic.combinations(spec, where), hidden=True)
         async with self._inputs.holding(given_pictures(spec)):
             draft = await self._drafts.add(UserId(interaction.user.id), action, spec, source_image_id)
-        await self._wishes.promise(draft.id, len(texts))
+        await self._wishes.promise(draft.id, len(texts), private=private)
         view = self._card(draft, texts, texts_for(str(interaction.locale)), notes)
         if interaction.response.is_done():
             await interaction.edit_original_response(view=view)
@@ -93,7 +94,13 @@ class Combinations:
             raise UserFacingError("draft_unknown")
         if address.n == RANDOM:
             spec = as_asked(draft.spec).model_copy(update={"template": None})
-            await self._intake.begin(interaction, spec, draft.action, source_image_id=draft.source_image_id)
+            await self._intake.begin(
+                interaction,
+                spec,
+                draft.action,
+                source_image_id=draft.source_image_id,
+                private=await self._private(draft),
+            )
             return
         promised = await self._wishes.take(draft.id)
         if promised is None:
@@ -109,14 +116,18 @@ class Combinations:
         """How many jobs were begun."""
         where = where_of(interaction)
         user_id = UserId(interaction.user.id)
-        found = await in_time(interaction, self._dynamic.combinations(draft.spec, where))
+        private = await self._private(draft)
+        hidden = bool(private) or await self._intake.is_private(interaction)
+        found = await in_time(interaction, self._dynamic.combinations(draft.spec, where), hidden=hidden)
         if len(found) != promised:
             raise UserFacingError("combinations_changed", n=len(found), promised=promised)
         requests = combined(draft.spec, found, self._limits.max_count)
         free = self._limits.max_queued_per_user - await self._jobs.count_waiting_of(user_id)
         if len(requests) > free:
             raise UserFacingError("combinations_room", needed=len(requests), free=max(free, 0))
-        first = await self._intake.begin(interaction, requests[0], draft.action, source_image_id=draft.source_image_id)
+        first = await self._intake.begin(
+            interaction, requests[0], draft.action, source_image_id=draft.source_image_id, private=private
+        )
         if first is None:
             return 1  # this very press was answered before
         assert interaction.channel_id is not None, "the first job has a channel"
@@ -133,7 +144,7 @@ class Combinations:
                     spec=spec,
                     action=draft.action,
                     source_image_id=draft.source_image_id,
-                    parent_id=None,
+                    private=hidden,
                 )
             except UserFacingError as error:
                 log.info("%s of %s jobs of combinations were begun: %s", begun, len(requests), error)
@@ -142,6 +153,10 @@ class Combinations:
                 break
             begun += 1
         return begun
+
+    async def _private(self, draft: Draft) -> bool | None:
+        """None: as everything of this user."""
+        return True if await self._wishes.is_private(draft.id) else None
 
     def _card(
         self, draft: Draft, found: Sequence[specs.Texts], texts: Texts, notes: Sequence[str]

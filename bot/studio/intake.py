@@ -59,6 +59,7 @@ class Offers(Protocol):
         *,
         source_image_id: ImageId | None = None,
         notes: Sequence[str] = (),
+        private: bool = False,
     ) -> None: ...
 
 
@@ -119,7 +120,9 @@ class Intake:
         user_id = UserId(interaction.user.id)
         if isinstance(spec, Txt2Img | Img2Img) and to_be_drawn(spec):
             if spec.template is not None:  # combinations cost as much as there are: they are shown first
-                await self.combinations.offer(interaction, spec, action, source_image_id=source_image_id, notes=notes)
+                await self.combinations.offer(
+                    interaction, spec, action, source_image_id=source_image_id, notes=notes, private=private
+                )
                 return None
             await self.require_room(user_id)
             spec, more = await in_time(interaction, self._dynamic.drawn(spec, where_of(interaction)), hidden=private)
@@ -177,6 +180,7 @@ class Intake:
         job_id: JobId | None = None,
         parent_id: JobId | None = None,
         exempt: AbstractSet[tuple[ModelKind, str]] = frozenset(),
+        private: bool = False,
     ) -> None:
         """The same without an interaction: the card is a reply to the message that was reacted to, or to that of the
         job before it. With `job_id` this was asked for before, perhaps, and is not asked for twice."""
@@ -197,6 +201,7 @@ class Intake:
             source_image_id=source_image_id,
             parent_id=parent_id,
             reply_to_id=message_id,
+            private=private,
         )
         self._deliverer.answering(new.id, None)
         try:
