@@ -27,7 +27,7 @@ from bot.studio.notes import told
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.commands import keyed, localised_options
-from gpu_worker.language.names import SAMPLER_CHOICES, SCHEDULES
+from gpu_worker.language.names import SCHEDULES, sampler_choices
 
 if TYPE_CHECKING:
     from bot.app import PincelBot
@@ -50,7 +50,7 @@ class Imagine(commands.Cog):
     @localised_options("imagine", *OPTIONS)
     @app_commands.choices(
         aspect=[app_commands.Choice(name=keyed(f"choice.aspect.{aspect}"), value=aspect) for aspect in ASPECTS],
-        sampler=[app_commands.Choice(name=name, value=name) for name in SAMPLER_CHOICES],
+        sampler=[app_commands.Choice(name=name, value=name) for name in sampler_choices()],
         schedule=[app_commands.Choice(name=name, value=name) for name in SCHEDULES],
     )
     async def imagine(

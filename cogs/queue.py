@@ -53,7 +53,7 @@ class Queue(commands.Cog):
         for job in mine[:SHOWN]:
             standing = standings.get(job.id)
             section: discord.ui.Section[discord.ui.LayoutView] = discord.ui.Section(
-                _line(job, standing.position if standing else 1, texts),
+                _line(job, standing.position if standing else 1, texts, paused=bool(standing and standing.paused)),
                 accessory=in_layout(button(Verb.CANCEL, job.id, texts("button.cancel"))),
             )
             box.add_item(section)
@@ -109,8 +109,10 @@ def _here(job: Job, interaction: Interaction) -> bool:
     return job.guild_id is not None and job.guild_id == interaction.guild_id
 
 
-def _line(job: Job, position: int, texts: Texts) -> str:
+def _line(job: Job, position: int, texts: Texts, *, paused: bool = False) -> str:
     state = texts("queue.position", position=position) if position else texts("queue.running")
+    if paused:
+        state += " · " + texts("queue.paused")
     return f"{state} · {neutral(_short(job, texts))}"
 
 

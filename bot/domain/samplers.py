@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.domain.mentions import spoken
 from bot.domain.models import closest
 from bot.errors import UserFacingError
-from gpu_worker.language.names import SAMPLER_CHOICES, SCHEDULES, SamplerChoice, resolve_sampler
+from gpu_worker.language.names import SAMPLER_CHOICES, SCHEDULES, SamplerChoice, resolve_sampler, sampler_choices
 
 __all__ = ["choose_sampler", "choose_schedule"]
 
@@ -14,7 +14,7 @@ def choose_sampler(name: str | None, schedule: str | None) -> SamplerChoice:
     """Raises UserFacingError: `sampler_unknown`, `schedule_unknown`, `schedule_twice`."""
     name = name or SAMPLER_CHOICES[0]
     if resolve_sampler(name) is None:
-        near = ", ".join(closest(name, SAMPLER_CHOICES))
+        near = ", ".join(closest(name, sampler_choices()))
         raise UserFacingError("sampler_unknown", name=spoken(name), closest=near)
     choice = resolve_sampler(name, schedule)
     assert choice is not None, "known by its name alone, so known with a schedule"

@@ -7,7 +7,6 @@ its own, for a thread: a year of jobs takes a second, and nobody else's read may
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,24 +111,23 @@ def reading(path: Path) -> sqlite3.Connection:
 
 
 def read_usage(path: Path, since: float, until: float, guild_id: int | None) -> UsageReport:
-    """Jobs count by when they ended, pictures by when they were made. Blocks; for a thread."""
+    """Jobs, and their pictures, count by when they ended. Blocks; for a thread."""
     where, values = _place(guild_id)
     period = (since, until, *values)
     connection = reading(path)
     try:
         connection.execute("BEGIN")  # one snapshot for all of it
-        pictures = _pairs(
-            connection,
-            f"SELECT cast(i.created_at / {DAY_S} AS INTEGER), count(*) FROM images i JOIN jobs j ON j.id = i.job_id "  # noqa: S608
-            f"WHERE i.created_at >= ? AND i.created_at < ? {where.replace('guild_id', 'j.guild_id')} GROUP BY 1",
+        # By the end of their jobs, which is when they were made: that has an index, and their own date has none.
+        made_by: dict[int, int] = {}
+        made_on: dict[int, int] = {}
+        for day, user_id, count in connection.execute(
+            f"SELECT cast(j.finished_at / {DAY_S} AS INTEGER), j.user_id, count(*) FROM jobs j "  # noqa: S608
+            "JOIN images i ON i.job_id = j.id WHERE j.finished_at >= ? AND j.finished_at < ? "
+            f"{where.replace('guild_id', 'j.guild_id')} GROUP BY 1, 2",
             period,
-        )
-        made = _pairs(
-            connection,
-            "SELECT j.user_id, count(*) FROM images i JOIN jobs j ON j.id = i.job_id "  # noqa: S608
-            f"WHERE i.created_at >= ? AND i.created_at < ? {where.replace('guild_id', 'j.guild_id')} GROUP BY 1",
-            period,
-        )
+        ):
+            made_on[day] = made_on.get(day, 0) + count
+            made_by[user_id] = made_by.get(user_id, 0) + count
         ended = f"FROM jobs WHERE finished_at >= ? AND finished_at < ? {where}"
         totals = {
             row[0]: row
@@ -147,7 +145,7 @@ def read_usage(path: Path, since: float, until: float, guild_id: int | None) -> 
         ):
             waits.setdefault(row[0], []).append(float(row[1]))
         users = [
-            UserUse(r[0], r[1], made.get(r[0], 0), r[2], float(r[3]))
+            UserUse(r[0], r[1], made_by.get(r[0], 0), r[2], float(r[3]))
             for r in connection.execute(
                 f"SELECT user_id, count(*), sum(status = 'failed'), sum(coalesce(run_s, 0)) {ended} GROUP BY 1 "
                 "ORDER BY 4 DESC, 2 DESC, 1",
@@ -175,7 +173,7 @@ def read_usage(path: Path, since: float, until: float, guild_id: int | None) -> 
     for day in range(int(since // DAY_S), int((until - 1) // DAY_S) + 1):
         _, jobs, failed, cancelled, gpu_s = totals.get(day, (day, 0, 0, 0, 0.0))
         days.append(
-            DayUse(day, jobs, pictures.get(day, 0), failed, cancelled, float(gpu_s), *_marks(waits.get(day, [])))
+            DayUse(day, jobs, made_on.get(day, 0), failed, cancelled, float(gpu_s), *_marks(waits.get(day, [])))
         )
     everything = [wait for waited in waits.values() for wait in waited]
     return UsageReport(
@@ -186,10 +184,6 @@ def read_usage(path: Path, since: float, until: float, guild_id: int | None) -> 
 def _place(guild_id: int | None) -> tuple[str, tuple[int, ...]]:
     """The same text for every query, so nothing of a user's ever stands in one."""
     return ("", ()) if guild_id is None else ("AND guild_id = ?", (guild_id,))
-
-
-def _pairs(connection: sqlite3.Connection, sql: str, values: Sequence[float]) -> dict[int, int]:
-    return {row[0]: row[1] for row in connection.execute(sql, values)}
 
 
 def _marks(waits: list[float]) -> tuple[float | None, float | None, float | None]:

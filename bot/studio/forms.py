@@ -17,7 +17,7 @@ from bot.i18n import Texts
 from bot.ui.codec import Verb, encode
 from bot.ui.forms import TEXT_LIMIT, form_of, select_field, text_field
 from gpu_worker.language.infotext import parse_fields
-from gpu_worker.language.names import SAMPLER_CHOICES, effective_schedule, resolve_sampler
+from gpu_worker.language.names import effective_schedule, resolve_sampler, sampler_choices
 from gpu_worker.protocol.specs import JobSpec, Txt2Img
 
 __all__ = ["dropped_fields", "edit_form", "edited_wishes", "fields_in", "parameters_line", "sampler_name", "style_form"]
@@ -35,7 +35,7 @@ def edit_form(job: Job, spec: JobSpec, texts: Texts) -> discord.ui.Modal:
     form = form_of(texts("form.edit.title"), encode(Verb.EDIT_FORM, job.id))
     text_field(form, "prompt", texts("form.edit.prompt"), texts("form.edit.prompt_hint"), spec.prompt, required=True)
     text_field(form, "negative", texts("form.edit.negative"), texts("form.edit.negative_hint"), spec.negative_prompt)
-    names = [(name, name) for name in SAMPLER_CHOICES]
+    names = [(name, name) for name in sampler_choices()]
     select_field(form, "sampler", texts("form.edit.sampler"), "", names, sampler_name(spec))
     text_field(
         form, "parameters", texts("form.edit.parameters"), texts("form.edit.parameters_hint"), parameters_line(spec)

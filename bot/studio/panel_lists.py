@@ -19,7 +19,7 @@ from bot.studio.model_names import ModelNames
 from bot.studio.models import Models
 from bot.ui.forms import OPTIONS_LIMIT
 from bot.ui.selects import Row
-from gpu_worker.language.names import SAMPLER_CHOICES
+from gpu_worker.language.names import sampler_choices
 from gpu_worker.protocol.messages import ModelFact, ModelKind
 from gpu_worker.protocol.specs import JobSpec
 
@@ -144,7 +144,7 @@ def shape_of(spec: JobSpec, value: str) -> Parameters:
 
 def _samplers(spec: JobSpec, texts: Texts) -> PanelList:
     now = sampler_label(spec)
-    rows = [(name, name, "") for name in dict.fromkeys((now, *SAMPLER_CHOICES))]
+    rows = [(name, name, "") for name in dict.fromkeys((now, *sampler_choices()))]
     return PanelList(List.SAMPLER, texts("tweak.sampler", name=now), rows, frozenset({now}))
 
 

@@ -17,6 +17,7 @@ from gpu_worker import server as module
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.safety import Looked
 from gpu_worker.protocol.specs import ImageRef, Txt2Img
+from gpu_worker.sensors import Vitals
 from gpu_worker.server import Server
 from gpu_worker.task import InputLostError, JobHooks
 from gpu_worker.transport import OutFile
@@ -160,6 +161,40 @@ def test_hello_tells_what_there_is(rig):
     rig.until(lambda: rig.of(m.Hello))
     hello = rig.of(m.Hello)[0]
     assert (hello.gpu, hello.vram_mb, [fact.name for fact in hello.models]) == ("test", 7, ["m1"])
+
+
+def end(rig):
+    rig.say(None)
+    rig.thread.join(PATIENCE_S)
+
+
+def test_heartbeats_tell_of_the_card_and_hello_of_addons():
+    addon = m.AddonFact(name="example", parts=("sampler Midpoint",))
+    rig = Rig(sense=lambda: Vitals(54, 97, 312), addons=(addon,)).start()
+    rig.until(lambda: any(beat.temperature_c for beat in rig.of(m.Heartbeat)))
+    beat = rig.of(m.Heartbeat)[-1]
+    assert (beat.temperature_c, beat.utilisation_pct, beat.power_w) == (54, 97, 312)
+    assert rig.of(m.Hello)[0].addons == (addon,)
+    end(rig)
+
+
+def test_sensors_that_hang_or_fail_keep_nothing_else_waiting(monkeypatch):
+    monkeypatch.setattr(module, "SENSE_EVERY_S", 0.0)
+    hanging = threading.Event()
+    rig = Rig(sense=lambda: hanging.wait(PATIENCE_S) or Vitals()).start()
+    rig.until(lambda: len(rig.of(m.Heartbeat)) > 3)
+    rig.assign("a")
+    rig.end_of("a")
+    hanging.set()
+    end(rig)
+
+    def fails() -> Vitals:
+        raise OSError("no driver")
+
+    rig = Rig(sense=fails).start()
+    rig.until(lambda: len(rig.of(m.Heartbeat)) > 3)
+    assert rig.of(m.Heartbeat)[-1].temperature_c is None
+    end(rig)
 
 
 def test_job_is_accepted_started_drawn_and_finished_with_its_files(rig):
