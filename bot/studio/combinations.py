@@ -75,7 +75,10 @@ class Combinations:
         notes: Sequence[str] = (),
         private: bool = False,
     ) -> None:
-        """Answers with how many there are and what they cost. `private` as in `Intake.begin`. Raises UserFacingError as `Dynamic.combinations`."""
+        """Answers with how many there are and what they cost. `private` as in `Intake.begin`.
+
+        Raises UserFacingError as `Dynamic.combinations`.
+        """
         where = where_of(interaction)
         texts = await in_time(interaction, self._dynamic.combinations(spec, where), hidden=True)
         async with self._inputs.holding(given_pictures(spec)):

@@ -150,3 +150,12 @@ async def test_combinations_need_room_and_what_changed_is_told(stage):
     assert "36" in await member.told(await member.press(offer, "combine", 1))
     stage.painter.release()
     await stage.told()
+
+
+async def test_private_combinations_stay_with_their_user(stage):
+    member, other = await stage.visitor(), await stage.visitor("Ann")
+    offer = await member.shown(await ask(member, prompt="a {cat|dog|owl|fox|bee} --combinatorial --private"))
+    await member.drawn(await member.press(offer, "combine", 1))
+    await stage.told()
+    assert [row["private"] for row in stage.rows("SELECT private FROM jobs")] == [1, 1]
+    assert not [seen for seen in await other.messages("general") if seen.media]
