@@ -9,6 +9,8 @@ from typing import Any
 
 import discord
 
+from bot.dispatch.dispatcher import Dispatcher
+from bot.domain.ids import UserId
 from bot.domain.job import Image
 from bot.domain.limits import Limits
 from bot.settings import Settings
@@ -16,14 +18,18 @@ from bot.storage.database import Database
 from bot.storage.deletions import Deletions
 from bot.storage.exports import Exports
 from bot.storage.favourites import Favourites
+from bot.storage.forgetting import Forgetting
+from bot.storage.forgettings import ForgetWishes
 from bot.storage.history import Desks, History
 from bot.storage.history_search import HistorySearch
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
 from bot.storage.retention import Retention
+from bot.storage.starboards import Starboards
 from bot.storage.thumbnails import Thumbnails
 from bot.studio.attachments import Attachments
+from bot.studio.forget_me import ForgetMe
 from bot.studio.history.deleting import Deleting
 from bot.studio.history.exporting import EXPORT_VERBS, Exporting
 from bot.studio.history.gallery import GALLERY_FORMS, GALLERY_VERBS, Gallery
@@ -32,8 +38,10 @@ from bot.studio.history.sending import Sending
 from bot.studio.intake import Intake
 from bot.studio.models import Models
 from bot.studio.retention import Pruner
+from bot.studio.router import Forms
+from bot.studio.starboard import Showing, Starboard
 from bot.ui.client import Interaction, Presses
-from bot.ui.codec import Address
+from bot.ui.codec import Address, Verb
 
 __all__ = ["HistoryParts"]
 
@@ -55,9 +63,12 @@ class HistoryParts:
         intake: Intake,
         models: Models,
         limits: Limits,
+        dispatcher: Dispatcher,
+        showing: Showing,
         press: Callable[[Interaction, Address], Awaitable[None]],
+        also_forget: Sequence[Callable[[UserId], Awaitable[object]]] = (),
     ) -> None:
-        """`press` answers the buttons of cards."""
+        """`press` answers the buttons of cards; `also_forget` are parts that keep something of a person in memory."""
         self.search = HistorySearch(database)
         self.history = History(database, self.search)
         self.thumbnails = Thumbnails(settings.data / "thumbnails", int(settings.thumbnails_gb * 1e9))
@@ -100,24 +111,56 @@ class HistoryParts:
         self.retention = Retention(database)
         self.pruner = Pruner(self.retention, images, keep_days=settings.keep_days, keep_gb=settings.keep_gb)
         self.janitor = Janitor(deleting=self.deleting, exporting=self.exporting, pruner=self.pruner)
+        self.keep_days = settings.keep_days
+        self.boards = Starboards(database)
+        self.starboard = Starboard(
+            client=client,
+            boards=self.boards,
+            favourites=favourites,
+            jobs=jobs,
+            images=images,
+            showing=showing,
+        )
+        self.forget_me = ForgetMe(
+            client=client,
+            wishes=ForgetWishes(database),
+            forgetting=Forgetting(database),
+            jobs=jobs,
+            images=images,
+            inputs=inputs,
+            thumbnails=self.thumbnails,
+            search=self.search,
+            exporting=self.exporting,
+            starboard=self.starboard,
+            dispatcher=dispatcher,
+            also=also_forget,
+        )
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def presses(self) -> Mapping[str, Presses]:
-        return {**dict.fromkeys(GALLERY_VERBS, self.gallery), **dict.fromkeys(EXPORT_VERBS, self.exporting)}
+        return {
+            **dict.fromkeys(GALLERY_VERBS, self.gallery),
+            **dict.fromkeys(EXPORT_VERBS, self.exporting),
+            Verb.FORGET: self.forget_me,
+        }
 
     @property
-    def forms(self) -> Mapping[str, Gallery]:
-        return dict.fromkeys(GALLERY_FORMS, self.gallery)
+    def forms(self) -> Mapping[str, Forms]:
+        return {**dict.fromkeys(GALLERY_FORMS, self.gallery), Verb.FORGET_FORM: self.forget_me}
 
     async def start(self) -> None:
         await self.search.prepare()
         await self.exporting.start()
+        await self.starboard.start()
+        await self.forget_me.start()
         self.janitor.start()
         self._spawn(self._fill(), "history-fill")
 
     async def stop(self) -> None:
         await self.janitor.stop()
+        await self.forget_me.stop()
+        await self.starboard.stop()
         await self.exporting.stop()
         for task in [*self._tasks]:
             task.cancel()

@@ -1,0 +1,279 @@
+"""The star board: what enough people of a server like is shown once more in a channel of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import Any, Protocol
+
+import aiohttp
+import discord
+
+from bot.delivery.cards import filename
+from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, climb_down
+from bot.domain.ids import ImageId, JobId, MessageId
+from bot.domain.job import Image, Job
+from bot.domain.mentions import neutral
+from bot.domain.model_rules import Where
+from bot.i18n import Texts, texts_for
+from bot.storage.favourites import Favourites
+from bot.storage.images import Images, MissingPictureError
+from bot.storage.jobs import Jobs
+from bot.storage.starboards import Board, Starboards, StarPost
+from bot.studio.history.cards import message_link
+
+__all__ = ["Showing", "Starboard", "age_restricted"]
+
+log = logging.getLogger(__name__)
+
+PROMPT_CHARS = 300
+ALT_CHARS = 1000
+GOLD = 0xF0B232
+RETRY_S = 60.0
+SHOWN_MAX = 10
+
+
+class Showing(Protocol):
+    """How pictures may be shown in a place: `plain`, `spoiler`, `blur` or `block`."""
+
+    async def __call__(self, images: Collection[Image], where: Where) -> dict[ImageId, str]: ...
+
+
+class Starboard:
+    def __init__(
+        self,
+        *,
+        client: discord.Client,
+        boards: Starboards,
+        favourites: Favourites,
+        jobs: Jobs,
+        images: Images,
+        showing: Showing,
+        locale_of: Callable[[int], str | None] = lambda _: None,
+    ) -> None:
+        """`locale_of` knows the language that a server is spoken to in."""
+        self._client = client
+        self._boards = boards
+        self._jobs = jobs
+        self._images = images
+        self._showing = showing
+        self._locale_of = locale_of
+        self._starred: set[ImageId] = set()
+        self._deleted: set[JobId] = set()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        favourites.subscribe(self._changed)
+        images.subscribe_deleted(self._gone)
+
+    def _changed(self, images: Sequence[ImageId]) -> None:
+        self._starred.update(images)
+        self._wake.set()
+
+    def _gone(self, images: Sequence[Image]) -> None:
+        self._deleted.update(image.job_id for image in images)
+        self._wake.set()
+
+    async def start(self) -> None:
+        """Goes on with what a bot that died was about to post or to take down."""
+        self._task = asyncio.create_task(self._work(), name="starboard")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def remove(self, jobs: Collection[JobId]) -> int:
+        """Takes the posts of these cards down; returns how many messages went."""
+        count = 0
+        for job_id in jobs:
+            post = await self._boards.post_of(job_id)
+            if post is not None:
+                count += await self._take_down(post)
+        return count
+
+    # --- work ---------------------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        await self._quietly(self._recover())
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            starred, self._starred = self._starred, set()
+            deleted, self._deleted = self._deleted, set()
+            for job_id in deleted:
+                await self._quietly(self._follow(job_id))
+            if starred:
+                for job_id in await self._boards.jobs_of(starred):
+                    await self._quietly(self._consider(job_id))
+
+    async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("the star board goes on with the next")
+
+    async def _recover(self) -> None:
+        for post in await self._boards.orphans():
+            await self._quietly(self._take_down_orphan(post))
+        for post in await self._boards.unposted():
+            job = await self._jobs.get(post.job_id)
+            board = await self._boards.get(post.guild_id)
+            if job is None or board is None:
+                await self._boards.drop(post.job_id)
+            else:
+                await self._quietly(self._post(job, board))
+
+    async def _take_down_orphan(self, post: StarPost) -> None:
+        await self._take_down(post)
+
+    async def _consider(self, job_id: JobId) -> None:
+        """Posts a card that has just become liked enough, once, whoever else looks at the same moment."""
+        job = await self._jobs.get(job_id)
+        if job is None or job.guild_id is None or job.private or job.message_id is None:
+            return
+        board = await self._boards.get(job.guild_id)
+        if board is None or board.channel_id == job.channel_id:
+            return
+        fans = await self._boards.fans(job_id)
+        if len(set().union(*fans.values())) < board.threshold:
+            return
+        if not await self._pictures(job, board):
+            return
+        if await self._boards.claim(job_id, board):
+            await self._post(job, board)
+
+    async def _pictures(self, job: Job, board: Board) -> list[tuple[Image, bool]]:
+        """Those that somebody likes and the board's channel may show, each with whether it is veiled there."""
+        fans = await self._boards.fans(job.id)
+        images = [image for image in await self._images.of_job(job.id) if image.id in fans][:SHOWN_MAX]
+        source, target = self._client.get_channel(job.channel_id), self._client.get_channel(board.channel_id)
+        if age_restricted(source) and not age_restricted(target):
+            return []
+        where = Where(job.guild_id, board.channel_id, frozenset(), job.user_id, getattr(target, "parent_id", None))
+        shown = await self._showing(images, where)
+        # A blurred picture is nothing to show off, and a blocked one is nothing at all.
+        return [
+            (image, shown.get(image.id) == "spoiler")
+            for image in images
+            if shown.get(image.id, "plain") in ("plain", "spoiler")
+        ]
+
+    async def _post(self, job: Job, board: Board) -> None:
+        try:
+            message_id = await self._sent(job, board)
+        except (discord.Forbidden, discord.NotFound) as error:
+            log.warning("the star board of server %s cannot be written to: %s", board.guild_id, error)
+            message_id = None
+        except (discord.HTTPException, aiohttp.ClientError, OSError):
+            # The row stays, so that the next start tries again; stars that come meanwhile change nothing.
+            await asyncio.sleep(0)
+            raise
+        if message_id is None:
+            await self._boards.drop(job.id)
+            return
+        await self._boards.posted(job.id, message_id)
+        if not await self._boards.fans(job.id):
+            await self._follow(job.id)
+
+    async def _sent(self, job: Job, board: Board) -> MessageId | None:
+        texts = texts_for(self._locale_of(board.guild_id) or job.locale)
+        originals: list[tuple[Image, bool, bytes]] = []
+        for image, spoiler in await self._pictures(job, board):
+            try:
+                originals.append((image, spoiler, await self._images.read(image)))
+            except MissingPictureError:
+                log.info("picture %s is liked, but its file is gone", image.id)
+        if not originals:
+            return None
+        guild = self._client.get_guild(board.guild_id)
+        limit = guild.filesize_limit if guild is not None else DEFAULT_LIMIT_BYTES
+        channel = self._client.get_partial_messageable(board.channel_id, guild_id=board.guild_id)
+        while True:
+            _, uploads = await asyncio.to_thread(
+                climb_down, [data for *_, data in originals], [image.infotext for image, *_ in originals], limit
+            )
+            if not uploads:
+                return None
+            names = [filename(job, image.index, up.suffix) for (image, *_), up in zip(originals, uploads, strict=True)]
+            shown = [(name, image, spoiler) for name, (image, spoiler, _) in zip(names, originals, strict=True)]
+            files = [discord.File(io.BytesIO(up.data), name) for up, name in zip(uploads, names, strict=True)]
+            stars = len(set().union(*(await self._boards.fans(job.id)).values()))
+            view = _card(job, shown, stars, texts)
+            try:
+                message = await channel.send(view=view, files=files, nonce=f"s{job.id}")
+            except discord.HTTPException as error:
+                if error.status != 413 and error.code != 40005:
+                    raise
+                limit = int(max(len(up.data) for up in uploads) * 0.8)
+            else:
+                return MessageId(message.id)
+
+    async def _follow(self, job_id: JobId) -> None:
+        """Pictures of a card were deleted: its post goes with the last of them."""
+        post = await self._boards.post_of(job_id)
+        if post is None:
+            return None
+        if any(not image.deleted for image in await self._images.of_job(job_id)):
+            fans = await self._boards.fans(job_id)
+            if fans:
+                return await self._again(post)
+        await self._take_down(post)
+        return None
+
+    async def _again(self, post: StarPost) -> None:
+        """Some of its pictures are deleted, others stay: posted anew with those."""
+        await self._take_down(post)
+        job, board = await self._jobs.get(post.job_id), await self._boards.get(post.guild_id)
+        if job is not None and board is not None and await self._boards.claim(post.job_id, board):
+            await self._post(job, board)
+
+    async def _take_down(self, post: StarPost) -> bool:
+        gone = False
+        if post.message_id is not None:
+            channel = self._client.get_partial_messageable(post.channel_id, guild_id=post.guild_id)
+            try:
+                await channel.get_partial_message(post.message_id).delete()
+                gone = True
+            except discord.HTTPException as error:
+                if error.status >= 500:
+                    raise
+                log.info("a star board post could not be deleted: %s", error)
+        await self._boards.drop(post.job_id)
+        return gone
+
+
+def age_restricted(channel: object) -> bool:
+    """Discord keeps the flag on the channel that a thread is in."""
+    if isinstance(channel, discord.Thread):
+        channel = channel.parent
+    return bool(getattr(channel, "nsfw", False))
+
+
+def _card(job: Job, shown: Sequence[tuple[str, Image, bool]], stars: int, texts: Texts) -> discord.ui.LayoutView:
+    view = discord.ui.LayoutView(timeout=None)
+    view.stop()
+    box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=GOLD)
+    prompt = getattr(job.task, "prompt", "")
+    lines = [texts("starboard.head", n=stars, user=f"<@{job.user_id}>")]
+    if prompt:
+        lines.append(f"**{neutral(_clip(prompt, PROMPT_CHARS))}**")
+    box.add_item(discord.ui.TextDisplay("\n".join(lines)))
+    items = [
+        discord.MediaGalleryItem(f"attachment://{name}", description=_clip(prompt, ALT_CHARS) or None, spoiler=spoiler)
+        for name, _, spoiler in shown
+    ]
+    box.add_item(discord.ui.MediaGallery(*items))
+    assert job.message_id is not None
+    link: discord.ui.Button[discord.ui.LayoutView] = discord.ui.Button(
+        label=texts("starboard.link"), url=message_link(job.guild_id, job.channel_id, job.message_id)
+    )
+    box.add_item(discord.ui.ActionRow(link))
+    view.add_item(box)
+    return view
+
+
+def _clip(text: str, limit: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
