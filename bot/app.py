@@ -29,6 +29,8 @@ EXTENSIONS = (
     "cogs.looking", "cogs.inpaint", "cogs.again",
     "cogs.operations",
     "cogs.history",
+    "cogs.boards",
+    "cogs.forget_me",
     "cogs.tags",
     "cogs.moderation",
 )  # fmt: skip

@@ -21,7 +21,7 @@ from bot.domain.content import judge
 from bot.domain.ids import JobId
 from bot.domain.limits import Limits
 from bot.domain.model_rules import EVERYWHERE, Rule, Scope
-from bot.domain.preferences import PREVIEWS
+from bot.domain.preferences import PREVIEWS, Level
 from bot.downloads import DownloadWish
 from bot.downloads.manager import DownloadRules, Downloads
 from bot.downloads.web import Tokens, Web, WebRules
@@ -407,7 +407,10 @@ class Studio:
             intake=self.intake,
             models=self.models,
             limits=self.limits,
+            dispatcher=self.dispatcher,
+            showing=self.safety.judge.shown,
             press=lambda interaction, address: self.router.pressed(interaction, address),
+            also_forget=(lambda user_id: self.preferences.forget(Level.USER, user_id),),
         )
         picture_presses, picture_forms = PictureParts(
             jobs=self.jobs,
@@ -497,6 +500,7 @@ class Studio:
         await self.downloads.start()
         await self.board.start()
         await self.operations.start()
+        await self.history.start()
 
     async def _hold(self, wish: DownloadWish, file_id: str) -> None:
         """An operator's file everywhere, a server's in it."""
