@@ -86,7 +86,8 @@ def creative(
     )
     own: dict[str, Any] = {name: getattr(base, name) for name in Drawing.model_fields}
     width, height = (_drawable(side) for side in size)
-    return Txt2Img(**own | {"width": width, "height": height, "count": 1, "hires": hires})
+    own |= {"width": width, "height": height, "count": 1, "hires": hires}
+    return Txt2Img(**own)
 
 
 def _check(size: tuple[int, int], factor: float, side_max: int, pixels_max: int) -> None:

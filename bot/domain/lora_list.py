@@ -80,15 +80,16 @@ def _parts(text: str, known: Collection[str]) -> list[str]:
     found: list[str] = []
     pieces = text.split(",")
     while pieces:
-        for size in range(min(len(pieces), COMMAS_MAX + 1), 0, -1):
-            whole = ",".join(pieces[:size]).strip()
-            name, _, weights = whole.partition(":")
-            if size == 1 or (name.strip() in known and "," not in weights):
-                break
-        pieces = pieces[size:]
-        if whole:
+        size = next(size for size in range(min(len(pieces), COMMAS_MAX + 1), 0, -1) if _is_one(pieces[:size], known))
+        if whole := ",".join(pieces[:size]).strip():
             found.append(whole)
+        pieces = pieces[size:]
     return found
+
+
+def _is_one(pieces: Sequence[str], known: Collection[str]) -> bool:
+    name, _, weights = ",".join(pieces).partition(":")
+    return len(pieces) == 1 or (name.strip() in known and "," not in weights)
 
 
 def _read(part: str, known: Collection[str]) -> LoraWish:

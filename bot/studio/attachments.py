@@ -147,7 +147,7 @@ class Attachments:
             yield GivenPicture(ref, *size, mask_ref)
 
     @contextlib.asynccontextmanager
-    async def taken_mask(self, mask: discord.Attachment, image: ImageRef) -> AsyncGenerator[ImageRef]:
+    async def taken_mask(self, mask: RemoteFile, image: ImageRef) -> AsyncGenerator[ImageRef]:
         """As `taken`, for a kept picture. Raises UserFacingError: those of `taken`, `tweak_source_gone`."""
         try:
             found = await asyncio.to_thread(_look_at, await self._inputs.read(image))

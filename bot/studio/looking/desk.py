@@ -22,6 +22,7 @@ from bot.i18n import texts_for
 from bot.storage.finds import Find, Finds, FoundPicture
 from bot.storage.jobs import Jobs
 from bot.storage.styles import Styles
+from bot.studio.looking.blending import ImagePrompting
 from bot.studio.looking.describing import CHARACTER, GENERAL, Describing
 from bot.studio.looking.enlarging import Enlarging
 from bot.studio.looking.info_card import TEXT_FILE, Info, info_card
@@ -44,9 +45,9 @@ __all__ = ["LOOKING_FORMS", "LOOKING_VERBS", "Looking"]
 
 LOOKING_VERBS = (
     Verb.ENLARGE, Verb.INFO, Verb.FIND, Verb.FIND_DESCRIBE, Verb.FIND_ENLARGE, Verb.USE_FOUND, Verb.STYLE_FOUND,
-    Verb.USE_SEEN, Verb.DRAW_TAGS, Verb.EDIT_TAGS,
+    Verb.USE_SEEN, Verb.DRAW_TAGS, Verb.EDIT_TAGS, Verb.FIND_PROMPT,
 )  # fmt: skip
-LOOKING_FORMS = (Verb.ENLARGE_FORM, Verb.EDIT_TAGS_FORM, Verb.STYLE_FOUND_FORM)
+LOOKING_FORMS = (Verb.ENLARGE_FORM, Verb.EDIT_TAGS_FORM, Verb.STYLE_FOUND_FORM, Verb.FIND_PROMPT_FORM)
 
 
 class Looking:
@@ -63,6 +64,7 @@ class Looking:
         panels: Panels,
         describing: Describing,
         enlarging: Enlarging,
+        prompting: ImagePrompting,
     ) -> None:
         self._finds = finds
         self._jobs = jobs
@@ -74,6 +76,7 @@ class Looking:
         self._panels = panels
         self._describing = describing
         self._enlarging = enlarging
+        self._prompting = prompting
 
     # --- what commands and menus ask ----------------------------------------------------------------------------------
 
@@ -116,6 +119,14 @@ class Looking:
             return
         find = await self._finds.add(UserId(interaction.user.id), tuple(pictures))
         await interaction.response.send_modal(self._enlarging.form(interaction, find, 0))
+
+    async def prompt_form(self, interaction: Interaction, pictures: Sequence[FoundPicture]) -> None:
+        """The form that draws with it as an image prompt; of several the asker chooses first."""
+        if len(pictures) > 1:
+            await self.info(interaction, pictures)
+            return
+        find = await self._finds.add(UserId(interaction.user.id), tuple(pictures))
+        await interaction.response.send_modal(self._prompting.form(interaction, find, 0))
 
     async def _without_tagger(
         self, interaction: Interaction, pictures: Sequence[FoundPicture], error: UserFacingError
@@ -166,6 +177,9 @@ class Looking:
             case Verb.FIND_ENLARGE:
                 await self._pointed.ours(find.pictures[number])  # a form for what is gone would be filled in vain
                 await interaction.response.send_modal(self._enlarging.form(interaction, find, number))
+            case Verb.FIND_PROMPT:
+                await self._pointed.ours(find.pictures[number])
+                await interaction.response.send_modal(self._prompting.form(interaction, find, number))
             case Verb.USE_FOUND:
                 await self._use(interaction, find, number)
             case Verb.STYLE_FOUND:
@@ -185,6 +199,9 @@ class Looking:
             case Verb.ENLARGE_FORM:
                 find = await self._find(interaction, address)
                 await self._enlarging.submitted(interaction, find.pictures[self._number(find, address)], fields)
+            case Verb.FIND_PROMPT_FORM:
+                find = await self._find(interaction, address)
+                await self._prompting.submitted(interaction, find.pictures[self._number(find, address)], fields)
             case Verb.STYLE_FOUND_FORM:
                 find = await self._find(interaction, address)
                 await self._save_style(interaction, await self._spec(interaction, find, self._number(find, address)))
@@ -207,7 +224,8 @@ class Looking:
             notes=notes,
         )
         if info.infotext is not None:
-            info = replace(info, notes=(*notes, *self._lacks(interaction, info.infotext)))
+            styles = await self._requests.styles_in(interaction, info.infotext)
+            info = replace(info, notes=(*notes, *self._lacks(interaction, info.infotext), *styles))
         view, whole = info_card(info, texts)
         files = [discord.File(io.BytesIO(whole.encode()), TEXT_FILE)] if whole is not None else []
         await interaction.edit_original_response(view=view, attachments=files)

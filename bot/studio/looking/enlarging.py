@@ -112,7 +112,7 @@ class Enlarging:
         notes: list[str] = []
         if wish.prompt:
             if base is not None:
-                base = base.model_copy(update={"prompt": wish.prompt})
+                base = base.model_copy(update={"prompt": wish.prompt, "texts": (), "template": None})
             else:
                 built = self._requests.build(interaction, ImagineOptions(wish.prompt))
                 base, notes = built.spec, told(built.notes, texts_for(str(interaction.locale)))

@@ -89,6 +89,7 @@ def _buttons(info: Info, texts: Texts) -> Sequence[AddressButton]:
         *found,
         button(Verb.FIND_DESCRIBE, find, texts("button.describe"), n=n, emoji="🔎"),
         button(Verb.FIND_ENLARGE, find, texts("button.enlarge"), n=n, emoji="🔍"),
+        button(Verb.FIND_PROMPT, find, texts("button.image_prompt"), n=n, emoji="🖼️"),
     ]
 
 

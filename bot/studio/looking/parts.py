@@ -13,6 +13,7 @@ from bot.storage.jobs import Jobs
 from bot.storage.styles import Styles
 from bot.studio.attachments import Attachments
 from bot.studio.intake import Intake
+from bot.studio.looking.blending import ImagePrompting
 from bot.studio.looking.describing import Describing
 from bot.studio.looking.desk import LOOKING_FORMS, LOOKING_VERBS, Looking
 from bot.studio.looking.enlarging import Enlarging
@@ -60,6 +61,9 @@ class LookingParts:
             models=models,
             limits=limits,
         )
+        self.prompting = ImagePrompting(
+            pointed=self.pointed, attachments=attachments, requests=self.requests, intake=intake, models=models
+        )
         self.desk = Looking(
             finds=Finds(database),
             jobs=jobs,
@@ -71,6 +75,7 @@ class LookingParts:
             panels=panels,
             describing=self.describing,
             enlarging=self.enlarging,
+            prompting=self.prompting,
         )
         self.presses = dict.fromkeys(LOOKING_VERBS, self.desk)
         self.forms = dict.fromkeys(LOOKING_FORMS, self.desk)

@@ -141,10 +141,7 @@ class Pointed:
     async def recent(self, interaction: Interaction, typed: str) -> list[tuple[str, str]]:
         """Id and a line about each of this person's newest pictures whose prompt holds what was typed; at most 25."""
         rows = await self._images.recent_of(UserId(interaction.user.id), typed.strip(), CHOICES_LIMIT)
-        return [
-            (image.id, f"{' '.join(prompt.split())[:70]} · {image.index + 1} · {image.id[:4]}")
-            for image, prompt in rows
-        ]
+        return [(image.id, _line(image, prompt)) for image, prompt in rows]
 
     async def read(self, found: FoundPicture) -> bytes:
         """Raises UserFacingError: `picture_unknown`, `original_gone`, those of `Attachments.fetch`."""
