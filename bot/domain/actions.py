@@ -40,6 +40,8 @@ __all__ = [
 ]  # fmt: skip
 
 _IN_EVERY_TEXT = ("checkpoint", "steps", "cfg_scale", "sampler", "schedule", "clip_skip", "width", "height", "seed")
+TILE_PX = 512
+"""The smallest tile: with less in sight every one would get a motif of its own."""
 Strength = Literal["subtle", "strong"]
 Spec = TypeVar("Spec", Txt2Img, Img2Img, JobSpec)
 VARIATION_STRENGTHS: dict[Strength, float] = {"subtle": 0.12, "strong": 0.35}
@@ -89,7 +91,8 @@ def upscale(
 
     Everything that `spec` says stays (tiling, faces, VAE, refiner …), and so do the sampler, checkpoint and texts of a
     second pass of its own. `facts` may name the checkpoint's own denoising strength. Works on enlarged pictures, too,
-    until a limit is met, so sources nest at most as often as a side can double.
+    until a limit is met, so sources nest at most as often as a side can double. What would be too large to be drawn at
+    once is drawn in tiles.
     Raises UserFacingError (`upscale_too_large`).
     """
     picture = picture_spec(spec, index)
@@ -98,12 +101,19 @@ def upscale(
     if (
         max(width, height) > SIZE_MAX_PX
         or max(target) > limits.max_upscaled_side_px
-        or target[0] * target[1] > limits.max_upscaled_pixels
+        or target[0] * target[1] > limits.max_tiled_pixels
     ):
         raise UserFacingError("upscale_too_large", width=target[0], height=target[1])
     own: dict[str, Any] = {name: getattr(picture, name) for name in Drawing.model_fields}
-    drawing: dict[str, Any] = own | {"width": width, "height": height, "hires": _enlargement(picture, facts, source)}
-    return Txt2Img(**drawing)
+    hires = _enlargement(picture, facts, source)
+    if target[0] * target[1] > limits.max_upscaled_pixels:
+        hires = hires.model_copy(update={"tile_px": _native_px(picture.checkpoint, facts)})
+    return Txt2Img(**own | {"width": width, "height": height, "hires": hires})
+
+
+def _native_px(checkpoint: str, facts: Sequence[ModelFact]) -> int:
+    named = (fact.native_px for fact in facts if (fact.kind, fact.name) == ("checkpoint", checkpoint))
+    return max(next((px for px in named if px), TILE_PX), TILE_PX)
 
 
 def _enlargement(picture: JobSpec, facts: Sequence[ModelFact], source: Source) -> Hires:

@@ -18,6 +18,8 @@ class Limits:
     max_pixels: int = 1536 * 1536
     max_upscaled_side_px: int = 4096
     max_upscaled_pixels: int = 2048 * 2048
+    max_tiled_pixels: int = 4096 * 4096
+    """After a second pass in tiles."""
     max_steps: int = 150
     max_cfg_scale: float = 30.0
     max_clip_skip: int = 12

@@ -177,7 +177,7 @@ def _hires(reader: FieldReader) -> dict[str, Any] | None:
     upscaler = reader.text("Hires upscaler")
     named = upscaler is not None or reader.raw("Hires upscale") is not None or any(size)
     strength = reader.numbers(Hires, (("Denoising strength", "denoising_strength"),)) if named else {}
-    keys = (("Hires upscale", "scale"), ("Hires steps", "steps"))
+    keys = (("Hires upscale", "scale"), ("Hires steps", "steps"), (OwnKey.HIRES_TILE, "tile_px"))
     values: dict[str, Any] = reader.numbers(Hires, keys)
     sampler, schedule = reader.text("Hires sampler"), _schedule(reader, "Hires schedule type")
     texts = {

@@ -36,6 +36,8 @@ class OwnKey:
     EXTEND = "Extend"
     """Pixels of new canvas: left, right, top, bottom."""
     MASK_HASH = "Mask image hash"
+    HIRES_TILE = "Hires tile"
+    """Side in pixels of the tiles that the second pass was drawn in."""
     MASK_FIND = "Mask of"
     """Words that named what was drawn again."""
     SECOND_VISIBILITY = "Postprocess upscaler 2 visibility"
@@ -182,6 +184,7 @@ def _own(
         OwnKey.FACE_VISIBILITY: _number(face.visibility) if face and face.visibility != 1 else None,
         OwnKey.FACE_WEIGHT: _number(face.weight) if face and face.weight != 0.5 else None,
         OwnKey.HIDDEN_ENSD: ensd,
+        OwnKey.HIRES_TILE: spec.hires.tile_px or None if isinstance(spec, Txt2Img) and spec.hires else None,
     }
     if not found.vae and spec.vae == "None":
         # Understood there too, though A1111 does not say that a checkpoint's own VAE was asked for.

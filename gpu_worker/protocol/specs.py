@@ -121,6 +121,9 @@ class Hires(Wire):
     prompt: str | None = None
     negative_prompt: str | None = None
     source: Source | None = None
+    tile_px: int = Field(default=0, ge=0, le=SIZE_MAX_PX)
+    """The second pass in overlapping tiles of this side, for what is too large to be drawn at once; 0 draws it whole.
+    Not for the `Latent…` modes."""
 
 
 class ImagePrompt(Wire):

@@ -151,6 +151,15 @@ async def test_subtle_without_an_upscaler_model_says_so(make_stage):
     assert await member.wait_for_message("general", lambda m: m.ephemeral and "No upscaler model" in m.text)
 
 
+async def test_creative_goes_on_in_tiles_where_it_gets_too_large(stage, member, single):
+    card = single
+    for width in (1024, 2048, 4096):
+        card, spec = await begun(stage, member, await member.press(card, "upscale"))
+        assert opened(await member.download(card.media[0])).width == width
+        assert spec.hires.tile_px == (512 if width > 2048 else 0)
+    assert "cannot be enlarged any further" in await member.told(await member.press(card, "upscale"))
+
+
 async def test_sizes_have_their_limit(member, single):
     card = single
     for _ in range(5):

@@ -32,6 +32,8 @@ def check_hires(hires: Hires, width: int, height: int, upscalers: Container[str]
     if hires.source is not None and is_latent(hires.upscaler):
         detail = {"upscaler": hires.upscaler, "reason": "latent_source"}
         raise EngineError("bad_input", "a latent upscaler cannot start from a picture", detail)
+    if hires.tile_px and is_latent(hires.upscaler):
+        raise EngineError("bad_input", "a latent upscaler in tiles", {"upscaler": hires.upscaler})
     target = hires_target(width, height, hires.scale, hires.resize_width, hires.resize_height)
     sides = (*target.upscale_to, *target.final)
     if max(sides) > OUTPUT_MAX_PX:

@@ -15,6 +15,7 @@ from gpu_worker.engine.tasks.hires import is_latent, upscaled_latents
 from gpu_worker.engine.tasks.model_inputs import conditioned
 from gpu_worker.engine.tasks.passes import guided
 from gpu_worker.engine.tasks.plan import DrawPlan
+from gpu_worker.engine.tasks.tiled import redrawn_in_tiles
 from gpu_worker.language.passes import HiresTarget, hires_target
 from gpu_worker.protocol.specs import Hires
 
@@ -28,6 +29,8 @@ Start = tuple[torch.Tensor, Guide]
 
 def txt2img(plan: DrawPlan, hires: Hires | None, source: Picture | None = None) -> Task[list[Picture]]:
     """One picture for each of the plan's seeds. With `source` the first pass is skipped and the second starts there."""
+    if hires is not None and hires.tile_px:
+        return (yield from _in_tiles(plan, hires, source))
     start = (yield from _from_source(plan, hires, source)) if hires is not None and source is not None else None
     pictures: list[Picture] = []
     for seeds, share in plan.batches():
@@ -39,6 +42,31 @@ def txt2img(plan: DrawPlan, hires: Hires | None, source: Picture | None = None) 
         drawn: list[Picture] = yield DecodeCall(latents, guide.state)
         pictures += yield from restored_faces(drawn, plan.spec.face_restore)
     return pictures
+
+
+def _in_tiles(plan: DrawPlan, hires: Hires, source: Picture | None) -> Task[list[Picture]]:
+    """Each picture enlarged, and drawn again tile by tile."""
+    spec = plan.spec
+    pictures: list[Picture] = []
+    count = len(plan.seeds)
+    for number, seed in enumerate(plan.seeds):
+        first = source
+        if first is None:
+            latents = yield from _first_pass(plan, (seed,), (number, count))
+            (first,) = yield DecodeCall(latents, plan.first.guide.state)
+        height, width, _ = first.shape
+        target = hires_target(width, height, hires.scale, hires.resize_width, hires.resize_height)
+        enlarged: list[Picture] = yield UpscaleCall([first], *target.upscale_to, hires.upscaler)
+        whole = _centred(enlarged[0], *target.final)
+        drawn = yield from redrawn_in_tiles(plan, hires, whole, seed, (number, count))
+        pictures += yield from restored_faces([drawn], spec.face_restore)
+    return pictures
+
+
+def _centred(picture: Picture, width: int, height: int) -> Picture:
+    """What covers more than the size that was asked for is cut off."""
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    return picture[top : top + height, left : left + width]
 
 
 def _first_pass(plan: DrawPlan, seeds: Seeds, share: Share) -> Generator[Call, Any, torch.Tensor]:

@@ -84,9 +84,16 @@ def test_upscale_of_an_upscale_starts_from_the_larger_picture():
 def test_upscale_refuses_what_would_be_too_large():
     large = SPEC.model_copy(update={"width": 1024, "height": 1536})
     with pytest.raises(UserFacingError) as refusal:
-        upscale(large, 0, STORED, LIMITS)
+        upscale(large, 0, STORED, LIMITS, size=(2048, 3072))
     assert refusal.value.key == "upscale_too_large"
-    assert refusal.value.values == {"width": 2048, "height": 3072}
+    assert refusal.value.values == {"width": 4096, "height": 6144}
+
+
+def test_upscale_draws_in_tiles_what_is_too_large_to_be_drawn_at_once():
+    assert upscale(SPEC, 0, STORED, LIMITS, size=(1024, 1536)).hires.tile_px == 512
+    facts = (ModelFact(kind="checkpoint", name="m", native_px=1024),)
+    assert upscale(SPEC, 0, STORED, LIMITS, facts, size=(2048, 2048)).hires.tile_px == 1024
+    assert upscale(SPEC, 0, STORED, LIMITS, facts, size=(1024, 1024)).hires.tile_px == 0
 
 
 def depth(spec: Txt2Img) -> int:
