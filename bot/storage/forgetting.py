@@ -76,6 +76,7 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "style_imports": ("DELETE FROM style_imports WHERE user_id = :user",),
         "last_tweaks": ("DELETE FROM last_tweaks WHERE user_id = :user",),
         "next_pictures": ("DELETE FROM next_pictures WHERE user_id = :user",),
+        "tag_uses": ("DELETE FROM tag_uses WHERE user_id = :user",),
         "tag_boards": ("DELETE FROM tag_boards WHERE user_id = :user",),
         "model_shelves": ("DELETE FROM model_shelves WHERE user_id = :user",),
         "preferences": ("DELETE FROM preferences WHERE level = 'user' AND owner_id = :user",),

@@ -18,8 +18,10 @@ from bot.domain.content import judge
 from bot.domain.flags import FLAGS
 from bot.domain.model_rules import Where
 from bot.domain.tag_texts import Piece, inserted, piece_of
+from bot.domain.tag_uses import lifted
 from bot.dynamic.wildcards import WildcardBook
 from bot.library import Library
+from bot.studio.habits import Habits
 from bot.studio.models import Models
 from bot.studio.where import where_of
 from bot.tags.book import LOOK_EVERY_S, TagBook
@@ -45,8 +47,11 @@ class Offer:
 
 
 class Completion:
-    def __init__(self, tags: TagBook, wildcards: WildcardBook, models: Models, library: Library) -> None:
+    def __init__(
+        self, tags: TagBook, habits: Habits, wildcards: WildcardBook, models: Models, library: Library
+    ) -> None:
         self.tags = tags
+        self._habits = habits
         self._wildcards = wildcards
         self._models = models
         self._library = library
@@ -74,11 +79,20 @@ class Completion:
                 names = await self.wildcards(where)
                 return [Offer(name, "wildcard") for name in self.ranked(piece.typed, names)][:limit]
             case _:
-                # What has several words may be a sentence, which resembles many tags.
-                hits = self.tags.index.search(piece.typed, limit, alike=piece.word in ("", piece.typed))
-                found = [Offer(hit.tag.name, "tag") for hit in hits]
+                found = [Offer(name, "tag") for name in await self._tags(piece, where.user_id, limit)]
                 offers = [*self.models("embedding", piece.typed, where)[:EMBEDDINGS], *found]
                 return [offer for offer in offers[:limit] if may_be_offered(offer.name)]
+
+    async def _tags(self, piece: Piece, user_id: int, limit: int) -> list[str]:
+        """By rank, but for what this person uses often."""
+        index = self.tags.index
+        # What has several words may be a sentence, which resembles many tags.
+        found = [hit.tag for hit in index.search(piece.typed, limit, alike=piece.word in ("", piece.typed))]
+        uses = await self._habits.of(user_id)
+        if uses:
+            own = (tag for name in uses if (tag := index.named(name)) is not None and index.fits(tag, piece.typed))
+            found += [tag for tag in own if tag not in found]
+        return lifted([(tag.name, tag.count) for tag in found], uses)
 
     def _values(self, text: str, piece: Piece, offers: Sequence[Offer]) -> Iterator[str]:
         for offer in offers:

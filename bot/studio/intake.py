@@ -31,6 +31,7 @@ from bot.storage.preferences import Preferences
 from bot.storage.queue_gates import QueueGates
 from bot.studio.dynamic import Dynamic, in_time
 from bot.studio.gate import ModelGate
+from bot.studio.habits import Habits
 from bot.studio.hidden import answer_hidden
 from bot.studio.notes import joined, told
 from bot.studio.safety.request import Door, JobRequest, TextsOnly
@@ -77,6 +78,7 @@ class Intake:
         limits: Limits,
         gate: ModelGate,
         dynamic: Dynamic,
+        habits: Habits,
         preferences: Preferences,
         queue_gates: QueueGates | None = None,
         door: Door | None = None,
@@ -85,6 +87,7 @@ class Intake:
         self._queue_gates = queue_gates
         self._preferences = preferences
         self._dynamic = dynamic
+        self._habits = habits
         self.combinations: Offers
         """Set by whoever wires the parts, since what it offers comes back here."""
         self._gate = gate
@@ -163,6 +166,8 @@ class Intake:
                 log.warning("job %s: its notes could not be told (%s)", job_id, error)
         if not isinstance(spec, FileTask):
             await self._gate.used(spec, user_id)
+        if action is Action.IMAGINE and isinstance(spec, Txt2Img | Img2Img):
+            await self._habits.used(spec, user_id)
         return job_id
 
     async def begin_by_reaction(

@@ -46,6 +46,7 @@ from bot.storage.queue_gates import QueueGates
 from bot.storage.style_proposals import StyleImports, StyleProposals
 from bot.storage.styles import Styles
 from bot.storage.tag_boards import TagBoards
+from bot.storage.tag_uses import TagUses
 from bot.storage.users import Users
 from bot.studio.again import Again
 from bot.studio.attachments import Attachments
@@ -54,6 +55,7 @@ from bot.studio.completion import Completion
 from bot.studio.conversions import Conversions
 from bot.studio.dynamic import Dynamic
 from bot.studio.gate import ModelGate
+from bot.studio.habits import Habits
 from bot.studio.history.parts import HistoryParts
 from bot.studio.intake import Intake
 from bot.studio.languages import Languages
@@ -220,8 +222,11 @@ class Studio:
             self.models,
             self.limits,
         )
+        self.tag_book = TagBook(settings.data / "tags")
+        self.habits = Habits(self.tag_book, TagUses(database))
         self.intake = Intake(
             dynamic=self.dynamic,
+            habits=self.habits,
             jobs=self.jobs,
             inputs=self.inputs,
             dispatcher=self.dispatcher,
@@ -422,8 +427,7 @@ class Studio:
             models=self.models,
             limits=self.limits,
         ).answering()
-        self.tag_book = TagBook(settings.data / "tags")
-        self.completion = Completion(self.tag_book, self.wildcards, self.models, self.library)
+        self.completion = Completion(self.tag_book, self.habits, self.wildcards, self.models, self.library)
         self.tag_builder = TagBuilder(
             boards=TagBoards(database),
             completion=self.completion,

@@ -108,6 +108,11 @@ class TagIndex:
         found = next((text for text in self._at_words(wanted) if self._texts[text] == wanted), None)
         return None if found is None else self.tag(self._owners[found])
 
+    def fits(self, tag: Tag, typed: str) -> bool:
+        """Whether `search` finds it at the beginning of a word."""
+        wanted = re.compile(rf"(?<![a-zA-Z]){re.escape(folded(typed))}")
+        return any(wanted.search(folded(text)) for text in (tag.name, *tag.aliases))
+
     def _take(self, text: int, found: dict[int, Hit], kind: str | None) -> None:
         owner = self._owners[text]
         if owner in found or (kind is not None and KINDS[self._kinds[owner]] != kind):

@@ -3,9 +3,10 @@
 import pytest
 from reference import vectors
 
+from bot.domain.tag_texts import inserted
+from bot.domain.tag_uses import bias
 from bot.tags.entries import Tag, read_rows
 from bot.tags.index import TagIndex
-from bot.domain.tag_texts import inserted
 
 
 @pytest.mark.parametrize(("text", "expected"), vectors("tagcomplete_csv_parse"))
@@ -46,3 +47,9 @@ def test_a_suggestion_is_written(given, expected):
         space=settings.get("appendSpace", True),
     )
     assert {"prompt": text, "cursor": cursor} == expected
+
+
+@pytest.mark.parametrize(("given", "expected"), vectors("tagcomplete_usage_bias"))
+def test_what_is_used_often_goes_up(given, expected):
+    found = bias(given["count"], given["uses"], given["function"], least=given["min_uses"])
+    assert found == pytest.approx(expected, abs=1e-4)
