@@ -20,7 +20,7 @@ from gpu_worker.language.names import SAMPLER_CHOICES, SCHEDULES
 from gpu_worker.protocol.specs import SIZE_MAX_PX, SIZE_MIN_PX
 
 __all__ = [
-    "ADULT", "CFG", "CHECKPOINT", "CLIP_SKIP", "COUNT", "KEYS", "LANGUAGE", "NEGATIVE", "OPERATOR_ID", "PING_WHEN_DONE",
+    "CFG", "CHECKPOINT", "CLIP_SKIP", "COUNT", "KEYS", "LANGUAGE", "NEGATIVE", "OPERATOR_ID", "PING_WHEN_DONE",
     "PREVIEWS", "PRIVATE", "REMIX", "SAMPLER", "SCHEDULE", "SIZE", "STEPS", "STYLE", "UPSCALER", "VAE", "Group", "Key",
     "Kind", "Level", "Names", "Number", "Options", "Resolved", "Said", "Shape", "Switch", "Words", "drawing_defaults",
     "owners", "resolve",
@@ -42,7 +42,6 @@ class Level(enum.StrEnum):
 
 
 _ALL = frozenset(Level)
-_ADMINS = frozenset({Level.OPERATOR, Level.SERVER, Level.CHANNEL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +150,6 @@ PRIVATE: Key[bool] = Key("private", Switch(), False, Group.HABITS)
 """Pictures are drafts that their user alone sees, until they publish them."""
 PREVIEWS: Key[bool] = Key("previews", Switch(), True, Group.HABITS)
 """Small previews while a picture is drawn; PINCEL_PREVIEWS=off switches them off for everybody."""
-ADULT: Key[bool] = Key("adult", Switch(), False, Group.HABITS, _ADMINS)
-"""An admin allows adult content here; it still needs an age-restricted channel."""
 LANGUAGE: Key[str | None] = Key("language", Words(10), None, Group.MORE, frozenset({Level.USER}))
 """A language of bot/i18n instead of the one of the user's Discord."""
 STYLE: Key[str | None] = Key("style", Words(400), None, Group.MORE)
@@ -176,7 +173,7 @@ KEYS: Mapping[str, Key[Any]] = MappingProxyType(
     {
         key.name: key
         for key in (
-            REMIX, PING_WHEN_DONE, PRIVATE, PREVIEWS, ADULT, LANGUAGE, CHECKPOINT, VAE, CLIP_SKIP, SIZE, SAMPLER,
+            REMIX, PING_WHEN_DONE, PRIVATE, PREVIEWS, LANGUAGE, CHECKPOINT, VAE, CLIP_SKIP, SIZE, SAMPLER,
             SCHEDULE, STEPS, CFG, COUNT, UPSCALER, NEGATIVE, STYLE,
         )
     }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from bot.domain.model_rules import ModelDefaults, Rule, Rules, Scope
 from bot.storage.database import Database
 
 __all__ = ["ModelRules"]
 
+Renamed = Callable[[str, str, str], Awaitable[None]]
 _BY_FILE = ("model_rules", "model_favourites", "model_tests")
 """A test's button enables its file, so it goes the way of that file's rules."""
 
@@ -26,6 +27,7 @@ class ModelRules:
         self._rules: dict[tuple[int, Scope, int, str], bool] = {}
         self._defaults: dict[tuple[int, int], ModelDefaults] = {}
         self._favourites: dict[int, frozenset[str]] = {}
+        self._followers: list[Renamed] = []
         self.rules = Rules()
 
     async def load(self) -> None:
@@ -107,6 +109,10 @@ class ModelRules:
             self._favourites[guild_id] = before | {file_id} if on else before - {file_id}
             return self._favourites[guild_id] != before
 
+    def follow_names(self, renamed: Renamed) -> None:
+        """`renamed` is told kind, earlier and new name of every file that gets another name."""
+        self._followers.append(renamed)
+
     # --- names and ids that change ------------------------------------------------------------------------------------
 
     async def renamed(self, old_id: str, new_id: str, kind: str, old_name: str, new_name: str) -> None:
@@ -121,6 +127,9 @@ class ModelRules:
                 if kind in ("checkpoint", "vae"):
                     await tx.execute(f"UPDATE model_defaults SET {kind} = ? WHERE {kind} = ?", (new_name, old_name))  # noqa: S608
             await self._again()
+        if new_name != old_name:
+            for renamed in self._followers:
+                await renamed(kind, old_name, new_name)
 
     async def forget(self, file_ids: Iterable[str]) -> None:
         """Of files that are gone for good: another one on the same path inherits nothing."""

@@ -37,6 +37,7 @@ class Preferences:
         self._models = model_rules
         self._turn = asyncio.Lock()
         self._said: dict[tuple[Level, int], Mapping[str, Any]] = {}
+        model_rules.follow_names(self.renamed)
 
     async def load(self) -> None:
         async with self._turn:

@@ -79,6 +79,7 @@ from bot.studio.settings_desk import SETTINGS_VERBS, SettingsDesk
 from bot.studio.shelves import SHELF_VERBS, Browser
 from bot.studio.stewards import Stewards
 from bot.studio.styles.desk import STYLE_VERBS, StyleDesk
+from bot.studio.styles.previews import StylePreviews
 from bot.studio.styles.trade import TRADE_VERBS, StyleTrade
 from bot.studio.submitted import Submitted
 from bot.studio.tag_board import TAG_FORMS, TAG_VERBS, TagBuilder
@@ -336,21 +337,6 @@ class Studio:
             models_dir=settings.models_dir,
         )
         self.wardrobe = Wardrobe(self.styles)
-        proposals = StyleProposals(database, self.styles)
-        self.style_desk = StyleDesk(
-            styles=self.styles,
-            proposals=proposals,
-            wardrobe=self.wardrobe,
-            preferences=self.preferences,
-            stewards=self.stewards,
-        )
-        self.style_trade = StyleTrade(
-            styles=self.styles,
-            proposals=proposals,
-            imports=StyleImports(database),
-            wardrobe=self.wardrobe,
-            stewards=self.stewards,
-        )
         self.usuals = Usuals(self.preferences, self.models)
         self.settings_desk = SettingsDesk(
             preferences=self.preferences,
@@ -416,6 +402,22 @@ class Studio:
             showing=self.safety.judge.shown,
             press=lambda interaction, address: self.router.pressed(interaction, address),
             also_forget=(lambda user_id: self.preferences.forget(Level.USER, user_id),),
+        )
+        proposals = StyleProposals(database, self.styles)
+        self.style_desk = StyleDesk(
+            styles=self.styles,
+            proposals=proposals,
+            wardrobe=self.wardrobe,
+            preferences=self.preferences,
+            previews=StylePreviews(self.images, self.history.thumbnails, self.intake),
+            stewards=self.stewards,
+        )
+        self.style_trade = StyleTrade(
+            styles=self.styles,
+            proposals=proposals,
+            imports=StyleImports(database),
+            wardrobe=self.wardrobe,
+            stewards=self.stewards,
         )
         picture_presses, picture_forms = PictureParts(
             jobs=self.jobs,

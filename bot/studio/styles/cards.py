@@ -95,14 +95,27 @@ def list_card(
 
 
 def style_card(
-    label: str, kept: KeptStyle, rights: frozenset[Right], texts: Texts, *, usual: bool, note: str = ""
+    label: str,
+    kept: KeptStyle,
+    rights: frozenset[Right],
+    texts: Texts,
+    *,
+    usual: bool,
+    note: str = "",
+    preview: str | None = None,
 ) -> discord.ui.LayoutView:
-    """`usual`: it is among the styles that this person's pictures begin with."""
+    """`usual`: it is among the styles that this person's pictures begin with. `preview` is an attachment's name."""
     view, box = _card()
     where = texts(f"style.level.{kept.owner.level}")
     foot = f"-# {where} · {texts('style.version', version=kept.version)}"
     text = f"{described(kept.style, texts, label)}\n{foot}"
-    box.add_item(discord.ui.TextDisplay(f"{text}\n{note}" if note else text))
+    shown = f"{text}\n{note}" if note else text
+    if preview is None:
+        box.add_item(discord.ui.TextDisplay(shown))
+    else:
+        picture: discord.ui.Thumbnail[discord.ui.LayoutView] = discord.ui.Thumbnail(f"attachment://{preview}")
+        section: discord.ui.Section[discord.ui.LayoutView] = discord.ui.Section(shown, accessory=picture)
+        box.add_item(section)
     ref = kept.ref
     buttons = [
         button(Verb.STYLE_USUAL, ref, texts("style.usual_off"), n=2, emoji="📌")

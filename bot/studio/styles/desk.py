@@ -29,6 +29,7 @@ from bot.studio.styles.cards import (
     version_card,
     versions_card,
 )
+from bot.studio.styles.previews import PREVIEW, StylePreviews
 from bot.studio.styles.rights import require, rights_on, server_owner
 from bot.studio.wardrobe import Wardrobe
 from bot.studio.where import where_of
@@ -64,8 +65,10 @@ class StyleDesk:
         proposals: StyleProposals,
         wardrobe: Wardrobe,
         preferences: Preferences,
+        previews: StylePreviews,
         stewards: Stewards,
     ) -> None:
+        self._previews = previews
         self._styles = styles
         self._proposals = proposals
         self._wardrobe = wardrobe
@@ -109,7 +112,7 @@ class StyleDesk:
     async def show(self, interaction: Interaction, name: str) -> None:
         """Raises UserFacingError as `Wardrobe.one`, and so do all that take a name."""
         label, kept = await self._wardrobe.one(where_of(interaction), name)
-        await answer(interaction, self._card(interaction, label, kept))
+        await answer(interaction, *await self._card(interaction, label, kept))
 
     async def rename(self, interaction: Interaction, name: str, new_name: str) -> None:
         label, kept = await self._wardrobe.one(where_of(interaction), name)
@@ -161,7 +164,7 @@ class StyleDesk:
                 saved = await self._styles.save_own(interaction.user.id, kept.style)
                 copy = await self._styles.by_ref(saved.ref)
                 note = texts("style.copied")
-                await change(interaction, self._card(interaction, kept.style.name, copy or kept, note))
+                await change(interaction, *await self._card(interaction, kept.style.name, copy or kept, note))
             case Verb.STYLE_PROPOSE:
                 await self._propose(interaction, kept.style)
             case Verb.STYLE_VERSIONS:
@@ -179,14 +182,14 @@ class StyleDesk:
                 await self._styles.restore_version(kept.ref, address.n or 0, author_id=interaction.user.id)
                 label, kept = await self._seen(interaction, ref)
                 note = texts("style.restored", version=address.n or 0)
-                await change(interaction, self._card(interaction, label, kept, note))
+                await change(interaction, *await self._card(interaction, label, kept, note))
             case Verb.STYLE_DELETE:
                 await change(interaction, await self._delete(interaction, kept))
             case Verb.STYLE_USUAL:
                 await self._make_usual(interaction, label, on=address.n == 1)
-                await change(interaction, self._card(interaction, label, kept))
+                await change(interaction, *await self._card(interaction, label, kept))
             case _:
-                await change(interaction, self._card(interaction, label, kept))
+                await change(interaction, *await self._card(interaction, label, kept))
 
     async def submitted(self, interaction: Interaction, address: Address) -> None:
         """The form behind "Edit": what it changes is a new version. Raises UserFacingError as `make_style` does."""
@@ -206,7 +209,7 @@ class StyleDesk:
         await self._styles.save(kept.owner, style, author_id=interaction.user.id, replace=True)
         label, kept = await self._seen(interaction, kept.ref)
         note = texts_of(interaction)("style.now_version", version=kept.version)
-        await change(interaction, self._card(interaction, label, kept, f"-# {note}"))
+        await change(interaction, *await self._card(interaction, label, kept, f"-# {note}"))
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
@@ -219,10 +222,15 @@ class StyleDesk:
             raise UserFacingError("style_gone")
         return found
 
-    def _card(self, interaction: Interaction, label: str, kept: KeptStyle, note: str = "") -> discord.ui.LayoutView:
+    async def _card(
+        self, interaction: Interaction, label: str, kept: KeptStyle, note: str = ""
+    ) -> tuple[discord.ui.LayoutView, list[discord.File]]:
         rights = rights_on(kept, interaction, self._stewards)
         usual = style_key(label) in {style_key(name) for name in self._usual(interaction)}
-        return style_card(label, kept, rights, texts_of(interaction), usual=usual, note=note)
+        files = await self._previews.of(kept, interaction)
+        preview = PREVIEW if files else None
+        card = style_card(label, kept, rights, texts_of(interaction), usual=usual, note=note, preview=preview)
+        return card, files
 
     async def _list(self, interaction: Interaction, page: int) -> discord.ui.LayoutView:
         where = where_of(interaction)
@@ -243,7 +251,7 @@ class StyleDesk:
             require(gone, Right.DELETE, interaction, self._stewards)
             await self._styles.undelete(ref)
         label, kept = await self._seen(interaction, ref)
-        await change(interaction, self._card(interaction, label, kept, texts_of(interaction)("style.undone")))
+        await change(interaction, *await self._card(interaction, label, kept, texts_of(interaction)("style.undone")))
 
     async def _share(self, interaction: Interaction, styles: list[Style]) -> None:
         texts = texts_of(interaction)
@@ -293,17 +301,17 @@ def texts_of(interaction: Interaction) -> Texts:
     return texts_for(str(interaction.locale))
 
 
-async def answer(interaction: Interaction, view: discord.ui.LayoutView) -> None:
+async def answer(interaction: Interaction, view: discord.ui.LayoutView, files: Sequence[discord.File] = ()) -> None:
     """For the asker's eyes alone."""
     if interaction.response.is_done():
-        await interaction.followup.send(view=view, ephemeral=True)
+        await interaction.followup.send(view=view, files=files, ephemeral=True)
     else:
-        await interaction.response.send_message(view=view, ephemeral=True)
+        await interaction.response.send_message(view=view, files=files, ephemeral=True)
 
 
-async def change(interaction: Interaction, view: discord.ui.LayoutView) -> None:
+async def change(interaction: Interaction, view: discord.ui.LayoutView, files: Sequence[discord.File] = ()) -> None:
     """The message below which it was pressed; a form that was opened elsewhere is answered."""
     if interaction.message is not None:
-        await interaction.response.edit_message(view=view)
+        await interaction.response.edit_message(view=view, attachments=files)
     else:
-        await answer(interaction, view)
+        await answer(interaction, view, files)

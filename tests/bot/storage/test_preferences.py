@@ -7,7 +7,6 @@ import pytest
 from bot.domain.model_rules import ModelDefaults, Where
 from bot.domain.parameters import Parameters
 from bot.domain.preferences import (
-    ADULT,
     CHECKPOINT,
     CLIP_SKIP,
     COUNT,
@@ -87,7 +86,7 @@ async def test_the_models_of_server_and_channel_are_those_of_model_admin(databas
 async def test_what_a_key_does_not_take_is_not_stored(database):
     preferences = await loaded(database)
     wrong = (
-        (Level.USER, ADULT, True), (Level.CHANNEL, REMIX, True), (Level.USER, STEPS, 0), (Level.USER, STEPS, 2.5),
+        (Level.SERVER, LANGUAGE, "es"), (Level.CHANNEL, REMIX, True), (Level.USER, STEPS, 0), (Level.USER, STEPS, 2.5),
         (Level.USER, STEPS, True), (Level.USER, REMIX, 1), (Level.USER, SIZE, "500x500"), (Level.USER, SIZE, "big"),
         (Level.USER, NEGATIVE, "x" * 2000),
     )  # fmt: skip
@@ -98,16 +97,17 @@ async def test_what_a_key_does_not_take_is_not_stored(database):
 
 
 async def test_what_another_version_wrote_is_passed_over(database):
-    for key, value in (("steps", '"many"'), ("unheard_of", "1"), ("adult", "true"), ("count", "2")):
+    for key, value in (("steps", '"many"'), ("unheard_of", "1"), ("cfg", "true"), ("count", "2")):
         await database.write_one("INSERT INTO preferences VALUES ('user', ?, ?, ?, 0)", (USER, key, value))
     assert (await loaded(database)).said(Level.USER, USER) == {"count": 2}
 
 
 async def test_a_renamed_model_stays_chosen(database):
-    preferences = await loaded(database)
+    models = ModelRules(database)
+    preferences = Preferences(database, models)
     await preferences.put(Level.USER, USER, CHECKPOINT, "old")
     await preferences.put(Level.USER, USER, NEGATIVE, "old")
-    await preferences.renamed("checkpoint", "old", "new")
+    await models.renamed("f", "g", "checkpoint", "old", "new")
     for read in (preferences, await loaded(database)):
         assert read.said(Level.USER, USER) == {"checkpoint": "new", "negative": "old"}
 

@@ -5,7 +5,9 @@ import json
 
 import pytest
 
+from bot.domain.model_rules import Where
 from bot.domain.style_codes import find_code
+from bot.studio.wardrobe import Recognised
 from tests.stage.visitor import verbs
 
 CSV = 'name,prompt,negative_prompt\nInk,"ink of {prompt}, black",photo\nHall,in a hall,\n,x,y\n@all,x,y\n'
@@ -79,6 +81,22 @@ async def test_a_changed_style_keeps_its_versions_and_old_pictures_their_texts(s
     assert "ink of {prompt}" in card.text
     rerolled = await member.drawn(await member.press(old, "reroll"))
     assert member.spec(rerolled)["prompt"] == "ink of a cat"
+
+
+async def test_a_style_saved_from_a_picture_shows_it_and_a_picture_tells_its_version(stage):
+    member = await stage.visitor()
+    card = await member.imagine(prompt="ink of a cat, black", count=1)
+    more = await member.shown(await member.press(card, "more"))
+    form = await member.press(more, "style")
+    await member.fill(form, {"name": "Ink", "prompt": "ink of {prompt}, black"})
+    shown = await show(member, "Ink")
+    assert attached(shown) == ["style.webp"]
+    await member.press(shown, "stylelist", 0)
+    assert attached(await again(member, shown)) == []
+    await save(member, "Ink", "pencil of {prompt}", replace=True)
+    where = Where(user_id=int(member.user_id))
+    found = await stage.studio.wardrobe.recognised(where, member.spec(card)["prompt"], "")
+    assert found == [Recognised("Ink", 1, 2)]
 
 
 async def test_deleting_is_taken_back_by_a_button(stage):
