@@ -74,7 +74,7 @@ ENGINE_SETTINGS = tuple(
     f"PINCEL_{name}"
     for name in (
         "DEVICE", "MEMORY", "ATTENTION", "PRECISION", "CHANNELS_LAST", "TILED_VAE", "NO_HALF_VAE", "RAM_CACHE_GB",
-        "VRAM_CACHE_GB",
+        "VRAM_CACHE_GB", "ADDONS_OFF",
     )
 )  # fmt: skip
 """What a worker, or `imagine`, reads from the environment where no option says otherwise; here `.env` gets there."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bot.storage.database import Database
 
-__all__ = ["DayUse", "FailureUse", "ModelUse", "Usage", "UsageReport", "UserUse", "read_usage", "reading"]
+__all__ = ["DayUse", "FailureUse", "ModelUse", "ServerUse", "Usage", "UsageReport", "UserUse", "read_usage", "reading"]
 
 DAY_S = 86_400
 BUSY_MS = 5000
@@ -45,6 +45,14 @@ class UserUse:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerUse:
+    guild_id: int
+    """0: direct messages."""
+    jobs: int
+    gpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelUse:
     model: str
     jobs: int
@@ -70,6 +78,7 @@ class UsageReport:
     wait_p50_s: float | None
     wait_p90_s: float | None
     wait_p99_s: float | None
+    servers: tuple[ServerUse, ...] = ()
 
     @property
     def pictures(self) -> int:
@@ -159,6 +168,14 @@ def read_usage(path: Path, since: float, until: float, guild_id: int | None) -> 
                 period,
             )
         ]
+        servers = [
+            ServerUse(r[0], r[1], float(r[2]))
+            for r in connection.execute(
+                f"SELECT coalesce(guild_id, 0), count(*), sum(coalesce(run_s, 0)) {ended} GROUP BY 1 "
+                "ORDER BY 3 DESC, 2 DESC, 1",
+                period,
+            )
+        ]
         failures = [
             FailureUse(r[0], r[1])
             for r in connection.execute(
@@ -176,9 +193,10 @@ def read_usage(path: Path, since: float, until: float, guild_id: int | None) -> 
             DayUse(day, jobs, made_on.get(day, 0), failed, cancelled, float(gpu_s), *_marks(waits.get(day, [])))
         )
     everything = [wait for waited in waits.values() for wait in waited]
+    marks = _marks(everything)
     return UsageReport(
-        since, until, tuple(days), tuple(users), tuple(models), tuple(failures), *_marks(everything)
-    )  # fmt: skip
+        since, until, tuple(days), tuple(users), tuple(models), tuple(failures), *marks, servers=tuple(servers)
+    )
 
 
 def _place(guild_id: int | None) -> tuple[str, tuple[int, ...]]:

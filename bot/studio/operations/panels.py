@@ -39,7 +39,6 @@ REFUSED_WAIT_S = 600.0
 TROUBLE_WAIT_S = 30.0
 TOKEN_LIFE_S = 15 * 60.0
 TOKEN_MARGIN_S = 20.0
-NEEDED = ("view_channel", "send_messages")
 
 
 class _GoneError(Exception):
@@ -152,11 +151,12 @@ class QueuePanels:
         await self._panels.remove(panel_id)
 
     def _require_room(self, interaction: Interaction, *, whole: bool) -> None:
-        permissions = interaction.app_permissions
-        missing = [name for name in NEEDED if not getattr(permissions, name)]
-        if missing:
-            texts = texts_of(interaction)
-            raise UserFacingError("panel_permissions", names=", ".join(texts(f"permission.{name}") for name in missing))
+        permissions, texts = interaction.app_permissions, texts_of(interaction)
+        thread = isinstance(interaction.channel, discord.Thread)
+        needed = ("view_channel", "send_messages_in_threads" if thread else "send_messages")
+        lacking = [name for name in needed if not getattr(permissions, name)]
+        if lacking:
+            raise UserFacingError("panel_permissions", names=", ".join(texts(f"permission.{name}") for name in lacking))
         guild, channel = interaction.guild, interaction.channel
         if whole and guild is not None:
             # What other servers' members ask for is nobody else's business.

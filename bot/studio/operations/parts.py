@@ -100,6 +100,7 @@ class Operations:
             usage=self.usage,
             machine=machine,
             data=settings.data,
+            audit=self.audit,
             backed_up_at=lambda: self.backups.newest.made_at if self.backups.newest else None,
         )
         self.panels = QueuePanels(

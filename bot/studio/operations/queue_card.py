@@ -103,6 +103,10 @@ def _text(look: QueueLook, texts: Texts, now: float) -> str:
     if look.busiest:
         people = ", ".join(f"<@{user}> {duration(used_s, texts)}" for user, used_s in look.busiest)
         tail.append(texts("panel.busiest", people=people))
+    for entry in look.last:
+        key = f"panel.did_{entry.action}"
+        if texts.has(key):
+            tail.append(texts("panel.did", when=f"<t:{int(entry.at)}:R>", who=f"<@{entry.user_id}>", what=texts(key)))
     if look.disk_free_bytes is not None:
         tail.append(texts("panel.disk", free=size_text(look.disk_free_bytes)))
     if look.guild_id is None:

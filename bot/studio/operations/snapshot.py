@@ -16,6 +16,7 @@ from bot.dispatch.workers import WorkerView
 from bot.domain.ids import JobId
 from bot.domain.job import Job, JobStatus
 from bot.domain.queue_rules import ALL_SERVERS, GateState
+from bot.storage.administration import AdminAudit, AdminEntry
 from bot.storage.jobs import Jobs
 from bot.storage.queue_gates import QueueGates
 from bot.storage.usage import Usage
@@ -27,6 +28,8 @@ LISTED = 25
 """Of a list in Discord."""
 BUSY_SINCE_S = 24 * 3600.0
 BUSY_FRESH_S = 30.0
+LAST_READ, LAST_SHOWN = 12, 3
+_OPERATORS = frozenset({"backup", "prompt_log"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ class QueueLook:
     disk_free_bytes: int | None
     """For operators alone, as is the backup."""
     backed_up_at: float | None = None
+    last: tuple[AdminEntry, ...] = ()
+    """What admins did here lately, newest first."""
 
 
 class QueueLooks:
@@ -99,8 +104,10 @@ class QueueLooks:
         usage: Usage,
         machine: Machine,
         data: Path,
+        audit: AdminAudit,
         backed_up_at: Callable[[], float | None],
     ) -> None:
+        self._audit = audit
         self._jobs = jobs
         self._dispatcher = dispatcher
         self._gates = gates
@@ -136,7 +143,13 @@ class QueueLooks:
             busiest=await self._busiest(guild_id),
             disk_free_bytes=await asyncio.to_thread(_free, self._data) if guild_id is None else None,
             backed_up_at=self._backed_up_at() if guild_id is None else None,
+            last=tuple(await self._last(guild_id)),
         )
+
+    async def _last(self, guild_id: int | None) -> list[AdminEntry]:
+        """What the operator does for all servers is no server's news."""
+        entries = await self._audit.last(guild_id, LAST_READ)
+        return [one for one in entries if guild_id is None or one.action not in _OPERATORS][:LAST_SHOWN]
 
     async def _busiest(self, guild_id: int | None) -> tuple[tuple[int, float], ...]:
         now = time.monotonic()

@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 import time
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,12 +82,23 @@ class UsageReports:
         since = (until // DAY_S - days + 1) * DAY_S
         report = await asyncio.to_thread(read_usage, self._path, since, until, guild_id)
         names = await self._names([user.user_id for user in report.users[:RANKED]], texts)
-        charts = await asyncio.to_thread(draw_charts, report, names, texts)
-        files = await asyncio.to_thread(tables, report)
+        servers = (
+            None
+            if guild_id is not None
+            else {use.guild_id: self._server(use.guild_id, texts) for use in report.servers}
+        )
+        charts = await asyncio.to_thread(draw_charts, report, names, texts, servers)
+        files = await asyncio.to_thread(tables, report, by_server=guild_id is None)
         attached = [discord.File(io.BytesIO(chart.png), chart.filename) for chart in charts]
         attached += [discord.File(io.BytesIO(data), name) for name, data in files.items()]
         view = _card(report, charts, list(files), guild_id, days, texts)
         await interaction.edit_original_response(view=view, attachments=attached)
+
+    def _server(self, guild_id: int, texts: Texts) -> str:
+        if guild_id == 0:
+            return texts("usage.direct")
+        guild = self._client.get_guild(guild_id)
+        return guild.name if guild is not None else texts("usage.some_server", end=str(guild_id)[-4:])
 
     async def _names(self, user_ids: Sequence[int], texts: Texts) -> Mapping[int, str]:
         """As far as they are known, or Discord tells them soon."""
@@ -107,8 +119,10 @@ class UsageReports:
         return dict(zip(user_ids, await asyncio.gather(*map(name, user_ids)), strict=True))
 
 
-def draw_charts(report: UsageReport, names: Mapping[int, str], texts: Texts) -> list[Chart]:
-    """Blocks for some tenths of a second."""
+def draw_charts(
+    report: UsageReport, names: Mapping[int, str], texts: Texts, servers: Mapping[int, str] | None = None
+) -> list[Chart]:
+    """With `servers`, names by id, one more by server. Blocks for some tenths of a second."""
     nothing = texts("usage.nothing")
     places = [time.strftime("%m-%d", time.gmtime(day.day * DAY_S)) for day in report.days]
 
@@ -170,11 +184,15 @@ def draw_charts(report: UsageReport, names: Mapping[int, str], texts: Texts) -> 
             _listed(failures, of_failures, count, texts("usage.no_failures")),
         ),
     ]
+    if servers is not None:
+        title = texts("usage.chart_servers")
+        rows = [(servers[use.guild_id], use.gpu_s) for use in report.servers[:RANKED] if use.gpu_s > 0]
+        made.append(("servers.png", ranked_chart(title, rows, length, nothing), _listed(title, rows, length, nothing)))
     return [Chart(name, png, alt[:ALT_CHARS]) for name, png, alt in made]
 
 
-def tables(report: UsageReport) -> dict[str, bytes]:
-    """By file name. Ids are text to a spreadsheet only by their column; numbers keep their point."""
+def tables(report: UsageReport, *, by_server: bool = False) -> dict[str, bytes]:
+    """By file name; with `by_server` one table more, and all of them in one zip: a message holds ten files."""
     days = [
         (
             time.strftime("%Y-%m-%d", time.gmtime(day.day * DAY_S)), day.jobs, day.pictures, day.failed, day.cancelled,
@@ -183,7 +201,7 @@ def tables(report: UsageReport) -> dict[str, bytes]:
         for day in report.days
     ]  # fmt: skip
     head = ("day", "jobs", "pictures", "failed", "cancelled", "gpu_s", "wait_p50_s", "wait_p90_s", "wait_p99_s")
-    return {
+    found = {
         "usage-days.csv": csv_bytes(head, days),
         "usage-users.csv": csv_bytes(
             ("user_id", "jobs", "pictures", "failed", "gpu_s"),
@@ -194,6 +212,15 @@ def tables(report: UsageReport) -> dict[str, bytes]:
         ),
         "usage-failures.csv": csv_bytes(("kind", "jobs"), [(use.kind, use.jobs) for use in report.failures]),
     }
+    if not by_server:
+        return found
+    servers = [(use.guild_id, use.jobs, round(use.gpu_s, 2)) for use in report.servers]
+    found["usage-servers.csv"] = csv_bytes(("server_id", "jobs", "gpu_s"), servers)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in found.items():
+            archive.writestr(name, data)
+    return {"usage.zip": out.getvalue()}
 
 
 def _card(

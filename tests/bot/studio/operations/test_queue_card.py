@@ -30,9 +30,6 @@ def line(words: str = "a kite", position: int = 1, **facts) -> QueueLine:
     return QueueLine(job, Standing(position, 1, 30.0, **facts), private=False)
 
 
-LINES = (line(),)
-
-
 def look(**changes) -> QueueLook:
     plain = QueueLook(
         guild_id=7, state=GateState.RUNNING, state_all=GateState.RUNNING, machine=MachineState.READY, running=0,

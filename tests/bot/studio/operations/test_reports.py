@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import zipfile
 
 import pytest
 from PIL import Image
@@ -161,3 +162,26 @@ def test_marks_are_round_numbers(highest, top):
 def test_letters_that_the_font_has_not_are_folded():
     assert fold("Ñandú") == ("Nandu", [(0, "\u0303"), (4, "\u0301")])
     assert fold("日本")[0] == "??"
+
+
+async def test_the_operators_usage_tells_servers_apart(stage):
+    admin, member = await stage.visitor("Admin"), await stage.visitor()
+    await member.imagine(prompt="one", count=1)
+    card = await admin.shown(
+        await admin.slash("general", "usage", {"everything": True}), lambda m: "usage" in verbs(m)
+    )  # fmt: skip
+    assert "todos los servidores" in card.text
+    (packed,) = [url for url in card.media if "usage.zip" in url]
+    with zipfile.ZipFile(io.BytesIO(await admin.download(packed))) as archive:
+        rows = list(csv.reader(io.StringIO(archive.read("usage-servers.csv").decode("utf-8-sig"))))
+    assert rows[1][:2] == [str(stage.guild_id), "1"]
+    assert "servidor" in json.dumps([item["description"] for item in _gallery(card)])
+
+
+async def test_a_panel_tells_what_admins_did_lately(stage):
+    admin = await stage.visitor("Admin")
+    await stage.studio.operations.audit.add(stage.guild_id, int(admin.user_id), "drop", "x")
+    await stage.studio.operations.audit.add(stage.guild_id, int(admin.user_id), "prompt_log", "csv")
+    card = await admin.shown(await admin.slash("general", "panel"), lambda m: "queuepanel" in verbs(m))
+    assert "quitó un trabajo" in card.text
+    assert "registro" not in card.text, "the operator's business is no server's news"
