@@ -121,3 +121,15 @@ async def test_wildcards_are_listed_added_and_removed(stage, member):
     assert "no" in (await admin.told(await admin.slash("general", "wildcards remove", {"file": "../x"}))).lower()
     await admin.told(await admin.slash("general", "wildcards remove", {"file": "mi-ne-1.txt"}))
     assert not [*folder.iterdir()]
+
+
+async def test_what_somebody_draws_with_often_goes_up_for_them_alone(stage, member):
+    folder = stage.settings.data / "tags"
+    folder.mkdir()
+    (folder / "own.csv").write_text("zyx_common,0,9000\nzyx_usual,0,8000\nzyx_rare,0,7000\n")
+    await stage.studio.tag_book.refresh()
+    for seed in range(4):
+        await member.imagine(prompt="a cat, (zyx rare:1.2)", count=1, seed=seed)
+    other = await stage.visitor("Ann")
+    assert await completed(member, "prompt", "zyx") == ["zyx", "zyx rare,", "zyx common,", "zyx usual,"]
+    assert await completed(other, "prompt", "zyx") == ["zyx", "zyx common,", "zyx usual,", "zyx rare,"]
