@@ -98,6 +98,12 @@ class AgainCommands(commands.Cog):
     async def _checkpoints(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         return await self._studio.model_names.choices(interaction, "checkpoint", current)
 
+    @repeat.autocomplete("add")
+    @repeat.autocomplete("prompt")
+    @repeat.autocomplete("negative")
+    async def _prompts(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        return await self._studio.completion.choices(interaction, current)
+
     @random.autocomplete("lora")
     async def _loras(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         return await self._studio.model_names.lora_lines(interaction, current)

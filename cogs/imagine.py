@@ -143,6 +143,7 @@ class Imagine(commands.Cog):
         return await self._studio.completion.choices(interaction, current)
 
     @imagine.autocomplete("tags")
+    @imagine.autocomplete("negative")
     async def _tags(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         return await self._studio.completion.choices(interaction, current)
 

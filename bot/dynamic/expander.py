@@ -22,8 +22,9 @@ __all__ = ["Expander"]
 
 log = logging.getLogger(__name__)
 
-DRAWING_S = 4.0
-"""A hostile template ends then; an honest one takes a few milliseconds once the process has started."""
+DRAWING_S = 6.0
+"""A hostile template ends then; an honest one takes a few milliseconds once the process has started, which takes a
+fifth of a second, or a few where everything is busy."""
 WAITING_S = 15.0
 AT_ONCE = 2
 ANSWER_BYTES = 16 << 20
@@ -50,10 +51,7 @@ class Expander:
         return await self._asked({"prompt": prompt, "negative": negative_prompt, "most": most}, guild_id)
 
     async def _asked(self, question: dict[str, Any], guild_id: int | None) -> list[Texts]:
-        values = await asyncio.to_thread(
-            self._book.needed, f"{question['prompt']}\n{question['negative']}", guild_id=guild_id
-        )
-        request = json.dumps(question | {"values": values, "longest": self._longest_chars}).encode()
+        request = await asyncio.to_thread(self._request, question, guild_id)
         try:
             async with asyncio.timeout(WAITING_S):
                 await self._turns.acquire()
@@ -66,6 +64,11 @@ class Expander:
         if (problem := answer.get("problem")) is not None:
             raise UserFacingError(f"template_{problem}", name=spoken(str(answer.get("name", ""))))
         return [Texts(prompt=prompt, negative_prompt=negative) for prompt, negative in answer["texts"]]
+
+    def _request(self, question: dict[str, Any], guild_id: int | None) -> bytes:
+        """With the wildcards that it may need. Reads files."""
+        values = self._book.needed(f"{question['prompt']}\n{question['negative']}", guild_id=guild_id)
+        return json.dumps(question | {"values": values, "longest": self._longest_chars}).encode()
 
     async def _answered(self, request: bytes) -> dict[str, Any]:
         process = await asyncio.create_subprocess_exec(

@@ -31,6 +31,8 @@ __all__ = ["Dynamic", "in_time"]
 
 T = TypeVar("T")
 
+COMBINATIONS_MAX = 100
+"""A member may have more waiting, but a channel should not be filled by one press."""
 SOON_S = 1.2
 """Of the three seconds in which Discord wants an answer."""
 
@@ -45,7 +47,7 @@ class Dynamic:
     @property
     def most(self) -> int:
         """Combinations that are drawn at one wish: what may wait of one person's."""
-        return self._limits.max_queued_per_user * self._limits.max_count
+        return min(self._limits.max_queued_per_user * self._limits.max_count, COMBINATIONS_MAX)
 
     async def drawn(self, spec: JobSpec, where: Where) -> tuple[JobSpec, tuple[Note, ...]]:
         """The request with a text for each picture, drawn from its seed, so the same request draws the same texts.
