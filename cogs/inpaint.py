@@ -109,6 +109,11 @@ class Inpaint(commands.Cog):
         rows = await self._studio.looking.pointed.recent(interaction, current)
         return [app_commands.Choice(name=shown[:100], value=value) for value, shown in rows]
 
+    @inpaint.autocomplete("prompt")
+    @inpaint.autocomplete("negative")
+    async def _prompts(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        return await self._studio.completion.choices(interaction, current)
+
     @inpaint.autocomplete("style")
     async def _styles(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         return await self._studio.wardrobe.completions(where_of(interaction), current)
