@@ -58,6 +58,9 @@ class Entry:
     allow_pickle: bool
     """The file is a pickle and may pass, once, if it is exactly the one with `sha256`; it is stored as safetensors."""
     sets: tuple[str, ...]
+    beside_url: str = ""
+    """A small file that it does not work without, and that is put beside it under its name; empty for most."""
+    beside_sha256: str | None = None
 
     @property
     def unverified(self) -> tuple[str, ...]:
@@ -68,7 +71,7 @@ class Entry:
     @property
     def installable(self) -> bool:
         """There is an address and a hash to hold the file to."""
-        return bool(self.urls) and self.sha256 is not None
+        return bool(self.urls) and self.sha256 is not None and (not self.beside_url or self.beside_sha256 is not None)
 
     @property
     def address(self) -> str:
@@ -168,7 +171,7 @@ def _entry(file: Path, row: ModelRow, line: int, base: Entry | None) -> Entry:
     for field in ("urls", "sets"):
         if field in given:
             given[field] = tuple(given[field])
-    for field in ("family", "sha256", "size_bytes"):
+    for field in ("family", "sha256", "size_bytes", "beside_sha256"):
         if field in given:
             given[field] = given[field] or None
     if base is not None:
@@ -194,6 +197,8 @@ def _entry(file: Path, row: ModelRow, line: int, base: Entry | None) -> Entry:
         page=given.get("page", ""),
         allow_pickle=given.get("allow_pickle", False),
         sets=given.get("sets", ()),
+        beside_url=given.get("beside_url", ""),
+        beside_sha256=given.get("beside_sha256"),
     )
 
 

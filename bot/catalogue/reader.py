@@ -105,6 +105,8 @@ class ModelRow(_Row):
     page: Annotated[str, StringConstraints(max_length=2000), _empty_or(_url)] | None = None
     allow_pickle: bool | None = None
     sets: Annotated[list[Name], Field(max_length=20)] | None = None
+    beside_url: Annotated[str, StringConstraints(max_length=2000), _empty_or(_url)] | None = None
+    beside_sha256: Annotated[str, _empty_or(_sha256)] | None = None
 
 
 class FoundRow(_Row):

@@ -35,6 +35,9 @@ class DownloadWish:
     """It stays disabled until somebody enables it."""
     allow_pickle_with_sha256: bool = False
     """For entries of the catalogue alone: a pickle of exactly `sha256` passes and is stored as safetensors."""
+    beside_url: str | None = None
+    beside_sha256: str | None = None
+    """For entries of the catalogue alone: a small file that is put beside the model under its name."""
 
 
 @dataclass(frozen=True, slots=True)

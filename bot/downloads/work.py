@@ -18,6 +18,7 @@ from typing import Protocol
 from bot.domain.mentions import spoken
 from bot.downloads.answers import name_of_url, safe_name
 from bot.downloads.archives import unpack_models
+from bot.downloads.beside import fetch_beside, put_beside
 from bot.downloads.check import QUARANTINED, Checked, container_of
 from bot.downloads.fetch import FetchLimits, FetchProgress, fetch
 from bot.downloads.files import holds_files, same_content, sha256_of, write_sidecar
@@ -200,8 +201,12 @@ class Work:
             raise UserFacingError(checked.problem, **checked.values)
         await self._require_room(wish, (await asyncio.to_thread(path.stat)).st_size)
         preview = await self._preview(course.source, course.folder)
+        beside = await self._beside(wish, course.folder)
         with course.settling():
-            return (await self._adopt(course, path, checked, path.name, preview),)
+            file = await self._adopt(course, path, checked, path.name, preview)
+            if beside is not None:
+                await asyncio.to_thread(put_beside, beside, file.path)
+            return (file,)
 
     async def _take_archive(self, course: Course, path: Path) -> tuple[LibraryFile, ...]:
         """Its usable models; raises the first one's problem where there is none."""
@@ -273,6 +278,17 @@ class Work:
             if alike and (path is None or await asyncio.to_thread(same_content, path, file.path)):
                 return file
         return None
+
+    async def _beside(self, wish: DownloadWish, folder: Path) -> Path | None:
+        """What the model does not work without. Raises UserFacingError."""
+        if wish.beside_url is None or wish.beside_sha256 is None:
+            return None
+        for tried in range(1, ASK_TRIES):
+            try:
+                return await fetch_beside(self._web, wish.beside_url, wish.beside_sha256, folder)
+            except PassingError as error:
+                await asyncio.sleep(error.retry_after_s or self._ask_wait_s * 2**tried)
+        return await fetch_beside(self._web, wish.beside_url, wish.beside_sha256, folder)
 
     async def _preview(self, source: Source | None, folder: Path) -> Path | None:
         """A nicety: whatever goes wrong with it keeps no model out."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bot import exit_codes
 from bot.catalogue import Entry
+from bot.downloads.beside import put_beside
 from bot.downloads.fetch import FetchLimits, FetchProgress
 from bot.errors import StartupError, UserFacingError
 from bot.models_cli.console import Console, sentence, size
@@ -125,8 +126,11 @@ async def _install_one(console: Console, settings: Settings, network: Network, e
 
     try:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        beside = await network.fetch_beside(entry, folder) if entry.beside_url else None
         file = await network.fetch(entry, folder, show)
         placed = await put_in_place(console, settings, entry, file)
+        if beside is not None:
+            await asyncio.to_thread(put_beside, beside, placed)
     except UserFacingError as error:
         reason = sentence(say, error)
         if error.key in REFUSALS:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from bot.catalogue import Entry
+from bot.downloads.beside import fetch_beside
 from bot.downloads.fetch import FetchLimits, FetchProgress, fetch
 from bot.downloads.links import parse_links, resolve
 from bot.downloads.manager import DownloadRules
@@ -37,6 +38,11 @@ class Network:
             sha256=entry.sha256, kind=entry.kind,
         )  # fmt: skip
         return await fetch(source, folder, self._limits, on_progress, web=self._web)
+
+    async def fetch_beside(self, entry: Entry, folder: Path) -> Path:
+        """The small file of an entry that has one. Raises UserFacingError, OSError."""
+        assert entry.beside_sha256 is not None
+        return await fetch_beside(self._web, entry.beside_url, entry.beside_sha256, folder)
 
 
 @contextlib.asynccontextmanager

@@ -98,6 +98,8 @@ class Adding:
                 name=entry.name or None,
                 sha256=entry.sha256,
                 allow_pickle_with_sha256=entry.allow_pickle,
+                beside_url=entry.beside_url or None,
+                beside_sha256=entry.beside_sha256,
             )
             for entry in ready
         ]

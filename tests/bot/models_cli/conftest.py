@@ -6,10 +6,12 @@ import io
 import json
 import os
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
 from bot.catalogue import Catalogue, Entry
+from bot.downloads.beside import fetch_beside
 from bot.downloads.fetch import FetchProgress
 from bot.downloads.sources import Source
 from bot.errors import UserFacingError
@@ -69,6 +71,15 @@ class StandIn:
         target = folder / "whole.bin"
         target.write_bytes(content)
         return target
+
+    async def fetch_beside(self, wanted, folder):
+        """Its web is the dictionary; the rest is as it is."""
+        web = SimpleNamespace(read=self._read)
+        return await fetch_beside(web, wanted.beside_url, wanted.beside_sha256, folder)
+
+    async def _read(self, address, limit_bytes):
+        self.asked.append(address)
+        return self._of(self.files, address)
 
     @staticmethod
     def _of(table, address):

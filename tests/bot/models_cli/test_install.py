@@ -1,5 +1,6 @@
 """`models install`: real files, real looks into them, real moves; only the hosts are a dictionary."""
 
+import hashlib
 import io
 import os
 import pickle
@@ -212,3 +213,34 @@ async def test_content_decides_the_suffix_whatever_its_address_says(settings, pe
     network.files[wanted.urls[0]] = EMBEDDING
     assert await install(person(), made, [wanted], yes=True) == exit_codes.OK
     assert placed(made) == ["embeddings/whole.safetensors"]
+
+
+# --- what belongs beside a model --------------------------------------------------------------------------------------
+
+
+def with_table(**fields):
+    table = b"tag_id,name,category,count\n0,sky,0,1\n"
+    known = {"beside_url": "https://example.org/selected_tags.csv", "beside_sha256": hashlib.sha256(table).hexdigest()}
+    return entry(**(known | fields)), table
+
+
+async def test_a_small_file_is_put_beside_it(settings, person, network):
+    tagger, table = with_table()
+    network.files = {tagger.urls[0]: EMBEDDING, tagger.beside_url: table}
+    assert await install(person(), settings(), (tagger,), yes=True) == exit_codes.OK
+    folder = settings().models_dir / "embeddings"
+    assert (folder / "easy.csv").read_bytes() == table
+    assert sorted(path.name for path in folder.iterdir()) == ["easy.csv", "easy.safetensors"]
+
+
+@pytest.mark.parametrize("answer", [b"another table", UserFacingError("checkpoint_none")])
+async def test_without_it_nothing_is_installed(settings, person, network, answer):
+    tagger, _ = with_table()
+    network.files = {tagger.urls[0]: EMBEDDING, tagger.beside_url: answer}
+    assert await install(person(), settings(), (tagger,), yes=True) == exit_codes.UNEXPECTED
+    assert not (settings().models_dir / "embeddings").exists()
+
+
+def test_its_hash_is_needed_too():
+    assert with_table()[0].installable
+    assert not with_table(beside_sha256=None)[0].installable

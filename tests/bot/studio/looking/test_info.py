@@ -74,12 +74,12 @@ async def test_what_is_not_theirs_to_see(stage):
     hidden = Overwrite(stage.guild_id, OverwriteType.ROLE, deny=discord.Permissions(view_channel=True).value)
     place = stage.discord.create_channel(stage.guild_id, "hidden", overwrites=[hidden]).id
     await asyncio.wait_for(_known(stage, place), 5)
-    stage.execute("UPDATE jobs SET channel_id = ?", place)
+    await asyncio.to_thread(stage.execute, "UPDATE jobs SET channel_id = ?", place)
     assert "not yours to see" in await member.told(await member.slash("general", "png-info", {"picture": image}))
     assert image in (await admin.shown(await admin.slash("general", "png-info", {"picture": image}))).text
-    stage.execute("UPDATE jobs SET channel_id = ?", stage.channel_id("studio"))
+    await asyncio.to_thread(stage.execute, "UPDATE jobs SET channel_id = ?", stage.channel_id("studio"))
     assert image in (await member.shown(await member.slash("general", "png-info", {"picture": image}))).text
-    stage.execute("UPDATE jobs SET guild_id = 2")
+    await asyncio.to_thread(stage.execute, "UPDATE jobs SET guild_id = 2")
     assert "not yours to see" in await member.told(await member.slash("general", "png-info", {"picture": image}))
 
 
@@ -143,7 +143,7 @@ async def test_a_card_whose_pictures_were_deleted(stage):
     member = await stage.visitor()
     card = await member.imagine(count=1)
     shown = await member.shown(await member.context_menu(card, "Picture info"))
-    stage.execute("UPDATE images SET deleted_at = 1")
+    await asyncio.to_thread(stage.execute, "UPDATE images SET deleted_at = 1")
     assert "no record of this picture" in await member.told(await member.press(shown, "findenlarge"))
 
 
@@ -170,9 +170,9 @@ async def test_it_leads_on_after_a_restart_and_for_nobody_else(stage):
     await stage.restart(kill=True)
     panel = await member.shown(await member.press(shown, "usefound"))
     assert panel.ephemeral
-    stage.execute("UPDATE finds SET user_id = ?", int(ann.user_id))
+    await asyncio.to_thread(stage.execute, "UPDATE finds SET user_id = ?", int(ann.user_id))
     assert "no longer know" in await member.told(await member.press(shown, "usefound"))
-    stage.execute("UPDATE finds SET user_id = ?, created_at = 5", int(member.user_id))
+    await asyncio.to_thread(stage.execute, "UPDATE finds SET user_id = ?, created_at = 5", int(member.user_id))
     assert "no longer know" in await member.told(await member.press(shown, "usefound"))
 
 

@@ -1,5 +1,7 @@
 """/upscale: by an upscaler alone, or with new detail; of our pictures and of anybody's."""
 
+import asyncio
+
 import pytest
 
 from tests.stage.painter import FACTS
@@ -171,7 +173,9 @@ async def test_addresses_outside_discord_are_not_asked(stage):
     member = await stage.visitor()
     message = await member.message("general", await member.say("general", "", {"files[0]": ("x.png", picture())}))
     form = await member.context_menu(message, "Upscale")
-    stage.execute("UPDATE finds SET content = replace(content, 'http://', 'http://elsewhere.')")
+    await asyncio.to_thread(
+        stage.execute, "UPDATE finds SET content = replace(content, 'http://', 'http://elsewhere.')"
+    )
     assert "does not come from Discord" in await member.told(await member.fill(form, {}))
 
 
