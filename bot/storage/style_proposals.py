@@ -12,7 +12,8 @@ from bot.domain.style_names import StyleLevel, StyleOwner
 from bot.domain.styles import Style, StyleParameters, style_key
 from bot.errors import UserFacingError
 from bot.storage.database import Database, Row
-from bot.storage.styles import Saved, Styles, save_style
+from bot.storage.style_writing import Saved, save_style
+from bot.storage.styles import Styles
 
 __all__ = ["WAITING_PER_MEMBER", "WAITING_PER_SERVER", "Import", "Proposal", "StyleImports", "StyleProposals"]
 

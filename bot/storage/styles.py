@@ -6,10 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
 
-import aiosqlite
 from pydantic import ValidationError
 
 from bot.domain.limits import DEFAULT_LIMITS
@@ -17,25 +14,17 @@ from bot.domain.style_names import KeptStyle, StyleLevel, StyleOwner, StyleVersi
 from bot.domain.styles import Style, StyleParameters, style_key
 from bot.errors import UserFacingError
 from bot.storage.database import Database, Row
+from bot.storage.style_writing import VERSIONS_KEPT, Saved, first_row, id_of, living, require_room, save_style
 
-__all__ = ["KEPT_AFTER_DELETING_S", "VERSIONS_KEPT", "Saved", "Styles", "save_style"]
+__all__ = ["KEPT_AFTER_DELETING_S", "VERSIONS_KEPT", "Saved", "Styles"]
 
 log = logging.getLogger(__name__)
 
-VERSIONS_KEPT = 20
-"""Of one style; pictures need none of them, for each carries its whole texts."""
 KEPT_AFTER_DELETING_S = 30 * 24 * 3600.0
 _WHOLE = (
     "SELECT s.*, v.prompt, v.negative_prompt, v.parameters FROM styles s "
     "JOIN style_versions v ON v.style_id = s.id AND v.version = s.version "
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    ref: str
-    version: int
-    change: Literal["new", "changed", "same"]
 
 
 class Styles:
@@ -129,8 +118,8 @@ class Styles:
     async def rename(self, ref: str, new_name: str) -> None:
         """Raises UserFacingError: `style_exists`, `style_gone`. Another spelling of the same name is no conflict."""
         async with self._db.write() as tx:
-            row = await _alive(tx, ref)
-            taken = await _id_of(tx, StyleOwner(StyleLevel(row["level"]), row["owner_id"]), style_key(new_name))
+            row = await living(tx, ref)
+            taken = await id_of(tx, StyleOwner(StyleLevel(row["level"]), row["owner_id"]), style_key(new_name))
             if taken is not None and taken != row["id"]:
                 raise UserFacingError("style_exists", name=new_name)
             await tx.execute(
@@ -143,8 +132,8 @@ class Styles:
 
         Raises UserFacingError: `style_gone`, `style_version_gone`."""
         async with self._db.write() as tx:
-            row = await _alive(tx, ref)
-            older = await _one(
+            row = await living(tx, ref)
+            older = await first_row(
                 tx, "SELECT * FROM style_versions WHERE style_id = ? AND version = ?", (row["id"], version)
             )
             if older is None:
@@ -175,107 +164,16 @@ class Styles:
     async def undelete(self, ref: str) -> None:
         """One that is there already stays. Raises UserFacingError: `style_gone`, `style_exists`, `styles_full`."""
         async with self._db.write() as tx:
-            row = await _one(tx, "SELECT * FROM styles WHERE id = ?", (int(ref),))
+            row = await first_row(tx, "SELECT * FROM styles WHERE id = ?", (int(ref),))
             if row is None:
                 raise UserFacingError("style_gone")
             if row["deleted_at"] is None:
                 return
             owner = StyleOwner(StyleLevel(row["level"]), row["owner_id"])
-            if await _id_of(tx, owner, row["name_key"]) is not None:
+            if await id_of(tx, owner, row["name_key"]) is not None:
                 raise UserFacingError("style_exists", name=row["name"])
-            await _require_room(tx, owner, self.limits[owner.level])
+            await require_room(tx, owner, self.limits[owner.level])
             await tx.execute("UPDATE styles SET deleted_at = NULL WHERE id = ?", (row["id"],))
-
-
-async def save_style(
-    tx: aiosqlite.Connection,
-    owner: StyleOwner,
-    style: Style,
-    author_id: int,
-    limit: int,
-    *,
-    replace: bool,
-    preview: str | None = None,
-) -> Saved:
-    """Within a transaction; as `Styles.save`."""
-    key, now = style_key(style.name), time.time()
-    parameters = style.parameters.model_dump_json(exclude_none=True)
-    content = (style.prompt, style.negative_prompt, parameters)
-    style_id = await _id_of(tx, owner, key)
-    if style_id is None:
-        await _require_room(tx, owner, limit)
-        cursor = await tx.execute(
-            "INSERT INTO styles (level, owner_id, name, name_key, version, author_id, preview_image_id, created_at, "
-            "updated_at) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?)",
-            (owner.level, owner.id, style.name, key, author_id, preview, now, now),
-        )
-        assert cursor.lastrowid is not None
-        await _add_version(tx, cursor.lastrowid, 1, content, author_id, now)
-        return Saved(str(cursor.lastrowid), 1, "new")
-    if not replace:
-        raise UserFacingError("style_exists", name=style.name)
-    newest = await _one(
-        tx,
-        "SELECT v.* FROM style_versions v JOIN styles s ON s.id = v.style_id AND s.version = v.version WHERE s.id = ?",
-        (style_id,),
-    )
-    assert newest is not None
-    same = tuple(newest[name] for name in ("prompt", "negative_prompt", "parameters")) == content
-    version = newest["version"] if same else newest["version"] + 1
-    await tx.execute(
-        "UPDATE styles SET name = ?, version = ?, updated_at = ?, preview_image_id = coalesce(?, preview_image_id) "
-        "WHERE id = ?",
-        (style.name, version, now, preview, style_id),
-    )
-    if same:
-        return Saved(str(style_id), version, "same")
-    await _add_version(tx, style_id, version, content, author_id, now)
-    await tx.execute(
-        "DELETE FROM style_versions WHERE style_id = ? AND version <= ?", (style_id, version - VERSIONS_KEPT)
-    )
-    return Saved(str(style_id), version, "changed")
-
-
-async def _add_version(
-    tx: aiosqlite.Connection, style_id: int, version: int, content: tuple[str, str, str], author_id: int, now: float
-) -> None:
-    await tx.execute(
-        "INSERT INTO style_versions (style_id, version, prompt, negative_prompt, parameters, made_by, made_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (style_id, version, *content, author_id, now),
-    )
-
-
-async def _require_room(tx: aiosqlite.Connection, owner: StyleOwner, limit: int) -> None:
-    row = await _one(
-        tx,
-        "SELECT count(*) AS n FROM styles WHERE level = ? AND owner_id = ? AND deleted_at IS NULL",
-        (owner.level, owner.id),
-    )
-    assert row is not None
-    if row["n"] >= limit:
-        raise UserFacingError("styles_full" if owner.level is StyleLevel.USER else "styles_full_server", limit=limit)
-
-
-async def _alive(tx: aiosqlite.Connection, ref: str) -> Row:
-    row = await _one(tx, "SELECT * FROM styles WHERE id = ? AND deleted_at IS NULL", (int(ref),))
-    if row is None:
-        raise UserFacingError("style_gone")
-    return row
-
-
-async def _id_of(tx: aiosqlite.Connection, owner: StyleOwner, key: str) -> int | None:
-    row = await _one(
-        tx,
-        "SELECT id FROM styles WHERE level = ? AND owner_id = ? AND name_key = ? AND deleted_at IS NULL",
-        (owner.level, owner.id, key),
-    )
-    return None if row is None else int(row["id"])
-
-
-async def _one(tx: aiosqlite.Connection, sql: str, values: tuple[object, ...]) -> Row | None:
-    async with tx.execute(sql, values) as cursor:
-        return await cursor.fetchone()
 
 
 def _readable(rows: Iterable[Row]) -> list[KeptStyle]:

@@ -10,6 +10,7 @@ from typing import Any
 import discord
 
 from bot.domain.limits import Limits
+from bot.domain.mentions import spoken
 from bot.domain.model_rules import ModelDefaults, Where
 from bot.domain.preferences import CHECKPOINT, CLIP_SKIP, KEYS, OPERATOR_ID, STYLE, VAE, Level, resolve
 from bot.errors import UserFacingError
@@ -150,7 +151,12 @@ class SettingsDesk:
             )
         for name, value in changed.items():
             if owner.level not in (Level.SERVER, Level.CHANNEL) or name not in _OF_MODELS:
-                await self._preferences.put(owner.level, owner.id, KEYS[name], value)
+                try:
+                    await self._preferences.put(owner.level, owner.id, KEYS[name], value)
+                except (
+                    ValueError
+                ) as error:  # names of styles as they are spelt may be longer than as typed
+                    raise UserFacingError("setting_value", value=spoken(str(value))) from error
         return [*changed]
 
     async def _reset(self, interaction: Interaction, owner: _Owner) -> None:

@@ -16,7 +16,6 @@ from bot.domain.style_codes import CODE_STYLES_MAX, encode_styles
 from bot.domain.style_names import KeptStyle, StyleOwner, is_no_style
 from bot.domain.styles import Style, check_style_name, make_style, style_key
 from bot.errors import UserFacingError
-from bot.i18n import Texts, texts_for
 from bot.storage.preferences import Preferences
 from bot.storage.style_proposals import StyleProposals
 from bot.storage.styles import Styles
@@ -31,12 +30,13 @@ from bot.studio.styles.cards import (
 )
 from bot.studio.styles.previews import PREVIEW, StylePreviews
 from bot.studio.styles.rights import require, rights_on, server_owner
+from bot.studio.styles.telling import answer, change, edit_form, texts_of
 from bot.studio.wardrobe import Wardrobe
 from bot.studio.where import where_of
 from bot.ui.buttons import button
 from bot.ui.client import Interaction
-from bot.ui.codec import Address, Verb, encode
-from bot.ui.forms import fields_of, form_of, shown_part, text_field
+from bot.ui.codec import Address, Verb
+from bot.ui.forms import fields_of, shown_part
 from bot.ui.selects import chosen_value
 
 __all__ = ["STYLE_VERBS", "StyleDesk", "allowed_for_all"]
@@ -286,32 +286,3 @@ class StyleDesk:
             await self._preferences.put(Level.USER, interaction.user.id, STYLE, names or None)
         except ValueError as error:
             raise UserFacingError("setting_value", value=spoken(names)) from error
-
-
-def edit_form(kept: KeptStyle, texts: Texts) -> discord.ui.Modal:
-    form = form_of(texts("style.edit_title"), encode(Verb.STYLE_EDIT_FORM, kept.ref))
-    style = kept.style
-    text_field(form, "name", texts("form.style.name"), "", style.name, paragraph=False, required=True, max_length=60)
-    text_field(form, "prompt", texts("form.style.prompt"), texts("form.style.prompt_hint"), style.prompt)
-    text_field(form, "negative", texts("form.style.negative"), "", style.negative_prompt)
-    return form
-
-
-def texts_of(interaction: Interaction) -> Texts:
-    return texts_for(str(interaction.locale))
-
-
-async def answer(interaction: Interaction, view: discord.ui.LayoutView, files: Sequence[discord.File] = ()) -> None:
-    """For the asker's eyes alone."""
-    if interaction.response.is_done():
-        await interaction.followup.send(view=view, files=files, ephemeral=True)
-    else:
-        await interaction.response.send_message(view=view, files=files, ephemeral=True)
-
-
-async def change(interaction: Interaction, view: discord.ui.LayoutView, files: Sequence[discord.File] = ()) -> None:
-    """The message below which it was pressed; a form that was opened elsewhere is answered."""
-    if interaction.message is not None:
-        await interaction.response.edit_message(view=view, attachments=files)
-    else:
-        await answer(interaction, view, files)

@@ -21,8 +21,9 @@ from bot.storage.style_proposals import Import, StyleImports, StyleProposals
 from bot.storage.styles import Styles
 from bot.studio.stewards import Stewards
 from bot.studio.styles.cards import Differences, import_card, plain_card, proposal_card, refusals
-from bot.studio.styles.desk import allowed_for_all, answer, change, texts_of
+from bot.studio.styles.desk import allowed_for_all
 from bot.studio.styles.rights import server_owner
+from bot.studio.styles.telling import answer, change, texts_of
 from bot.studio.wardrobe import Wardrobe
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
