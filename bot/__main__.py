@@ -119,7 +119,8 @@ def _transport(settings: Settings, on_start_failure: StartFailure) -> PipeTransp
             "--data", str(settings.data), "--demo", str(settings.demo_dir), *settings.engine_arguments(),
         ),
         log_file=settings.logs_dir / "worker.log",
-        environment={"PYTHONPATH": str(CHECKOUT)},
+        # What the bot finds, add-ons above all, its worker finds, too.
+        environment={"PYTHONPATH": os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH"))))},
     )  # fmt: skip
     names = tuple(f"w{number}" for number in range(1, settings.workers + 1))
     return PipeTransport(

@@ -158,3 +158,25 @@ async def test_trouble_that_passes_loses_no_panel(stage, monkeypatch):
     await waiting(stage, member, "a kite")
     await admin.shown(panel.id, lambda m: "a kite" in m.text)
     assert (fault.met, refused.met) == (1, 1)
+
+
+async def test_two_admins_who_press_at_once_are_both_answered_and_it_happens_once(stage):
+    one, other = await stage.visitor("Admin"), await stage.visitor("Admin")
+    panel = await panel_of(stage, one)
+    told = [await one.told(answer) for answer in await asyncio.gather(
+        one.press(panel, "queuepanel", 1), other.press(panel, "queuepanel", 1)
+    )]  # fmt: skip
+    assert sorted("ya estaba así" in text for text in told) == [False, True]
+    assert len(stage.rows("SELECT * FROM admin_audit")) == 1
+
+
+async def test_a_channel_that_is_closed_to_the_bot_ends_its_panel(stage):
+    admin, member = await stage.visitor("Admin"), await stage.visitor()
+    await panel_of(stage, admin)
+    await asyncio.to_thread(stage.execute, "UPDATE admin_panels SET token_expires_at = 0")
+    await stage.restart()
+    closed = stage.fault("PATCH", r"^/channels/.*/messages/", 403, code=50001, times=1)
+    await waiting(stage, member, "a kite")
+    while stage.rows("SELECT * FROM admin_panels"):
+        await asyncio.sleep(PACE_S)
+    assert closed.met == 1
