@@ -153,9 +153,7 @@ class SettingsDesk:
             if owner.level not in (Level.SERVER, Level.CHANNEL) or name not in _OF_MODELS:
                 try:
                     await self._preferences.put(owner.level, owner.id, KEYS[name], value)
-                except (
-                    ValueError
-                ) as error:  # names of styles as they are spelt may be longer than as typed
+                except ValueError as error:  # names of styles as they are spelt may be longer than as typed
                     raise UserFacingError("setting_value", value=spoken(str(value))) from error
         return [*changed]
 

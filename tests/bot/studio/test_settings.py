@@ -43,6 +43,10 @@ async def test_a_channel_goes_before_its_server_and_its_threads_follow(stage):
     await admin.fill(await form_of(admin, await panel(admin, "studio", level="channel"), 1), {"steps": "8"})
     assert "Pasos: **8** · *<#" in (await panel(admin, "studio")).text
     assert "Pasos: **7** · *este servidor*" in (await panel(admin)).text
+    assert "Pasos: **8** · *<#" in (await panel(admin, "Colour tests")).text, "a thread of studio"
+    await admin.fill(await form_of(admin, await panel(admin, "Colour tests", level="channel"), 1), {"steps": "6"})
+    assert "Pasos: **6** · *<#" in (await panel(admin, "Colour tests")).text
+    assert "Pasos: **8** · *<#" in (await panel(admin, "studio")).text
 
 
 async def test_everything_can_be_taken_back_after_a_question(stage):

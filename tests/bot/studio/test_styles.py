@@ -97,6 +97,8 @@ async def test_a_style_saved_from_a_picture_shows_it_and_a_picture_tells_its_ver
     where = Where(user_id=int(member.user_id))
     found = await stage.studio.wardrobe.recognised(where, member.spec(card)["prompt"], "")
     assert found == [Recognised("Ink", 1, 2)]
+    told = await member.shown(await member.context_menu(card, "Picture info"))
+    assert "Style Ink, version 1; the newest is version 2." in told.text
 
 
 async def test_deleting_is_taken_back_by_a_button(stage):
