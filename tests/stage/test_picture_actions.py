@@ -240,6 +240,7 @@ async def test_a_region_by_an_uploaded_mask_of_another_size(stage, member, singl
         (painted((64, 64), (0, 0, 64, 64)), "whole picture"),
         (b"no picture", "I cannot read"),
     ],
+    ids=["shape", "black", "white", "foreign"],
 )
 async def test_masks_that_cannot_be_used_say_why(member, single, data, sentence):
     panel = await member.shown(await member.press(single, "region"), lambda m: m.media)
@@ -320,3 +321,21 @@ async def test_lineage_leads_to_the_parent_and_not_where_that_is_gone(stage, mem
     later = await member.drawn(await member.press(again, "reroll"))
     assert f"/{again.id})" in later.text
     assert panel.ephemeral
+
+
+async def test_what_is_made_of_a_private_picture_by_the_panel_is_private(stage, member, single):
+    behind = await member.shown(await member.press(single, "more"))
+    panel = await member.shown(await member.press(behind, "tweak"))
+    own = await member.shown(await member.press(panel, "draw", 1), finished)
+    assert own.ephemeral
+    more = await member.shown(await member.press(own, "more"))
+    for verb, n in (("zoom", 200), ("vary", 1), ("upscale", None), ("upscalesubtle", None)):
+        made = await member.shown(await member.press(more, verb, n), finished)
+        assert made.ephemeral, verb
+    form = await member.press(
+        await member.shown(await member.press(own, "region"), lambda m: m.media), "regioncells", 1
+    )
+    made = await member.shown(await member.fill(form, {"cells": ["left"]}), finished)
+    assert made.ephemeral
+    # Nobody is led to what they cannot see.
+    assert "from [this picture]" not in made.text
