@@ -20,8 +20,9 @@ from bot.errors import StartupError
 from bot.i18n import Texts
 from bot.operator_language import operator_texts, plain
 from bot.settings import CHECKOUT, Settings, load_settings
-from bot.storage.backup import BackupFile, BadBackupError, backups_in, check_backup, make_backup, restore_backup
+from bot.storage.backup import BackupFile, BadBackupError, backups_in, check_backup, make_backup
 from bot.storage.refusals import second_bot
+from bot.storage.restore import restore_backup
 
 __all__ = ["main", "run"]
 

@@ -1,4 +1,5 @@
-"""Copies of the database in one zip each, and the way back. Everything here blocks: it is for threads and the shell.
+"""Copies of the database in one zip each (bot/storage/restore.py is the way back). Everything here blocks: it is for
+threads and the shell.
 
 A copy is taken by SQLite's own backup in one step, so it is one moment of a running bot's database and holds up no
 writer (WAL). It is looked through before it counts, holds no interaction token, and stands under its name only when it
@@ -11,7 +12,6 @@ import calendar
 import contextlib
 import hashlib
 import json
-import os
 import re
 import shutil
 import sqlite3
@@ -22,11 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from bot.storage.migrate import applied_migrations, known_migrations
+from bot.storage.durable import clear, sync, sync_folder
+from bot.storage.migrate import applied_migrations
 
 __all__ = [
-    "DATABASE_NAME", "MANIFEST_NAME", "SETTINGS_NAME", "BackupFile", "BadBackupError", "Restored", "backups_in",
-    "check_backup", "make_backup", "restore_backup",
+    "DATABASE_NAME", "MANIFEST_NAME", "SETTINGS_NAME", "SPARE_BYTES", "BackupFile", "BadBackupError", "backups_in",
+    "check_backup", "make_backup", "require_sound",
 ]  # fmt: skip
 
 DATABASE_NAME = "pincel.sqlite"
@@ -34,10 +35,9 @@ SETTINGS_NAME = "settings.env"
 MANIFEST_NAME = "backup.json"
 FORMAT = 1
 _NAME = re.compile(r"pincel-backup-(\d{8})-(\d{6})(?:-\d+)?\.zip")
-_STEP_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 20
 """More than the manifest or the settings ever need."""
-_SPARE_BYTES = 64 << 20
+SPARE_BYTES = 64 << 20
 """Left free beside what a copy needs."""
 
 
@@ -55,15 +55,6 @@ class BackupFile:
     path: Path
     made_at: float
     size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    aside: Path | None
-    """Where the database from before lies now; None where there was none."""
-    made_at: float
-    ended_jobs: int
-    """Jobs that waited when the copy was made: they were drawn long ago, or are of no use to anybody any more."""
 
 
 def backups_in(folder: Path) -> list[BackupFile]:
@@ -88,12 +79,12 @@ def make_backup(
     """
     folder.mkdir(parents=True, exist_ok=True)
     need = database.stat().st_size
-    if shutil.disk_usage(folder).free < 2 * need + _SPARE_BYTES:
+    if shutil.disk_usage(folder).free < 2 * need + SPARE_BYTES:
         raise BadBackupError("no_room", str(folder))
     at = now()
     copy, part = folder / ".backup-under-way.sqlite", folder / ".backup-under-way.zip.part"
     try:
-        _clear(copy, part)
+        clear(copy, part)
         with (
             contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=30)) as source,
             contextlib.closing(sqlite3.connect(copy)) as target,
@@ -101,7 +92,7 @@ def make_backup(
             source.backup(target)  # all pages in one step: a reader's snapshot, which nobody waits for
             target.execute("PRAGMA journal_mode=DELETE")
             _drop_tokens(target)
-            _require_sound(target)
+            require_sound(target)
             migrations = applied_migrations(target)
         manifest = {
             "format": FORMAT,
@@ -114,12 +105,12 @@ def make_backup(
             archive.writestr(MANIFEST_NAME, json.dumps(manifest, indent=2))
             archive.writestr(SETTINGS_NAME, settings_text)
             archive.write(copy, DATABASE_NAME)
-        _sync(part)
+        sync(part)
         path = _free_name(folder, at)
         part.replace(path)
-        _sync_folder(folder)
+        sync_folder(folder)
     finally:
-        _clear(copy, part)
+        clear(copy, part)
     for old in backups_in(folder)[max(1, keep) :]:
         old.path.unlink(missing_ok=True)
     return BackupFile(path, at, path.stat().st_size)
@@ -151,40 +142,6 @@ def check_backup(path: Path) -> Mapping[str, Any]:
     return found
 
 
-def restore_backup(path: Path, database: Path, *, keep_queue: bool = False) -> Restored:
-    """Puts the copy in the database's place; the caller holds the lock of the data folder.
-
-    The one from before is copied aside first, whole, so that nothing is lost by a mistake. Killed at any moment, this
-    leaves either database, complete. Raises BadBackupError and OSError; then nothing was changed.
-    """
-    manifest = check_backup(path)
-    database.parent.mkdir(parents=True, exist_ok=True)
-    fresh = database.with_name(f".{database.name}.restoring")
-    _clear(fresh)
-    try:
-        _unpack(path, fresh, manifest)
-        with contextlib.closing(sqlite3.connect(fresh)) as connection:
-            try:
-                _require_sound(connection)
-                known = known_migrations()
-                unknown = [name for name in applied_migrations(connection) if name not in known]
-            except sqlite3.DatabaseError as error:
-                raise BadBackupError("damaged") from error
-            if unknown:
-                raise BadBackupError("newer", ", ".join(unknown))
-            ended = 0 if keep_queue else _end_waiting(connection)
-        _sync(fresh)
-        aside = _put_aside(database)
-        # Without these two the file that comes would be read with another one's last transactions.
-        for suffix in ("-wal", "-shm"):
-            database.with_name(database.name + suffix).unlink(missing_ok=True)
-        fresh.replace(database)
-        _sync_folder(database.parent)
-    finally:
-        _clear(fresh)
-    return Restored(aside, float(manifest.get("made_at") or 0.0), ended)
-
-
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
@@ -212,7 +169,7 @@ def _drop_tokens(connection: sqlite3.Connection) -> None:
     connection.execute("VACUUM")  # a deleted value's bytes would stay in the file
 
 
-def _require_sound(connection: sqlite3.Connection) -> None:
+def require_sound(connection: sqlite3.Connection) -> None:
     """Raises BadBackupError."""
     try:
         (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
@@ -222,99 +179,6 @@ def _require_sound(connection: sqlite3.Connection) -> None:
         raise BadBackupError("damaged", str(verdict))
 
 
-def _unpack(path: Path, target: Path, manifest: Mapping[str, Any]) -> None:
-    digest = hashlib.sha256()
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(DATABASE_NAME) as source, target.open("wb") as out:
-            size = archive.getinfo(DATABASE_NAME).file_size
-            # The declared size is held to, and zipfile itself refuses more bytes than are declared.
-            if size + _SPARE_BYTES > shutil.disk_usage(target.parent).free:
-                raise BadBackupError("no_room", str(target.parent))
-            while block := source.read(_STEP_BYTES):
-                digest.update(block)
-                out.write(block)
-    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError) as error:
-        raise BadBackupError("damaged", str(error)) from error
-    except OSError as error:
-        raise BadBackupError("unreadable", str(error)) from error
-    except Exception as error:  # zlib.error, NotImplementedError: whatever a damaged archive makes of the reader
-        if isinstance(error, BadBackupError):
-            raise
-        raise BadBackupError("damaged", str(error)) from error
-    if digest.hexdigest() != manifest["sha256"]:
-        raise BadBackupError("damaged", "another hash")
-
-
-def _end_waiting(connection: sqlite3.Connection) -> int:
-    with contextlib.suppress(sqlite3.OperationalError):  # a copy from before there were jobs
-        now = time.time()
-        connection.execute("UPDATE attempts SET ended_at = ?, outcome = 'withdrawn' WHERE outcome IS NULL", (now,))
-        cursor = connection.execute(
-            "UPDATE jobs SET status = 'cancelled', finished_at = ?, told_at = ? "
-            "WHERE status IN ('queued', 'assigned', 'done', 'delivering')",
-            (now, now),
-        )
-        connection.execute(
-            "UPDATE jobs SET told_at = ? WHERE told_at IS NULL AND status IN ('failed', 'cancelled')", (now,)
-        )
-        connection.commit()
-        return cursor.rowcount
-    return 0
-
-
-def _put_aside(database: Path) -> Path | None:
-    """A copy of the database with everything that its log still holds. A damaged one is copied as it lies there."""
-    if not database.exists():
-        return None
-    folder = database.parent / "backups"
-    folder.mkdir(exist_ok=True)
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    target, number = folder / f"{database.stem}-{stamp}-before-restore.sqlite", 2
-    while target.exists():
-        target = folder / f"{database.stem}-{stamp}-before-restore-{number}.sqlite"
-        number += 1
-    part = target.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    try:
-        with (
-            contextlib.closing(sqlite3.connect(database, timeout=5)) as source,
-            contextlib.closing(sqlite3.connect(part)) as copy,
-        ):
-            source.backup(copy)
-        _sync(part)
-        part.replace(target)
-    except sqlite3.Error:
-        part.unlink(missing_ok=True)
-        for suffix in ("-wal", "-shm", ""):
-            lying = database.with_name(database.name + suffix)
-            if lying.exists():
-                shutil.copyfile(lying, target.with_name(target.name + suffix))
-                _sync(target.with_name(target.name + suffix))
-    _sync_folder(folder)
-    return target
-
-
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _clear(*paths: Path) -> None:
-    for path in paths:
-        for suffix in ("", "-journal", "-wal", "-shm"):
-            with contextlib.suppress(OSError):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

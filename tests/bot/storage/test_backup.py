@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from bot.storage import backup as module
-from bot.storage.backup import BadBackupError, backups_in, check_backup, make_backup, restore_backup
+from bot.storage.backup import BadBackupError, backups_in, check_backup, make_backup
 from bot.storage.database import open_database
 from bot.storage.migrate import migrate
+from bot.storage.restore import restore_backup
 
 ENV = "PINCEL_WORKERS=2\n"
 
@@ -165,7 +166,8 @@ def test_what_is_no_sound_copy_of_ours_changes_nothing(database, tmp_path):
     import hashlib
 
     told = {**manifest, "sha256": hashlib.sha256(future).hexdigest()}
-    spoilt = data[: len(data) // 2] + bytes(200) + data[len(data) // 2 + 200 :]
+    half = len(data) // 2
+    spoilt = data[:half] + bytes(255 - byte for byte in data[half : half + 200]) + data[half + 200 :]
     cases = {
         "foreign": rewritten(made, tmp_path / "a.zip", manifest=None),
         "newer": rewritten(made, tmp_path / "b.zip", manifest=json.dumps(newer).encode()),
@@ -209,7 +211,7 @@ def test_killed_at_any_step_one_of_both_databases_is_there_whole(database, step)
     program = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from bot.storage import backup\n"
+        "from bot.storage import restore\n"
         "left = int(sys.argv[3])\n"
         "def dying(real):\n"
         "    def call(*a, **k):\n"
@@ -219,8 +221,8 @@ def test_killed_at_any_step_one_of_both_databases_is_there_whole(database, step)
         "        return real(*a, **k)\n"
         "    return call\n"
         "for name in ('replace', 'unlink'): setattr(Path, name, dying(getattr(Path, name)))\n"
-        "for name in ('_sync', '_sync_folder', '_put_aside'): setattr(backup, name, dying(getattr(backup, name)))\n"
-        "backup.restore_backup(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "for name in ('sync', 'sync_folder', '_put_aside'): setattr(restore, name, dying(getattr(restore, name)))\n"
+        "restore.restore_backup(Path(sys.argv[1]), Path(sys.argv[2]))\n"
     )
     root = Path(__file__).parents[3]
     subprocess.run(
