@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 
 EXTENSIONS = (
     "cogs.imagine", "cogs.style", "cogs.queue", "cogs.models", "cogs.model_admin", "cogs.help", "cogs.settings",
-    "cogs.looking", "cogs.inpaint", "cogs.again",
+    "cogs.looking", "cogs.blend", "cogs.inpaint", "cogs.again",
     "cogs.operations",
     "cogs.history",
+    "cogs.tags",
     "cogs.boards",
     "cogs.forget_me",
-    "cogs.tags",
     "cogs.moderation",
 )  # fmt: skip
 
@@ -121,7 +121,9 @@ class PincelBot(commands.AutoShardedBot):
         except discord.Forbidden:
             log.error("PINCEL_TEST_GUILD names a server that the bot is not in; invite it there, or leave it empty")
             return False
-        except discord.HTTPException:
+        except discord.HTTPException as error:
+            if error.status == 400 and await self.studio.operations.addons.withdraw(self, error.text):
+                return await self.sync_if_changed(facts)
             # The commands of the last time still work; the next start tries again.
             log.exception("the commands could not be sent to Discord")
             return False

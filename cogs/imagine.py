@@ -11,11 +11,11 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.domain.audience import read_audience
-from bot.domain.flags import read_value
 from bot.domain.ids import UserId
+from bot.domain.image_prompts import choose_adapter, read_strength
 from bot.domain.imagine import ImagineOptions, build_imagine
 from bot.domain.job import Action
-from bot.domain.models import AUTOMATIC_VAE, NONE, UPSCALERS
+from bot.domain.models import AUTOMATIC_VAE, NONE, UPSCALERS, find_checkpoint
 from bot.domain.next_request import with_next_picture
 from bot.domain.parameters import Parameters
 from bot.domain.pasted import is_infotext
@@ -23,6 +23,7 @@ from bot.domain.sizes import ASPECTS
 from bot.domain.tag_texts import listed
 from bot.i18n import texts_for
 from bot.studio import Studio
+from bot.studio.looking.pointed import found_attachment
 from bot.studio.notes import told
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 Range = app_commands.Range
 OPTIONS = (
     "prompt", "tags", "negative", "style", "aspect", "count", "seed", "checkpoint", "lora", "steps", "cfg", "sampler",
-    "hires", "image", "denoise", "mask", "width", "height", "schedule", "vae", "clip_skip", "variation", "upscaler",
+    "hires", "image", "denoise", "mask", "width", "height", "schedule", "vae", "clip_skip", "image_prompt", "upscaler",
     "restore_faces", "advanced",
 )  # fmt: skip
 """All that Discord takes; the first are those that a phone shows without scrolling."""
@@ -77,7 +78,7 @@ class Imagine(commands.Cog):
         schedule: str | None = None,
         vae: str | None = None,
         clip_skip: Range[int, 1, 12] | None = None,
-        variation: Range[str, 1, 30] | None = None,
+        image_prompt: discord.Attachment | None = None,
         upscaler: str | None = None,
         restore_faces: bool | None = None,
         advanced: bool = False,
@@ -101,10 +102,8 @@ class Imagine(commands.Cog):
             hires_upscaler=named("upscaler", upscaler),
             face_restore=None if restore_faces is None else "on" if restore_faces else "off",
         )
-        if variation is not None:
-            wishes = read_value("variation", variation).over(wishes)
         studio = self._studio
-        if image is not None:
+        if image is not None or image_prompt is not None:
             # Before it is fetched and kept for nothing.
             await studio.intake.require_room(UserId(interaction.user.id))
         where = where_of(interaction)
@@ -122,19 +121,33 @@ class Imagine(commands.Cog):
         )
         wish = await studio.next_pictures.get(where.user_id)
         prompt, private = read_audience(prompt)
+        prompt, image_strength = read_strength(prompt)
         if private is None:
             private = await studio.intake.is_private(interaction)
         hidden = advanced or private
-        async with studio.attachments.given(interaction, image, mask, hidden=hidden) as picture:
+        shown = [found_attachment(image_prompt)] if image_prompt is not None else []
+        if shown:
+            choose_adapter(None, find_checkpoint(wishes.checkpoint, facts).name, facts)
+        async with (
+            studio.attachments.given(interaction, image, mask, hidden=hidden) as picture,
+            studio.looking.prompting.kept(interaction, shown, hidden=hidden) as read,
+        ):
             options = ImagineOptions(
-                prompt, negative, named("lora", lora), wishes, picture, words=listed(tags), usual_negative=usual.negative
+                prompt,
+                negative,
+                named("lora", lora),
+                wishes,
+                picture,
+                words=listed(tags),
+                usual_negative=usual.negative,
             )
             built, left = with_next_picture(wish, options, build, facts)
+            spec = studio.looking.prompting.joined(interaction, built.spec, read, image_strength)
             notes = told((*chosen.notes, *built.notes), texts_for(str(interaction.locale)))
             if advanced:
-                await studio.panels.open(interaction, built.spec, Action.IMAGINE, notes=notes)
+                await studio.panels.open(interaction, spec, Action.IMAGINE, notes=notes, private=private)
             else:
-                await studio.intake.begin(interaction, built.spec, Action.IMAGINE, notes=notes, private=private)
+                await studio.intake.begin(interaction, spec, Action.IMAGINE, notes=notes, private=private)
         if not wish.empty:
             await studio.next_pictures.use_up(where.user_id, wish, left)
 

@@ -33,6 +33,7 @@ class LookingCommands(commands.Cog):
             app_commands.ContextMenu(name=keyed("menu.picture_info"), callback=self._info_of),
             app_commands.ContextMenu(name=keyed("menu.upscale"), callback=self._upscale_of),
             app_commands.ContextMenu(name=keyed("menu.describe"), callback=self._describe_of),
+            app_commands.ContextMenu(name=keyed("menu.image_prompt"), callback=self._prompt_of),
             app_commands.ContextMenu(name=keyed("menu.style"), callback=self._style_of),
         ]
 
@@ -114,6 +115,9 @@ class LookingCommands(commands.Cog):
 
     async def _describe_of(self, interaction: Interaction, message: discord.Message) -> None:
         await self._parts.desk.describe(interaction, await self._parts.pointed.in_message(message))
+
+    async def _prompt_of(self, interaction: Interaction, message: discord.Message) -> None:
+        await self._parts.desk.prompt_form(interaction, await self._parts.pointed.in_message(message))
 
     async def _style_of(self, interaction: Interaction, message: discord.Message) -> None:
         """The form for a card of ours; of others' pictures their card, which has a button for it: they have to be

@@ -41,7 +41,7 @@ SOON_S = 3
 """What is nearer than this is no promise worth reading; it would soon say "a second ago"."""
 PREVIEW_NAME = "preview.webp"
 
-_ABOUT = ("lora", "vae", "upscaler", "face", "embedding", "sampler", "tagger")
+_ABOUT = ("lora", "vae", "upscaler", "face", "embedding", "sampler", "tagger", "controlnet", "annotator")
 """What a failure may be about, apart from the checkpoint."""
 
 _BARS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import TypeVar
 
 from bot.dispatch.transport import BotTransport
 from bot.domain.actions import picture_spec
@@ -33,6 +34,9 @@ IMAGE_SCHEME = "image:"
 """In the table a source is `image:<id>`; the transport's own address is made when the job is handed out."""
 
 
+Drawn = TypeVar("Drawn", Txt2Img, Img2Img)
+
+
 class SourceGoneError(LookupError):
     """A picture that a job starts from is nowhere any more, and nothing tells how to draw it again."""
 
@@ -51,8 +55,16 @@ class SpecResolver:
         if isinstance(job.task, Upscale | Describe):
             return job.task.model_copy(update={"image": await self._given(job.task.image)})
         if isinstance(job.spec, Img2Img):
-            return await self._from_picture(job.spec)
+            return await self._from_picture(await self._read_pictures(job.spec))
         return await self._second_pass(job.spec)
+
+    async def _read_pictures(self, spec: Drawn) -> Drawn:
+        """With the pictures that are read as prompts."""
+        wish = spec.image_prompts
+        if wish is None:
+            return spec
+        pictures = [p.model_copy(update={"image": await self._given(p.image)}) for p in wish.pictures]
+        return spec.model_copy(update={"image_prompts": wish.model_copy(update={"pictures": tuple(pictures)})})
 
     async def _from_picture(self, spec: Img2Img) -> Img2Img:
         changes: dict[str, object] = {"image": await self._given(spec.image)}
@@ -73,6 +85,7 @@ class SpecResolver:
             raise SourceGoneError(ref.ref) from error
 
     async def _second_pass(self, spec: Txt2Img) -> Txt2Img:
+        spec = await self._read_pictures(spec)
         if spec.hires is None or not isinstance(spec.hires.source, StoredSource):
             return spec
         source = await self._source(spec.hires.source)

@@ -78,6 +78,8 @@ class Action(enum.StrEnum):
     ENLARGE = "enlarge"
     """By an upscaler alone, without drawing."""
     DESCRIBE = "describe"
+    BLEND = "blend"
+    """From pictures that were read as prompts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ def models_of(spec: JobSpec | PictureTask, facts: Sequence[ModelFact] = ()) -> l
             found["checkpoint", hires.checkpoint] = None
         if hires.upscaler not in UPSCALERS:
             found["upscaler", hires.upscaler] = None
+    if spec.image_prompts is not None:
+        found["controlnet", spec.image_prompts.adapter] = None
     aliases = {fact.alias: fact.name for fact in facts if fact.kind == "lora" and fact.alias}
     names = {fact.name for fact in facts if fact.kind == "lora"}
     for text in texts:

@@ -23,6 +23,7 @@ from bot.storage.drafts import KEPT_S
 from bot.storage.images import MissingPictureError
 from gpu_worker.protocol.specs import (
     Describe,
+    Drawing,
     FileSpec,
     ImageRef,
     Img2Img,
@@ -58,6 +59,9 @@ def given_pictures(spec: JobSpec | FileSpec | PictureTask) -> list[ImageRef]:
     """What a request starts from."""
     if isinstance(spec, Upscale | Describe):
         return [spec.image]
+    if isinstance(spec, Drawing) and spec.image_prompts is not None:
+        read = [prompt.image for prompt in spec.image_prompts.pictures]
+        return [*given_pictures(spec.model_copy(update={"image_prompts": None})), *read]
     if isinstance(spec, Txt2Img) and spec.hires is not None and isinstance(spec.hires.source, StoredSource):
         return [spec.hires.source.image]
     if not isinstance(spec, Img2Img):

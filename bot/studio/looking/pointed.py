@@ -161,7 +161,7 @@ class Pointed:
         """Whoever asked for it, and whoever can read the place where it was posted."""
         if job.user_id == interaction.user.id:
             return True
-        if getattr(job, "private", False):
+        if job.private:
             return False
         if job.channel_id == interaction.channel_id:
             return True

@@ -44,6 +44,19 @@ FAILURES = {
     "other/device": ({"reason": "no_such_device", "device": "cuda:9"}, "cuda:9"),
     "other/xformers": ({"reason": "no_xformers"}, "xformers"),
     "other/nan": ({"reason": "not_finite"}, "lower CFG"),
+    "bad_input/adapter": (
+        {"reason": "image_prompt_misfit", "controlnet": "ip", "checkpoint": "dreamy"},
+        "IP-Adapter “ip” was not made",
+    ),
+    "bad_input/no adapter": ({"reason": "no_image_adapter", "controlnet": "canny"}, "“canny” is no IP-Adapter"),
+    "missing_model/eyes": (
+        {"reason": "no_image_encoder", "annotator": "CLIP vision", "controlnet": "ip"},
+        "“ip” sees with is not installed",
+    ),
+    "missing_model/control": ({"controlnet": "ip"}, "control model “ip” is not installed"),
+    "missing_model/annotator": ({"annotator": "clip"}, "annotator “clip” is not installed"),
+    "bad_model/control": ({"controlnet": "ip", "problem": "corrupt"}, "control model “ip” cannot be used"),
+    "bad_model/annotator": ({"annotator": "clip", "problem": "corrupt"}, "annotator “clip” cannot be used"),
     "of a newer worker": ({}, "try again"),
 }
 
