@@ -103,14 +103,17 @@ async def test_combinations_show_their_cost_and_are_drawn_once(stage):
     offer = await member.shown(await ask(member, prompt="a {cat|dog|owl} at {dawn|dusk} --combinatorial", seed=7))
     assert "6" in offer.text
     assert not stage.painter.assigned
-    presses = await asyncio.gather(*(member.press(offer, "combine", 1) for _ in range(2)))
-    await stage.told()
+    await member.drawn(await member.press(offer, "combine", 1))
+    card = await member.wait_for_message("general", lambda m: finished(m) and len(m.media) == 2)
+    assert "already" in await member.told(await member.press(offer, "combine", 1))
     drawn = [text for spec in stage.painter.specs for text in texts(spec)]
     assert drawn == [f"a {who} at {when}" for who in ("cat", "dog", "owl") for when in ("dawn", "dusk")]
     assert [spec.seed for spec in stage.painter.specs] == [7, 11]
     assert [spec.count for spec in stage.painter.specs] == [4, 2]
-    assert len(presses) == 2
-    card = await member.wait_for_message("general", lambda m: finished(m) and len(m.media) == 2)
+    wishes = stage.studio.combinations._wishes
+    (draft,) = stage.rows("SELECT draft_id FROM combination_wishes")
+    await wishes.give_back(draft["draft_id"])
+    assert sorted(await asyncio.gather(*(wishes.take(draft["draft_id"]) for _ in range(3))), key=str) == [6, None, None]
     again = await member.drawn(await member.press(card, "reroll"))
     assert [own["prompt"] for own in member.spec(again)["texts"]] == drawn[4:]
 
