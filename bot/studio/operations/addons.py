@@ -56,6 +56,25 @@ class Addons:
                     self._loaded.setdefault(found.name, []).extend(new)
                     log.info("add-on %s: %s loaded", found.name, module)
 
+    async def withdraw(self, bot: commands.Bot | commands.AutoShardedBot, reason: str) -> bool:
+        """Discord refused the commands: those of add-ons are taken back, for ours were accepted before. Whether there
+        were any."""
+        loaded = [
+            (found.name, module)
+            for found in await asyncio.to_thread(installed_addons)
+            for module in (found.addon.cogs if found.addon is not None else ())
+            if module in bot.extensions
+        ]
+        for name, module in loaded:
+            try:
+                await bot.unload_extension(module)
+            except Exception:
+                log.exception("add-on %s: %s could not be unloaded", name, module)
+            log.error("add-on %s: its commands are taken back, because Discord refuses them: %s", name, reason)
+            self._failed.append((name, f"Discord refuses its commands: {reason}"[:300]))
+            self._loaded.pop(name, None)
+        return bool(loaded)
+
     def checks(self, say: Texts) -> list[Check]:
         return addon_checks(say, installed_addons(), self._of_workers(), self._failed)
 

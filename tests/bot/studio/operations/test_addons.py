@@ -64,6 +64,18 @@ async def test_an_addons_command_answers_and_a_broken_one_is_named_and_stops_not
     assert member.spec(card)["sampler"] == "Midpoint"
 
 
+async def test_commands_that_discord_refuses_are_taken_back_and_ours_are_sent(installed, stage):
+    await stage.stop_bot()
+    stage.execute("DELETE FROM facts WHERE key LIKE 'commands:%'")
+    refusal = stage.fault("PUT", r"/commands$", 400, code=50035)
+    await stage.start_bot()
+    assert refusal.met == 1
+    member, admin = await stage.visitor(), await stage.visitor("Admin")
+    assert (await member.imagine(count=1)).media
+    assert "Discord refuses its commands" in await admin.told(await admin.slash("general", "addons"))
+    assert "example-dice" not in {command.name for command in stage.bot.tree.get_commands()}
+
+
 async def test_what_an_addon_gave_out_is_left_to_it(stage, monkeypatch):
     asked: list[object] = []
 
