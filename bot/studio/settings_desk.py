@@ -20,7 +20,7 @@ from bot.studio.languages import Languages
 from bot.studio.model_admin.ruling import Ruling
 from bot.studio.models import Models
 from bot.studio.settings_card import Shown, settings_card
-from bot.studio.settings_form import group_of, read_form, settings_form
+from bot.studio.settings_form import form_number, group_of, read_form, settings_form
 from bot.studio.stewards import Stewards
 from bot.studio.usual import usable
 from bot.studio.where import where_of
@@ -101,8 +101,12 @@ class SettingsDesk:
                 await interaction.response.edit_message(view=self._card(interaction, owner))
 
     async def submitted(self, interaction: Interaction, address: Address) -> None:
-        """Raises UserFacingError as `open` and `read_form`, and `style_unknown`; nothing was changed then."""
+        """Raises UserFacingError as `open` and `read_form`, `style_unknown`, and `setting_changed` where what the form
+        showed holds no more; nothing was changed then."""
         owner, group = self._owner(interaction, address.id), group_of(address.n)
+        before = self._preferences.said_at(owner.where)[owner.level, owner.id]
+        if address.n != form_number(group, before):
+            raise UserFacingError("setting_changed")
         facts = self._models.facts(owner.where)
         below = resolve(self._preferences.said_at(owner.where), owner.where, CHECKPOINT).value
         checkpoint = below if usable(CHECKPOINT, below, facts) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,7 +35,7 @@ from bot.ui.codec import Verb, encode
 from bot.ui.forms import NAME_LIMIT, OPTIONS_LIMIT, RADIO_LIMIT, form_of, radio_field, select_field, text_field
 from gpu_worker.protocol.messages import ModelFact
 
-__all__ = ["UNSET", "group_of", "keys_of", "read_form", "settings_form", "shown_value"]
+__all__ = ["UNSET", "form_number", "group_of", "keys_of", "read_form", "settings_form", "shown_value"]
 
 UNSET = "-"
 """The choice that takes a value away; Discord knows no empty one."""
@@ -45,11 +47,17 @@ _SIZES = (
 
 
 def group_of(number: int | None) -> Group:
-    """Raises UserFacingError (`form_unknown`)."""
-    groups = [*Group]
-    if number is None or not 0 <= number < len(groups):
+    """Of a button's or a form's address. Raises UserFacingError (`form_unknown`)."""
+    if number is None:
         raise UserFacingError("form_unknown")
-    return groups[number]
+    return [*Group][number % len(Group)]
+
+
+def form_number(group: Group, said: Mapping[str, Any]) -> int:
+    """The group, and a mark of what its owner had set when the form was opened: whoever sends it learns whether
+    somebody else has changed that meanwhile. At most three digits."""
+    mark = zlib.crc32(json.dumps(sorted(said.items())).encode()) % (1000 // len(Group))
+    return mark * len(Group) + [*Group].index(group)
 
 
 def keys_of(group: Group, level: Level) -> list[Key[Any]]:
@@ -78,8 +86,7 @@ def settings_form(
     texts: Texts,
 ) -> discord.ui.Modal:
     """`said` are the owner's own words, `below` what holds without them, by key's name."""
-    number = [*Group].index(group)
-    form = form_of(texts(f"settings.group.{group}"), encode(Verb.SETTINGS_FORM, owner, number))
+    form = form_of(texts(f"settings.group.{group}"), encode(Verb.SETTINGS_FORM, owner, form_number(group, said)))
     for key in keys_of(group, level):
         label, hint = texts(f"setting.{key.name}.name"), texts(f"setting.{key.name}.hint")
         own = said.get(key.name)

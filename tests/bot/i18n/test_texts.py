@@ -230,7 +230,8 @@ def test_counting():
 
 
 @pytest.mark.parametrize(
-    ("locale", "language"), [("es-ES", "es"), ("es-419", "es"), ("en-GB", "en"), ("de", "en"), (None, "en"), ("", "en")]
+    ("locale", "language"),
+    [("es-ES", "es"), ("es-419", "es"), ("en-GB", "en"), ("tlh", "en"), (None, "en"), ("", "en")],
 )
 def test_language_of_a_locale(locale, language):
     assert language_of(locale) == language

@@ -49,6 +49,15 @@ async def test_a_channel_goes_before_its_server_and_its_threads_follow(stage):
     assert "Pasos: **8** · *<#" in (await panel(admin, "studio")).text
 
 
+async def test_of_two_forms_at_once_the_second_takes_nothing_back(stage):
+    admin = await stage.visitor("Admin")
+    card = await panel(admin, level="server")
+    first, second = await form_of(admin, card, 1), await form_of(admin, card, 1)
+    await admin.fill(first, {"steps": "7"})
+    assert "Alguien ha cambiado" in await admin.told(await admin.fill(second, {"cfg": "5"}))
+    assert [tuple(row) for row in stage.rows("SELECT key, value FROM preferences")] == [("steps", "7")]
+
+
 async def test_everything_can_be_taken_back_after_a_question(stage):
     member = await stage.visitor()
     card = await panel(member)
