@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, Literal, TypeVar
 
+from bot.domain.image_prompts import read_strength, with_the_same_pictures
 from bot.domain.imagine import Built, ImagineOptions, build_imagine, draw_seed
 from bot.domain.limits import DEFAULT_LIMITS, Limits
 from bot.domain.parameters import Parameters
@@ -108,7 +109,8 @@ def upscale(
     hires = _enlargement(picture, facts, source)
     if target[0] * target[1] > limits.max_upscaled_pixels:
         hires = hires.model_copy(update={"tile_px": _native_px(picture.checkpoint, facts)})
-    return Txt2Img(**own | {"width": width, "height": height, "hires": hires})
+    drawing: dict[str, Any] = own | {"width": width, "height": height, "hires": hires}
+    return Txt2Img(**drawing)
 
 
 def _native_px(checkpoint: str, facts: Sequence[ModelFact]) -> int:
@@ -171,6 +173,7 @@ def edit(
     """
     base = first_pass(spec)
     recorded = parameters_of(base).without(*dropped)
+    prompt, strength = read_strength(prompt) if base.image_prompts is not None else (prompt, None)
     if is_infotext(prompt):
         # Another picture's text: of this one remains only what every text says, in case this text does not.
         options = ImagineOptions(
@@ -185,6 +188,8 @@ def edit(
         recorded = recorded.without("variation_seed", "variation_strength")
     options = ImagineOptions(prompt, negative_prompt, wishes=changes.over(recorded), picture=picture)
     built = build_imagine(options, facts=facts, limits=limits, rng=rng)
+    if base.image_prompts is not None:
+        built = with_the_same_pictures(built, base.image_prompts, strength, facts)
     if built.spec.seed == base.seed and len(base.variations) > 1 and not built.spec.variations:
         return Built(built.spec.model_copy(update={"variations": base.variations}), built.notes)
     return built

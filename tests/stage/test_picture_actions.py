@@ -339,3 +339,23 @@ async def test_what_is_made_of_a_private_picture_by_the_panel_is_private(stage, 
     assert made.ephemeral
     # Nobody is led to what they cannot see.
     assert "from [this picture]" not in made.text
+
+
+async def test_the_panel_keeps_within_limits_whatever_the_prompt(stage, member):
+    prompt = ", ".join(f"`word{number}` @everyone" for number in range(250))
+    card = await member.imagine(prompt=prompt, count=4, **SMALL)
+    panel = await member.shown(await member.press(card, "more"))
+    parts = [*panel.components()]
+    assert len(parts) <= 40
+    assert sum(len(part["content"]) for part in parts if part["type"] == 10) <= 4000
+    assert "@everyone" not in panel.text
+    assert all(len(row["components"]) <= 4 for row in parts if row["type"] == 1)
+
+
+@pytest.mark.parametrize(("method", "status", "code"), [("PATCH", 503, 0), ("PATCH", 404, 10015), ("POST", 403, 50013)])
+async def test_discord_in_trouble_leaves_nobody_without_the_picture(stage, member, single, method, status, code):
+    stage.fault(method, r"^/webhooks/" if method == "PATCH" else r"^/interactions/", status, code=code)
+    await member.press(single, "zoom", 150)
+    card = await member.wait_for_message("general", lambda m: "Zoom out" in m.text and finished(m), 30)
+    assert len(card.media) == 4
+    assert len([spec for spec in stage.painter.specs if spec.kind == "img2img"]) == 1
