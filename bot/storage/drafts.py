@@ -36,6 +36,8 @@ class Draft:
     """The job that it was opened from."""
     searches: Mapping[str, str] = field(default_factory=dict[str, str])
     """What each list of the panel was searched for."""
+    private: bool = False
+    """It was asked for as one for its user's eyes alone."""
 
 
 class Drafts:
@@ -51,15 +53,16 @@ class Drafts:
         *,
         base: JobSpec | None = None,
         parent_id: JobId | None = None,
+        private: bool = False,
     ) -> Draft:
         """Without `base` it is compared with itself as it is now."""
-        draft = Draft(new_job_id(), user_id, action, spec, source, base or spec, parent_id)
+        draft = Draft(new_job_id(), user_id, action, spec, source, base or spec, parent_id, private=private)
         await self._db.write_one(
-            "INSERT INTO drafts (id, user_id, action, source_image_id, spec, created_at, base, parent_id) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO drafts (id, user_id, action, source_image_id, spec, created_at, base, parent_id, private) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 draft.id, user_id, action, source, spec.model_dump_json(), time.time(),
-                (base or spec).model_dump_json(), parent_id,
+                (base or spec).model_dump_json(), parent_id, int(private),
             ),
         )  # fmt: skip
         return draft
@@ -99,6 +102,7 @@ class Drafts:
             _spec(row["id"], row["base"]) if row["base"] else None,
             JobId(row["parent_id"]) if row["parent_id"] else None,
             json.loads(row["searches"]),
+            row["private"] > 0,
         )
 
 

@@ -296,6 +296,14 @@ class Jobs:
 
     # --- for one pair of eyes -----------------------------------------------------------------------------------------
 
+    async def waits_alike(self, user_id: UserId, task: JobTask) -> bool:
+        """Whether they have asked for exactly this already and still wait for it."""
+        found = await self._db.one(
+            "SELECT 1 FROM jobs WHERE user_id = ? AND status IN ('queued', 'assigned') AND spec = ? LIMIT 1",
+            (user_id, task.model_dump_json()),
+        )
+        return found is not None
+
     async def comes_of_private(
         self, user_id: UserId, parent_id: JobId | None, image_id: ImageId | None, message_id: int | None
     ) -> bool:

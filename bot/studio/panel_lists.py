@@ -12,11 +12,15 @@ from bot.domain.mentions import spoken
 from bot.domain.model_rules import Where
 from bot.domain.parameters import Parameters
 from bot.domain.sizes import ASPECTS, aspect_size
+from bot.domain.styles import Style
+from bot.domain.worn_styles import with_styles, worn
 from bot.errors import UserFacingError
 from bot.i18n import Texts
 from bot.storage.drafts import Draft
 from bot.studio.model_names import ModelNames
 from bot.studio.models import Models
+from bot.studio.wardrobe import Wardrobe
+from bot.ui.commands import choices
 from bot.ui.forms import OPTIONS_LIMIT
 from bot.ui.selects import Row
 from gpu_worker.language.names import sampler_choices
@@ -31,6 +35,7 @@ __all__ = [
 SEARCH = "?"
 """The row that opens the form to search with; no model has this name, on any file system."""
 LORAS_MAX = 8
+STYLES_MAX = 5
 _FALLBACK_NATIVE_PX = 512
 _TURN, _NOW, _ASPECT = "turn", "now", "ar:"
 _SAME_SHAPE = 0.03
@@ -43,9 +48,12 @@ class List(IntEnum):
     LORAS = 2
     SAMPLER = 3
     SIZE = 4
+    STYLES = 5
 
 
-SEARCHED: dict[List, ModelKind] = {List.CHECKPOINT: "checkpoint", List.LORAS: "lora"}
+SEARCHED = {List.CHECKPOINT: "checkpoint", List.LORAS: "lora", List.STYLES: "style"}
+"""Lists that can be searched, and the name under which a draft remembers what for."""
+_KINDS: dict[List, ModelKind] = {List.CHECKPOINT: "checkpoint", List.LORAS: "lora"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +69,17 @@ class PanelList:
 
 
 class PanelLists:
-    def __init__(self, models: Models, names: ModelNames) -> None:
+    def __init__(self, models: Models, names: ModelNames, wardrobe: Wardrobe) -> None:
         self._models = models
         self._names = names
+        self._wardrobe = wardrobe
 
     async def of(self, draft: Draft, where: Where, texts: Texts) -> list[PanelList]:
         facts = self._models.facts(where)
         return [
             await self._checkpoints(draft, where, texts),
             await self._loras(draft, where, facts, texts),
+            await self._styles(draft, where, texts),
             _samplers(draft.spec, texts),
             _sizes(draft.spec, native_px(draft.spec.checkpoint, facts), texts),
         ]
@@ -100,6 +110,28 @@ class PanelLists:
             found=bool(ranked),
         )  # fmt: skip
 
+    async def _styles(self, draft: Draft, where: Where, texts: Texts) -> PanelList:
+        labels = await self._wardrobe.open(where.user_id, where.guild_id)
+        typed = draft.searches.get(SEARCHED[List.STYLES], "")
+        on = worn(draft.spec.prompt, draft.spec.negative_prompt, (kept.style for kept in labels.values()))
+        marked = {kept.ref: label for label, kept in labels.items() if kept.style in on}
+        found = [choice.value for choice in choices(typed, [*labels])] if typed else [*labels]
+        names = [*dict.fromkeys((*marked.values(), *found))][: OPTIONS_LIMIT - 1]
+        rows: list[Row] = [(labels[name].ref, name, " ".join(labels[name].style.prompt.split())) for name in names]
+        search = _search_row(len(labels), texts, "tweak.search_hint_styles")
+        placeholder = texts("tweak.styles_used", names=", ".join(marked.values())) if marked else texts("tweak.styles")
+        return PanelList(
+            List.STYLES, placeholder, [*rows, search], frozenset(marked), at_most=STYLES_MAX + 1, found=bool(found)
+        )
+
+    async def dressed(self, draft: Draft, where: Where, picked: Sequence[str]) -> tuple[str, str, list[Style]]:
+        """Both texts of the draft wearing the picked styles (by `ref`), and those of them that are new."""
+        labels = await self._wardrobe.open(where.user_id, where.guild_id)
+        styles = [kept.style for kept in labels.values()]
+        on = worn(draft.spec.prompt, draft.spec.negative_prompt, styles)
+        wanted = [kept.style for kept in labels.values() if kept.ref in picked]
+        return with_styles(draft.spec.prompt, draft.spec.negative_prompt, on, wanted)
+
     def _rows(self, kind: ModelKind, first: Sequence[str], others: Iterable[str], hints: dict[str, str]) -> list[Row]:
         names = [*dict.fromkeys((*first, *others))][: OPTIONS_LIMIT - 1]
         return [(self._names.value(kind, name), name, hints.get(name, "")) for name in names]
@@ -109,7 +141,7 @@ class PanelLists:
 
     def chosen(self, which: List, value: str) -> str:
         """The name of a model that was picked."""
-        return self._names.named(SEARCHED[which], value) or value
+        return self._names.named(_KINDS[which], value) or value
 
 
 def lora_names(draft: Draft, shown: Iterable[str], picked: Sequence[str], facts: Sequence[ModelFact]) -> list[str]:
@@ -160,8 +192,8 @@ def _sizes(spec: JobSpec, native: int, texts: Texts) -> PanelList:
     return PanelList(List.SIZE, texts("tweak.size", size=size), rows, frozenset({_NOW}))
 
 
-def _search_row(count: int, texts: Texts) -> Row:
-    return SEARCH, f"🔎 {texts('tweak.search')}", texts("tweak.search_hint", n=count)
+def _search_row(count: int, texts: Texts, hint: str = "tweak.search_hint") -> Row:
+    return SEARCH, f"🔎 {texts('tweak.search')}", texts(hint, n=count)
 
 
 def aspect_for(spec: JobSpec) -> str | None:

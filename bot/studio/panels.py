@@ -21,6 +21,7 @@ from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.drafts import Draft, Drafts
 from bot.storage.inputs import InputPictures, given_pictures
+from bot.storage.jobs import Jobs
 from bot.storage.last_tweaks import LastTweaks
 from bot.studio.advanced import GROUPS, Sent, advanced_form, hidden_tails, read_advanced
 from bot.studio.attachments import Attachments
@@ -62,6 +63,7 @@ class Panels:
         self,
         *,
         drafts: Drafts,
+        jobs: Jobs,
         inputs: InputPictures,
         intake: Intake,
         models: Models,
@@ -71,6 +73,7 @@ class Panels:
         limits: Limits,
     ) -> None:
         self._drafts = drafts
+        self._jobs = jobs
         self._inputs = inputs
         self._intake = intake
         self._models = models
@@ -90,13 +93,20 @@ class Panels:
         notes: Sequence[str] = (),
         base: JobSpec | None = None,
         parent_id: JobId | None = None,
+        private: bool = False,
     ) -> None:
         """Answers with the panel, which only the user sees. `base` is what it is compared with, `parent_id` the job
-        that it comes from. Raises UserFacingError."""
+        that it comes from; `private`: its "Draw" is for the user alone whatever they prefer. Raises UserFacingError."""
         await self.forget_old()
         async with self._inputs.holding([*given_pictures(spec), *(given_pictures(base) if base else [])]):
             draft = await self._drafts.add(
-                UserId(interaction.user.id), action, spec, source_image_id, base=base, parent_id=parent_id
+                UserId(interaction.user.id),
+                action,
+                spec,
+                source_image_id,
+                base=base,
+                parent_id=parent_id,
+                private=private,
             )
         view = await self._view(interaction, draft, notes)
         if interaction.response.is_done():
@@ -133,13 +143,15 @@ class Panels:
                 raise UserFacingError("button_unknown")
 
     async def _draw(self, interaction: Interaction, draft: Draft, *, private: bool | None) -> None:
+        if await self._jobs.waits_alike(draft.user_id, draft.spec):
+            raise UserFacingError("tweak_waiting")  # pressed twice: the same seed would draw the same picture
         await self._intake.begin(
             interaction,
             draft.spec,
             draft.action,
             source_image_id=draft.source_image_id,
             parent_id=draft.parent_id,
-            private=await self._intake.is_private(interaction, draft.parent_id) if private is None else private,
+            private=await self._is_private(interaction, draft) if private is None else private,
         )
         if draft.base is not None:
             await self._last.put(draft.user_id, changed_wishes(draft.base, draft.spec))
@@ -154,9 +166,10 @@ class Panels:
                 draft.searches.get(SEARCHED[which], ""), paragraph=False, max_length=SEARCH_CHARS,
             )  # fmt: skip
             await interaction.response.send_modal(form)
-            if which is List.LORAS and len(values) > 1:
+            if which in _TICKED and len(values) > 1:
                 # What was ticked together with "search" is not lost with it.
-                await self._drafts.change(draft, (await self._with_loras(interaction, draft, values)).spec)
+                built = await _TICKED[which](self, interaction, draft, values)
+                await self._drafts.change(draft, built.spec)
             return
         match which:
             case List.CHECKPOINT:
@@ -169,6 +182,8 @@ class Panels:
             case List.LORAS:
                 built = await self._with_loras(interaction, draft, values)
                 await self._keep(interaction, draft, built)
+            case List.STYLES:
+                await self._keep(interaction, draft, await self._dressed(interaction, draft, values))
 
     def _checkpoint(self, interaction: Interaction, spec: JobSpec, name: str) -> Parameters:
         """A checkpoint that was trained at another size draws the same aspect at its own."""
@@ -183,6 +198,14 @@ class Panels:
         picked = [self._lists.chosen(List.LORAS, value) for value in values if value != SEARCH]
         names = lora_names(draft, offered, picked, self._models.facts(where))
         return self._built(interaction, draft, prompt=with_loras(draft.spec.prompt, names))
+
+    async def _dressed(self, interaction: Interaction, draft: Draft, values: Sequence[str]) -> Built:
+        """The texts of styles come and go; the parameters of a new one come, and "undo" takes them back."""
+        prompt, negative, new = await self._lists.dressed(draft, where_of(interaction), values)
+        wishes = Parameters()
+        for style in new:
+            wishes = style.parameters.layer().over(wishes)
+        return self._built(interaction, draft, wishes, prompt=prompt, negative_prompt=negative)
 
     # --- forms --------------------------------------------------------------------------------------------------------
 
@@ -272,9 +295,12 @@ class Panels:
         texts, where = texts_for(str(interaction.locale)), where_of(interaction)
         lists = await self._lists.of(draft, where, texts)
         last = as_last_time(await self._last.get(draft.user_id), draft.spec, self._models.facts(where))
-        private = await self._intake.is_private(interaction, draft.parent_id)
+        private = await self._is_private(interaction, draft)
         notes = [*notes, *not_found(lists, draft, texts)]
         return panel(draft, texts, notes, lists=lists, last=last, private=private)
+
+    async def _is_private(self, interaction: Interaction, draft: Draft) -> bool:
+        return draft.private or await self._intake.is_private(interaction, draft.parent_id, draft.source_image_id)
 
     async def _draft(self, interaction: Interaction, address: Address) -> Draft:
         draft = await self._drafts.get(JobId(address.id))
@@ -284,6 +310,9 @@ class Panels:
 
     def _facts(self, interaction: Interaction) -> tuple[ModelFact, ...]:
         return self._models.facts(where_of(interaction))
+
+
+_TICKED = {List.LORAS: Panels._with_loras, List.STYLES: Panels._dressed}  # pyright: ignore[reportPrivateUsage]
 
 
 def _number(address: Address) -> int:

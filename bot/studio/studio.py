@@ -264,10 +264,11 @@ class Studio:
         self.attachments = Attachments(self.inputs, self.limits)
         self.panels = Panels(
             drafts=self.drafts,
+            jobs=self.jobs,
             inputs=self.inputs,
             intake=self.intake,
             models=self.models,
-            lists=PanelLists(self.models, self.model_names),
+            lists=PanelLists(self.models, self.model_names, Wardrobe(self.styles)),
             attachments=self.attachments,
             last_tweaks=LastTweaks(database),
             limits=self.limits,

@@ -35,6 +35,11 @@ async def opened(member, **options):
     return card, await member.shown(answer)
 
 
+def list_of(member, shown, which):
+    address = member.address(shown, "pick", which)
+    return next(item for item in shown.components() if item.get("custom_id") == address)
+
+
 async def formed(member, shown, n, values=None, files=None, until=None):
     """The panel after one of its forms was sent; `until` where files are fetched first."""
     answer = await member.fill(await member.press(shown, "advanced", n), values, files)
@@ -85,6 +90,38 @@ async def test_lists_change_checkpoint_sampler_size_and_loras(member):
     drawn = await member.drawn(await member.press(shown, "draw"))
     spec = member.spec(drawn)
     assert (spec["sampler"], spec["checkpoint"], spec["prompt"]) == ("Euler a", "photo-xl", "a cat, blue hat")
+
+
+async def test_styles_are_put_on_and_taken_off(stage, member):
+    await member.slash("general", "style save", {"name": "Ink", "prompt": "ink drawing", "negative": "photo"})
+    await member.slash("general", "style save", {"name": "Wall", "prompt": "a poster of {prompt} on a wall"})
+    _, shown = await opened(member, prompt="a cat")
+    rows = {option["label"]: option["value"] for option in list_of(member, shown, List.STYLES)["options"]}
+    ink, wall = rows["Ink"], rows["Wall"]
+    shown = await member.shown(await member.pick(shown, "pick", [ink], List.STYLES))
+    assert "Prompt +“ink drawing”" in shown.text
+    assert "Negative prompt +“photo”" in shown.text
+    shown = await member.shown(await member.pick(shown, "pick", [ink, wall], List.STYLES))
+    assert {option["label"] for option in list_of(member, shown, List.STYLES)["options"] if option.get("default")} == {
+        "Ink", "Wall"
+    }  # fmt: skip
+    shown = await member.shown(await member.pick(shown, "pick", [wall], List.STYLES))
+    drawn = await member.drawn(await member.press(shown, "draw"))
+    assert member.spec(drawn)["prompt"] == "a poster of a cat on a wall"
+    assert member.spec(drawn)["negative_prompt"] == ""
+
+
+async def test_the_same_is_not_drawn_twice_by_pressing_twice(stage, member):
+    _, shown = await opened(member, prompt="a cat")
+    shown = await formed(member, shown, 6, {"steps": "9"})
+    stage.painter.hold()
+    first = await member.press(shown, "draw")
+    assert "waits to be drawn already" in await member.told(await member.press(shown, "draw"))
+    shown = await formed(member, shown, 6, {"steps": "10"})
+    second = await member.press(shown, "draw")
+    stage.painter.release()
+    assert member.spec(await member.drawn(first))["steps"] == 9
+    assert member.spec(await member.drawn(second))["steps"] == 10
 
 
 async def test_more_models_than_a_list_holds_are_searched(stage, member):

@@ -3,6 +3,7 @@
 ALTER TABLE drafts ADD COLUMN base TEXT; -- JSON of the JobSpec it is compared with; NULL: of an earlier version
 ALTER TABLE drafts ADD COLUMN parent_id TEXT REFERENCES jobs (id);
 ALTER TABLE drafts ADD COLUMN searches TEXT NOT NULL DEFAULT '{}'; -- JSON: what its lists of models were searched for
+ALTER TABLE drafts ADD COLUMN private INTEGER NOT NULL DEFAULT 0; -- as of jobs
 
 CREATE TABLE last_tweaks (
     user_id    INTEGER PRIMARY KEY,
