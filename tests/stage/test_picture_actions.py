@@ -359,3 +359,28 @@ async def test_discord_in_trouble_leaves_nobody_without_the_picture(stage, membe
     card = await member.wait_for_message("general", lambda m: "Zoom out" in m.text and finished(m), 30)
     assert len(card.media) == 4
     assert len([spec for spec in stage.painter.specs if spec.kind == "img2img"]) == 1
+
+
+@pytest.mark.slow
+async def test_every_button_of_card_and_panel_is_answered_and_none_is_unknown(stage, member):
+    wide = await member.imagine(count=1, width=768, height=512, steps=4)
+    panel = await member.shown(await member.press(wide, "more"))
+    pressed = set()
+    for message in (wide, panel):
+        for part in [*message.components()]:
+            custom_id = str(part.get("custom_id") or "")
+            if not custom_id or custom_id.split(":")[1] in ("delete", "more") or custom_id in pressed:
+                continue
+            pressed.add(custom_id)
+            answer = await member.click(message, custom_id)
+            assert answer.kind in ("message", "deferred", "modal", "update"), (custom_id, answer)
+            if answer.kind in ("message", "deferred"):
+                shown = await member.shown(answer, lambda m: not m.loading)
+                assert "⚠️" not in shown.text, (custom_id, shown.text)
+                assert "button" not in shown.text.lower(), (custom_id, shown.text)
+    await stage.told(30)
+    verbs_seen = {custom_id.split(":")[1] for custom_id in pressed}
+    assert verbs_seen >= {
+        "upscalesubtle", "upscale", "vary", "region", "zoom", "favourite", "pan", "reroll", "edit", "zoomcustom",
+        "square", "enlarge", "tweak", "style", "original",
+    }  # fmt: skip
