@@ -14,6 +14,7 @@ from bot.domain.notes import Note, named
 from bot.domain.preferences import Level, Resolved
 from bot.domain.shipped_styles import shipped_styles
 from bot.domain.style_names import (
+    NO_STYLE,
     KeptStyle,
     StyleLevel,
     StyleOwner,
@@ -94,12 +95,17 @@ class Wardrobe:
         found = tuple(known[style_key(name)][1].style for name in names if style_key(name) in known)
         return Chosen(found, (Note("styles_gone", {"names": named(gone)}),) if gone else ())
 
-    async def completions(self, where: Where, typed: str, *, several: bool = True) -> list[app_commands.Choice[str]]:
-        """What the option may become, at most 25 rows: with `several` the last of its names is completed."""
+    async def completions(
+        self, where: Where, typed: str, *, several: bool = True, none: bool = False
+    ) -> list[app_commands.Choice[str]]:
+        """What the option may become, at most 25 rows: with `several` the last of its names is completed. With `none`
+        the word that takes the usual styles away stands last."""
         labels = [*await self.open(where.user_id, where.guild_id)]
         if not several:
             return choices(typed, labels)
         rows = completions(typed, labels, _ranked)
+        if none and NO_STYLE.casefold().startswith(typed.strip().casefold()):
+            rows = [*rows[: CHOICES_LIMIT - 1], NO_STYLE]
         return [app_commands.Choice(name=row, value=row) for row in rows[:CHOICES_LIMIT]]
 
     async def check(self, where: Where, level: Level, names: str) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.domain.preferences import CHECKPOINT, UPSCALER, VAE, Level
 from bot.playground.seen import Refused
 from tests.stage.visitor import verbs
 
@@ -98,6 +99,25 @@ async def test_who_may_not_manage_the_server_changes_only_their_own(stage, level
     with pytest.raises(Refused):
         await member.press(card, "settingsopen", 1)  # they do not even see it
     assert "settings" not in verbs(await panel(member))
+
+
+async def test_the_operator_speaks_for_everywhere_and_direct_messages_too(stage):
+    admin, member = await stage.visitor("Admin"), await stage.visitor()
+    await admin.fill(await form_of(admin, await panel(admin, level="operator"), 1), {"steps": "5"})
+    await admin.fill(await form_of(admin, await panel(admin, level="server"), 1), {"steps": "7"})
+    assert "Steps: **7** · *this server*" in (await panel(member)).text
+    assert "Steps: **5** · *the operator*" in (await panel(member, "dm")).text
+    assert "about one server" in await member.told(await member.slash("dm", "settings", {"level": "server"}), "dm")
+
+
+async def test_a_model_that_is_gone_is_passed_over_and_said(stage):
+    member = await stage.visitor()
+    for key in (CHECKPOINT, VAE, UPSCALER):
+        await stage.studio.preferences.put(Level.USER, int(member.user_id), key, "long gone")
+    text = (await panel(member)).text
+    assert text.count("cannot be used here, so it is passed over") == 3
+    card = await member.imagine(count=1, hires=1.5)
+    assert "long gone" not in str(member.spec(card))
 
 
 async def test_nobody_but_an_operator_speaks_for_everywhere(make_stage):

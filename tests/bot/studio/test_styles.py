@@ -35,6 +35,8 @@ async def test_several_styles_are_applied_in_their_order_and_completed(stage):
     await save(member, "Hall", "in a hall", steps=8)
     rows = await member.autocomplete("general", "imagine", "style", {"prompt": "a cat", "style": "Ink, hal"})
     assert rows[0]["value"] == "Ink, Hall"
+    empty = await member.autocomplete("general", "imagine", "style", {"prompt": "a cat", "style": ""})
+    assert (empty[0]["value"], empty[-1]["value"]) == ("Hall", "None")
     card = await member.imagine(prompt="a cat", style="ink,hall", count=1)
     spec = member.spec(card)
     assert (spec["prompt"], spec["negative_prompt"], spec["steps"]) == ("ink of a cat, in a hall", "photo", 8)
