@@ -7,13 +7,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-import aiohttp
 import discord
 
 from bot.delivery.post import TOKEN_MARGIN_S
 from bot.dispatch.dispatcher import Dispatcher
 from bot.domain.ids import JobId, UserId
-from bot.domain.job import Job, TokenGrant
+from bot.domain.job import TokenGrant
 from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
 from bot.storage.forgetting import Forgetting
@@ -203,7 +202,7 @@ class ForgetMe:
         for job_id in ids:
             job = await self._jobs.get(job_id)
             if job is not None and job.message_id is not None:
-                if await self._message_gone(job):
+                if await delete_message(self._client, job):
                     messages += 1
                 elif not job.private:
                     left += 1
@@ -213,12 +212,6 @@ class ForgetMe:
             pictures += len(images)
         await self._forgetting.forget_jobs(ids)
         await self._wishes.counted(user_id, pictures=pictures, messages=messages, messages_left=left)
-
-    async def _message_gone(self, job: Job) -> bool:
-        try:
-            return await delete_message(self._client, job)
-        except (aiohttp.ClientError, OSError):
-            return False
 
     async def _own_messages(self, user_id: UserId) -> None:
         """What the bot wrote to them directly: originals, results whose channel was closed, notices."""

@@ -63,17 +63,26 @@ class Starboard:
         self._starred: set[ImageId] = set()
         self._deleted: set[JobId] = set()
         self._wake = asyncio.Event()
+        self._looked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         favourites.subscribe(self._changed)
         images.subscribe_deleted(self._gone)
 
     def _changed(self, images: Sequence[ImageId]) -> None:
         self._starred.update(images)
-        self._wake.set()
+        self._busy()
 
     def _gone(self, images: Sequence[Image]) -> None:
         self._deleted.update(image.job_id for image in images)
+        self._busy()
+
+    def _busy(self) -> None:
+        self._looked.clear()
         self._wake.set()
+
+    async def looked(self) -> None:
+        """Until everything that was starred or deleted so far has been looked at."""
+        await self._looked.wait()
 
     async def start(self) -> None:
         """Goes on with what a bot that died was about to post or to take down."""
@@ -98,6 +107,8 @@ class Starboard:
     async def _work(self) -> None:
         await self._quietly(self._recover())
         while True:
+            if not self._wake.is_set():
+                self._looked.set()
             await self._wake.wait()
             self._wake.clear()
             starred, self._starred = self._starred, set()

@@ -80,7 +80,7 @@ async def test_the_commands_there_are(payloads):
         "limits", "quota", "moderation",
         *OPERATIONS,
         "tags", "wildcards",
-        "history",
+        "history", "forget-me", "starboard", "retention",
     }  # fmt: skip
     assert {option["name"] for option in payloads["style"]["options"]} == {
         "save", "list", "show", "rename", "delete", "versions", "share", "import", "export", "propose", "review",
@@ -125,7 +125,7 @@ async def test_no_two_options_of_a_command_share_a_name_in_any_language(payloads
 
 async def test_commands_work_in_servers_and_direct_messages_and_ask_for_no_privilege(bot, payloads):
     for name, payload in payloads.items():
-        if name in ("model-admin", "limits", "moderation", *OPERATIONS):
+        if name in ("model-admin", "limits", "moderation", "starboard", "retention", *OPERATIONS):
             continue
         assert set(payload["contexts"]) == {0, 1, 2}
         assert set(payload["integration_types"]) == {0, 1}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+import aiohttp
 import discord
 
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Job
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
-from bot.storage.deletions import UNDO_S, Deletions
+from bot.storage.deletions import UNDO_S, Deletion, Deletions
 from bot.storage.favourites import Favourites
 from bot.storage.history import Shot
 from bot.storage.images import Images
@@ -67,15 +68,21 @@ class Deleting:
         """Deletes for good what is due; returns how many pictures. A crash in between leaves it due."""
         count = 0
         for deletion in await self._deletions.due():
-            images = [image for one in deletion.images if (image := await self._images.get(one)) is not None]
-            await self._images.delete(images)
-            jobs = await self._deletions.jobs_of(deletion.images) if deletion.images else []
-            for job_id, everything in jobs:
-                if everything:
-                    await self._retire(job_id)
-            await self._deletions.finished(deletion.id)
-            count += len(images)
+            try:
+                count += await self._finish(deletion)
+            except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+                log.warning("a deletion is finished later: %s", error)
         return count
+
+    async def _finish(self, deletion: Deletion) -> int:
+        images = [image for one in deletion.images if (image := await self._images.get(one)) is not None]
+        await self._images.delete(images)
+        jobs = await self._deletions.jobs_of(deletion.images) if deletion.images else []
+        for job_id, everything in jobs:
+            if everything:
+                await self._retire(job_id)
+        await self._deletions.finished(deletion.id)
+        return len(images)
 
     async def _retire(self, job_id: JobId) -> None:
         """Nothing is left of what it drew: its card goes, and the pictures that it started from."""
@@ -88,7 +95,8 @@ class Deleting:
 
 
 async def delete_message(client: discord.Client, job: Job) -> bool:
-    """Deletes the card of a job, as far as Discord lets us; whether it is gone now."""
+    """Deletes the card of a job, as far as Discord lets us; whether it is gone now. Raises discord.HTTPException (5xx)
+    and what the network raises, for trouble that may pass."""
     if job.message_id is None:
         return True
     if job.private:
@@ -99,6 +107,8 @@ async def delete_message(client: discord.Client, job: Job) -> bool:
     except discord.NotFound:
         return True
     except discord.HTTPException as error:
+        if error.status >= 500:
+            raise
         log.info("the message of job %s could not be deleted: %s", job.id, error)
         return False
     return True
