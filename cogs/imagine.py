@@ -162,7 +162,7 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("style")
     async def _styles(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        return await self._studio.wardrobe.completions(where_of(interaction), current)
+        return await self._studio.wardrobe.completions(where_of(interaction), current, none=True)
 
     @imagine.autocomplete("checkpoint")
     async def _checkpoints(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
