@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=20, help="denoising steps of each picture")
     parser.add_argument("--imports", type=int, default=7, help="how often the imports are timed")
     parser.add_argument("--files", type=int, default=5000, help="library: how many model files")
+    parser.add_argument("--tags", type=int, default=150_000, help="tags: how many")
     parser.add_argument("--no-full-size", action="store_true", help="engine: leave out the checkpoints of full size")
     options = parser.parse_args(arguments)
     if unknown := [topic for topic in options.topics if topic not in TOPICS]:
@@ -69,7 +70,7 @@ async def _measure(options: argparse.Namespace) -> tuple[dict[str, object], list
         figures += await library.measure(options.files)
     if "tags" in options.topics:
         _say("tags")
-        figures += await tags.measure()
+        figures += await tags.measure(options.tags)
     if set(options.topics) - {"imports", "engine", "library", "tags"}:
         _say("starting the bot, its worker and the playground")
         async with Product() as product:

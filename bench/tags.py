@@ -15,22 +15,21 @@ from bot.tags.book import TagBook
 
 __all__ = ["measure"]
 
-TAGS = 150_000
 QUERIES = 4000
 GOAL_MS = 20.0
 TICK_S = 0.005
 
 
-async def measure() -> list[Figure]:
-    topic = f"Tag completion, {TAGS} tags"
+async def measure(count: int) -> list[Figure]:
+    topic = f"Tag completion, {count} tags"
     rng = random.Random(1)
     with tempfile.TemporaryDirectory(prefix="pincel-bench-") as name:
         folder = Path(name)
         words = ["".join(rng.choices("aaeeiioubcdfghklmnprstvy", k=rng.randint(3, 9))) for _ in range(9000)]
-        names = list(dict.fromkeys("_".join(rng.choices(words, k=rng.choice((1, 2, 2, 3)))) for _ in range(TAGS * 2)))
-        names = names[:TAGS]
+        names = list(dict.fromkeys("_".join(rng.choices(words, k=rng.choice((1, 2, 2, 3)))) for _ in range(count * 2)))
+        names = names[:count]
         rows = (
-            f'{tag},{rng.choice((0, 0, 0, 1, 3, 4))},{(TAGS - rank) * 9},"{rng.choice(words)}_{rng.choice(words)}"\n'
+            f'{tag},{rng.choice((0, 0, 0, 1, 3, 4))},{(count - rank) * 9},"{rng.choice(words)}_{rng.choice(words)}"\n'
             for rank, tag in enumerate(names)
         )
         (folder / "made-up.csv").write_text("".join(rows), encoding="utf-8")
