@@ -23,9 +23,7 @@ USUAL = ("imports", "memory", "answers", "pictures")
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measures Pincel on this machine; takes a few minutes.")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
-    parser.add_argument(
-        "topics", nargs="*", metavar="TOPIC", help=f"{', '.join(TOPICS)}; default: {', '.join(USUAL)}"
-    )
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help=f"{', '.join(TOPICS)}; default: {', '.join(USUAL)}")
     parser.add_argument("--requests", type=int, default=200, help="how many /imagine are sent")
     parser.add_argument("--seconds", type=float, default=10.0, help="over which time")
     parser.add_argument("--pairs", type=int, default=7, help="how often the pictures are compared")
