@@ -1,11 +1,13 @@
 """What becomes of pictures: adult places, the classifier, uploads, previews. End to end."""
 
+import asyncio
 import io
 
 from PIL import Image
 
 from bot.domain.safety.rules import Shown
 from gpu_worker.protocol.safety import Looked
+from tests.stage.visitor import finished
 
 
 async def change(stage, **update):
@@ -41,6 +43,12 @@ async def failed(member, channel="general", **options):
 
 def spoilers(card):
     return [item.get("spoiler", False) for part in card.components() for item in part.get("items", [])]
+
+
+async def until(true, within_s=10.0):
+    async with asyncio.timeout(within_s):
+        while not true():
+            await asyncio.sleep(0.005)
 
 
 def kept(stage):
@@ -185,3 +193,34 @@ async def test_previews_are_wished_for_as_the_job_and_its_place_allow(stage):
         await member.imagine(channel, prompt=prompt, count=1)
     wishes = [(assign.preview.hz > 0, assign.preview.guarded) for assign in stage.painter.assigned]
     assert wishes == [(True, False), (True, True), (False, False), (True, False)]
+
+
+async def test_adult_pictures_of_an_earlier_life_are_kept_and_posted(stage):
+    """The next bot settles and posts before Discord has told it its channels."""
+    member = await stage.visitor()
+    owner = int(stage.playground.world.people["Admin"])
+    thread = stage.discord.create_thread(stage.channel_id("after-dark"), "Late talk", owner, broadcast=True)
+    await eyes(stage, 0.9)
+    await adult_channel(stage)
+    judge = stage.studio.safety.judge
+
+    async def full(*_):
+        raise OSError
+
+    judge.judge = full  # nothing can be stored: the result stays with the worker
+    for channel in ("after-dark", "Late talk"):
+        await member.begin(channel, prompt="a nude woman", count=1)
+    await stage.painter.asked(2)
+    await until(lambda: len(stage.painter._outbox) == 2)
+    await stage.restart(kill=True)
+    for channel in ("after-dark", "Late talk"):
+        card = await member.wait_for_message(channel, finished)
+        assert spoilers(card) == [True]
+    assert stage.discord.channels[thread.id].parent_id == stage.channel_id("after-dark")
+    stage.fault("PATCH", r"/messages/", 503, times=9)
+    await member.begin("after-dark", prompt="a nude woman, drawn", count=1)
+    await until(lambda: stage.rows("SELECT 1 FROM jobs WHERE status = 'delivering'"))
+    stage.faults.clear()
+    await stage.restart(kill=True)
+    card = await member.wait_for_message("after-dark", lambda m: finished(m) and "drawn" in m.text)
+    assert spoilers(card) == [True]

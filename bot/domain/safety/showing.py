@@ -39,6 +39,8 @@ class Circumstances:
     """A classifier is installed, so that a picture without a word of it was not looked at."""
     adult_shown: Shown = Shown.SPOILER
     elsewhere_shown: Shown = Shown.BLOCK
+    adult_text: bool = False
+    """It was asked for as adult content, which is taken only while something looks at the pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def fate_of(looked: Looked | None, job: Circumstances) -> Fate:
     """Where nothing looks at pictures at all, they are shown: the rules about texts are all there is, and adult content
     is off. Where something does, a picture that it did not see is not shown to anybody."""
     if looked is None:
-        return Fate(Shown.BLOCK, Reason.UNSEEN) if job.expected else Fate(Shown.PLAIN)
+        return Fate(Shown.BLOCK, Reason.UNSEEN) if job.expected or job.adult_text else Fate(Shown.PLAIN)
     if job.names_minor and is_nude(looked, strict=True):
         return Fate(Shown.BLOCK, Reason.MINOR)
     if job.from_upload and is_nude(looked, strict=True):

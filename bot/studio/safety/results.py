@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 from bot.dispatch.verdicts import Verdict
-from bot.domain.content import names_minor
+from bot.domain.content import judge, names_minor
 from bot.domain.ids import ImageId
 from bot.domain.job import Image, Job, JobTask
 from bot.domain.model_rules import EVERYWHERE, Where
@@ -37,7 +37,7 @@ class PictureJudge:
     async def judge(self, job: Job, outputs: Sequence[m.Output]) -> Verdict:
         """Which of a finished job's pictures are kept, before any of them is. One nude picture where a minor is named
         spoils all of them: the others are of the same prompt."""
-        around = await self._around(job.task, self._places.where_of_job(job))
+        around = await self._around(job.task, await self._places.where_of_job(job))
         strict = around.names_minor or around.from_upload
         fates = [fate_of(output.safety, around) for output in outputs]
         reasons = [fate.reason for fate in fates if fate.reason is not None]
@@ -70,7 +70,7 @@ class PictureJudge:
         return Circumstances(
             names_minor=False,
             from_upload=False,
-            adult_place=self._places.adult_allowed(where),
+            adult_place=self._places.adult_place(where),
             expected=False,  # pictures from before there was a classifier were shown already
             adult_shown=rules.adult_shown,
             elsewhere_shown=rules.elsewhere_shown,
@@ -85,7 +85,7 @@ class PictureJudge:
 
     async def of_job(self, job: Job, images: Sequence[Image]) -> Mapping[ImageId, Shown]:
         """As `shown`, where the job's card goes."""
-        return await self.shown(images, self._places.where_of_job(job))
+        return await self.shown(images, await self._places.where_of_job(job))
 
     async def nude(self, images: Sequence[Image]) -> bool:
         looks = await self._looks.of([image.id for image in images])
@@ -103,7 +103,7 @@ class PictureJudge:
         """Previews while it is drawn. Where a nude picture would not be shown plainly, only those that the classifier
         has looked at; and none at all where a minor is named or somebody's own picture is edited, since a preview
         is too coarse to be sure of."""
-        around = await self._around(job.task, self._places.where_of_job(job))
+        around = await self._around(job.task, await self._places.where_of_job(job))
         if not self._places.classified:
             return m.PreviewWish()
         if around.names_minor or around.from_upload:
@@ -113,10 +113,14 @@ class PictureJudge:
     async def _around(self, task: JobTask, where: Where) -> Circumstances:
         rules = self._rules.of(where.guild_id)
         texts = steering_of(task).whole
+        minor, adult = await asyncio.to_thread(
+            lambda: (any(map(names_minor, texts)), any(not judge(text).allowed for text in texts))
+        )
         return Circumstances(
-            names_minor=await asyncio.to_thread(lambda: any(map(names_minor, texts))),
+            names_minor=minor,
+            adult_text=adult,
             from_upload=await self._origins.from_upload(task),
-            adult_place=self._places.adult_allowed(where),
+            adult_place=self._places.adult_place(where),
             expected=self._places.classified,
             adult_shown=rules.adult_shown,
             elsewhere_shown=rules.elsewhere_shown,

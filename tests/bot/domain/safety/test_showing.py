@@ -23,6 +23,7 @@ def looked(nude=0.0, *, failed=False):
     [
         (None, {"expected": False}, Fate(Shown.PLAIN)),
         (None, {}, Fate(Shown.BLOCK, Reason.UNSEEN)),
+        (None, {"expected": False, "adult_text": True}, Fate(Shown.BLOCK, Reason.UNSEEN)),
         (looked(failed=True), {}, Fate(Shown.BLOCK, Reason.UNSEEN)),
         (looked(failed=True), {"adult_place": True, "adult_shown": Shown.PLAIN}, Fate(Shown.BLOCK, Reason.UNSEEN)),
         (looked(failed=True), {"names_minor": True}, Fate(Shown.BLOCK, Reason.MINOR)),
