@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from bot.domain.imagine import Built
 from bot.domain.mentions import spoken
 from bot.domain.models import DISABLED, closest
+from bot.domain.notes import Note
 from bot.domain.values import decimal
 from bot.errors import UserFacingError
 from gpu_worker.protocol.messages import ModelFact
@@ -14,7 +16,7 @@ from gpu_worker.protocol.specs import ImagePrompt, ImagePrompts, ImageRef, JobSp
 
 __all__ = [
     "PICTURES_MAX", "PLAIN_PROMPT", "STRENGTH", "STRENGTH_MAX", "adapters_for", "choose_adapter", "read_shares",
-    "read_strength", "with_image_prompts",
+    "read_strength", "with_image_prompts", "with_the_same_pictures",
 ]  # fmt: skip
 
 PICTURES_MAX = 5
@@ -97,6 +99,22 @@ def with_image_prompts(
         for image, share in zip(pictures, shares, strict=True)
     ]
     return spec.model_copy(update={"image_prompts": ImagePrompts(adapter=adapter, pictures=tuple(prompts))})
+
+
+def with_the_same_pictures(
+    built: Built, prompts: ImagePrompts, strength: float | None, facts: Sequence[ModelFact]
+) -> Built:
+    """A request that was changed keeps the pictures of the one before, `strength` shared out as theirs was. A
+    checkpoint whose base model their adapter does not fit goes without, and says so."""
+    by_name = {fact.name: fact for fact in facts if fact.kind == "checkpoint"}
+    if prompts.adapter not in adapters_for(by_name.get(built.spec.checkpoint), facts):
+        return Built(built.spec, (*built.notes, Note("image_prompts_dropped")))
+    if strength is not None:
+        whole = sum(each.weight for each in prompts.pictures)
+        shares = [each.weight / whole if whole else 1 / len(prompts.pictures) for each in prompts.pictures]
+        images = [each.image for each in prompts.pictures]
+        return Built(with_image_prompts(built.spec, images, prompts.adapter, strength, shares), built.notes)
+    return Built(built.spec.model_copy(update={"image_prompts": prompts}), built.notes)
 
 
 def _fits(adapter: ModelFact, checkpoint: ModelFact) -> bool:

@@ -114,6 +114,7 @@ def picture_fields(
         "Noise Schedule": "Zero Terminal SNR" if spec.zero_terminal_snr else None,
         "Refiner": _title(spec.refiner.checkpoint, found.refiner_hash) if spec.refiner else None,
         "Refiner switch at": _number(spec.refiner.switch_at) if spec.refiner else None,
+        **_image_prompts(spec),
         "TI hashes": _hashes(found.embedding_hashes),
         "Lora hashes": _hashes(found.lora_hashes),
         "Template": spec.template.prompt if spec.template else None,
@@ -165,6 +166,18 @@ def _mask(mask: Mask) -> dict[str, Any]:
         "Inpaint area": "Only masked" if mask.only_masked else None,
         "Masked area padding": mask.padding_px if mask.only_masked or mask.padding_px != 32 else None,
         "Masked content": mask.content if mask.content != "original" else None,
+    }
+
+
+def _image_prompts(spec: Txt2Img | Img2Img) -> dict[str, Any]:
+    """As A1111's ControlNet units, of which each reads one picture (behaviours §17.6)."""
+    wish = spec.image_prompts
+    if wish is None:
+        return {}
+    ends = f"Guidance Start: {_number(wish.start)}, Guidance End: {_number(wish.end)}"
+    return {
+        f"ControlNet {at}": f"Module: ip-adapter-auto, Model: {wish.adapter}, Weight: {_number(each.weight)}, {ends}"
+        for at, each in enumerate(wish.pictures)
     }
 
 

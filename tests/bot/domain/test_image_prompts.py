@@ -83,3 +83,30 @@ def test_together_they_count_as_much_as_one():
     assert made.image_prompts is not None
     assert [p.weight for p in made.image_prompts.pictures] == pytest.approx([0.6, 0.2])
     assert made.image_prompts.adapter == "one"
+
+
+def test_a_changed_request_keeps_its_pictures_as_far_as_they_can_be_read():
+    import random
+
+    from bot.domain.actions import edit
+    from bot.domain.limits import Limits
+    from bot.domain.parameters import Parameters
+
+    facts = (SD, XL, adapter("one"), EYES)
+    spec = Txt2Img(prompt="a", checkpoint="sd1", width=512, height=512, seed=1)
+    refs = [ImageRef(ref=f"input:{n}", sha256="a" * 64, mime="image/png", size_bytes=1) for n in range(2)]
+    before = with_image_prompts(spec, refs, "one", 0.8, (0.75, 0.25))
+
+    def edited(prompt="b", **changes):
+        return edit(
+            before, prompt=prompt, negative_prompt="", changes=Parameters(**changes), facts=facts, limits=Limits(),
+            rng=random.Random(1),
+        )  # fmt: skip
+
+    assert edited().spec.image_prompts == before.image_prompts
+    stronger = edited("b --iw 0.4").spec
+    assert stronger.prompt == "b"
+    assert [p.weight for p in stronger.image_prompts.pictures] == pytest.approx([0.3, 0.1])
+    other = edited(checkpoint="sdxl")
+    assert other.spec.image_prompts is None
+    assert [note.key for note in other.notes] == ["image_prompts_dropped"]

@@ -16,6 +16,7 @@ from gpu_worker.engine.image_prompts.attention import AppliedImages, image_proce
 from gpu_worker.engine.image_prompts.book import ImagePromptBook
 from gpu_worker.engine.image_prompts.vision import load_encoder, prepared
 from gpu_worker.engine.images.files import png_bytes
+from gpu_worker.language.infotext import parse_infotext
 from gpu_worker.protocol.specs import ImagePrompt, ImagePrompts
 
 
@@ -198,3 +199,11 @@ def test_an_encoder_that_is_damaged_is_told(tmp_path):
     with pytest.raises(EngineError) as caught:
         load_encoder(tmp_path / "clip.safetensors", "clip")
     assert caught.value.detail == {"annotator": "clip", "problem": "corrupt"}
+
+
+def test_the_infotext_tells_each_picture_as_a_unit(engine):
+    wish, hooks = prompts("red", "blue", weight=0.5, end=0.8)
+    (made,) = draw(engine, hooks, image_prompts=wish, steps=2)
+    unit = "Module: ip-adapter-auto, Model: ip-plain, Weight: 0.5, Guidance Start: 0, Guidance End: 0.8"
+    fields = parse_infotext(made.infotext).fields
+    assert [fields[f"ControlNet {at}"] for at in range(2)] == [unit, unit]

@@ -230,5 +230,16 @@ def test_every_parameter_of_img2img_comes_back(values, label):
 
 
 def test_the_round_trips_miss_no_parameter():
-    left_out = {"sampler", "schedule", "count", "batch_size", "kind", "hires", "image", "texts", "template"}
+    left_out = {
+        "sampler",
+        "schedule",
+        "count",
+        "batch_size",
+        "kind",
+        "hires",
+        "image",
+        "texts",
+        "template",
+        "image_prompts",
+    }
     assert set(Txt2Img.model_fields) | set(Img2Img.model_fields) == {*required, *ranges, *pictures, *left_out}
