@@ -12,6 +12,7 @@ import calendar
 import contextlib
 import hashlib
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -35,6 +36,9 @@ SETTINGS_NAME = "settings.env"
 MANIFEST_NAME = "backup.json"
 FORMAT = 1
 _NAME = re.compile(r"pincel-backup-(\d{8})-(\d{6})(?:-\d+)?\.zip")
+_UNDER_WAY = ".backup-under-way-"
+_LEFT_S = 24 * 3600.0
+"""What is older was left by a process that died."""
 _SMALL_BYTES = 1 << 20
 """More than the manifest or the settings ever need."""
 SPARE_BYTES = 64 << 20
@@ -82,7 +86,10 @@ def make_backup(
     if shutil.disk_usage(folder).free < 2 * need + SPARE_BYTES:
         raise BadBackupError("no_room", str(folder))
     at = now()
-    copy, part = folder / ".backup-under-way.sqlite", folder / ".backup-under-way.zip.part"
+    # A process of its own may make one at the same time, from the shell.
+    copy = folder / f"{_UNDER_WAY}{os.getpid()}.sqlite"
+    part = copy.with_suffix(".zip.part")
+    _clear_left(folder, at)
     try:
         clear(copy, part)
         with (
@@ -156,6 +163,13 @@ def _free_name(folder: Path, at: float) -> Path:
         path = folder / f"pincel-backup-{stamp}-{number}.zip"
         number += 1
     return path
+
+
+def _clear_left(folder: Path, now: float) -> None:
+    for left in folder.glob(f"{_UNDER_WAY}*"):
+        with contextlib.suppress(OSError):
+            if left.stat().st_mtime < now - _LEFT_S:
+                left.unlink()
 
 
 def _drop_tokens(connection: sqlite3.Connection) -> None:

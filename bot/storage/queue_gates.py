@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class QueueGates:
     def __init__(self, database: Database) -> None:
         self._db = database
         self._known: Mapping[int, Gate] = MappingProxyType({})
+        self._turn = asyncio.Lock()
 
     async def load(self) -> None:
         rows = await self._db.all("SELECT * FROM queue_gates")
@@ -33,20 +35,21 @@ class QueueGates:
         )
 
     async def put(self, guild_id: int, state: GateState, by: int) -> bool:
-        """Whether this call changed it."""
-        if self.of(guild_id) is state:
-            return False
-        if state is GateState.RUNNING:
-            await self._db.write_one("DELETE FROM queue_gates WHERE guild_id = ?", (guild_id,))
-        else:
-            await self._db.write_one(
-                "INSERT INTO queue_gates (guild_id, state, changed_by, changed_at) VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (guild_id) DO UPDATE SET state = excluded.state, changed_by = excluded.changed_by, "
-                "changed_at = excluded.changed_at",
-                (guild_id, state, by, time.time()),
-            )
-        await self.load()
-        return True
+        """Whether this call changed it: of two at once one does."""
+        async with self._turn:
+            if self.of(guild_id) is state:
+                return False
+            if state is GateState.RUNNING:
+                await self._db.write_one("DELETE FROM queue_gates WHERE guild_id = ?", (guild_id,))
+            else:
+                await self._db.write_one(
+                    "INSERT INTO queue_gates (guild_id, state, changed_by, changed_at) VALUES (?, ?, ?, ?) "
+                    "ON CONFLICT (guild_id) DO UPDATE SET state = excluded.state, changed_by = excluded.changed_by, "
+                    "changed_at = excluded.changed_at",
+                    (guild_id, state, by, time.time()),
+                )
+            await self.load()
+            return True
 
     def gate(self, guild_id: int | None) -> Gate | None:
         """The line's own; the operator's holds beside it."""

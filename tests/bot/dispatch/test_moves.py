@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from dataclasses import replace
 
@@ -113,6 +114,12 @@ async def test_a_paused_server_waits_and_the_others_go_on(desk):
     desk.dispatcher.gates_changed()
     await desk.quiet()
     assert (await desk.job(held)).status is JobStatus.ASSIGNED
+
+
+async def test_of_two_who_pause_at_once_one_does_it(desk):
+    gates = QueueGates(desk.database)
+    done = await asyncio.gather(*(gates.put(1, GateState.PAUSED, by=who) for who in range(5)))
+    assert sorted(done) == [False] * 4 + [True]
 
 
 async def test_the_operators_pause_holds_direct_messages_too(desk):

@@ -76,6 +76,17 @@ def test_only_the_newest_are_kept(database):
     assert len(backups_in(database.parent / "backups")) == 2, "other files are not ours to count"
 
 
+def test_what_a_dead_process_left_goes_and_another_ones_work_stays(database):
+    folder = database.parent / "backups"
+    folder.mkdir()
+    old, other = folder / ".backup-under-way-1.sqlite", folder / ".backup-under-way-2.zip.part"
+    for path, age_s in ((old, 2 * 86_400), (other, 60)):
+        path.write_bytes(b"x")
+        os.utime(path, (1_000_000_000 - age_s,) * 2)
+    copy(database)
+    assert (old.exists(), other.exists()) == (False, True)
+
+
 async def test_it_is_taken_beside_a_running_bot_and_waits_for_nobody(database):
     opened = await open_database(database)
     async with opened.write() as tx:  # an open transaction of the bot

@@ -132,6 +132,15 @@ async def test_the_panel_of_all_servers_needs_a_channel_that_not_everybody_sees(
     shown = await admin.shown(await admin.slash("dm", "panel"), lambda m: "queuepanel" in verbs(m), channel="dm")
     assert "todos los servidores" in shown.text
     assert "Disco libre" in shown.text
+    await admin.press(shown, "queuepanel", 1)
+    member = await stage.visitor()
+    card = await member.begin(prompt="a kite")
+    await member.shown(card, lambda m: "paused" in m.text)
+    servers = await panel_of(stage, admin)
+    assert "El operador ha pausado" in servers.text
+    shown = await admin.shown(shown.id, lambda m: "a kite" in m.text, channel="dm")
+    await admin.press(shown, "queuepanel", 2)
+    await member.shown(card, finished)
 
 
 async def test_a_deleted_panel_is_forgotten_and_a_second_one_replaces_the_first(stage):
