@@ -79,6 +79,7 @@ from bot.studio.settings_desk import SETTINGS_VERBS, SettingsDesk
 from bot.studio.shelves import SHELF_VERBS, Browser
 from bot.studio.stewards import Stewards
 from bot.studio.styles.desk import STYLE_VERBS, StyleDesk
+from bot.studio.styles.notices import StyleNotices
 from bot.studio.styles.previews import StylePreviews
 from bot.studio.styles.trade import TRADE_VERBS, StyleTrade
 from bot.studio.submitted import Submitted
@@ -418,6 +419,7 @@ class Studio:
             proposals=proposals,
             imports=StyleImports(database),
             wardrobe=self.wardrobe,
+            notices=StyleNotices(client, self.users),
             stewards=self.stewards,
         )
         picture_presses, picture_forms = PictureParts(
@@ -463,7 +465,6 @@ class Studio:
                 Verb.SAFETY_FORM: self.safety.panel,
                 **picture_forms,
                 **self.history.forms,
-
                 Verb.SHELF_SEARCH_FORM: self.browser,
                 **dict.fromkeys(TAG_FORMS, self.tag_builder),
                 **dict.fromkeys(PANEL_FORMS, self.panels),

@@ -57,9 +57,10 @@ def plain_card(text: str, buttons: Sequence[AddressButton] = ()) -> discord.ui.L
 
 
 def list_card(
-    labels: Mapping[str, KeptStyle], page: int, proposals: Sequence[Proposal], texts: Texts
+    labels: Mapping[str, KeptStyle], page: int, proposals: Sequence[Proposal], texts: Texts, waiting: int = 0
 ) -> discord.ui.LayoutView:
-    """`labels` may be empty of one's own: what Pincel brings is there always."""
+    """`labels` may be empty of one's own: what Pincel brings is there always. `waiting` are proposals that this person
+    may decide about."""
     view, box = _card()
     rows = [*labels.items()]
     pages = max(1, -(-len(rows) // PAGE))
@@ -78,6 +79,8 @@ def list_card(
             f"-# {texts(f'style.proposal.{proposal.state}', name=neutral(proposal.style.name))}"
             for proposal in proposals
         ]
+    if page == 0 and waiting:
+        lines.append(f"-# {texts('style.waiting', n=waiting)}")
     if pages > 1:
         lines.append(f"-# {texts('style.page', page=page + 1, pages=pages)}")
     box.add_item(discord.ui.TextDisplay("\n".join(lines)))

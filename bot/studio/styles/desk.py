@@ -236,7 +236,9 @@ class StyleDesk:
         where = where_of(interaction)
         labels = await self._wardrobe.open(where.user_id, where.guild_id)
         proposals = await self._proposals.of(where.guild_id, where.user_id) if where.guild_id is not None else []
-        return list_card(labels, page, proposals, texts_of(interaction))
+        decides = where.guild_id is not None and self._stewards.manages(interaction) is not None
+        waiting = len(await self._proposals.waiting(where.guild_id)) if decides and where.guild_id is not None else 0
+        return list_card(labels, page, proposals, texts_of(interaction), waiting)
 
     async def _delete(self, interaction: Interaction, kept: KeptStyle) -> discord.ui.LayoutView:
         require(kept, Right.DELETE, interaction, self._stewards)

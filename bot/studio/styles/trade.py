@@ -22,6 +22,7 @@ from bot.storage.styles import Styles
 from bot.studio.stewards import Stewards
 from bot.studio.styles.cards import Differences, import_card, plain_card, proposal_card, refusals
 from bot.studio.styles.desk import allowed_for_all
+from bot.studio.styles.notices import StyleNotices
 from bot.studio.styles.rights import server_owner
 from bot.studio.styles.telling import answer, change, texts_of
 from bot.studio.wardrobe import Wardrobe
@@ -47,8 +48,10 @@ class StyleTrade:
         proposals: StyleProposals,
         imports: StyleImports,
         wardrobe: Wardrobe,
+        notices: StyleNotices,
         stewards: Stewards,
     ) -> None:
+        self._notices = notices
         self._styles = styles
         self._proposals = proposals
         self._imports = imports
@@ -121,15 +124,18 @@ class StyleTrade:
         if address.verb == Verb.STYLE_IMPORT:
             await self._confirmed(interaction, address)
             return
-        owner, note = server_owner(interaction, self._stewards), ""
+        owner = server_owner(interaction, self._stewards)
         if address.verb == Verb.STYLE_DECIDE:
             proposal, _ = await self._proposals.decide(
                 int(address.id) if address.id.isdecimal() else 0, owner.id, interaction.user.id, approve=address.n == 1
             )
             key = "style.review.approved" if address.n == 1 else "style.review.refused"
             note = texts_of(interaction)(key, name=neutral(proposal.style.name))
-            address = Address(Verb.STYLE_REVIEW, address.id, 0)
-        await self._show(interaction, owner, address.n or 0, change, note)
+            await self._show(interaction, owner, 0, change, note)
+            if proposal.user_id != interaction.user.id:
+                await self._notices.decided(proposal, interaction.guild.name if interaction.guild else "–")
+            return
+        await self._show(interaction, owner, address.n or 0, change)
 
     async def _show(
         self, interaction: Interaction, owner: StyleOwner, index: int, send: Callable[..., object], note: str = ""

@@ -176,12 +176,14 @@ async def test_a_member_proposes_and_an_admin_decides(stage):
     assert "espera" not in told
     assert "waits for an admin" in (await member.shown(await member.slash("general", "style list", {}))).text
     assert "Only people who may manage" in await member.told(await member.slash("general", "style review", {}))
+    assert "1 propuesta te espera" in (await admin.shown(await admin.slash("general", "style list", {}))).text
     card = await admin.shown(await admin.slash("general", "style review", {}))
     assert "ink of {prompt}" in card.text
     first, second = await asyncio.gather(*(admin.press(card, "styledecide", 1) for _ in range(2)))
     assert {first.kind, second.kind} == {"update", "message"}
     assert "Alguien ya ha decidido" in await admin.told(first if first.kind == "message" else second)
     assert "es ahora un estilo de este servidor" in (await again(admin, card)).text
+    await member.wait_for_message("dm", lambda m: "Your style **Ink** is one of the server" in m.text)
     listed = (await member.shown(await member.slash("general", "style list", {}))).text
     assert "it was approved" in listed
     assert "The server's" in listed
