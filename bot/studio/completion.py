@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,7 +28,7 @@ from bot.tags.book import LOOK_EVERY_S, TagBook
 from bot.ui.client import Interaction
 from bot.ui.commands import CHOICES_LIMIT
 
-__all__ = ["VALUE_LIMIT", "Completion", "Offer", "may_be_offered"]
+__all__ = ["VALUE_LIMIT", "Completion", "Offer"]
 
 VALUE_LIMIT = 100
 EMBEDDINGS = 3
@@ -48,8 +48,15 @@ class Offer:
 
 class Completion:
     def __init__(
-        self, tags: TagBook, habits: Habits, wildcards: WildcardBook, models: Models, library: Library
+        self,
+        tags: TagBook,
+        habits: Habits,
+        wildcards: WildcardBook,
+        models: Models,
+        library: Library,
+        adult_allowed: Callable[[Where], bool],
     ) -> None:
+        self._adult_allowed = adult_allowed
         self.tags = tags
         self._habits = habits
         self._wildcards = wildcards
@@ -64,7 +71,9 @@ class Completion:
         if len(current) > VALUE_LIMIT or not current.strip():
             return []
         piece = piece_of(current)
-        values = [current, *self._values(current, piece, await self.offers(piece, where_of(interaction)))]
+        where = where_of(interaction)
+        adult = self._adult_allowed(where)
+        values = [current, *self._values(current, piece, await self.offers(piece, where), adult=adult)]
         kept = [value for value in dict.fromkeys(values) if len(value) <= VALUE_LIMIT]
         return [app_commands.Choice(name=value, value=value) for value in kept[:CHOICES_LIMIT]] if len(kept) > 1 else []
 
@@ -81,7 +90,8 @@ class Completion:
             case _:
                 found = [Offer(name, "tag") for name in await self._tags(piece, where.user_id, limit)]
                 offers = [*self.models("embedding", piece.typed, where)[:EMBEDDINGS], *found]
-                return [offer for offer in offers[:limit] if may_be_offered(offer.name)]
+                adult = self._adult_allowed(where)
+                return [offer for offer in offers[:limit] if may_be_offered(offer.name, adult=adult)]
 
     async def _tags(self, piece: Piece, user_id: int, limit: int) -> list[str]:
         """By rank, but for what this person uses often."""
@@ -94,13 +104,13 @@ class Completion:
             found += [tag for tag in own if tag not in found]
         return lifted([(tag.name, tag.count) for tag in found], uses)
 
-    def _values(self, text: str, piece: Piece, offers: Sequence[Offer]) -> Iterator[str]:
+    def _values(self, text: str, piece: Piece, offers: Sequence[Offer], *, adult: bool) -> Iterator[str]:
         for offer in offers:
             yield inserted(text, piece.start, len(text), offer.name, offer.kind, weight=offer.weight)[0].rstrip()
         if piece.kind == "tag" and piece.word and piece.word != piece.typed:
             # The whole may be a sentence; then its last word is what a tag begins with.
             for hit in self.tags.index.search(piece.word):
-                if may_be_offered(hit.tag.name):
+                if may_be_offered(hit.tag.name, adult=adult):
                     yield inserted(text, piece.word_start, len(text), hit.tag.name)[0].rstrip()
         if piece.kind == "flag":
             typed = text[text.rstrip().rfind(" ") + 1 :].lstrip("-—–―")
@@ -122,6 +132,9 @@ class Completion:
         """Those that may be used there."""
         names = self.ranked(typed, self._models.names(kind, where))
         return [Offer(name, kind, self.weight(name) if kind == "lora" else 1) for name in names]
+
+    def may_be_offered(self, tag: str, where: Where) -> bool:
+        return may_be_offered(tag, adult=self._adult_allowed(where))
 
     def weight(self, lora: str) -> float:
         """The one that the file's notes ask for."""
@@ -147,6 +160,6 @@ class Completion:
         return known[1]
 
 
-def may_be_offered(tag: str) -> bool:
-    """Nothing is suggested that the rules refuse as a prompt."""
-    return judge(tag.replace("_", " ")).allowed
+def may_be_offered(tag: str, *, adult: bool) -> bool:
+    """Nothing is suggested that the rules refuse as a prompt; `adult`: where adult content is allowed."""
+    return judge(tag.replace("_", " "), adult_allowed=adult).allowed

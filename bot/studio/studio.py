@@ -432,7 +432,14 @@ class Studio:
             models=self.models,
             limits=self.limits,
         ).answering()
-        self.completion = Completion(self.tag_book, self.habits, self.wildcards, self.models, self.library)
+        self.completion = Completion(
+            self.tag_book,
+            self.habits,
+            self.wildcards,
+            self.models,
+            self.library,
+            self.safety.places.adult_allowed,
+        )
         self.tag_builder = TagBuilder(
             boards=TagBoards(database),
             completion=self.completion,

@@ -19,7 +19,7 @@ from bot.dynamic.wildcards import WildcardBook
 from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
 from bot.storage.tag_boards import TagBoards
-from bot.studio.completion import Completion, Offer, may_be_offered
+from bot.studio.completion import Completion, Offer
 from bot.studio.intake import Intake
 from bot.studio.notes import told
 from bot.studio.requests import Requests
@@ -181,7 +181,7 @@ class TagBuilder:
                     ),
                 )
                 for hit in hits
-                if may_be_offered(hit.tag.name)
+                if self._completion.may_be_offered(hit.tag.name, where)
             ]
         return found[board.page * OPTIONS_LIMIT : limit]
 

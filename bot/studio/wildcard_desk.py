@@ -36,20 +36,25 @@ class WildcardDesk:
         self._stewards = stewards
 
     async def show(self, interaction: Interaction, name: str | None) -> None:
-        """All names with how many values each has, or the values of one. Raises UserFacingError (`wildcard_none`)."""
+        """All names with how many values each has, or those that hold `name`, or the values of just that one.
+
+        Raises UserFacingError (`wildcard_none`).
+        """
         texts = texts_for(str(interaction.locale))
         values = await asyncio.to_thread(self._book.values, interaction.guild_id)
-        if name is None:
-            lines = [texts("wildcards.title", n=len(values))]
-            lines += [f"`__{found}__` · {len(entries)}" for found, entries in sorted(values.items())]
-        else:
-            entries = values.get(name.strip().strip("_"))
-            if entries is None:
-                raise UserFacingError("wildcard_none", name=spoken(name))
-            lines = [texts("wildcards.one", name=neutral(name.strip().strip("_")), n=len(entries))]
+        wanted = (name or "").strip().strip("_")
+        entries = values.get(wanted)
+        if entries is not None:
+            lines = [texts("wildcards.one", name=neutral(wanted), n=len(entries))]
             lines += [f"- {neutral(text, VALUE_CHARS)}" for text, _ in entries[:VALUES_SHOWN]]
             if len(entries) > VALUES_SHOWN:
                 lines.append(texts("wildcards.more", n=len(entries) - VALUES_SHOWN))
+        else:
+            close = {found: of for found, of in sorted(values.items()) if wanted.casefold() in found.casefold()}
+            if wanted and not close:
+                raise UserFacingError("wildcard_none", name=spoken(wanted))
+            lines = [texts("wildcards.title", n=len(close))]
+            lines += [f"`__{found}__` · {len(of)}" for found, of in close.items()]
         await say(interaction, _fitting(lines))
 
     async def add(self, interaction: Interaction, file: discord.Attachment) -> None:
