@@ -50,6 +50,18 @@ async def test_the_operators_list_counts_and_what_is_refused_is_never_offered(st
     assert all("child" not in row for row in await completed(member, "prompt", "zealo"))
 
 
+async def test_adult_tags_are_offered_where_adult_content_is_allowed(stage, member, monkeypatch):
+    folder = stage.settings.data / "tags"
+    folder.mkdir()
+    (folder / "own.csv").write_text("zyx,0,2\nzyx_nude,0,1\n")
+    await stage.studio.tag_book.refresh()
+    assert await completed(member, "prompt", "zyx") == ["zyx", "zyx,"]
+    dark = stage.channel_id("after-dark")
+    monkeypatch.setattr(stage.studio.completion, "_adult_allowed", lambda where: where.channel_id == dark)
+    rows = await member.autocomplete("after-dark", "imagine", "prompt", {"prompt": "zyx"})
+    assert [row["value"] for row in rows] == ["zyx", "zyx,", "zyx nude,"]
+
+
 async def test_tags_are_put_behind_the_prompt(stage, member):
     await member.imagine(prompt="a cat --steps 5", tags="long hair, straw hat,", count=1)
     (spec,) = stage.painter.specs
@@ -104,6 +116,10 @@ async def test_wildcards_are_listed_added_and_removed(stage, member):
     admin = await stage.visitor("Admin")
     assert "__season__" in await member.told(await member.slash("general", "wildcards list", {}))
     assert "winter" in await member.told(await member.slash("general", "wildcards list", {"name": "season"}))
+    part = await member.told(await member.slash("general", "wildcards list", {"name": "hair"}))
+    assert "__hair-colour__" in part
+    assert "season" not in part
+    assert "nothing" in await member.told(await member.slash("general", "wildcards list", {"name": "nothing"}))
     refused = await member.slash("general", "wildcards add", {}, attachments={"file": ("mine.txt", b"one\n")})
     assert not (stage.settings.data / "wildcards").exists(), refused
     await admin.told(await admin.slash("general", "wildcards add", {}, attachments={"file": ("mi-ne_1.txt", b"one\n")}))
