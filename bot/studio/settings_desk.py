@@ -12,7 +12,18 @@ import discord
 from bot.domain.limits import Limits
 from bot.domain.mentions import spoken
 from bot.domain.model_rules import ModelDefaults, Where
-from bot.domain.preferences import CHECKPOINT, CLIP_SKIP, KEYS, OPERATOR_ID, STYLE, VAE, Level, resolve
+from bot.domain.preferences import (
+    CHECKPOINT,
+    CLIP_SKIP,
+    KEYS,
+    OPERATOR_ID,
+    PREVIEWS,
+    STYLE,
+    VAE,
+    Level,
+    Resolved,
+    resolve,
+)
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.preferences import Preferences
@@ -62,7 +73,10 @@ class SettingsDesk:
         stewards: Stewards,
         limits: Limits,
         check_styles: StyleCheck,
+        previews: bool,
     ) -> None:
+        """`previews` off: the operator's .env says so for everybody."""
+        self._previews = previews
         self._preferences = preferences
         self._languages = languages
         self._models = models
@@ -171,6 +185,8 @@ class SettingsDesk:
     ) -> discord.ui.LayoutView:
         said = self._preferences.said_at(owner.where)
         resolved = {name: resolve(said, owner.where, key) for name, key in KEYS.items()}
+        if not self._previews:
+            resolved[PREVIEWS.name] = Resolved(False, Level.OPERATOR)
         facts = self._models.facts(owner.where)
         useless = frozenset(
             name for name, found in resolved.items() if found.value and not usable(KEYS[name], found.value, facts)

@@ -348,6 +348,7 @@ class Studio:
             stewards=self.stewards,
             limits=self.limits,
             check_styles=self.wardrobe.check,
+            previews=settings.previews,
         )
         self.looking = LookingParts(
             client=client,

@@ -120,6 +120,14 @@ async def test_a_model_that_is_gone_is_passed_over_and_said(stage):
     assert "long gone" not in str(member.spec(card))
 
 
+async def test_previews_that_the_operator_switched_off_are_off(make_stage):
+    stage = await make_stage(previews=False)
+    member = await stage.visitor()
+    card = await panel(member)
+    await member.fill(await form_of(member, card, 0), {"previews": "on"})
+    assert "Previews: **off** · *the operator*" in (await member.message("general", card.id)).text
+
+
 async def test_nobody_but_an_operator_speaks_for_everywhere(make_stage):
     stage = await make_stage(operators=frozenset({1}))
     admin = await stage.visitor("Admin")
