@@ -75,9 +75,13 @@ class Drafts:
         held = [_spec(row["id"], text) for row in rows for text in {row["spec"], row["base"]} if text]
         return [spec for spec in held if spec is not None]
 
-    async def change(self, draft: Draft, spec: JobSpec) -> Draft:
-        await self._db.write_one("UPDATE drafts SET spec = ? WHERE id = ?", (spec.model_dump_json(), draft.id))
-        return replace(draft, spec=spec)
+    async def change(self, draft: Draft, spec: JobSpec, *, private: bool | None = None) -> Draft:
+        """`private` None leaves that as it is."""
+        private = draft.private if private is None else private
+        await self._db.write_one(
+            "UPDATE drafts SET spec = ?, private = ? WHERE id = ?", (spec.model_dump_json(), int(private), draft.id)
+        )
+        return replace(draft, spec=spec, private=private)
 
     async def search(self, draft: Draft, which: str, text: str) -> Draft:
         """An empty text searches no more."""

@@ -106,7 +106,8 @@ class PanelLists:
         search = _search_row(len(self._models.names("lora", where)), texts)
         placeholder = texts("tweak.loras_used", names=", ".join(used)) if used else texts("tweak.loras")
         return PanelList(
-            List.LORAS, placeholder, [*rows, search], self._values("lora", used), at_most=LORAS_MAX + 1,
+            List.LORAS, placeholder, [*rows, search], self._values("lora", used),
+            at_most=max(LORAS_MAX, len(used)) + 1,
             found=bool(ranked),
         )  # fmt: skip
 
@@ -121,8 +122,9 @@ class PanelLists:
         search = _search_row(len(labels), texts, "tweak.search_hint_styles")
         placeholder = texts("tweak.styles_used", names=", ".join(marked.values())) if marked else texts("tweak.styles")
         return PanelList(
-            List.STYLES, placeholder, [*rows, search], frozenset(marked), at_most=STYLES_MAX + 1, found=bool(found)
-        )
+            List.STYLES, placeholder, [*rows, search], frozenset(marked),
+            at_most=max(STYLES_MAX, len(marked)) + 1, found=bool(found),
+        )  # fmt: skip
 
     async def dressed(self, draft: Draft, where: Where, picked: Sequence[str]) -> tuple[str, str, list[Style]]:
         """Both texts of the draft wearing the picked styles (by `ref`), and those of them that are new."""
@@ -157,7 +159,7 @@ def lora_names(draft: Draft, shown: Iterable[str], picked: Sequence[str], facts:
             kept.append(tag.name)
             taken.add(name)
     kept += [name for name in picked if name not in taken]
-    if len(kept) > LORAS_MAX:
+    if len(kept) > max(LORAS_MAX, len(loras_of(draft.spec.prompt))):  # a prompt may come with more
         raise UserFacingError("tweak_too_many_loras", limit=LORAS_MAX)
     return kept
 

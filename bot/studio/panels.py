@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import discord
 
 from bot.domain import actions
+from bot.domain.audience import read_audience
 from bot.domain.changes import changed_wishes
 from bot.domain.ids import ImageId, JobId, UserId
 from bot.domain.imagine import Built
@@ -223,13 +224,13 @@ class Panels:
         if number == _SOURCE:
             await self._source(interaction, draft, sent)
             return
-        prompt = sent.prompt if sent.prompt is not None else draft.spec.prompt
+        prompt, private = read_audience(sent.prompt) if sent.prompt is not None else (draft.spec.prompt, None)
         if sent.weights:
             prompt = with_weights(prompt, sent.weights)
         built = self._built(
             interaction, draft, sent.wishes, sent.dropped, prompt=prompt, negative_prompt=sent.negative_prompt
         )
-        await self._keep(interaction, draft, built, notes)
+        await self._keep(interaction, draft, built, notes, private=private)
 
     async def _source(self, interaction: Interaction, draft: Draft, sent: Sent) -> None:
         uploads = uploads_of(interaction)
@@ -279,9 +280,17 @@ class Panels:
             rng=self._rng,
         )
 
-    async def _keep(self, interaction: Interaction, draft: Draft, built: Built, notes: Sequence[str] = ()) -> None:
+    async def _keep(
+        self,
+        interaction: Interaction,
+        draft: Draft,
+        built: Built,
+        notes: Sequence[str] = (),
+        *,
+        private: bool | None = None,
+    ) -> None:
         async with self._inputs.holding(given_pictures(built.spec)):
-            draft = await self._drafts.change(draft, built.spec)
+            draft = await self._drafts.change(draft, built.spec, private=private)
         await self._show(interaction, draft, [*told(built.notes, texts_for(str(interaction.locale))), *notes])
 
     async def _show(self, interaction: Interaction, draft: Draft, notes: Sequence[str] = ()) -> None:

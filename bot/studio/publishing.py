@@ -112,19 +112,23 @@ class Publishing:
         return replace(where_of_job(job, self._client), role_ids=frozenset(role.id for role in member.roles))
 
     async def _sent(self, interaction: Interaction, job: Job, *, here: bool) -> MessageId:
-        """Here as a follow-up, which needs no permission of ours; elsewhere as a message of the bot's."""
+        """As a message of the bot's, whose nonce keeps a repeated one from being a second; where it may not write, and
+        this is the place, as a follow-up, which needs no permission of ours."""
         shown = replace(job, private=False)
         limit = min(self._deliverer.limit_bytes(shown), interaction.filesize_limit or DEFAULT_LIMIT_BYTES)
         channel = self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
 
         async def send(card: Card) -> MessageId:
-            files = list(card.files())
             try:
-                if here:
-                    sent = await interaction.followup.send(view=card.view, files=files, ephemeral=False, wait=True)
-                else:
-                    sent = await channel.send(view=card.view, files=files, nonce=job.id)
-            except discord.Forbidden as error:
+                try:
+                    sent = await channel.send(view=card.view, files=list(card.files()), nonce=job.id)
+                except (discord.Forbidden, discord.NotFound):
+                    if not here:
+                        raise
+                    sent = await interaction.followup.send(
+                        view=card.view, files=list(card.files()), ephemeral=False, wait=True
+                    )
+            except (discord.Forbidden, discord.NotFound) as error:
                 raise UserFacingError("publish_forbidden") from error
             except discord.HTTPException as error:
                 if error.status == 413 or error.code == _TOO_LARGE:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from bot.domain import actions
 from bot.domain.actions import first_pass
+from bot.domain.audience import read_audience
 from bot.domain.fields import read_fields
 from bot.domain.ids import JobId
 from bot.domain.job import Action, Job
@@ -71,9 +72,10 @@ class Submitted:
         read = read_fields(fields_in(fields.get("parameters", "")))
         base = first_pass(origin.spec)
         wishes = edited_wishes(base, read.parameters, fields.get("sampler") or None)
+        prompt, private = read_audience(_whole(fields.get("prompt", ""), origin.spec.prompt))
         built = actions.edit(
             origin.spec,
-            prompt=_whole(fields.get("prompt", ""), origin.spec.prompt),
+            prompt=prompt,
             negative_prompt=_whole(fields.get("negative", ""), origin.spec.negative_prompt),
             changes=wishes,
             dropped=dropped_fields(base, wishes),
@@ -91,11 +93,24 @@ class Submitted:
         source = job.source_image_id
         if fields.get("advanced") == "True":
             await self._panels.open(
-                interaction, built.spec, Action.EDIT, source_image_id=source, notes=notes, base=base, parent_id=job.id
+                interaction,
+                built.spec,
+                Action.EDIT,
+                source_image_id=source,
+                notes=notes,
+                base=base,
+                parent_id=job.id,
+                private=bool(private),
             )
         else:
             await self._intake.begin(
-                interaction, built.spec, Action.EDIT, source_image_id=source, notes=notes, parent_id=job.id
+                interaction,
+                built.spec,
+                Action.EDIT,
+                source_image_id=source,
+                notes=notes,
+                parent_id=job.id,
+                private=private,
             )
 
     async def _save_style(self, interaction: Interaction, job: Job, fields: Mapping[str, str]) -> None:

@@ -87,6 +87,7 @@ async def test_the_content_rules_are_asked_again_before_it_is_shown(stage, membe
 
 async def test_a_refused_post_stays_private_and_can_be_tried_again(stage, member):
     card = await private_card(stage, member)
+    stage.fault("POST", r"^/channels/\d+/messages", 403, times=1)
     fault = stage.fault("POST", r"^/webhooks/", 403, times=1)
     await member.press(card, "publish")
     await member.wait_for_message("general", lambda found: found.ephemeral and "may not post" in found.text)
@@ -94,6 +95,39 @@ async def test_a_refused_post_stays_private_and_can_be_tried_again(stage, member
     assert member.job(card)["private"] == 1
     await member.press(card, "publish")
     await member.wait_for_message("general", lambda found: finished(found) and not found.ephemeral)
+
+
+async def test_where_the_bot_may_not_write_its_answer_still_can(stage, member):
+    card = await private_card(stage, member)
+    stage.fault("POST", r"^/channels/\d+/messages", 403, times=1)
+    await member.press(card, "publish")
+    await member.wait_for_message("general", lambda found: finished(found) and not found.ephemeral)
+
+
+async def test_an_answer_that_is_lost_publishes_nothing_twice(stage, member):
+    card = await private_card(stage, member)
+    stage.fault("POST", r"^/channels/\d+/messages", 503, times=1, carried_out=True)
+    await member.press(card, "publish")
+    await member.wait_for_message("general", lambda found: found.ephemeral and found.id != card.id)
+    assert member.job(card)["private"] == 1
+    await member.press(card, "publish")
+    await member.shown(card.id, lambda found: "Published" in found.text)
+    assert len([found for found in await member.messages("general") if finished(found)]) == 1
+
+
+async def test_a_private_picture_outlives_a_restart_and_can_be_deleted(stage, member):
+    await prefers(stage, member, PRIVATE)
+    stage.painter.hold()
+    started = await member.begin(prompt="my secret", count=1)
+    await stage.painter.asked(1)
+    await stage.restart(kill=True)
+    stage.painter.release()
+    member = await stage.visitor()
+    card = await member.shown(started, finished)
+    assert card.ephemeral
+    await stage.told()
+    await member.press(card, "delete")
+    await member.gone(card)
 
 
 async def test_after_the_tokens_end_it_comes_by_direct_message_and_is_published_from_there(stage, member):
@@ -153,6 +187,14 @@ async def test_a_ping_reaches_its_user_alone_and_once(stage, member):
     assert len([found for found in await member.messages("general") if "is ready" in found.text]) == 1
 
 
+async def test_a_failure_pings_as_well(stage, member):
+    await prefers(stage, member, PING_WHEN_DONE)
+    stage.painter.fail("oom", times=9)
+    await member.begin(prompt="a cat", count=1)
+    ping = await member.wait_for_message("general", lambda found: "could not be drawn" in found.text)
+    assert [user["id"] for user in ping.raw["mentions"]] == [member.user_id]
+
+
 async def test_a_private_ping_is_private(stage, member):
     await prefers(stage, member, PING_WHEN_DONE)
     await private_card(stage, member)
@@ -186,6 +228,12 @@ async def test_a_flag_in_the_prompt_says_who_sees_it(stage, member):
     card = await member.imagine(prompt="my secret --private", count=1)
     assert card.ephemeral
     assert member.spec(card)["prompt"] == "my secret"
+    edited = await member.fill(await member.press(card, "edit"), {"prompt": "for all --public"})
+    assert not (await member.drawn(edited)).ephemeral
+    shown = await member.shown(await member.fill(await member.press(card, "edit"), {"advanced": True}))
+    shown = await member.shown(await member.fill(await member.press(shown, "advanced", 5), {"prompt": "mine —private"}))
+    mine = await member.drawn(await member.press(shown, "draw", 1))
+    assert (mine.ephemeral, member.spec(mine)["prompt"]) == (True, "mine")
     await prefers(stage, member, PRIVATE)
     assert not (await member.imagine(prompt="for all —public", count=1)).ephemeral
 

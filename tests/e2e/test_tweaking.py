@@ -139,6 +139,18 @@ async def test_more_models_than_a_list_holds_are_searched(stage, member):
     assert "style-277" in shown.text
 
 
+async def test_a_prompt_with_more_loras_than_a_list_ticks_can_lose_some(stage, member):
+    many = [m.ModelFact(kind="lora", name=f"style-{n:02}", family="sd1") for n in range(30)]
+    stage.painter.facts = (*stage.painter.facts, *many)
+    await stage.painter.announce()
+    names = [fact.name for fact in many[:12]]
+    _, shown = await opened(member, prompt="a cat " + " ".join(f"<lora:{name}:0.1>" for name in names))
+    shown = await member.shown(await member.pick(shown, "pick", names[1:], List.LORAS))
+    assert "LoRA style-00 0.1 → none" in shown.text
+    refused = await member.pick(shown, "pick", [*names[1:], "inkwash"], List.LORAS)
+    assert "more than 8" in await member.told(refused)
+
+
 async def test_a_picture_comes_and_goes_with_its_mask(stage, member):
     _, shown = await opened(member)
     await formed(member, shown, 8, {}, {"mask": ("m.png", picture(mode="L", colour=255))})
