@@ -48,17 +48,19 @@ class Appeals:
         self, *, guild_id: int, channel_id: int | None, user_id: int, locale: str, about: str, text: str
     ) -> Appeal:
         appeal = Appeal(str(new_image_id()), guild_id, channel_id, user_id, locale, about, text, time.time())
-        now = appeal.at
-        async with self._db.write() as tx:
-            await tx.execute(
-                "DELETE FROM appeals WHERE at < ? OR (asked_at IS NULL AND at < ?)", (now - KEPT_S, now - UNASKED_S)
-            )
-            await tx.execute(
-                "INSERT INTO appeals (id, at, guild_id, channel_id, user_id, locale, about, text, digest) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (appeal.id, now, guild_id, channel_id, user_id, locale, about, text, digest_of(text)),
-            )
+        await self._db.write_one(
+            "INSERT INTO appeals (id, at, guild_id, channel_id, user_id, locale, about, text, digest) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (appeal.id, appeal.at, guild_id, channel_id, user_id, locale, about, text, digest_of(text)),
+        )
         return appeal
+
+    async def sweep(self) -> None:
+        """Refused texts go: after a day those that nobody appealed, after a month the rest."""
+        now = time.time()
+        await self._db.write_one(
+            "DELETE FROM appeals WHERE at < ? OR (asked_at IS NULL AND at < ?)", (now - KEPT_S, now - UNASKED_S)
+        )
 
     async def of_ban(
         self, guild_id: int, user_id: int, text: str, channel_id: int | None, locale: str

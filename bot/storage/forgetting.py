@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from bot.domain.ids import JobId, UserId
 from bot.storage.database import Database
+from bot.storage.spending import COUNTED_JOBS, PICTURES_OF_JOB
 
 __all__ = ["FORGOTTEN_TABLES", "KEPT_TABLES", "NOBODY", "Forgetting"]
 
@@ -47,6 +48,14 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"UPDATE images SET parent_image_id = NULL WHERE parent_image_id IN {_IMAGES}",  # noqa: S608
             f"UPDATE jobs SET source_image_id = NULL WHERE source_image_id IN {_IMAGES}",  # noqa: S608
             f"DELETE FROM images WHERE job_id IN {_OF_JOBS}",  # noqa: S608
+        ),
+        # How much was drawn in the last day stays for that day: or forgetting would fill up every quota again.
+        "spending_kept": (
+            (
+                "INSERT INTO spending_kept (user_id, guild_id, at, pictures, gpu_s) "  # noqa: S608
+                f"SELECT user_id, guild_id, created_at, {PICTURES_OF_JOB}, coalesce(run_s, 0) FROM jobs "
+                f"WHERE id IN {_OF_JOBS} AND created_at > unixepoch() - 86400 AND {COUNTED_JOBS}"
+            ),
         ),
         "jobs": (
             f"UPDATE jobs SET parent_id = NULL WHERE parent_id IN {_OF_JOBS}",  # noqa: S608

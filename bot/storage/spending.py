@@ -9,7 +9,15 @@ from collections.abc import Callable
 from bot.domain.safety.limits import DAY_S, Spent
 from bot.storage.database import Database
 
-__all__ = ["Spending"]
+__all__ = ["COUNTED_JOBS", "PICTURES_OF_JOB", "Spending"]
+
+COUNTED_JOBS = (
+    "status NOT IN ('failed', 'cancelled') AND action != 'test' "
+    "AND json_extract(spec, '$.kind') NOT IN ('convert', 'merge', 'bake')"
+)
+"""Of `jobs`: what counts at all. Admins' tests and work on model files do not."""
+PICTURES_OF_JOB = "iif(json_extract(spec, '$.kind') = 'describe', 0, coalesce(json_extract(spec, '$.count'), 1))"
+"""Looking at a picture draws none."""
 
 
 class Spending:
@@ -18,17 +26,19 @@ class Spending:
         self._db = database
         self._estimate_s = estimate_s
 
+    async def sweep(self) -> None:
+        """What was kept of people who were forgotten goes after its day."""
+        await self._db.write_one("DELETE FROM spending_kept WHERE at <= ?", (time.time() - DAY_S,))
+
     async def of(self, user_id: int, guild_id: int | None = None) -> Spent:
-        """In one server, or everywhere. Admins' work on model files is not counted, looking at a picture is no
-        picture."""
+        """In one server, or everywhere."""
+        since = time.time() - DAY_S
         rows = await self._db.all(
-            "SELECT created_at, status, model, work_units, run_s, "
-            "coalesce(json_extract(spec, '$.count'), 1) AS pictures, "
-            "json_extract(spec, '$.kind') AS kind FROM jobs WHERE user_id = ?1 AND created_at > ?2 "
-            "AND (?3 IS NULL OR guild_id = ?3) AND status NOT IN ('failed', 'cancelled') "
-            "AND json_extract(spec, '$.kind') NOT IN ('convert', 'merge', 'bake') AND action != 'test' "
-            "ORDER BY created_at",
-            (user_id, time.time() - DAY_S, guild_id),
+            f"SELECT created_at, status, model, work_units, run_s, {PICTURES_OF_JOB} AS pictures FROM jobs "  # noqa: S608
+            f"WHERE user_id = ?1 AND created_at > ?2 AND (?3 IS NULL OR guild_id = ?3) AND {COUNTED_JOBS} "
+            "UNION ALL SELECT at, 'delivered', '', 0, gpu_s, pictures FROM spending_kept "
+            "WHERE user_id = ?1 AND at > ?2 AND (?3 IS NULL OR guild_id = ?3) ORDER BY 1",
+            (user_id, since, guild_id),
         )
         uses: list[tuple[float, int, float]] = []
         waiting = 0
@@ -38,5 +48,5 @@ class Spending:
             seconds = row["run_s"] if row["run_s"] is not None else 0.0
             if open_now:
                 seconds = self._estimate_s(row["model"], row["work_units"]) or 0.0
-            uses.append((row["created_at"], 0 if row["kind"] == "describe" else int(row["pictures"]), float(seconds)))
+            uses.append((row["created_at"], int(row["pictures"]), float(seconds)))
         return Spent(tuple(uses), waiting)

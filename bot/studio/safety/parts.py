@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 
 import discord
@@ -34,6 +36,10 @@ from bot.ui.client import Presses
 
 __all__ = ["SafetyParts"]
 
+log = logging.getLogger(__name__)
+
+SWEEP_EVERY_S = 3600.0
+
 
 class SafetyParts:
     def __init__(
@@ -59,7 +65,10 @@ class SafetyParts:
         self.judge = PictureJudge(
             places=self.places, origins=origins, rules=self.rules, looks=PictureLooks(database), audit=self.audit
         )
-        self.limits = LimitCheck(self.rules, Spending(database, timings.estimate_s), timings.estimate_s)
+        spending = Spending(database, timings.estimate_s)
+        self.limits = LimitCheck(self.rules, spending, timings.estimate_s)
+        self._sweeps = (spending.sweep, appeals.sweep)
+        self._sweeping: asyncio.Task[None] | None = None
         content = ContentCheck(places=self.places, origins=origins, rules=self.rules, appeals=appeals, audit=self.audit)
         self.door = SafetyDoor(
             rules=(BanCheck(self.bans, appeals, self.audit), PlaceCheck(self.rules), content),
@@ -99,6 +108,19 @@ class SafetyParts:
     async def start(self) -> None:
         await self.rules.load()
         self.audit.start()
+        self._sweeping = asyncio.create_task(self._sweep_forever(), name="safety-sweep")
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            for sweep in self._sweeps:
+                try:
+                    await sweep()
+                except Exception:
+                    log.exception("what safety need not keep could not be removed; it is tried again")
+            await asyncio.sleep(SWEEP_EVERY_S)
 
     async def stop(self) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
         await self.audit.stop()

@@ -104,10 +104,18 @@ async def test_an_appeal_is_asked_once_and_decided_once(database, appeal):
 
 
 async def test_a_refused_text_is_not_kept_for_long(database, appeal):
-    await database.write_one("UPDATE appeals SET at = at - 90000")
     appeals = Appeals(database)
-    await appeals.refused(guild_id=GUILD, channel_id=7, user_id=2, locale="en", about="adult", text="x")
+    asked = await appeals.refused(guild_id=GUILD, channel_id=7, user_id=2, locale="en", about="adult", text="x")
+    await appeals.ask(asked.id, 2)
+    await appeals.sweep()
+    assert await appeals.get(appeal.id) is not None
+    await database.write_one("UPDATE appeals SET at = at - 90000")
+    await appeals.sweep()
     assert await appeals.get(appeal.id) is None
+    assert await appeals.get(asked.id) is not None
+    await database.write_one("UPDATE appeals SET at = at - 2600000")
+    await appeals.sweep()
+    assert await appeals.get(asked.id) is None
 
 
 async def test_forget_me_ends_no_ban_and_leaves_no_name(database, appeal):
@@ -122,3 +130,23 @@ async def test_forget_me_ends_no_ban_and_leaves_no_name(database, appeal):
     (event,), total = await events.page(GUILD, 0, 10)
     assert (event.user_id, event.done_by, event.detail, total) == (0, 0, {}, 1)
     assert await Appeals(database).get(appeal.id) is None
+
+
+async def test_forget_me_fills_no_quota_up_again(database):
+    jobs, spending, forgetting = Jobs(database), Spending(database, lambda *_: None), Forgetting(database)
+    done, _ = await jobs.add(replace(new_job("a", user=ANA), guild_id=GUILD))
+    failed, _ = await jobs.add(replace(new_job("b", user=ANA), guild_id=GUILD))
+    await jobs.transition(done, [JobStatus.QUEUED], JobStatus.DELIVERED, run_s=4.0)
+    await jobs.transition(failed, [JobStatus.QUEUED], JobStatus.FAILED)
+    before = await spending.of(ANA, GUILD)
+    await forgetting.forget_jobs(await forgetting.jobs_of(ANA))
+    await forgetting.finish(ANA)
+    assert await jobs.get(done) is None
+    assert await spending.of(ANA, GUILD) == before
+    assert before.pictures == 1
+    await spending.sweep()
+    assert await spending.of(ANA, GUILD) == before
+    await database.write_one("UPDATE spending_kept SET at = at - ?", (DAY_S,))
+    assert (await spending.of(ANA)).uses == ()
+    await spending.sweep()
+    assert await database.all("SELECT * FROM spending_kept") == []
