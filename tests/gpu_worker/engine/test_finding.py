@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from drawing import Recorder, draw, pixels, ref_to, spec
+from make_checkpoint import write_checkpoint
 
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.tasks.finding import marked
-from gpu_worker.protocol.specs import Img2Img
+from gpu_worker.protocol.specs import Img2Img, Txt2Img
 
 RED, GREEN, BLUE = range(3)
 
@@ -101,3 +102,31 @@ def _grown(cells, by=12):
     for axis in (0, 1):
         grown = np.logical_or.reduce([np.roll(grown, shift, axis) for shift in range(-by, by + 1)])
     return grown
+
+
+KINDS = ("sd15-inpaint-small", "sd15-pix2pix-small", "sd21-v-small", "sdxl-small", "sdxl-inpaint-small")
+
+
+@pytest.fixture(scope="module")
+def families(models_dir):
+    """Random checkpoints of every shape, among the demo's."""
+    made = [models_dir / "checkpoints" / f"{kind}.safetensors" for kind in KINDS]
+    for kind, path in zip(KINDS, made, strict=True):
+        write_checkpoint(path, kind)
+    yield KINDS
+    for path in made:
+        path.unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_checkpoint_looks_and_draws_in_tiles(engine, families, kind):
+    """What they draw is noise; that each reads what it needs is the point."""
+    (source,) = draw(engine, steps=2)
+    engine.facts()
+    (drawn,) = redrawn(engine, source, "apple", checkpoint=kind, steps=2)
+    assert (drawn.width, drawn.height) == (128, 128)
+    stored = {"scale": 1.5, "tile_px": 128, "source": {"type": "stored", "image": ref_to(source.png)}}
+    values = spec(checkpoint=kind, steps=2).model_dump(exclude={"hires"})
+    (large,) = engine.draw(Txt2Img(**values, hires=stored), Recorder(pictures={"picture": source.png}))
+    assert (large.width, large.height) == (192, 192)
