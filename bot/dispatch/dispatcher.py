@@ -152,8 +152,14 @@ class Dispatcher:
             self._changed()
         return moved
 
-    def gates_changed(self) -> None:
-        """Some part of the line was paused, or goes on."""
+    async def gates_changed(self) -> None:
+        """Some part of the line was paused, or goes on. What a worker only holds for later comes back into a paused
+        one; should it have begun that very moment, its pictures count all the same."""
+        for view in list(self._workers.values()):
+            for held in list(view.assigned.values()):
+                if not held.started and held.charged is not None and self._held(held.charged.guild_id):
+                    await self._take_back(view, held, "withdrawn")
+                    await self._send_cancel(view.name, held.job, held.attempt, "paused")
         self._changed()
 
     def _held(self, guild_id: int | None) -> bool:

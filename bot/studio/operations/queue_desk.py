@@ -110,7 +110,7 @@ class QueueDesk:
         if changed:
             scope = "all" if guild_id == ALL_SERVERS else "server"
             await self._audit.add(interaction.guild_id, interaction.user.id, f"queue_{state.value}", scope)
-            self._dispatcher.gates_changed()
+            await self._dispatcher.gates_changed()
         self._panels.renew()
         texts = texts_of(interaction)
         where = texts("panel.scope_all" if guild_id == ALL_SERVERS else "panel.scope_server")

@@ -14,6 +14,7 @@ from bot.domain.ids import GuildId, JobId, UserId
 from bot.domain.job import JobStatus, Lane
 from bot.domain.queue_rules import ALL_SERVERS, GateState, Move
 from bot.storage.queue_gates import QueueGates
+from gpu_worker.protocol import messages as m
 from tests.contract.farm import new_job
 
 counter = itertools.count()
@@ -111,9 +112,44 @@ async def test_a_paused_server_waits_and_the_others_go_on(desk):
     assert again.holds(1)
     assert not again.holds(2)
     await gates.put(1, GateState.RUNNING, by=5)
-    desk.dispatcher.gates_changed()
+    await desk.dispatcher.gates_changed()
     await desk.quiet()
     assert (await desk.job(held)).status is JobStatus.ASSIGNED
+
+
+async def test_a_pause_takes_back_what_a_worker_only_holds(desk):
+    gates = QueueGates(desk.database)
+    desk.dispatcher._gates = gates
+    await desk.hello()
+    drawn, held = await desk.submit("a"), await desk.submit("b")
+    await desk.beat("w1", (drawn, 1, "sampling"), (held, 1, "queued"))
+    await gates.put(ALL_SERVERS, GateState.PAUSED, by=5)
+    await desk.dispatcher.gates_changed()
+    await desk.quiet()
+    assert desk.transport.cancels("w1") == [(held, 1, "paused")]
+    assert (await desk.job(held)).status is JobStatus.QUEUED
+    assert (await desk.job(drawn)).status is JobStatus.ASSIGNED
+    await desk.dispatcher.on_message(m.Cancelled(worker="w1", job=held, attempt=1))
+    assert (await desk.job(held)).status is JobStatus.QUEUED, "nobody asked for that cancel"
+    await desk.done("w1", drawn, 1)
+    assert len(desk.transport.assigned) == 2, "paused"
+    await gates.put(ALL_SERVERS, GateState.RUNNING, by=5)
+    await desk.dispatcher.gates_changed()
+    await desk.quiet()
+    assert (desk.transport.assigned[-1].job, desk.transport.assigned[-1].attempt) == (held, 2)
+    await desk.done("w1", held, 2)
+    assert (await desk.job(held)).status is JobStatus.DONE
+
+
+async def test_a_late_picture_of_what_was_taken_back_counts(desk):
+    gates = QueueGates(desk.database)
+    desk.dispatcher._gates = gates
+    await desk.hello()
+    job = await desk.submit("a")
+    await gates.put(ALL_SERVERS, GateState.PAUSED, by=5)
+    await desk.dispatcher.gates_changed()
+    await desk.done("w1", job, 1)
+    assert (await desk.job(job)).status is JobStatus.DONE
 
 
 async def test_of_two_who_pause_at_once_one_does_it(desk):
