@@ -17,8 +17,9 @@ def operator_texts() -> Texts:
             return texts_for(value.replace("_", "-"))
     # Windows names languages in words (`Spanish_Mexico`); its first two letters are not always the ISO code.
     system = (locale.getlocale()[0] or "").lower()
-    known = locale.locale_alias.get(system.split("_")[0], system).split(".")[0]
-    return texts_for(known.replace("_", "-"))
+    aliases = locale.locale_alias
+    known = aliases.get(system) or aliases.get(system.split("_")[0]) or system
+    return texts_for(known.split(".")[0].replace("_", "-"))
 
 
 def plain(text: str) -> str:
