@@ -43,9 +43,12 @@ def result_rows(job: Job, images: Sequence[Image], texts: Texts) -> list[list[Ad
     return rows
 
 
-def picture_rows(image: Image, texts: Texts) -> list[list[AddressButton]]:
-    """All that can be made of one picture. The last button of the second row keeps it, which needs no drawing."""
+def picture_rows(image: Image, texts: Texts, *, kept: bool = False) -> list[list[AddressButton]]:
+    """All that can be made of one picture. The last button of the second row keeps it, which needs no drawing; `kept`
+    is for a panel of one person's, who keeps it already."""
     id_ = image.id
+    star = discord.ButtonStyle.success if kept else discord.ButtonStyle.secondary
+    keep = texts("button.kept" if kept else "button.favourite")
     return [
         [
             button(Verb.UPSCALE_SUBTLE, id_, texts("button.upscale_subtle"), style=PRIMARY, emoji="⏫"),
@@ -57,7 +60,7 @@ def picture_rows(image: Image, texts: Texts) -> list[list[AddressButton]]:
             button(Verb.REGION, id_, texts("button.region"), emoji="🖌️"),
             button(Verb.ZOOM, id_, texts("button.zoom_a_little"), n=150, emoji="🔭"),
             button(Verb.ZOOM, id_, texts("button.zoom_a_lot"), n=200, emoji="🔭"),
-            button(Verb.FAVOURITE, id_, texts("button.favourite"), emoji="⭐"),
+            button(Verb.FAVOURITE, id_, keep, style=star, emoji="⭐"),
         ],
         [button(Verb.PAN, id_, "", n=n, emoji=arrow) for n, arrow in _ARROWS.items()],
     ]

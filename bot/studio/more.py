@@ -9,10 +9,11 @@ import io
 import discord
 
 from bot.delivery.result_rows import picture_rows
-from bot.domain.ids import JobId
+from bot.domain.ids import JobId, UserId
 from bot.domain.job import Image, Job
 from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
+from bot.storage.favourites import Favourites
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
 from bot.studio.intake import Intake
@@ -33,7 +34,8 @@ BLUE = 0x5865F2
 
 
 class More:
-    def __init__(self, *, jobs: Jobs, images: Images, intake: Intake) -> None:
+    def __init__(self, *, jobs: Jobs, images: Images, favourites: Favourites, intake: Intake) -> None:
+        self._favourites = favourites
         self._intake = intake
         self._jobs = jobs
         self._images = images
@@ -58,12 +60,16 @@ class More:
         veiled = await self._intake.veiled([image.id], where_of(interaction))
         with contextlib.suppress(MissingPictureError):
             small = None if veiled else await asyncio.to_thread(thumbnail, await self._images.read(image))
-        view = _panel(job, images, image, texts_for(str(interaction.locale)), has_picture=small is not None)
+        kept = image.id in await self._favourites.among(UserId(interaction.user.id), [image.id])
+        texts = texts_for(str(interaction.locale))
+        view = _panel(job, images, image, texts, has_picture=small is not None, kept=kept)
         files = [] if small is None else [discord.File(io.BytesIO(small), THUMBNAIL_NAME)]
         await interaction.edit_original_response(view=view, attachments=files)
 
 
-def _panel(job: Job, images: list[Image], image: Image, texts: Texts, *, has_picture: bool) -> discord.ui.LayoutView:
+def _panel(
+    job: Job, images: list[Image], image: Image, texts: Texts, *, has_picture: bool, kept: bool
+) -> discord.ui.LayoutView:
     view = discord.ui.LayoutView(timeout=None)
     # Finished from the start, so discord.py does not keep one per panel: its buttons are found by their addresses.
     view.stop()
@@ -86,7 +92,10 @@ def _panel(job: Job, images: list[Image], image: Image, texts: Texts, *, has_pic
             for each in images
         ]  # fmt: skip
         box.add_item(select_row(Verb.MORE_PICTURE, job.id, title, rows, str(image.index)))
-    for row in [*(picture_rows(image, texts) if has_picture else []), *_ends(job, image, texts, has_picture)]:
+    for row in [
+        *(picture_rows(image, texts, kept=kept) if has_picture else []),
+        *_ends(job, image, texts, has_picture),
+    ]:
         actions: discord.ui.ActionRow[discord.ui.LayoutView] = discord.ui.ActionRow(*map(in_layout, row))
         box.add_item(actions)
     view.add_item(box)

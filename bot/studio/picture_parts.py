@@ -53,7 +53,7 @@ class PictureParts:
             models=self.models,
             limits=self.limits,
         )
-        more = More(jobs=self.jobs, images=self.images, intake=self.intake)
+        more = More(jobs=self.jobs, images=self.images, favourites=self.favourites, intake=self.intake)
         presses: dict[str, Presses] = {
             **dict.fromkeys(PICTURE_VERBS, actions),
             **dict.fromkeys(REGION_VERBS, regions),

@@ -278,7 +278,10 @@ async def test_a_star_is_ones_own_and_goes_again(stage, member, single):
     other = await stage.visitor("Ann")
     assert "Kept" in await member.told(await member.press(single, "favourite"))
     assert "Kept" in await other.told(await other.press(single, "favourite"))
-    assert "Not kept" in await member.told(await member.press(single, "favourite"))
+    panel = await member.shown(await member.press(single, "more"))
+    assert "Kept" in panel.labels
+    assert "Not kept" in await member.told(await member.press(panel, "favourite"))
+    assert "Keep" in (await member.shown(await member.press(single, "more"))).labels
     assert [str(row["user_id"]) for row in stage.rows("SELECT user_id FROM favourites")] == [other.user_id]
 
 
