@@ -71,11 +71,16 @@ class Expander:
         return json.dumps(question | {"values": values, "longest": self._longest_chars}).encode()
 
     async def _answered(self, request: bytes) -> dict[str, Any]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot.dynamic.child",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        )  # fmt: skip
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "bot.dynamic.child",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            )  # fmt: skip
+        except OSError as error:
+            log.warning("no process for dynamic prompts could be started: %s", error)
+            raise UserFacingError("template_busy") from error
+        assert process.stdout is not None, "a pipe"
         try:
             async with asyncio.timeout(self._drawing_s):
                 output, _ = await process.communicate(request)
@@ -88,4 +93,5 @@ class Expander:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
-                await asyncio.shield(process.wait())
+                # To the end of both, or the pipe's transport would be left open.
+                await asyncio.shield(asyncio.gather(process.stdout.read(), process.wait(), return_exceptions=True))

@@ -162,3 +162,18 @@ async def test_private_combinations_stay_with_their_user(stage):
     await stage.told()
     assert [row["private"] for row in stage.rows("SELECT private FROM jobs")] == [1, 1]
     assert not [seen for seen in await other.messages("general") if seen.media]
+
+
+async def test_where_it_takes_long_the_command_is_acknowledged_first(stage, monkeypatch):
+    monkeypatch.setattr("bot.studio.dynamic.SOON_S", 0)
+    member, other = await stage.visitor(), await stage.visitor("Ann")
+    answer = await ask(member, prompt="a {cat|dog}", count=1)
+    assert answer.kind == "deferred"
+    card = await member.drawn(answer)
+    assert (await member.drawn(await member.press(card, "reroll"))).media
+    await ask(member, prompt="a {cat} {b", count=1)
+    told = await member.wait_for_message("general", lambda m: "cannot be read" in m.text)
+    assert told.ephemeral
+    await ask(member, prompt="a {cat|dog} {b --combinatorial")
+    seen = await other.messages("general")
+    assert not [message for message in seen if message.loading or "⚠" in message.text or "cannot" in message.text]
