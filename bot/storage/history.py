@@ -13,6 +13,7 @@ from bot.domain.history import Desk, Kin, Wanted
 from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId, new_image_id
 from bot.storage.database import Database, Row
 from bot.storage.history_search import HistorySearch
+from bot.storage.prompt_sql import PICTURE_PROMPT
 
 __all__ = ["Desks", "History", "Shot", "Span"]
 
@@ -24,7 +25,7 @@ _COLUMNS = (
     "images.id, images.job_id, images.idx, images.path, images.sha256, images.width, images.height, "
     "images.size_bytes, images.seed, images.action, images.parent_image_id, images.pruned_at, jobs.user_id, "
     "jobs.guild_id, jobs.channel_id, jobs.message_id, jobs.private, jobs.model, jobs.created_at, jobs.stranded_at, "
-    "coalesce(json_extract(jobs.spec, '$.prompt'), '') AS prompt, "
+    f"{PICTURE_PROMPT} AS prompt, "
     "EXISTS (SELECT 1 FROM favourites WHERE favourites.image_id = images.id AND favourites.user_id = ?) AS favourite"
 )
 _FROM = "FROM jobs JOIN images ON images.job_id = jobs.id"

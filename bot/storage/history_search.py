@@ -15,6 +15,7 @@ from bot.domain.history import searched_words
 from bot.domain.ids import UserId
 from bot.storage.database import Database
 from bot.storage.facts import Facts
+from bot.storage.prompt_sql import ALL_PROMPTS
 
 __all__ = ["HistorySearch"]
 
@@ -85,7 +86,7 @@ class HistorySearch:
         while top > 0:
             await self._db.write_one(
                 "INSERT OR IGNORE INTO history_prompts (job_id, user_id, prompt) "
-                "SELECT id, user_id, coalesce(json_extract(spec, '$.prompt'), '') FROM jobs "
+                f"SELECT id, user_id, {ALL_PROMPTS} FROM jobs "  # noqa: S608
                 "WHERE rowid > ? AND rowid <= ? AND json_valid(spec) "
                 "AND EXISTS (SELECT 1 FROM images WHERE images.job_id = jobs.id)",
                 (top - BATCH, top),

@@ -15,6 +15,7 @@ import aiosqlite
 from bot.domain.ids import ImageId, JobId, UserId
 from bot.domain.job import Action, Image, Job
 from bot.storage.database import Database, Row
+from bot.storage.prompt_sql import ALL_PROMPTS, PICTURE_PROMPT
 
 __all__ = ["Images", "MissingPictureError"]
 
@@ -60,7 +61,7 @@ class Images:
         )  # fmt: skip
         await tx.executemany(
             "INSERT OR IGNORE INTO history_prompts (job_id, user_id, prompt) "
-            "SELECT id, user_id, coalesce(json_extract(spec, '$.prompt'), '') FROM jobs WHERE id = ?",
+            f"SELECT id, user_id, {ALL_PROMPTS} FROM jobs WHERE id = ?",  # noqa: S608
             [(job_id,) for job_id in {image.job_id for image in images}],
         )
 
@@ -76,9 +77,9 @@ class Images:
         """That person's newest pictures, each with its prompt (empty where there is none), as far as that, or the
         picture's id, holds `words`."""
         rows = await self._db.all(
-            "SELECT images.*, coalesce(json_extract(jobs.spec, '$.prompt'), '') AS prompt FROM jobs "
+            f"SELECT images.*, {PICTURE_PROMPT} AS prompt FROM jobs "  # noqa: S608
             "JOIN images ON images.job_id = jobs.id WHERE jobs.user_id = ?1 AND images.deleted_at IS NULL "
-            "AND (?2 = '' OR instr(lower(coalesce(json_extract(jobs.spec, '$.prompt'), '')), ?2) "
+            f"AND (?2 = '' OR instr(lower({PICTURE_PROMPT}), ?2) "
             "OR instr(images.id, ?2)) ORDER BY jobs.created_at DESC, images.idx LIMIT ?3",
             (user_id, words.lower(), limit),
         )
