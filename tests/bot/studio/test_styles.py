@@ -135,6 +135,29 @@ async def test_a_file_is_shown_before_it_is_kept_and_says_what_was_refused(stage
     assert "ink of {prompt}, black" in (await show(member, "Ink")).text
 
 
+async def test_an_import_outlives_a_restart_and_can_be_left_alone(stage):
+    member = await stage.visitor()
+    for choice, kept in ((3, 0), (1, 2)):
+        files = {"file": ("styles.csv", CSV.encode())}
+        answer = await member.slash("general", "style import", {}, attachments=files)
+        card = await member.shown(answer)
+        await stage.restart(kill=True)
+        await member.press(card, "styleimport", choice)
+        assert len(stage.rows("SELECT * FROM styles")) == kept
+    assert stage.rows("SELECT * FROM style_imports") == []
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [(b"x" * (2 * 2**20 + 1), "too large"), (b"\x89PNG\r\n", "cannot be read"), (b"a,b\n1,2\n", "needs the columns")],
+)
+async def test_a_file_that_is_none_is_told(stage, data, said):
+    member = await stage.visitor()
+    answer = await member.slash("general", "style import", {}, attachments={"file": ("styles.csv", data)})
+    assert said in await member.told(answer)
+    assert stage.rows("SELECT * FROM style_imports") == []
+
+
 async def test_a_style_goes_from_one_person_to_another_by_its_code(stage):
     ann, member = await stage.visitor("Ann"), await stage.visitor()
     await save(ann, "Ink", "ink of {prompt}", steps=9)
