@@ -174,7 +174,7 @@ class Dispatcher:
                 version = self._version
                 self._standings = await stand(
                     await self._jobs.queue(), self._workers, self._fair, self._candidate,
-                    now=now, learnt=self._timings.estimate_s("", 1.0) is not None, held=self._held,
+                    now=now, learnt=self._timings.estimate_s("", 1.0) is not None, is_paused=self._held,
                 )  # fmt: skip
                 self._standings_of = (version, now)
             return self._standings

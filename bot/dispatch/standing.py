@@ -38,13 +38,13 @@ async def stand(
     *,
     now: float,
     learnt: bool,
-    held: Callable[[int | None], bool] = lambda _: False,
+    is_paused: Callable[[int | None], bool] = lambda _: False,
 ) -> Mapping[JobId, Standing]:
-    """`now` is on the clock of the workers' `started_at`; `held` says which servers' jobs stay where they are. The
+    """`now` is on the clock of the workers' `started_at`; `is_paused` says which servers' jobs stay where they are. The
     planning itself runs off the event loop."""
     everybody = [candidate(row) for row in rows if row.status is JobStatus.QUEUED]
-    queued = [job for job in everybody if not held(job.guild_id)]
-    paused = [job.id for job in everybody if held(job.guild_id)]
+    queued = [job for job in everybody if not is_paused(job.guild_id)]
+    paused = [job.id for job in everybody if is_paused(job.guild_id)]
     cost_s = {row.id: candidate(row).cost_s for row in rows if row.status is JobStatus.ASSIGNED}
     running: list[tuple[JobId, float]] = []
     prefetched: list[tuple[float, JobId, float]] = []

@@ -126,13 +126,13 @@ def _load(point: metadata.EntryPoint, unwanted: set[str]) -> FoundAddon:
     before = {name for name in _HEAVY if name in sys.modules}
     try:
         value = point.load()
-        addon = value() if callable(value) else value
+        addon: object = value() if callable(value) else value
         problem = _problem(addon)
     except (Exception, SystemExit) as error:
         log.exception("add-on %s cannot be loaded", point.name)
         return FoundAddon(point.name, package, version, problem=f"{type(error).__name__}: {error}"[:300])
     heavy = tuple(name for name in _HEAVY if name in sys.modules and name not in before)
-    if problem is not None:
+    if problem is not None or not isinstance(addon, Addon):
         log.error("add-on %s: %s", point.name, problem)
         return FoundAddon(point.name, package, version, problem=problem, heavy=heavy)
     return FoundAddon(point.name, package, version, addon, heavy=heavy)
