@@ -15,7 +15,7 @@ from bot.storage.database import Database, Row
 from bot.storage.history_search import HistorySearch
 from bot.storage.prompt_sql import PICTURE_PROMPT
 
-__all__ = ["Desks", "History", "Shot", "Span"]
+__all__ = ["Desks", "History", "Related", "Shot", "Span"]
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,19 @@ class Shot:
     stranded: bool
     favourite: bool
     """Of whoever looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """A picture of a lineage, and where its card is: `message_id` None where it is gone or was only its user's."""
+
+    kin: Kin
+    user_id: UserId
+    guild_id: GuildId | None
+    channel_id: ChannelId
+    message_id: MessageId | None
+    private: bool
+    """For its user's eyes alone: a private draft, or drawn in a direct message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +149,7 @@ class History:
         )
         return (ImageId(newer["id"]) if newer else None), (ImageId(older["id"]) if older else None)
 
-    async def kin(self, image_id: ImageId) -> list[tuple[Kin, UserId, GuildId | None, ChannelId, MessageId | None]]:
+    async def kin(self, image_id: ImageId) -> list[Related]:
         """The pictures that this one comes from, and those made of the same first one, deleted ones included."""
         rows = await self._db.all(
             "WITH RECURSIVE up (id, depth) AS (SELECT ?1, 0 UNION SELECT images.parent_image_id, depth + 1 FROM up "
@@ -150,24 +163,7 @@ class History:
             "JOIN images ON images.id = kin.id JOIN jobs ON jobs.id = images.job_id",
             (image_id, KIN_MAX),
         )
-        return [
-            (
-                Kin(
-                    ImageId(row["id"]),
-                    ImageId(row["parent_image_id"]) if row["parent_image_id"] else None,
-                    row["action"],
-                    row["created_at"],
-                    row["id"] == image_id,
-                ),
-                UserId(row["user_id"]),
-                GuildId(row["guild_id"]) if row["guild_id"] else None,
-                ChannelId(row["channel_id"]),
-                MessageId(row["message_id"])
-                if row["message_id"] and not row["private"] and not row["deleted_at"] and not row["job_gone"]
-                else None,
-            )
-            for row in rows
-        ]
+        return [_related(row, image_id) for row in rows]
 
     async def count_stranded(self, user_id: UserId) -> int:
         row = await self._db.one(
@@ -267,4 +263,17 @@ def _shot(row: Row) -> Shot:
         created_at=row["created_at"],
         stranded=row["stranded_at"] is not None,
         favourite=bool(row["favourite"]),
+    )
+
+
+def _related(row: Row, here: ImageId) -> Related:
+    hidden = row["private"] or row["deleted_at"] or row["job_gone"]
+    parent = ImageId(row["parent_image_id"]) if row["parent_image_id"] else None
+    return Related(
+        Kin(ImageId(row["id"]), parent, row["action"], row["created_at"], row["id"] == here),
+        UserId(row["user_id"]),
+        GuildId(row["guild_id"]) if row["guild_id"] else None,
+        ChannelId(row["channel_id"]),
+        MessageId(row["message_id"]) if row["message_id"] and not hidden else None,
+        bool(row["private"]) or row["guild_id"] is None,
     )

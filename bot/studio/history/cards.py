@@ -6,12 +6,11 @@ Limits (PLATFORM.md): 40 components and 4000 characters of text in all; at most 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import discord
 
 from bot.domain.history import PAGE, PAGES_MAX, Desk, Kin, lineage_lines, shown_moment
-from bot.domain.ids import ImageId
 from bot.domain.mentions import neutral, spoken
 from bot.i18n import Texts
 from bot.storage.history import Shot
@@ -44,7 +43,7 @@ Box = discord.ui.Container[discord.ui.LayoutView]
 
 @dataclass(frozen=True)
 class Looked:
-    """A page. `hidden` are pictures that are shown as spoilers where they are looked at."""
+    """A page."""
 
     desk_id: str
     desk: Desk
@@ -52,7 +51,6 @@ class Looked:
     total: int
     stranded: int = 0
     filled: bool = True
-    hidden: frozenset[ImageId] = frozenset()
     notes: Sequence[str] = ()
     export_id: str | None = None
     """Of one that is packed, or being packed."""
@@ -80,12 +78,12 @@ class Opened:
     shown: bool
     """Whether there is anything to show."""
     small: bool
+    veiled: bool = False
+    """Whether it may not be seen here."""
     relatives: Sequence[Relative] = ()
     newer: bool = False
     older: bool = False
     sends: Sequence[str] = ()
-    hidden: bool = False
-    notes: Sequence[str] = field(default_factory=tuple)
 
 
 def message_link(guild_id: int | None, channel_id: int, message_id: int) -> str:
@@ -100,7 +98,6 @@ def gallery_card(seen: Looked, texts: Texts) -> discord.ui.LayoutView:
             discord.MediaGalleryItem(
                 f"attachment://{tile_name(shot)}",
                 description=_alt(number, shot, texts),
-                spoiler=shot.id in seen.hidden,
             )
             for number, shot in enumerate(seen.shots, start=1)
         ]
@@ -203,17 +200,17 @@ def picture_card(opened: Opened, texts: Texts) -> discord.ui.LayoutView:
     elif shot.message_id is not None:
         link = message_link(shot.guild_id, shot.channel_id, shot.message_id)
         small.append(texts("history.picture.message", link=link))
-    if shot.pruned or not opened.shown:
+    if opened.veiled:
+        small.append(texts("history.picture.veiled"))
+    elif shot.pruned or not opened.shown:
         small.append(texts("history.picture.gone"))
     elif opened.small:
         small.append(texts("history.picture.shown_small"))
     box.add_item(discord.ui.TextDisplay(head + "".join(f"\n-# {text}" for text in small)))
     if opened.shown:
         alt = _clip(shot.prompt, ALT_CHARS) or None
-        picture = discord.MediaGalleryItem(f"attachment://{tile_name(shot)}", description=alt, spoiler=opened.hidden)
+        picture = discord.MediaGalleryItem(f"attachment://{tile_name(shot)}", description=alt)
         box.add_item(discord.ui.MediaGallery(picture))
-    if opened.notes:
-        box.add_item(discord.ui.TextDisplay("\n".join(opened.notes)))
     others = [one for one in opened.relatives if not one.kin.here]
     if others:
         box.add_item(discord.ui.TextDisplay(_tree(opened.relatives, shot.user_id, texts)))

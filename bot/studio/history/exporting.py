@@ -25,7 +25,8 @@ from bot.storage.history import History, Span
 from bot.storage.images import Images
 from bot.studio.history.export_card import export_card
 from bot.studio.history.packing import Entry, part_path, write_part
-from bot.studio.intake import TOKEN_LIFE_S
+from bot.studio.intake import TOKEN_LIFE_S, Intake
+from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.selects import chosen_value
@@ -46,8 +47,16 @@ RETRY_S = 30.0
 
 class Exporting:
     def __init__(
-        self, *, client: discord.Client, exports: Exports, history: History, images: Images, folder: Path
+        self,
+        *,
+        client: discord.Client,
+        exports: Exports,
+        history: History,
+        images: Images,
+        intake: Intake,
+        folder: Path,
     ) -> None:
+        self._intake = intake
         self._client = client
         self._exports = exports
         self._history = history
@@ -73,7 +82,10 @@ class Exporting:
         await interaction.response.defer(ephemeral=True, thinking=True)
         user_id = UserId(interaction.user.id)
         part_bytes = min(interaction.filesize_limit or DEFAULT_LIMIT_BYTES, REQUEST_LIMIT_BYTES) - MARGIN_BYTES
-        shots = [shot for shot in await self._history.these(Span(user_id, user_id), images) if not shot.pruned]
+        # What may not be seen here may not be taken from here, either.
+        veiled = await self._intake.veiled(images, where_of(interaction))
+        found = await self._history.these(Span(user_id, user_id), images)
+        shots = [shot for shot in found if not shot.pruned and shot.id not in veiled]
         sizes = [shot.size_bytes for shot in shots]
         parts = parts_of(sizes, part_bytes)[:PARTS_MAX]
         taken = [shots[one.index].id for part in parts for one in part]
@@ -227,6 +239,9 @@ class Exporting:
     async def _hand_out(self, interaction: Interaction, export: Export, number: int) -> None:
         if not 1 <= number <= export.parts:
             raise UserFacingError("export_part_gone")
+        if await self._intake.veiled(export.images, where_of(interaction)):
+            # It was asked for where more may be shown than here.
+            raise UserFacingError("export_elsewhere")
         await interaction.response.defer(ephemeral=True, thinking=True)
         try:
             file = await asyncio.to_thread(self._file, export, number)

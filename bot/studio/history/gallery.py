@@ -207,7 +207,8 @@ class Gallery:
         newer, older = await self._history.neighbours(span, desk.wanted, shot)
         relatives = await self._relatives(shot, span, interaction)
         file, small = None, False
-        if not await self._sending.veiled([shot], interaction):
+        veiled = bool(await self._sending.veiled([shot], interaction))
+        if not veiled:
             file, small = await asyncio.to_thread(large, shot, self._file(shot), self._thumbnails)
         opened = Opened(
             desk_id,
@@ -215,6 +216,7 @@ class Gallery:
             shot,
             shown=file is not None,
             small=small,
+            veiled=veiled,
             relatives=relatives,
             newer=newer is not None,
             older=older is not None,
@@ -228,13 +230,14 @@ class Gallery:
     async def _relatives(self, shot: Shot, span: Span, interaction: Interaction) -> list[Relative]:
         found: list[Relative] = []
         rows = await self._history.kin(shot.id)
-        own = {one.id for one in await self._history.these(span, [kin.id for kin, *_ in rows])}
-        for kin, user_id, guild_id, channel_id, message_id in rows:
+        own = {one.id for one in await self._history.these(span, [row.kin.id for row in rows])}
+        for row in rows:
+            if row.private and row.user_id != interaction.user.id:
+                continue  # that there is such a picture is nobody else's business
             # Other people's messages are linked where they are public: Discord itself keeps out whoever may not read.
-            link = message_link(guild_id, channel_id, message_id) if message_id is not None else None
-            if guild_id is None and user_id != interaction.user.id:
-                link = None
-            found.append(Relative(kin, user_id, link, own=kin.id in own))
+            at = row.message_id
+            link = message_link(row.guild_id, row.channel_id, at) if at is not None else None
+            found.append(Relative(row.kin, row.user_id, link, own=row.kin.id in own))
         return found
 
     # --- many pictures ------------------------------------------------------------------------------------------------

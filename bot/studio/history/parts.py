@@ -86,6 +86,7 @@ class HistoryParts:
             exports=Exports(database),
             history=self.history,
             images=images,
+            intake=intake,
             folder=settings.data / "exports",
         )
         self.gallery = Gallery(

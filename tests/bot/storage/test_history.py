@@ -138,7 +138,9 @@ async def test_kin_goes_up_and_down(rig):
     (grandchild,) = await rig.draw("grandchild", parent=child.id, age_days=7)
     (second,) = await rig.draw("second", parent=root.id, age_days=6)
     await rig.draw("stranger")
-    kin = {one.id: (one.parent, one.here, user) for one, user, *_ in await rig.history.kin(grandchild.id)}
+    found = await rig.history.kin(grandchild.id)
+    kin = {one.kin.id: (one.kin.parent, one.kin.here, one.user_id) for one in found}
+    assert all(one.message_id and not one.private for one in found)
     assert kin == {
         root.id: (None, False, ANA),
         child.id: (root.id, False, BEN),
