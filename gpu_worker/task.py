@@ -15,7 +15,18 @@ from gpu_worker.protocol.safety import Looked
 from gpu_worker.protocol.specs import ImageRef, TaskSpec
 from gpu_worker.transport import WorkerTransport
 
-__all__ = ["Drawer", "DrawnPicture", "InputLostError", "JobHooks", "Looker", "MadeFile", "SaidText", "Task", "TimeUp"]
+__all__ = [
+    "Drawer",
+    "DrawnPicture",
+    "GuardedPreviews",
+    "InputLostError",
+    "JobHooks",
+    "Looker",
+    "MadeFile",
+    "SaidText",
+    "Task",
+    "TimeUp",
+]
 
 
 @dataclass
@@ -47,7 +58,7 @@ class JobHooks:
 
     def __init__(self, task: Task, transport: WorkerTransport, deadline: float, looker: Looker | None = None) -> None:
         self.preview = task.assign.preview
-        self._looker = looker
+        self._guard = GuardedPreviews(looker) if looker is not None and self.preview.guarded else None
         self._task = task
         self._transport = transport
         self._deadline = deadline
@@ -62,14 +73,13 @@ class JobHooks:
         self._n += 1
         now = time.monotonic()
         self._time_loading(phase, now)
-        looker = self._looker if self.preview.guarded else None
-        if preview is not None and looker is not None:
-            preview = looker.veiled(preview)
+        if self._guard is not None:
+            preview = self._guard.swapped(preview)
         self._transport.event(
             m.Progress(
                 job=task.assign.job, attempt=task.assign.attempt, n=self._n, phase=phase, step=step, of=of,
                 eta_s=(now - self._started) * (of - step) / step if step else None, preview=preview,
-                preview_guarded=looker is not None,
+                preview_guarded=self._guard is not None,
             )
         )  # fmt: skip
 
@@ -106,6 +116,33 @@ class Looker(Protocol):
     def name(self) -> str: ...
     def look(self, data: bytes) -> Looked: ...
     def veiled(self, preview: bytes) -> bytes: ...
+
+
+class GuardedPreviews:
+    """Looks at previews beside the drawing, which does not wait for it: one comes out with the next report."""
+
+    def __init__(self, looker: Looker) -> None:
+        self._looker = looker
+        self._thread: threading.Thread | None = None
+        self._seen: bytes | None = None
+
+    def swapped(self, preview: bytes | None) -> bytes | None:
+        """The last preview that was looked at, once. `preview` is looked at next, unless another still is."""
+        if self._thread is not None and self._thread.is_alive():
+            return None
+        seen, self._seen = self._seen, None
+        if preview is not None:
+            self._thread = threading.Thread(target=self._look, args=(preview,), name="preview-look", daemon=True)
+            self._thread.start()
+        return seen
+
+    def settled(self) -> None:
+        """Until nothing is being looked at."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _look(self, preview: bytes) -> None:
+        self._seen = self._looker.veiled(preview)
 
 
 class DrawnPicture(Protocol):

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gpu_worker.engine.safety import guard as guards
 from gpu_worker.engine.safety.guard import PictureGuard, find_classifier, veil
 from gpu_worker.engine.safety.nudenet import NudeNet, installed_weights
-from gpu_worker.engine.safety.onnx_file import OnnxClassifier, Sheet
+from gpu_worker.engine.safety.onnx_file import OnnxClassifier
 from gpu_worker.protocol import messages as m
-from gpu_worker.task import JobHooks, Task
+from gpu_worker.task import GuardedPreviews, JobHooks, Task
 from tests.contract.farm import new_job
-from tests.gpu_worker.engine.safety.tiny_onnx import SHEET, install
+from tests.gpu_worker.engine.safety.tiny_onnx import install
 
 
 def png(red=0, green=0, blue=0, size=(48, 32)):
@@ -121,15 +120,37 @@ def test_nudenet_finds_nobody_in_noise():
     assert NudeNet(installed_weights()).scores(noise).nude < 0.2
 
 
-def test_hooks_send_only_previews_that_were_looked_at(tmp_path):
+def test_hooks_send_only_previews_that_were_looked_at_and_wait_for_none(tmp_path):
     install(tmp_path)
     sent = []
     transport = SimpleNamespace(event=sent.append)
+    nude = png(red=255)
     for guarded, looker in ((True, find_classifier(tmp_path)), (False, find_classifier(tmp_path)), (True, None)):
         assign = m.Assign(job="j", attempt=1, spec=new_job("x").task, preview=m.PreviewWish(guarded=guarded))
-        JobHooks(Task(assign), transport, 0.0, looker).progress("sampling", 1, 2, png(red=255))
-    assert [progress.preview_guarded for progress in sent] == [True, False, False]
-    assert sent[0].preview != png(red=255)
-    assert sent[1].preview == png(red=255)
-    assert guards.PREVIEW_NUDE < 0.5
-    assert Sheet.model_validate(SHEET).scale == 255
+        hooks = JobHooks(Task(assign), transport, 0.0, looker)
+        hooks.progress("sampling", 1, 3, nude)
+        if hooks._guard is not None:
+            hooks._guard.settled()
+        hooks.progress("sampling", 2, 3, None)
+    assert [(bool(told.preview), told.preview_guarded) for told in sent] == [
+        (False, True), (True, True), (True, False), (False, False), (True, False), (False, False),
+    ]  # fmt: skip
+    assert sent[1].preview != nude
+    assert sent[2].preview == nude
+
+
+def test_a_slow_look_leaves_previews_out_instead_of_holding_up_the_drawing():
+    asked, go = [], threading.Event()
+
+    def veiled(preview):
+        asked.append(preview)
+        go.wait(20)
+        return preview
+
+    guard = GuardedPreviews(SimpleNamespace(veiled=veiled))
+    assert [guard.swapped(b"1"), guard.swapped(b"2"), guard.swapped(b"3")] == [None, None, None]
+    go.set()
+    guard.settled()
+    assert guard.swapped(None) == b"1"
+    assert guard.swapped(None) is None
+    assert asked == [b"1"]
