@@ -22,7 +22,7 @@ from bot.domain.sizes import MIN_SIDE_PX, SIZE_MULTIPLE_PX, fitted
 from bot.errors import UserFacingError
 from gpu_worker.protocol.specs import Drawing, Extend, Img2Img, JobSpec
 
-__all__ = ["MOST_ZOOM", "PAN_SHARE", "STRENGTH", "Side", "base_of", "pan", "read_zoom", "square", "zoom"]
+__all__ = ["MOST_ZOOM", "PAN_SHARE", "STRENGTH", "Side", "base_of", "pan", "read_zoom", "reworded", "square", "zoom"]
 
 Side = Literal["left", "right", "top", "bottom"]
 STRENGTH = 0.8
@@ -105,6 +105,11 @@ def square(
     if max(across, along) < 0.02:
         raise UserFacingError("square_already")
     return _on_canvas(spec, index, picture, _Margins(across, across, along, along), rng, limits, native_px, grows=True)
+
+
+def reworded(spec: Img2Img, prompt: str) -> Img2Img:
+    """With another prompt, which may be a dynamic one; what it was drawn from before counts no more."""
+    return spec if prompt == spec.prompt else spec.model_copy(update={"prompt": prompt, "template": None})
 
 
 def read_zoom(text: str) -> float:

@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal
 
 from bot.domain.actions import VARIATIONS
-from bot.domain.canvases import NATIVE_AREAS, base_of
+from bot.domain.canvases import NATIVE_AREAS, base_of, reworded
 from bot.domain.imagine import draw_seed
 from bot.domain.limits import Limits
 from bot.domain.pictures import GivenPicture
@@ -94,7 +94,6 @@ def redrawn(
     if apart:
         size = _part_size(picture, bounds, own["width"] * own["height"], limits)
     own |= {
-        "prompt": prompt,
         "width": size[0],
         "height": size[1],
         "seed": draw_seed(rng),
@@ -102,7 +101,7 @@ def redrawn(
     }
     padding = min(256, round(max(picture.width, picture.height) * PADDING_SHARE))
     blur = min(64, round(BLUR_PX * max(1.0, max(picture.width, picture.height) / 1024)))
-    return Img2Img(
+    drawn = Img2Img(
         **own,
         image=picture.image,
         denoising_strength=STRENGTHS[amount],
@@ -114,6 +113,7 @@ def redrawn(
             padding_px=padding,
         ),
     )
+    return reworded(drawn, prompt)
 
 
 def _part_size(picture: GivenPicture, bounds: Box, area: float, limits: Limits) -> tuple[int, int]:

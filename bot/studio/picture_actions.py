@@ -30,7 +30,7 @@ from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb, encode
 from bot.ui.door import say
-from bot.ui.forms import fields_of, form_of, select_field, text_field
+from bot.ui.forms import fields_of, form_of, select_field, text_field, whole_text
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import Img2Img, JobSpec
 
@@ -117,7 +117,8 @@ class PictureActions:
         fields = fields_of(interaction)
         factor = canvases.read_zoom(fields.get("factor", ""))
         shape = fields.get("shape") or _SAME_SHAPE
-        prompt = fields.get("prompt", "").strip() or None
+        recorded = canvases.base_of(shown.spec, shown.index)["prompt"]
+        prompt = whole_text(fields.get("prompt", ""), recorded).strip() or None
         await self._zoom(interaction, shown, factor, aspect=shape if shape in ASPECTS else None, prompt=prompt)
 
     async def _zoom(
@@ -147,7 +148,7 @@ class PictureActions:
             native_px=self.native_px(shown.spec, facts), **named,
         )  # fmt: skip
         if prompt is not None:
-            spec = spec.model_copy(update={"prompt": prompt})
+            spec = canvases.reworded(spec, prompt)
         await self._intake.begin(interaction, spec, action, source_image_id=shown.image.id, parent_id=shown.job.id)
 
     async def _enlarge(self, interaction: Interaction, shown: Shown) -> None:

@@ -364,6 +364,16 @@ async def test_discord_in_trouble_leaves_nobody_without_the_picture(stage, membe
     assert len([spec for spec in stage.painter.specs if spec.kind == "img2img"]) == 1
 
 
+async def test_words_of_a_form_may_be_dynamic(stage, member):
+    card = await member.imagine(prompt="a {red|red} apple", count=1, **SMALL)
+    form = await member.press(await member.shown(await member.press(card, "more")), "zoomcustom")
+    fields = {part["component"]["custom_id"]: part["component"] for part in form.modal["components"]}
+    assert fields["prompt"]["value"] == "a red apple"
+    _, spec = await begun(stage, member, await member.fill(form, {"prompt": "a red apple, {one|two} pears"}))
+    assert {each.prompt for each in spec.texts} <= {"a red apple, one pears", "a red apple, two pears"}
+    assert spec.texts
+
+
 @pytest.mark.slow
 async def test_every_button_of_card_and_panel_is_answered_and_none_is_unknown(stage, member):
     wide = await member.imagine(count=1, width=768, height=512, steps=4)
