@@ -1,0 +1,73 @@
+"""The real bot in a process of its own, with a painter instead of workers, and a watch on its event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from bot import __main__ as composition
+from bot.dispatch.dispatcher import Leases
+from bot.playground.redirect import Endpoints, point_discord_at
+from gpu_worker.protocol.specs import DRAW_TASKS
+from tests.stage.painter import Painter
+
+LONG_S = 0.1
+WRITE_EVERY_S = 1.0
+
+
+class LoopWatch:
+    """How long each callback kept the loop from everything else: by the clock, and in CPU time of the loop's thread,
+    which a busy machine does not stretch."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.turns = 0
+        self.longest_cpu_s = 0.0
+        self.slow: list[dict[str, Any]] = []
+
+    def install(self) -> None:
+        run, watch = asyncio.Handle._run, self
+
+        def timed(handle: Any) -> None:
+            clock, cpu = time.perf_counter(), time.thread_time()
+            run(handle)
+            took_s, cpu_s = time.perf_counter() - clock, time.thread_time() - cpu
+            watch.turns += 1
+            watch.longest_cpu_s = max(watch.longest_cpu_s, cpu_s)
+            if took_s > LONG_S:
+                watch.slow.append({"what": repr(handle)[:400], "took_s": round(took_s, 3), "cpu_s": round(cpu_s, 3)})
+
+        asyncio.Handle._run = timed  # type: ignore[method-assign]
+        threading.Thread(target=self._write, name="loop-watch", daemon=True).start()
+
+    def _write(self) -> None:
+        while True:
+            time.sleep(WRITE_EVERY_S)
+            slow = sorted(self.slow, key=lambda found: -found["cpu_s"])
+            text = json.dumps({"turns": self.turns, "longest_cpu_s": self.longest_cpu_s, "slow": slow})
+            part = self._path.with_suffix(".part")
+            part.write_text(text, encoding="utf-8")
+            part.replace(self._path)
+
+
+def main() -> int:
+    told = json.loads(os.environ.pop("SOAK"))
+    point_discord_at(Endpoints(**told["endpoints"]))
+    painter = Painter(Path(told["painter"]))
+    painter.tasks = DRAW_TASKS
+    composition._transport = lambda *_: painter  # pyright: ignore[reportAttributeAccessIssue]
+    parts = composition.StudioParts
+    patient = Leases(heartbeat_s=3600, lease_s=3600)  # the painter sends no heartbeats
+    composition.StudioParts = lambda *given: parts(*given, leases=patient)  # pyright: ignore[reportAttributeAccessIssue]
+    LoopWatch(Path(told["watch"])).install()
+    return composition.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
