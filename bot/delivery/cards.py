@@ -19,13 +19,13 @@ from bot.delivery.made import headline, made_lines
 from bot.delivery.progress_state import ProgressState
 from bot.delivery.result_rows import result_rows
 from bot.dispatch.dispatcher import Standing
+from bot.domain.changes import sampler_label
 from bot.domain.job import Action, Image, Job
 from bot.domain.mentions import neutral, spoken
 from bot.i18n import Texts, texts_for
 from bot.storage.origins import Parent
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
-from gpu_worker.language.names import AUTOMATIC, effective_schedule
 from gpu_worker.language.pictures import picture_spec
 from gpu_worker.protocol.specs import Describe, Drawing, JobSpec, Upscale
 
@@ -256,19 +256,13 @@ def _parameters(spec: JobSpec, images: Sequence[Image], texts: Texts) -> str:
     )
     parts = [
         f"{width}×{height}",
-        _sampler_label(spec),
+        sampler_label(spec),
         texts("card.steps", n=spec.steps),
         f"CFG {spec.cfg_scale:g}",
         seed,
         neutral(spec.checkpoint),
     ]
     return " · ".join(parts)
-
-
-def _sampler_label(spec: JobSpec) -> str:
-    """As people name it: `DPM++ 2M Karras`, but `Euler a`."""
-    schedule = effective_schedule(spec.sampler, spec.schedule)
-    return spec.sampler if schedule in (AUTOMATIC, "Uniform") else f"{spec.sampler} {schedule}"
 
 
 def _when(seconds: float) -> str:

@@ -294,8 +294,6 @@ class Jobs:
             if state is not None:
                 await tx.execute("UPDATE jobs SET state = ? WHERE id = ?", (state, job_id))
 
-    # --- for one pair of eyes -----------------------------------------------------------------------------------------
-
     async def waits_alike(self, user_id: UserId, task: JobTask) -> bool:
         """Whether they have asked for exactly this already and still wait for it."""
         found = await self._db.one(
@@ -303,37 +301,6 @@ class Jobs:
             (user_id, task.model_dump_json()),
         )
         return found is not None
-
-    async def comes_of_private(
-        self, user_id: UserId, parent_id: JobId | None, image_id: ImageId | None, message_id: int | None
-    ) -> bool:
-        """Whether one of these is of a job that only this user may see."""
-        found = await self._db.one(
-            "SELECT 1 FROM jobs WHERE private > 0 AND user_id = ?1 AND (id = ?2 OR message_id = ?4 "
-            "OR id = (SELECT job_id FROM images WHERE id = ?3)) LIMIT 1",
-            (user_id, parent_id, image_id, message_id),
-        )
-        return found is not None
-
-    async def start_publishing(self, job_id: JobId) -> bool:
-        """True for one caller alone, until `published` or `stay_private`."""
-        claimed = await self._db.write_one(
-            "UPDATE jobs SET private = 2 WHERE id = ? AND private = 1 AND status = 'delivered' RETURNING id", (job_id,)
-        )
-        return bool(claimed)
-
-    async def published(self, job_id: JobId, message_id: MessageId) -> None:
-        """Its card is that message now, and everybody's."""
-        await self._db.write_one(
-            "UPDATE jobs SET private = 0, message_id = ?, token = NULL, token_expires_at = NULL WHERE id = ?",
-            (message_id, job_id),
-        )
-
-    async def stay_private(self, job_id: JobId | None = None) -> None:
-        """It could not be published; without an id, whatever an earlier life of the bot did not finish."""
-        await self._db.write_one(
-            "UPDATE jobs SET private = 1 WHERE private = 2 AND (id = ?1 OR ?1 IS NULL)", (job_id,)
-        )
 
     async def start_pinging(self, job_id: JobId) -> bool:
         """True the first time: nobody is pinged twice for one job, whoever dies meanwhile."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import discord
 
@@ -13,18 +12,15 @@ from bot.domain.fields import read_fields
 from bot.domain.flags import read_value
 from bot.domain.lora_tags import loras_of
 from bot.domain.mentions import spoken
-from bot.domain.models import UPSCALERS, face_models, names_of
 from bot.domain.parameters import Parameters
 from bot.domain.recorded import parameters_of
-from bot.domain.values import plain
-from bot.domain.wishes import EMPHASES, MASK_CONTENTS, NOISE_SOURCES, RESIZE_MODES, WISHES
+from bot.domain.wishes import WISHES
 from bot.errors import UserFacingError
 from bot.i18n import Texts
 from bot.storage.drafts import Draft
+from bot.studio.advanced_fields import KEEP, NONE, current_of, options_of, parameters_behind
 from bot.ui.codec import Verb, encode
 from bot.ui.forms import (
-    NAME_LIMIT,
-    OPTIONS_LIMIT,
     RADIO_LIMIT,
     checkbox_field,
     form_of,
@@ -34,12 +30,11 @@ from bot.ui.forms import (
     text_field,
     upload_field,
 )
-from gpu_worker.language.names import SCHEDULES
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import Img2Img, JobSpec, Txt2Img
 
 __all__ = [
-    "GROUPS", "KEEP", "LORA_FIELD", "NO_MASK", "NO_PICTURE", "Group", "Sent", "advanced_form", "fields_for",
+    "GROUPS", "LORA_FIELD", "Group", "Sent", "advanced_form", "fields_for",
     "groups_for", "hidden_tails", "read_advanced",
 ]  # fmt: skip
 
@@ -72,10 +67,6 @@ _COMBINED = frozenset({"hires", "variation", "refiner"})
 _OTHER = frozenset({"prompt", "negative_prompt", "image", "mask", "keep", *GROUPS[7].fields})
 _RADIO = frozenset({"noise_source", "emphasis", "resize_mode", "mask_content", "count", "face_restore", "keep"})
 _KEYS = {wish.field: wish for wish in WISHES}
-_NONE = "-"
-"""A choice of a list that takes a wish away; Discord knows no empty value."""
-KEEP, NO_MASK, NO_PICTURE = "keep", "no_mask", "no_picture"
-_COUNTS = 4
 
 
 @dataclass(frozen=True)
@@ -128,7 +119,7 @@ def _add_field(
         case "tiling":
             checkbox_field(form, field, label, hint, checked=bool(now.tiling))
         case _:
-            options, current = _options(field, draft, facts, texts), _current(field, now)
+            options, current = options_of(field, draft, facts, texts), current_of(field, now)
             if options is None:
                 text_field(form, field, label, hint, current, paragraph=field == "hires_prompt")
             else:
@@ -151,8 +142,8 @@ def read_advanced(draft: Draft, number: int, fields: Mapping[str, str]) -> Sent:
             continue
         if field in _OTHER:
             continue
-        named = _fields_of(field)
-        if text in ("", _NONE):
+        named = parameters_behind(field)
+        if text in ("", NONE):
             dropped += named
             continue
         if tail := _tail(field, draft):
@@ -228,82 +219,6 @@ def _group(number: int) -> Group:
     if not 0 <= number < len(GROUPS):
         raise UserFacingError("form_unknown")
     return GROUPS[number]
-
-
-def _fields_of(field: str) -> tuple[str, ...]:
-    match field:
-        case "hires":
-            return "hires_scale", "hires_size"
-        case "variation":
-            return "variation_seed", "variation_strength"
-        case "refiner":
-            return "refiner", "refiner_at"
-        case "face_restore":
-            return "face_restore", "face_visibility", "face_weight"
-        case "size":
-            return "width", "height"
-        case _:
-            return (field,)
-
-
-def _current(field: str, now: Parameters) -> str:
-    match field:
-        case "hires":
-            return plain(now.hires_size or (now.hires_scale if now.hires_scale is not None else ""))
-        case "variation" if now.variation_strength is not None:
-            return f"{now.variation_seed}:{plain(now.variation_strength)}"
-        case "variation":
-            return ""
-        case "refiner":
-            return f"{now.refiner}@{plain(now.refiner_at)}" if now.refiner else ""
-        case "size":
-            return f"{now.width}x{now.height}"
-        case "keep":
-            return KEEP
-        case _:
-            wish = getattr(now, field)
-            return "" if wish is None else plain(wish)
-
-
-_Options: TypeAlias = list[tuple[str, str]] | None
-
-
-def _options(field: str, draft: Draft, facts: Sequence[ModelFact], texts: Texts) -> _Options:
-    """(value, label) of a list; None where a text is typed, also where a list would not hold all there are."""
-    none = (_NONE, texts("advanced.default"))
-    match field:
-        case "hires_upscaler":
-            names = [*UPSCALERS, *names_of("upscaler", facts)]
-        case "noise_source":
-            names = [*NOISE_SOURCES]
-        case "schedule":
-            return [(name, name) for name in SCHEDULES]
-        case "emphasis":
-            names = [*EMPHASES]
-        case "resize_mode":
-            names = [*RESIZE_MODES]
-        case "mask_content":
-            names = [*MASK_CONTENTS]
-        case "count":
-            return [(str(n), str(n)) for n in range(1, _COUNTS + 1)]
-        case "keep":
-            masked = isinstance(draft.spec, Img2Img) and draft.spec.mask is not None
-            values = (KEEP, *((NO_MASK,) if masked else ()), NO_PICTURE)
-            return [(value, texts(f"advanced.source_{value}")) for value in values]
-        case "checkpoint":
-            names = names_of("checkpoint", facts)
-            return [(name, name) for name in names] if names and _fit(names) else None
-        case "vae":
-            names = ["None", *names_of("vae", facts)]
-        case "face_restore":
-            names = face_models(facts)
-        case _:
-            return None
-    return [none, *((name, name) for name in names)] if _fit(names) else None
-
-
-def _fit(names: Sequence[str]) -> bool:
-    return len(names) < OPTIONS_LIMIT and all(len(name) <= NAME_LIMIT for name in names)
 
 
 def _short(name: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import discord
 
+from bot.domain.changes import sampler_label
 from bot.domain.fields import line_of, shown_fields
 from bot.domain.job import Job
 from bot.domain.parameters import Parameters
@@ -17,10 +18,10 @@ from bot.i18n import Texts
 from bot.ui.codec import Verb, encode
 from bot.ui.forms import TEXT_LIMIT, form_of, select_field, text_field
 from gpu_worker.language.infotext import parse_fields
-from gpu_worker.language.names import effective_schedule, resolve_sampler, sampler_choices
+from gpu_worker.language.names import resolve_sampler, sampler_choices
 from gpu_worker.protocol.specs import JobSpec, Txt2Img
 
-__all__ = ["dropped_fields", "edit_form", "edited_wishes", "fields_in", "parameters_line", "sampler_name", "style_form"]
+__all__ = ["dropped_fields", "edit_form", "edited_wishes", "fields_in", "parameters_line", "style_form"]
 
 _DECIMAL_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|(?<=\d),(?=\d)')
 """Outside quotes."""
@@ -36,7 +37,7 @@ def edit_form(job: Job, spec: JobSpec, texts: Texts) -> discord.ui.Modal:
     text_field(form, "prompt", texts("form.edit.prompt"), texts("form.edit.prompt_hint"), spec.prompt, required=True)
     text_field(form, "negative", texts("form.edit.negative"), texts("form.edit.negative_hint"), spec.negative_prompt)
     names = [(name, name) for name in sampler_choices()]
-    select_field(form, "sampler", texts("form.edit.sampler"), "", names, sampler_name(spec))
+    select_field(form, "sampler", texts("form.edit.sampler"), "", names, sampler_label(spec))
     text_field(
         form, "parameters", texts("form.edit.parameters"), texts("form.edit.parameters_hint"), parameters_line(spec)
     )
@@ -55,7 +56,7 @@ def style_form(job: Job, spec: JobSpec, texts: Texts) -> discord.ui.Modal:
     text_field(form, "name", texts("form.style.name"), "", "", paragraph=False, required=True, max_length=60)
     text_field(form, "prompt", texts("form.style.prompt"), texts("form.style.prompt_hint"), spec.prompt)
     text_field(form, "negative", texts("form.style.negative"), "", spec.negative_prompt)
-    kept = f"{sampler_name(spec)}, {line_of(parameters_of(spec), ('seed', 'count', 'variation_seed', *_LONG))}"
+    kept = f"{sampler_label(spec)}, {line_of(parameters_of(spec), ('seed', 'count', 'variation_seed', *_LONG))}"
     group: discord.ui.RadioGroup[discord.ui.Modal] = discord.ui.RadioGroup(custom_id="keep")
     group.add_option(label=texts("form.style.parameters_yes", parameters=kept)[:100], value="yes", default=True)
     group.add_option(label=texts("form.style.parameters_no"), value="no")
@@ -63,12 +64,6 @@ def style_form(job: Job, spec: JobSpec, texts: Texts) -> discord.ui.Modal:
     replace: discord.ui.Checkbox[discord.ui.Modal] = discord.ui.Checkbox(custom_id="replace")
     form.add_item(discord.ui.Label(text=texts("form.style.replace")[:45], component=replace))
     return form
-
-
-def sampler_name(spec: JobSpec) -> str:
-    """`DPM++ 2M Karras`, or the bare name where the schedule is the plain one."""
-    schedule = effective_schedule(spec.sampler, spec.schedule)
-    return spec.sampler if schedule in ("Automatic", "Uniform") else f"{spec.sampler} {schedule}"
 
 
 def parameters_line(spec: JobSpec) -> str:
@@ -90,7 +85,7 @@ def edited_wishes(spec: JobSpec, line: Parameters, chosen: str | None) -> Parame
     schedule. A seed that was taken out asks for a new one, a second pass whose size was taken out goes.
     """
     wishes = replace(line, seed=-1 if line.seed is None else line.seed)
-    if line.sampler is None and chosen is not None and chosen != sampler_name(spec):
+    if line.sampler is None and chosen is not None and chosen != sampler_label(spec):
         known = resolve_sampler(chosen) if line.schedule is not None else None
         wishes = replace(wishes, sampler=known.sampler if known else chosen)
     sized = line.hires_scale is not None or line.hires_size is not None

@@ -28,6 +28,7 @@ from bot.i18n import texts_for
 from bot.storage.inputs import InputPictures, given_pictures
 from bot.storage.jobs import Jobs
 from bot.storage.preferences import Preferences
+from bot.storage.private_jobs import PrivateJobs
 from bot.storage.queue_gates import QueueGates
 from bot.studio.dynamic import Dynamic, in_time
 from bot.studio.gate import ModelGate
@@ -80,12 +81,14 @@ class Intake:
         dynamic: Dynamic,
         habits: Habits,
         preferences: Preferences,
+        private_jobs: PrivateJobs,
         queue_gates: QueueGates | None = None,
         door: Door | None = None,
     ) -> None:
         self._door: Door = door or TextsOnly()
         self._queue_gates = queue_gates
         self._preferences = preferences
+        self._private = private_jobs
         self._dynamic = dynamic
         self._habits = habits
         self.combinations: Offers
@@ -252,7 +255,9 @@ class Intake:
         if self._preferences.get(where_of(interaction), PRIVATE):
             return True
         message_id = interaction.message.id if interaction.message is not None else None
-        return await self._jobs.comes_of_private(UserId(interaction.user.id), parent_id, source_image_id, message_id)
+        return await self._private.comes_of_private(
+            UserId(interaction.user.id), parent_id, source_image_id, message_id
+        )
 
     async def answers_over(self) -> None:
         """A card may be on the screen a moment before its message is stored: whoever misses one waits for that."""

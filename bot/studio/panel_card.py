@@ -10,13 +10,14 @@ from collections.abc import Sequence
 import discord
 
 from bot.delivery.changed import changed_line
+from bot.domain.changes import sampler_label
 from bot.domain.fields import line_of
 from bot.domain.mentions import neutral
 from bot.domain.parameters import Parameters
 from bot.i18n import Texts
 from bot.storage.drafts import Draft
 from bot.studio.advanced import GROUPS, groups_for
-from bot.studio.forms import parameters_line, sampler_name
+from bot.studio.forms import parameters_line
 from bot.studio.notes import joined
 from bot.studio.panel_lists import PanelList
 from bot.ui.buttons import AddressButton, button, in_layout
@@ -69,7 +70,7 @@ def panel(
 
 
 def _head(draft: Draft, texts: Texts, notes: Sequence[str]) -> str:
-    line = neutral(f"{sampler_name(draft.spec)}, {parameters_line(draft.spec)}", LINE_CHARS)
+    line = neutral(f"{sampler_label(draft.spec)}, {parameters_line(draft.spec)}", LINE_CHARS)
     changed = changed_line(draft.base, draft.spec, texts, CHANGES_CHARS) if draft.base is not None else ""
     title = texts("tweak.title" if draft.parent_id is not None else "advanced.title")
     lines = [f"### {title}", f"**{neutral(draft.spec.prompt, PROMPT_CHARS)}**", f"-# {line}"]

@@ -11,7 +11,7 @@ import discord
 from bot.domain.last_time import HIRES_FIELDS, MASK_FIELDS, PICTURE_FIELDS
 from bot.domain.pictures import GivenPicture
 from bot.errors import UserFacingError
-from bot.studio.advanced import KEEP, NO_MASK, NO_PICTURE
+from bot.studio.advanced_fields import KEEP, NO_MASK, NO_PICTURE
 from bot.studio.attachments import Attachments
 from bot.studio.sources import picture_of
 from gpu_worker.protocol.specs import Img2Img, JobSpec

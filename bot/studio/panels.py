@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 
 import discord
 
-from bot.domain import actions
 from bot.domain.audience import read_audience
 from bot.domain.changes import changed_wishes
 from bot.domain.ids import ImageId, JobId, UserId
@@ -15,9 +13,8 @@ from bot.domain.imagine import Built
 from bot.domain.job import Action
 from bot.domain.last_time import as_last_time
 from bot.domain.limits import Limits
-from bot.domain.lora_tags import with_loras, with_weights
+from bot.domain.lora_tags import with_weights
 from bot.domain.parameters import Parameters
-from bot.domain.pictures import GivenPicture
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.drafts import Draft, Drafts
@@ -30,25 +27,21 @@ from bot.studio.intake import Intake
 from bot.studio.models import Models
 from bot.studio.notes import told
 from bot.studio.panel_card import panel
+from bot.studio.panel_changes import PanelChanges
 from bot.studio.panel_lists import (
     SEARCH,
     SEARCHED,
     List,
     PanelLists,
-    aspect_for,
-    lora_names,
-    native_px,
     not_found,
     shape_of,
 )
 from bot.studio.panel_sources import dropped_with, source_after
-from bot.studio.sources import picture_of
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb, encode
 from bot.ui.forms import fields_of, form_of, text_field, uploads_of
 from bot.ui.selects import chosen_value, chosen_values
-from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import JobSpec
 
 __all__ = ["PANEL_FORMS", "PANEL_VERBS", "Panels"]
@@ -81,8 +74,7 @@ class Panels:
         self._lists = lists
         self._attachments = attachments
         self._last = last_tweaks
-        self._limits = limits
-        self._rng = random.SystemRandom()
+        self._changes = PanelChanges(models=models, lists=lists, limits=limits)
 
     async def open(
         self,
@@ -134,11 +126,11 @@ class Panels:
             case Verb.REVISE if address.n == 1 and draft.base is not None:
                 await self._show(interaction, await self._drafts.change(draft, draft.base))
             case Verb.REVISE if address.n == 2:
-                wishes = as_last_time(await self._last.get(draft.user_id), draft.spec, self._facts(interaction))
+                wishes = as_last_time(await self._last.get(draft.user_id), draft.spec, self._changes.facts(interaction))
                 await self._change(interaction, draft, wishes)
             case Verb.ADVANCED:
                 texts = texts_for(str(interaction.locale))
-                form = advanced_form(draft, _number(address), texts, self._facts(interaction))
+                form = advanced_form(draft, _number(address), texts, self._changes.facts(interaction))
                 await interaction.response.send_modal(form)
             case _:
                 raise UserFacingError("button_unknown")
@@ -167,46 +159,25 @@ class Panels:
                 draft.searches.get(SEARCHED[which], ""), paragraph=False, max_length=SEARCH_CHARS,
             )  # fmt: skip
             await interaction.response.send_modal(form)
-            if which in _TICKED and len(values) > 1:
+            if which in (List.LORAS, List.STYLES) and len(values) > 1:
                 # What was ticked together with "search" is not lost with it.
-                built = await _TICKED[which](self, interaction, draft, values)
+                ticked = self._changes.dressed if which is List.STYLES else self._changes.with_loras
+                built = await ticked(interaction, draft, values)
                 await self._drafts.change(draft, built.spec)
             return
         match which:
             case List.CHECKPOINT:
                 name = self._lists.chosen(which, chosen_value(interaction))
-                await self._change(interaction, draft, self._checkpoint(interaction, draft.spec, name))
+                await self._change(interaction, draft, self._changes.checkpoint(interaction, draft.spec, name))
             case List.SAMPLER:
                 await self._change(interaction, draft, Parameters(sampler=chosen_value(interaction)))
             case List.SIZE:
                 await self._change(interaction, draft, shape_of(draft.spec, chosen_value(interaction)))
             case List.LORAS:
-                built = await self._with_loras(interaction, draft, values)
+                built = await self._changes.with_loras(interaction, draft, values)
                 await self._keep(interaction, draft, built)
             case List.STYLES:
-                await self._keep(interaction, draft, await self._dressed(interaction, draft, values))
-
-    def _checkpoint(self, interaction: Interaction, spec: JobSpec, name: str) -> Parameters:
-        """A checkpoint that was trained at another size draws the same aspect at its own."""
-        facts = self._facts(interaction)
-        aspect = aspect_for(spec) if native_px(name, facts) != native_px(spec.checkpoint, facts) else None
-        return Parameters(checkpoint=name, aspect=aspect)
-
-    async def _with_loras(self, interaction: Interaction, draft: Draft, values: Sequence[str]) -> Built:
-        where, texts = where_of(interaction), texts_for(str(interaction.locale))
-        shown = next(shown for shown in await self._lists.of(draft, where, texts) if shown.which is List.LORAS)
-        offered = [self._lists.chosen(List.LORAS, value) for value, _, _ in shown.rows if value != SEARCH]
-        picked = [self._lists.chosen(List.LORAS, value) for value in values if value != SEARCH]
-        names = lora_names(draft, offered, picked, self._models.facts(where))
-        return self._built(interaction, draft, prompt=with_loras(draft.spec.prompt, names))
-
-    async def _dressed(self, interaction: Interaction, draft: Draft, values: Sequence[str]) -> Built:
-        """The texts of styles come and go; the parameters of a new one come, and "undo" takes them back."""
-        prompt, negative, new = await self._lists.dressed(draft, where_of(interaction), values)
-        wishes = Parameters()
-        for style in new:
-            wishes = style.parameters.layer().over(wishes)
-        return self._built(interaction, draft, wishes, prompt=prompt, negative_prompt=negative)
+                await self._keep(interaction, draft, await self._changes.dressed(interaction, draft, values))
 
     # --- forms --------------------------------------------------------------------------------------------------------
 
@@ -227,7 +198,7 @@ class Panels:
         prompt, private = read_audience(sent.prompt) if sent.prompt is not None else (draft.spec.prompt, None)
         if sent.weights:
             prompt = with_weights(prompt, sent.weights)
-        built = self._built(
+        built = self._changes.built(
             interaction, draft, sent.wishes, sent.dropped, prompt=prompt, negative_prompt=sent.negative_prompt
         )
         await self._keep(interaction, draft, built, notes, private=private)
@@ -244,7 +215,7 @@ class Panels:
             wishes = sent.wishes
             if picture is None:
                 wishes, gone = Parameters(), [*dropped_with(draft.spec, picture)]
-            built = self._built(interaction, draft, wishes, (*sent.dropped, *gone), picture=picture, given=True)
+            built = self._changes.built(interaction, draft, wishes, (*sent.dropped, *gone), picture=picture, given=True)
             before = draft.spec
             await self._keep(interaction, draft, built)
         await self._inputs.discard_unused(given_pictures(before))
@@ -252,33 +223,7 @@ class Panels:
     # --- steps --------------------------------------------------------------------------------------------------------
 
     async def _change(self, interaction: Interaction, draft: Draft, wishes: Parameters) -> None:
-        await self._keep(interaction, draft, self._built(interaction, draft, wishes))
-
-    def _built(
-        self,
-        interaction: Interaction,
-        draft: Draft,
-        wishes: Parameters | None = None,
-        dropped: Sequence[str] = (),
-        *,
-        prompt: str | None = None,
-        negative_prompt: str | None = None,
-        picture: GivenPicture | None = None,
-        given: bool = False,
-    ) -> Built:
-        """The draft with changes. `given`: `picture` counts, also where it is None."""
-        spec = draft.spec
-        return actions.edit(
-            spec,
-            prompt=spec.prompt if prompt is None else prompt,
-            negative_prompt=spec.negative_prompt if negative_prompt is None else negative_prompt,
-            changes=wishes or Parameters(),
-            dropped=dropped,
-            picture=picture if given else picture_of(spec),
-            facts=self._facts(interaction),
-            limits=self._limits,
-            rng=self._rng,
-        )
+        await self._keep(interaction, draft, self._changes.built(interaction, draft, wishes))
 
     async def _keep(
         self,
@@ -316,12 +261,6 @@ class Panels:
         if draft is None or draft.user_id != interaction.user.id:
             raise UserFacingError("draft_unknown")
         return draft
-
-    def _facts(self, interaction: Interaction) -> tuple[ModelFact, ...]:
-        return self._models.facts(where_of(interaction))
-
-
-_TICKED = {List.LORAS: Panels._with_loras, List.STYLES: Panels._dressed}  # pyright: ignore[reportPrivateUsage]
 
 
 def _number(address: Address) -> int:

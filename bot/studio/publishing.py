@@ -23,6 +23,7 @@ from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
+from bot.storage.private_jobs import PrivateJobs
 from bot.studio.intake import Intake
 from bot.studio.safety.results import PictureJudge
 from bot.studio.where import where_of
@@ -47,7 +48,9 @@ class Publishing:
         deliverer: Deliverer,
         intake: Intake,
         judge: PictureJudge,
+        private_jobs: PrivateJobs,
     ) -> None:
+        self._private = private_jobs
         self._judge = judge
         self._client = client
         self._jobs = jobs
@@ -85,13 +88,13 @@ class Publishing:
         shown = await self._judge.shown(images, where)
         if all(shown[image.id] is Shown.BLOCK for image in images):
             raise UserFacingError("publish_withheld")
-        if not await self._jobs.start_publishing(job.id):
+        if not await self._private.start_publishing(job.id):
             raise UserFacingError("published_already")
         try:
             message_id = await self._sent(interaction, job, here=here)
-            await self._jobs.published(job.id, message_id)
+            await self._private.published(job.id, message_id)
         except BaseException:
-            await asyncio.shield(self._jobs.stay_private(job.id))
+            await asyncio.shield(self._private.stay_private(job.id))
             raise
         await self._say_so(interaction, job, message_id)
 

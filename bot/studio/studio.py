@@ -10,7 +10,7 @@ import discord
 
 from bot.delivery.deliver import Deliverer
 from bot.delivery.machine import Machine
-from bot.delivery.ping import Pinger, where_of_job
+from bot.delivery.ping import Pinger
 from bot.delivery.post import Poster
 from bot.delivery.progress import CardEditor
 from bot.dispatch.dispatcher import Dispatcher, Leases
@@ -21,7 +21,7 @@ from bot.domain.content import judge
 from bot.domain.ids import JobId
 from bot.domain.limits import Limits
 from bot.domain.model_rules import EVERYWHERE, Rule, Scope
-from bot.domain.preferences import PREVIEWS, Level
+from bot.domain.preferences import Level
 from bot.downloads import DownloadWish
 from bot.downloads.manager import DownloadRules, Downloads
 from bot.downloads.web import Tokens, Web, WebRules
@@ -42,6 +42,7 @@ from bot.storage.last_tweaks import LastTweaks
 from bot.storage.model_choices import NextPictures, Shelves
 from bot.storage.model_rules import ModelRules
 from bot.storage.preferences import Preferences
+from bot.storage.private_jobs import PrivateJobs
 from bot.storage.queue_gates import QueueGates
 from bot.storage.style_proposals import StyleImports, StyleProposals
 from bot.storage.styles import Styles
@@ -71,6 +72,7 @@ from bot.studio.panel_lists import PanelLists
 from bot.studio.panels import PANEL_FORMS, PANEL_VERBS, Panels
 from bot.studio.picture_parts import PictureParts
 from bot.studio.pressed import Pressed
+from bot.studio.preview_wishes import PreviewWishes
 from bot.studio.publishing import PUBLISHING_VERBS, Publishing
 from bot.studio.reactions import Reactions
 from bot.studio.router import Router
@@ -133,6 +135,7 @@ class Studio:
         self.facts = Facts(database)
         self.timings = Timings(database)
         self.jobs = Jobs(database)
+        self.private_jobs = PrivateJobs(database)
         self.images = Images(database, settings.outputs_dir)
         self.favourites = Favourites(database)
         self.inputs = InputPictures(database, settings.inputs_dir)
@@ -179,11 +182,17 @@ class Studio:
             dispatcher=lambda: self.dispatcher,
         )
         poster = Poster(client)
+        self.preview_wishes = PreviewWishes(
+            client=client,
+            preferences=self.preferences,
+            allowed=self.safety.judge.wish,
+            shown=settings.previews,
+        )
         self.editor = CardEditor(
             jobs=self.jobs,
             poster=poster,
             previews=settings.previews,
-            wants_previews=lambda job: self.preferences.get(where_of_job(job, client), PREVIEWS),
+            wants_previews=self.preview_wishes.wanted,
         )
         self.deliverer = Deliverer(
             client=client,
@@ -210,7 +219,7 @@ class Studio:
             transport=transport,
             listener=_Relay(self.editor, self.deliverer),
             leases=parts.leases,
-            previews=self.safety.judge.wish,
+            previews=self.preview_wishes.wish,
             gates=self.gates,
         )
         self.machine = Machine(lambda: bool(self.dispatcher.workers), expected=settings.workers > 0)
@@ -239,6 +248,7 @@ class Studio:
             limits=self.limits,
             gate=ModelGate(self.models, self.library),
             preferences=self.preferences,
+            private_jobs=self.private_jobs,
             queue_gates=self.gates,
             door=self.safety.door,
         )
@@ -302,6 +312,7 @@ class Studio:
             deliverer=self.deliverer,
             intake=self.intake,
             judge=self.safety.judge,
+            private_jobs=self.private_jobs,
         )
         self.browser = Browser(
             library=self.library,
@@ -504,7 +515,7 @@ class Studio:
         await asyncio.to_thread(judge, "")  # builds the word lists before anybody waits for them
         await self.panels.forget_old()
         await self.inputs.sweep()
-        await self.jobs.stay_private()
+        await self.private_jobs.stay_private()
         for job in await self.jobs.queue():
             self.editor.watch(job.id)
         self.editor.start(self.dispatcher, self.machine)

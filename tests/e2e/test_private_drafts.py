@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image as Pillow
 
-from bot.domain.preferences import PING_WHEN_DONE, PRIVATE
+from bot.domain.preferences import PING_WHEN_DONE, PREVIEWS, PRIVATE
 from bot.domain.safety.rules import Shown
 from tests.stage.visitor import finished, verbs
 
@@ -170,6 +170,15 @@ async def test_a_picture_that_was_uploaded_does_not_show_before_its_private_card
     card = await member.wait_for_message("general", finished)
     assert card.ephemeral
     assert answer.message_id == card.id
+
+
+async def test_who_wants_no_previews_has_none_made(stage, member):
+    await member.imagine(prompt="a cat", count=1)
+    await prefers(stage, member, PREVIEWS, value=False)
+    await member.imagine(prompt="a dog", count=1)
+    wished = [assign.preview.hz for assign in stage.painter.assigned]
+    assert wished[0] > 0
+    assert wished[1] == 0
 
 
 async def test_a_ping_reaches_its_user_alone_and_once(stage, member):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import discord
 
+from bot.domain.changes import sampler_label
 from bot.domain.fields import line_of
 from bot.domain.recorded import parameters_of
 from bot.i18n import Texts
 from bot.storage.finds import Find
-from bot.studio.forms import sampler_name
 from bot.ui.codec import Verb, encode
 from bot.ui.forms import checkbox_field, form_of, radio_field, text_field
 from gpu_worker.protocol.specs import JobSpec
@@ -24,7 +24,7 @@ def found_style_form(find: Find, number: int, spec: JobSpec, texts: Texts) -> di
     text_field(form, "name", texts("form.style.name"), "", "", paragraph=False, required=True, max_length=60)
     text_field(form, "prompt", texts("form.style.prompt"), texts("form.style.prompt_hint"), spec.prompt)
     text_field(form, "negative", texts("form.style.negative"), "", spec.negative_prompt)
-    kept = f"{sampler_name(spec)}, {line_of(parameters_of(spec), _NOT_SHOWN)}"
+    kept = f"{sampler_label(spec)}, {line_of(parameters_of(spec), _NOT_SHOWN)}"
     options = [
         ("yes", texts("form.style.parameters_yes", parameters=kept)),
         ("no", texts("form.style.parameters_no")),

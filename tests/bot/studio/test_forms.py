@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain import actions
+from bot.domain.changes import sampler_label
 from bot.domain.fields import read_fields
 from bot.domain.ids import ChannelId, JobId, UserId
 from bot.domain.job import Action, Job, JobStatus, Lane
@@ -21,7 +22,6 @@ from bot.studio.forms import (
     edited_wishes,
     fields_in,
     parameters_line,
-    sampler_name,
     style_form,
 )
 from bot.ui.codec import Verb, parse
@@ -120,7 +120,7 @@ FACTS = (ModelFact(kind="checkpoint", name="m", family="sd1", native_px=512),)
 
 def edited(recorded, line, chosen=None):
     """What a sent form makes of a record, its texts left as they were."""
-    given = edited_wishes(recorded, read_fields(fields_in(line)).parameters, chosen or sampler_name(recorded))
+    given = edited_wishes(recorded, read_fields(fields_in(line)).parameters, chosen or sampler_label(recorded))
     return actions.edit(
         recorded, prompt=recorded.prompt, negative_prompt="", changes=given, dropped=dropped_fields(recorded, given),
         facts=FACTS, limits=Limits(), rng=Random(1),
@@ -161,8 +161,8 @@ def test_what_is_no_parameter_is_refused(text):
 
 
 def test_samplers_by_the_name_people_know():
-    assert sampler_name(spec(sampler="DPM++ 2M", schedule="Karras")) == "DPM++ 2M Karras"
-    assert sampler_name(spec(sampler="Euler a", schedule="Automatic")) == "Euler a"
+    assert sampler_label(spec(sampler="DPM++ 2M", schedule="Karras")) == "DPM++ 2M Karras"
+    assert sampler_label(spec(sampler="Euler a", schedule="Automatic")) == "Euler a"
 
 
 def test_fields_of_a_raw_answer():

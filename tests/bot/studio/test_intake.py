@@ -51,7 +51,9 @@ def intake_of(jobs, **parts):
     parts.setdefault("gate", OpenGate())
     parts.setdefault("preferences", NoPreferences())
     names = ("inputs", "dispatcher", "deliverer", "editor", "poster", "machine", "gate", "dynamic", "preferences")
-    return Intake(jobs=jobs, limits=Limits(), **{name: parts.get(name) for name in names})
+    parts.setdefault("habits", OpenGate())
+    given = {name: parts.get(name) for name in (*names, "habits", "private_jobs")}
+    return Intake(jobs=jobs, limits=Limits(), **given)
 
 
 def spec_of(prompt):
