@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 KEPT_S = 30 * 24 * 3600.0
 KIN_MAX = 200
 _COLUMNS = (
-    "images.id, images.job_id, images.idx, images.path, images.sha256, images.width, images.height, "
+    "images.id, images.job_id, images.idx, images.path, images.sha256, images.width, images.height, "  # noqa: S608
     "images.size_bytes, images.seed, images.action, images.parent_image_id, images.pruned_at, jobs.user_id, "
     "jobs.guild_id, jobs.channel_id, jobs.message_id, jobs.private, jobs.model, jobs.created_at, jobs.stranded_at, "
     f"{PICTURE_PROMPT} AS prompt, "

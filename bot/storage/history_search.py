@@ -85,8 +85,8 @@ class HistorySearch:
         top = int(row["n"] or 0) if row else 0
         while top > 0:
             await self._db.write_one(
-                "INSERT OR IGNORE INTO history_prompts (job_id, user_id, prompt) "
-                f"SELECT id, user_id, {ALL_PROMPTS} FROM jobs "  # noqa: S608
+                "INSERT OR IGNORE INTO history_prompts (job_id, user_id, prompt) "  # noqa: S608
+                f"SELECT id, user_id, {ALL_PROMPTS} FROM jobs "
                 "WHERE rowid > ? AND rowid <= ? AND json_valid(spec) "
                 "AND EXISTS (SELECT 1 FROM images WHERE images.job_id = jobs.id)",
                 (top - BATCH, top),

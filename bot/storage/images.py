@@ -60,8 +60,8 @@ class Images:
             ],
         )  # fmt: skip
         await tx.executemany(
-            "INSERT OR IGNORE INTO history_prompts (job_id, user_id, prompt) "
-            f"SELECT id, user_id, {ALL_PROMPTS} FROM jobs WHERE id = ?",  # noqa: S608
+            "INSERT OR IGNORE INTO history_prompts (job_id, user_id, prompt) "  # noqa: S608
+            f"SELECT id, user_id, {ALL_PROMPTS} FROM jobs WHERE id = ?",
             [(job_id,) for job_id in {image.job_id for image in images}],
         )
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bot.domain.ids import UserId
 from gpu_worker.language.infotext import parse_infotext
 from tests.stage.visitor import finished
 
@@ -177,3 +178,14 @@ async def test_where_it_takes_long_the_command_is_acknowledged_first(stage, monk
     await ask(member, prompt="a {cat|dog} {b --combinatorial")
     seen = await other.messages("general")
     assert not [message for message in seen if message.loading or "⚠" in message.text or "cannot" in message.text]
+
+
+async def test_the_history_knows_each_pictures_own_text(stage):
+    member = await stage.visitor()
+    card = await member.imagine(prompt="a {red|green|blue|pink|grey} {cat|dog|owl|fox}", count=4, seed=3)
+    user_id = UserId(int(member.user_id))
+    own = [text["prompt"] for text in member.spec(card)["texts"]]
+    assert [prompt for _, prompt in await stage.studio.images.recent_of(user_id, "", 9)] == own
+    (found,) = {prompt for _, prompt in await stage.studio.images.recent_of(user_id, own[-1], 9)}
+    assert found == own[-1]
+    assert stage.rows("SELECT prompt FROM history_prompts")[0]["prompt"].split("\n") == own
