@@ -41,7 +41,7 @@ from bot.domain.samplers import choose_sampler
 from bot.domain.second_pass import build_hires, wants_hires
 from bot.domain.sizes import choose_size
 from bot.domain.styles import Style, apply_styles, holds_style
-from bot.domain.templates import is_template, text_tags
+from bot.domain.template_syntax import is_template, text_tags
 from bot.domain.text import Cleaned, clean, is_blank
 from bot.errors import UserFacingError
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks

@@ -14,7 +14,7 @@ from dynamicprompts.wildcards import WildcardManager
 from dynamicprompts.wildcards.collection.list import ListWildcardCollection
 from dynamicprompts.wildcards.item import WildcardItem
 
-from bot.domain.templates import guarded, unguarded
+from bot.domain.template_syntax import guarded, unguarded
 
 __all__ = ["Values", "combinations", "manager_of", "random_texts"]
 

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import yaml
 
-from bot.domain.templates import wildcards_in
+from bot.domain.template_syntax import wildcards_in
 
 __all__ = ["SHIPPED", "WildcardBook", "read_values"]
 

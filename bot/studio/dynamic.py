@@ -15,7 +15,8 @@ from bot.domain.mentions import spoken
 from bot.domain.model_rules import Where
 from bot.domain.models import check_loras
 from bot.domain.notes import Note, named
-from bot.domain.templates import picture_seeds, wildcards_in, with_texts
+from bot.domain.template_syntax import wildcards_in
+from bot.domain.templates import picture_seeds, with_texts
 from bot.domain.text import is_blank
 from bot.dynamic.expander import Expander
 from bot.dynamic.wildcards import WildcardBook
