@@ -26,8 +26,6 @@ STYLES_MAX = 500
 """Of one file; what stands behind them is refused."""
 _COLUMNS = ("name", "prompt", "negative_prompt")
 _FORMAT = "pincel_styles"
-_DEPTH = 20
-"""JSON that is nested deeper is nothing of ours, and may be made to exhaust the reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +157,6 @@ def _csv_rows(text: str) -> Iterator[Row]:
 def _json_rows(text: str) -> Iterator[Row]:
     """Raises UserFacingError (`style_file_unreadable`)."""
     try:
-        if _nested(text) > _DEPTH:
-            raise ValueError
         whole: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserFacingError("style_file_unreadable") from error
@@ -173,18 +169,6 @@ def _json_rows(text: str) -> Iterator[Row]:
         parameters = given.get("parameters")
         kept = cast("Mapping[str, Any]", parameters) if isinstance(parameters, dict) else _NO_PARAMETERS
         yield name, prompt, negative, kept
-
-
-def _nested(text: str) -> int:
-    """An upper bound of how deep brackets stand in each other."""
-    depth = deepest = 0
-    for sign in text:
-        if sign in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif sign in "]}":
-            depth -= 1
-    return deepest
 
 
 def _is_divider(name: str) -> bool:

@@ -154,7 +154,8 @@ def forged(plain, number=1):
 def test_codes_that_were_cut_changed_or_made_up_are_refused():
     code = encode_styles([Style(name="Ink", prompt="ink")])
     other = code[:12] + ("a" if code[12] != "a" else "b") + code[13:]
-    wrong = [code[:-1], code[:-12], code.replace(".", "", 1), other, "",
+    miscounted = code[:-1] + ("0" if code[-1] != "0" else "1")
+    wrong = [miscounted, code[:-1], code[:-12], code.replace(".", "", 1), other, "",
              "pincel1.AAAA.00000000", forged(b"not json"), forged(b"5"), forged(b"[]"), forged(b"[" * 100_000),
              forged(b'[["a","b"]]' + b" " * 300_000), forged(json.dumps([["a"]] * 21).encode())]  # fmt: skip
     for text in wrong:

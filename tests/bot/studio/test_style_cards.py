@@ -1,10 +1,13 @@
 """What is shown of styles fits a message, however many and long they are."""
 
+from types import SimpleNamespace
+
 import discord
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain.shipped_styles import shipped_styles
+from bot.domain.shipped_styles import SHIPPED, shipped_styles
 from bot.domain.style_files import ReadStyles, Refused
 from bot.domain.style_names import KeptStyle, StyleOwner, StyleVersion, labelled
 from bot.domain.styles import Style, StyleParameters
@@ -21,6 +24,7 @@ from bot.studio.styles.cards import (
     version_card,
     versions_card,
 )
+from bot.studio.styles.rights import rights_on
 
 NAMES = st.text(alphabet="*_~ab 🍎", min_size=1, max_size=60)
 STYLES = st.builds(
@@ -73,6 +77,24 @@ def test_only_what_was_set_is_shown():
     parameters = StyleParameters(steps=9, cfg_scale=5.5, seed=4231489852)
     text = described(Style(name="Ink", prompt="ink", parameters=parameters), texts_for("en"))
     assert text.splitlines()[-1] == "-# steps 9 · cfg scale 5.5 · seed 4231489852"
+
+
+@pytest.mark.parametrize(
+    ("owner", "manages", "rights"),
+    [
+        (StyleOwner.user(5), False, {Right.EDIT, Right.DELETE, Right.PROPOSE}),
+        (StyleOwner.user(6), True, set()),
+        (StyleOwner.server(9), False, {Right.COPY}),
+        (StyleOwner.server(9), True, {Right.COPY, Right.EDIT, Right.DELETE}),
+        (StyleOwner.server(8), True, set()),
+        (SHIPPED, True, {Right.COPY}),
+    ],
+)
+def test_who_may_do_what(owner, manages, rights):
+    user_in_server = SimpleNamespace(user=SimpleNamespace(id=5), guild_id=9)
+    stewards = SimpleNamespace(manages=lambda _: object() if manages else None)
+    kept = KeptStyle("1", owner, Style(name="Ink", prompt="ink"), 1)
+    assert rights_on(kept, user_in_server, stewards) == rights
 
 
 def test_whoever_has_no_right_sees_no_button_for_it():
