@@ -101,6 +101,7 @@ class Operations:
             machine=machine,
             data=settings.data,
             audit=self.audit,
+            server_name=lambda guild_id: guild.name if (guild := client.get_guild(guild_id)) is not None else "",
             backed_up_at=lambda: self.backups.newest.made_at if self.backups.newest else None,
         )
         self.panels = QueuePanels(

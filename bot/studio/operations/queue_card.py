@@ -118,6 +118,8 @@ def _text(look: QueueLook, texts: Texts, now: float) -> str:
     queue: list[str] = []
     for line in look.lines[:LINES_SHOWN]:
         text = f"{_position(line, now)} · <@{line.job.user_id}> {_prompt(line, texts)} · {spoken(line.job.model)}"
+        if line.server:
+            text += f" · {spoken(line.server)}"
         if room < len(text):
             break
         room -= len(text) + 1

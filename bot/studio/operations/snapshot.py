@@ -70,6 +70,8 @@ class QueueLine:
     standing: Standing | None
     private: bool
     """Its prompt is nobody else's business."""
+    server: str = ""
+    """Its server's name, where several are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,11 @@ class QueueLooks:
         machine: Machine,
         data: Path,
         audit: AdminAudit,
+        server_name: Callable[[int], str],
         backed_up_at: Callable[[], float | None],
     ) -> None:
         self._audit = audit
+        self._server_name = server_name
         self._jobs = jobs
         self._dispatcher = dispatcher
         self._gates = gates
@@ -127,7 +131,8 @@ class QueueLooks:
         for row in order[:LISTED]:
             job = await self._jobs.get(row.id)
             if job is not None and job.status.waiting:
-                lines.append(QueueLine(job, standings.get(row.id), job.id in private))
+                server = self._server_name(job.guild_id) if guild_id is None and job.guild_id is not None else ""
+                lines.append(QueueLine(job, standings.get(row.id), job.id in private, server))
         running = sum(
             row.status is JobStatus.ASSIGNED and _place(standings, row.id) == 0 for row in rows
         )  # what a worker only holds still waits

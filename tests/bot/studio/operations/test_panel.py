@@ -139,6 +139,7 @@ async def test_the_panel_of_all_servers_needs_a_channel_that_not_everybody_sees(
     servers = await panel_of(stage, admin)
     assert "El operador ha pausado" in servers.text
     shown = await admin.shown(shown.id, lambda m: "a kite" in m.text, channel="dm")
+    assert stage.bot.get_guild(stage.guild_id).name in shown.text
     await admin.press(shown, "queuepanel", 2)
     await member.shown(card, finished)
 

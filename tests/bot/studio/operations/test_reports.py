@@ -34,7 +34,7 @@ async def test_usage_shows_charts_with_words_and_tables(stage):
     await stage.told()
     card = await admin.shown(await admin.slash("general", "usage"), lambda m: "usage" in verbs(m))
     assert card.ephemeral
-    assert "2 imágenes de 2 trabajos, 1 fallidos" in card.text
+    assert "Imágenes: 2 · trabajos: 2 · fallidos: 1" in card.text
     pictures = list(dict.fromkeys(item["media"]["url"] for item in _gallery(card)))
     assert len(pictures) == 6
     for link in pictures:
@@ -45,10 +45,10 @@ async def test_usage_shows_charts_with_words_and_tables(stage):
     assert "sin memoria 1" in descriptions
     await admin.press(card, "usage", 7)
     week = await admin.shown(card.id, lambda m: "últimos 7 días" in m.text)
-    assert "2 imágenes" in week.text
+    assert "Imágenes: 2" in week.text
     await asyncio.to_thread(stage.execute, "UPDATE jobs SET guild_id = 1")
     empty = await admin.shown(await admin.slash("general", "usage"), lambda m: "usage" in verbs(m))
-    assert "0 imágenes de 0 trabajos" in empty.text
+    assert "Imágenes: 0 · trabajos: 0" in empty.text
 
 
 def _gallery(card):
