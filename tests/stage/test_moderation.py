@@ -49,7 +49,7 @@ async def test_a_days_pictures_run_out_and_what_fails_comes_back(stage):
     quota = await member.told(await member.slash("general", "quota"))
     assert "0 of 3 pictures" in quota
     assert "comes back <t:" in quota
-    stage.execute("UPDATE jobs SET created_at = created_at - 90000")
+    await stage.studio.jobs._db.write_one("UPDATE jobs SET created_at = created_at - 90000")
     await member.imagine(count=3)
 
 
@@ -141,6 +141,31 @@ async def test_the_panel_sets_limits_places_and_roles(stage):
     await stage.restart()
     assert stage.studio.safety.rules.of(stage.guild_id) == found
     assert (await record(stage)).count("rules_limits") == 3
+
+
+async def test_an_audit_channel_that_the_bot_may_not_write_in_is_told(stage):
+    admin = await stage.visitor("Admin")
+    panel = await admin.shown(await admin.slash("general", "limits"))
+    await admin.press(panel, "Dónde y quién")
+    places = await admin.shown(panel.id, lambda m: "auditoría" in m.text)
+    await admin.select(places, "v1:safetyset:audit", [str(stage.channel_id("announcements"))])
+    await admin.shown(panel.id, lambda m: "no puedo escribir" in m.text)
+    await admin.select(places, "v1:safetyset:audit", [str(stage.channel_id("studio"))])
+    await admin.shown(panel.id, lambda m: "no puedo escribir" not in m.text)
+
+
+async def test_the_operator_sets_limits_for_everybody_in_a_direct_message(make_stage):
+    stage = await make_stage()
+    member = await stage.visitor()
+    operators = frozenset({int(member.user_id)})
+    stage.settings = stage.settings.model_copy(update={"operators": operators})
+    await stage.restart()
+    panel = await member.shown(await member.slash("dm", "limits"), channel="dm")
+    assert "everybody, on every server" in panel.text
+    await member.fill(await member.press(panel, "safetyedit", 1), {"count": "1"})
+    assert "count of 1" in await refused(await stage.visitor("Ann"), count=2)
+    stranger = await stage.visitor("Ann")
+    assert "operator" in await stranger.told(await stranger.slash("dm", "limits"), "dm")
 
 
 async def test_the_panel_is_for_admins(stage):

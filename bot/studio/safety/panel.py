@@ -38,8 +38,15 @@ ROLES_WITH_LIMITS = 100
 
 class LimitsPanel:
     def __init__(
-        self, *, rules: ServerRuleBook, audit: SafetyLog, stewards: Stewards, classifier: Callable[[], str | None]
+        self,
+        *,
+        client: discord.Client,
+        rules: ServerRuleBook,
+        audit: SafetyLog,
+        stewards: Stewards,
+        classifier: Callable[[], str | None],
     ) -> None:
+        self._client = client
         self._rules = rules
         self._audit = audit
         self._stewards = stewards
@@ -132,7 +139,18 @@ class LimitsPanel:
 
     def _page(self, page: str, steward: Steward, texts: Texts) -> discord.ui.LayoutView:
         rules, direct = self._rules.of(steward.place), steward.place == EVERYWHERE
-        return page_card(page, rules, texts, direct=direct, classifier=self._classifier())
+        closed = rules.audit_channel is not None and not self._may_write(steward.place, rules.audit_channel)
+        return page_card(page, rules, texts, direct=direct, classifier=self._classifier(), audit_closed=closed)
+
+    def _may_write(self, guild_id: int, channel_id: int) -> bool:
+        """As far as the client knows: what it does not know it may be able to write to."""
+        guild = self._client.get_guild(guild_id)
+        channel = guild.get_channel_or_thread(channel_id) if guild is not None else None
+        if guild is None or channel is None:
+            return guild is None
+        may = channel.permissions_for(guild.me)
+        thread = isinstance(channel, discord.Thread)
+        return may.view_channel and (may.send_messages_in_threads if thread else may.send_messages)
 
     def _form(self, steward: Steward, role: int, number: int, texts: Texts) -> discord.ui.Modal:
         form = form_of(texts("limits.form_title"), encode(Verb.SAFETY_FORM, str(role), number))

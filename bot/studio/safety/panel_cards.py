@@ -29,9 +29,10 @@ _Row = discord.ui.ActionRow[discord.ui.LayoutView]
 
 
 def page_card(
-    page: str, rules: ServerRules, texts: Texts, *, direct: bool, classifier: str | None
+    page: str, rules: ServerRules, texts: Texts, *, direct: bool, classifier: str | None, audit_closed: bool = False
 ) -> discord.ui.LayoutView:
-    """`direct`: in a direct message, where the operator sets what holds for everybody. `classifier` is its name."""
+    """`direct`: in a direct message, where the operator sets what holds for everybody. `classifier` is its name.
+    `audit_closed`: the bot may not write to the chosen audit channel."""
     if direct or page == "amounts":
         return limits_page(rules, PLAIN, texts, direct=direct)
     view, box = _box(texts(f"limits.{page}_title"))
@@ -39,7 +40,8 @@ def page_card(
         box.add_item(discord.ui.TextDisplay(texts("limits.places_hint")))
         box.add_item(_channels("channels", texts("limits.pick_channels"), rules.channels))
         box.add_item(_roles("roles", texts("limits.pick_roles"), rules.roles))
-        box.add_item(discord.ui.TextDisplay(texts("limits.audit_hint")))
+        closed = f"\n{texts('limits.audit_closed')}" if audit_closed else ""
+        box.add_item(discord.ui.TextDisplay(texts("limits.audit_hint") + closed))
         audit = frozenset({rules.audit_channel} if rules.audit_channel is not None else ())
         box.add_item(_channels("audit", texts("limits.pick_audit"), audit, at_most=1, kinds=_AUDIT_CHANNELS))
     else:

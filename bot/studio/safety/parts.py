@@ -83,7 +83,9 @@ class SafetyParts:
             stewards=stewards,
             stop_jobs=self._stop_jobs,
         )
-        self.panel = LimitsPanel(rules=self.rules, audit=self.audit, stewards=stewards, classifier=self.classifier)
+        self.panel = LimitsPanel(
+            client=client, rules=self.rules, audit=self.audit, stewards=stewards, classifier=self.classifier
+        )
         self.appeals = AppealDesk(client, appeals, self.bans, self.audit)
 
     @property

@@ -110,6 +110,21 @@ sexy, I <3 you
 woman, lingerie, 12mm lens
 sexy dance, age of empires
 vestido sexy de fiesta, mujer de treinta años
+ein Haus nahe dem See
+Nago beach, Okinawa, bikini
+la femme dite nue, peinture
+labia minora, nude woman
+sexy woman, star butterfly necklace
+King Arthur read a book, shirtless
+a room with little space, lingerie
+no me gusta nada de eso, mujer desnuda
+два гола в матче, футбол
+tre con il bikini
+petite woman, nude
+1girl, young woman, nude, small breasts
+college girl, nude, 20 years old
+nude, 19yo woman, dorm room
+nude milf, mature female
 """
 
 
