@@ -69,7 +69,10 @@ class LookingCommands(commands.Cog):
         await self._parts.desk.describe(interaction, [found], tagger=name, general=general, character=character)
 
     @app_commands.command(name=keyed("command.upscale.name"), description=keyed("command.upscale.description"))
-    @localised_options("upscale", "image", "picture", "factor", "upscaler", "faces", "denoise", "prompt")
+    @localised_options(
+        "upscale", "image", "picture", "factor", "upscaler", "denoise", "prompt", "faces", "face_visibility",
+        "face_weight", "upscaler_2", "blend",
+    )  # fmt: skip
     @app_commands.choices(faces=[app_commands.Choice(name=name, value=name) for name in FACE_MODELS])
     async def upscale(
         self,
@@ -78,14 +81,31 @@ class LookingCommands(commands.Cog):
         picture: str | None = None,
         factor: Range[float, 1, FACTOR_MAX] = 2.0,
         upscaler: str | None = None,
-        faces: str | None = None,
         denoise: Range[float, 0, 1] | None = None,
         prompt: Range[str, 0, 6000] = "",
+        faces: str | None = None,
+        face_visibility: Range[float, 0, 1] = 1.0,
+        face_weight: Range[float, 0, 1] = 0.5,
+        upscaler_2: str | None = None,
+        blend: Range[float, 0, 1] = 0.5,
     ) -> None:
         found = await self._parts.pointed.one(interaction, image, picture)
         if prompt and not denoise:
             raise UserFacingError("enlarge_prompt_alone")
-        wish = Enlargement(self._studio.model_names.named("upscaler", upscaler), factor, faces, denoise, prompt)
+        if denoise and (faces or upscaler_2):
+            raise UserFacingError("enlarge_not_both")
+        named = self._studio.model_names.named
+        wish = Enlargement(
+            upscaler=named("upscaler", upscaler),
+            factor=factor,
+            faces=faces,
+            denoise=denoise,
+            prompt=prompt,
+            upscaler_2=named("upscaler", upscaler_2),
+            blend=blend,
+            face_visibility=face_visibility,
+            face_weight=face_weight,
+        )
         await self._parts.desk.enlarge(interaction, found, wish)
 
     @png_info.autocomplete("picture")
@@ -102,6 +122,7 @@ class LookingCommands(commands.Cog):
         return await self._studio.model_names.choices(interaction, "tagger", current)
 
     @upscale.autocomplete("upscaler")
+    @upscale.autocomplete("upscaler_2")
     async def _upscalers(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         return await self._studio.model_names.choices(interaction, "upscaler", current, more=PLAIN_UPSCALERS)
 

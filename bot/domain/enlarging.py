@@ -28,13 +28,19 @@ PLAIN_SIDES = 2
 @dataclass(frozen=True, slots=True)
 class Enlargement:
     """`faces` as `choose_face_model` takes it. With `denoise` the larger picture is drawn over, after `prompt` where
-    one is given."""
+    one is given; a second upscaler and faces belong to enlarging alone."""
 
     upscaler: str | None = None
     factor: float = 2.0
     faces: str | None = None
     denoise: float | None = None
     prompt: str = ""
+    upscaler_2: str | None = None
+    blend: float = 0.5
+    """How much of the second upscaler's result lies over the first one's."""
+    face_visibility: float = 1.0
+    face_weight: float = 0.5
+    """CodeFormer's: 0 has the strongest effect."""
 
 
 def default_upscaler(facts: Sequence[ModelFact]) -> str:
@@ -52,12 +58,15 @@ def plain(
     _check(size, factor, sides, limits.max_upscaled_pixels * PLAIN_SIDES**2)
     upscaler = find_upscaler(wish.upscaler or default_upscaler(facts), facts, latent=False)
     model = choose_face_model(wish.faces, facts) if wish.faces else None
-    faces: dict[str, Any] = {}
+    more: dict[str, Any] = {}
     if model == "GFPGAN":
-        faces = {"gfpgan_visibility": 1.0}
+        more = {"gfpgan_visibility": wish.face_visibility}
     elif model is not None:
-        faces = {"codeformer_visibility": 1.0, "codeformer_weight": 0.5}
-    return Upscale(image=image, scale=factor, upscaler=upscaler, **faces)
+        more = {"codeformer_visibility": wish.face_visibility, "codeformer_weight": wish.face_weight}
+    if wish.upscaler_2:
+        second = find_upscaler(wish.upscaler_2, facts, latent=False)
+        more |= {"upscaler_2": second, "visibility_2": wish.blend if second != "None" else 0.0}
+    return Upscale(image=image, scale=factor, upscaler=upscaler, **more)
 
 
 def creative(

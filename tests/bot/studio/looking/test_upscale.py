@@ -103,6 +103,22 @@ async def test_faces(stage):
     assert (stage.painter.specs[-1].gfpgan_visibility, stage.painter.specs[-1].codeformer_visibility) == (1, 0)
 
 
+async def test_two_upscalers_and_weights_of_faces(stage):
+    stage.painter.facts = (
+        *FACTS, *(type(FACTS[0])(kind="face", name=name) for name in ("codeformer-v0.1.0", "detection_Resnet50_Final")),
+    )  # fmt: skip
+    await stage.painter.announce()
+    member = await stage.visitor()
+    options = {
+        "upscaler_2": "Nearest", "blend": 0.25, "faces": "CodeFormer", "face_visibility": 0.5, "face_weight": 0.75,
+    }  # fmt: skip
+    card = await member.drawn(await upscale(member, **options))
+    spec = stage.painter.specs[-1]
+    assert (spec.upscaler, spec.upscaler_2, spec.visibility_2) == ("4x-sharp", "Nearest", 0.25)
+    assert (spec.codeformer_visibility, spec.codeformer_weight, spec.gfpgan_visibility) == (0.5, 0.75, 0)
+    assert "Nearest" in card.text
+
+
 async def refused(stage, member, data=None, **options):
     """Nothing is left for everybody, and its asker reads why."""
     before = {message.id for message in await member.messages("general")}
@@ -124,6 +140,8 @@ async def refused(stage, member, data=None, **options):
         ({"denoise": 0.3, "prompt": "a naked child"}, "under age"),
         ({"denoise": 0.3, "prompt": "x", "factor": 8}, "between 1 and 4"),
         ({"prompt": "a wall"}, "Add `denoise`"),
+        ({"denoise": 0.3, "prompt": "x", "upscaler_2": "Nearest"}, "neither a second upscaler"),
+        ({"upscaler_2": "5x-sharp"}, "Did you mean"),
     ],
 )
 async def test_what_is_refused(stage, options, sentence):
