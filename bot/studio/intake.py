@@ -255,9 +255,7 @@ class Intake:
         if self._preferences.get(where_of(interaction), PRIVATE):
             return True
         message_id = interaction.message.id if interaction.message is not None else None
-        return await self._private.comes_of_private(
-            UserId(interaction.user.id), parent_id, source_image_id, message_id
-        )
+        return await self._private.comes_of_private(UserId(interaction.user.id), parent_id, source_image_id, message_id)
 
     async def answers_over(self) -> None:
         """A card may be on the screen a moment before its message is stored: whoever misses one waits for that."""
