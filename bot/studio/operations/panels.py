@@ -115,7 +115,7 @@ class QueuePanels:
             created_at=time.time(),
         )
         await interaction.response.defer()
-        view = queue_card(panel.id, await self._looks.look(panel.guild_id or None), texts_for(locale))
+        view = queue_card(panel.id, await self._looks.look(panel), texts_for(locale))
         replaced = await self._panels.add(panel)
         try:
             message = await interaction.edit_original_response(view=view)
@@ -187,7 +187,7 @@ class QueuePanels:
 
     async def _renew(self, watched: _Watched) -> None:
         panel = watched.panel
-        view = queue_card(panel.id, await self._looks.look(panel.guild_id or None), texts_for(panel.locale))
+        view = queue_card(panel.id, await self._looks.look(panel), texts_for(panel.locale))
         shown = _fingerprint(view)
         if shown == watched.shown or panel.id not in self._watched:
             return

@@ -26,6 +26,7 @@ from bot.studio.operations.panels import QueuePanels
 from bot.studio.operations.prompt_export import PromptExports
 from bot.studio.operations.queue_desk import QUEUE_VERBS, QueueDesk
 from bot.studio.operations.setup_wizard import SETUP_VERBS, SetupWizard
+from bot.studio.operations.sight import PromptSight
 from bot.studio.operations.snapshot import QueueLooks
 from bot.studio.operations.usage_report import USAGE_VERBS, UsageReports
 from bot.studio.pressed import Pressed
@@ -101,6 +102,7 @@ class Operations:
             machine=machine,
             data=settings.data,
             audit=self.audit,
+            sight=PromptSight(client),
             server_name=lambda guild_id: guild.name if (guild := client.get_guild(guild_id)) is not None else "",
             backed_up_at=lambda: self.backups.newest.made_at if self.backups.newest else None,
         )

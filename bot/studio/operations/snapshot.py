@@ -16,10 +16,11 @@ from bot.dispatch.workers import WorkerView
 from bot.domain.ids import JobId
 from bot.domain.job import Job, JobStatus
 from bot.domain.queue_rules import ALL_SERVERS, GateState
-from bot.storage.administration import AdminAudit, AdminEntry
+from bot.storage.administration import AdminAudit, AdminEntry, LivePanel
 from bot.storage.jobs import Jobs
 from bot.storage.queue_gates import QueueGates
 from bot.storage.usage import Usage
+from bot.studio.operations.sight import PromptSight
 
 __all__ = ["LINES_SHOWN", "QueueLine", "QueueLook", "QueueLooks", "WorkerLook"]
 
@@ -69,7 +70,7 @@ class QueueLine:
     job: Job
     standing: Standing | None
     private: bool
-    """Its prompt is nobody else's business."""
+    """Its prompt is not shown: nobody else's business, or from a channel that not all who see this may see."""
     server: str = ""
     """Its server's name, where several are shown."""
 
@@ -107,10 +108,12 @@ class QueueLooks:
         machine: Machine,
         data: Path,
         audit: AdminAudit,
+        sight: PromptSight,
         server_name: Callable[[int], str],
         backed_up_at: Callable[[], float | None],
     ) -> None:
         self._audit = audit
+        self._sight = sight
         self._server_name = server_name
         self._jobs = jobs
         self._dispatcher = dispatcher
@@ -121,8 +124,8 @@ class QueueLooks:
         self._backed_up_at = backed_up_at
         self._busy: dict[int | None, tuple[float, tuple[tuple[int, float], ...]]] = {}
 
-    async def look(self, guild_id: int | None) -> QueueLook:
-        """`guild_id` None is the operator's view."""
+    async def look(self, panel: LivePanel) -> QueueLook:
+        guild_id = panel.guild_id or None
         standings = await self._dispatcher.standings()
         rows = [row for row in await self._jobs.queue() if guild_id is None or row.guild_id == guild_id]
         order = sorted(rows, key=lambda row: _place(standings, row.id))
@@ -132,7 +135,8 @@ class QueueLooks:
             job = await self._jobs.get(row.id)
             if job is not None and job.status.waiting:
                 server = self._server_name(job.guild_id) if guild_id is None and job.guild_id is not None else ""
-                lines.append(QueueLine(job, standings.get(row.id), job.id in private, server))
+                seen = self._sight.shows(job.channel_id, panel.posted_in, panel.channel_id)
+                lines.append(QueueLine(job, standings.get(row.id), job.id in private or not seen, server))
         running = sum(
             row.status is JobStatus.ASSIGNED and _place(standings, row.id) == 0 for row in rows
         )  # what a worker only holds still waits

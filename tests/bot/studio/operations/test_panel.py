@@ -118,7 +118,20 @@ async def test_private_pictures_keep_their_prompt(stage):
     await asyncio.to_thread(stage.execute, "UPDATE jobs SET private = 1")
     panel = await panel_of(stage, admin)
     assert "secret" not in panel.text
-    assert "privada" in panel.text
+    assert "no se muestra aquí" in panel.text
+
+
+async def test_what_was_asked_where_not_everybody_reads_is_not_repeated_where_everybody_does(stage):
+    admin, member = await stage.visitor("Admin"), await stage.visitor()
+    stage.painter.hold()
+    await member.begin("studio", prompt="for all")
+    await member.begin("after-dark", prompt="for adults")
+    panel = await panel_of(stage, admin)
+    assert "for all" in panel.text
+    assert "for adults" not in panel.text
+    dark = await admin.slash("after-dark", "panel")
+    shown = await admin.shown(dark, lambda m: "queuepanel" in verbs(m), channel="after-dark")
+    assert "for adults" in shown.text
 
 
 async def test_the_panel_of_all_servers_needs_a_channel_that_not_everybody_sees(make_stage):
