@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from bot.domain.mentions import spoken
 from bot.domain.parameters import Parameters
-from bot.domain.style_names import StyleVersion, is_no_style
+from bot.domain.style_names import StyleVersion
 from bot.domain.styles import Style, StyleParameters, make_style, style_key
 from bot.errors import UserFacingError
 
@@ -115,9 +115,7 @@ def _plain(style: Style) -> dict[str, Any]:
 
 
 def _style(name: str, prompt: str, negative: str, parameters: Mapping[str, Any]) -> Style:
-    """Raises UserFacingError as `make_style`, `style_name_none` and `style_parameters`."""
-    if is_no_style(name):
-        raise UserFacingError("style_name_none")
+    """Raises UserFacingError as `make_style`."""
     unknown = parameters.keys() - StyleParameters.model_fields.keys()
     if unknown:
         raise UserFacingError("style_parameters", field=spoken(min(unknown)))

@@ -14,14 +14,12 @@ from bot.domain.styles import Style, style_key
 from bot.errors import UserFacingError
 
 __all__ = [
-    "MAX_APPLIED", "NO_STYLE", "KeptStyle", "StyleLevel", "StyleOwner", "StyleVersion", "completions", "is_no_style",
+    "MAX_APPLIED", "KeptStyle", "StyleLevel", "StyleOwner", "StyleVersion", "completions",
     "labelled", "spellings", "split_names",
 ]  # fmt: skip
 
 MAX_APPLIED = 10
 """Styles that one picture may have."""
-NO_STYLE = "None"
-"""A1111's empty style: a word instead of a name that takes away the usual ones."""
 
 
 class StyleLevel(enum.StrEnum):
@@ -110,10 +108,6 @@ def split_names(text: str, known: Callable[[str], bool]) -> list[str]:
     if len(names) > MAX_APPLIED:
         raise UserFacingError("styles_many", limit=MAX_APPLIED)
     return names
-
-
-def is_no_style(text: str) -> bool:
-    return style_key(text) in (NO_STYLE.casefold(), "-")
 
 
 def completions(

@@ -16,11 +16,13 @@ from bot.errors import UserFacingError
 from gpu_worker.protocol.specs import JobSpec
 
 __all__ = [
-    "MAX_NAME_CHARS", "PLACEHOLDER", "Style", "StyleParameters", "apply_style", "apply_styles", "check_style_name",
-    "extract_style", "holds_style", "make_style", "style_from_spec", "style_key",
+    "MAX_NAME_CHARS", "NO_STYLE", "PLACEHOLDER", "Style", "StyleParameters", "apply_style", "apply_styles",
+    "check_style_name", "extract_style", "holds_style", "is_no_style", "make_style", "style_from_spec", "style_key",
 ]  # fmt: skip
 
 PLACEHOLDER = "{prompt}"
+NO_STYLE = "None"
+"""A1111's empty style: a word instead of a name that takes away the usual ones."""
 MAX_NAME_CHARS = 60
 _NO_LOOK = frozenset({"seed", "count"})
 MAX_TEXT_CHARS = 6000
@@ -131,11 +133,15 @@ def style_key(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
+def is_no_style(text: str) -> bool:
+    return style_key(text) in (NO_STYLE.casefold(), "-")
+
+
 def check_style_name(name: str) -> str:
     """The name as it will be shown, trimmed and with single spaces.
 
     1–60 visible characters, on one line, without the signs that mentions are made of.
-    Raises UserFacingError: `style_name_empty`, `style_name_long`, `style_name_signs`.
+    Raises UserFacingError: `style_name_empty`, `style_name_long`, `style_name_signs`, `style_name_none`.
     """
     cleaned = clean(name)
     shown = " ".join(cleaned.text.split())
@@ -145,6 +151,8 @@ def check_style_name(name: str) -> str:
         raise UserFacingError("style_name_long", limit=MAX_NAME_CHARS)
     if cleaned.altered or "\n" in cleaned.text or _MENTION_SIGNS & set(shown):
         raise UserFacingError("style_name_signs")
+    if is_no_style(shown):
+        raise UserFacingError("style_name_none")
     return shown
 
 

@@ -14,17 +14,15 @@ from bot.domain.notes import Note, named
 from bot.domain.preferences import Level, Resolved
 from bot.domain.shipped_styles import shipped_styles
 from bot.domain.style_names import (
-    NO_STYLE,
     KeptStyle,
     StyleLevel,
     StyleOwner,
     completions,
-    is_no_style,
     labelled,
     spellings,
     split_names,
 )
-from bot.domain.styles import Style, holds_style, style_key
+from bot.domain.styles import NO_STYLE, Style, holds_style, is_no_style, style_key
 from bot.errors import UserFacingError
 from bot.storage.styles import Styles
 from bot.ui.commands import CHOICES_LIMIT, choices

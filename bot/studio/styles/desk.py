@@ -13,7 +13,7 @@ from bot.domain.mentions import neutral, spoken
 from bot.domain.parameters import Parameters
 from bot.domain.preferences import STYLE, Level
 from bot.domain.style_codes import CODE_STYLES_MAX, encode_styles
-from bot.domain.style_names import KeptStyle, StyleOwner, is_no_style
+from bot.domain.style_names import KeptStyle, StyleOwner
 from bot.domain.styles import Style, check_style_name, make_style, style_key
 from bot.errors import UserFacingError
 from bot.storage.preferences import Preferences
@@ -91,8 +91,6 @@ class StyleDesk:
         """For the server it is saved by admins, and proposed by everybody else. Raises UserFacingError as `make_style`,
         `Styles.save` and `StyleProposals.propose`."""
         style, texts = make_style(name, prompt, negative, wishes), texts_of(interaction)
-        if is_no_style(style.name):
-            raise UserFacingError("style_name_none")
         if not for_server:
             saved = await self._styles.save_own(interaction.user.id, style, replace=replace)
             shown = texts("reply.style_saved", name=neutral(style.name))
@@ -118,8 +116,6 @@ class StyleDesk:
         label, kept = await self._wardrobe.one(where_of(interaction), name)
         require(kept, Right.EDIT, interaction, self._stewards)
         shown = check_style_name(new_name)
-        if is_no_style(shown):
-            raise UserFacingError("style_name_none")
         await self._styles.rename(kept.ref, shown)
         text = texts_of(interaction)("style.renamed", name=neutral(label), new_name=neutral(shown))
         await answer(interaction, plain_card(text))
@@ -203,8 +199,6 @@ class StyleDesk:
         if kept.owner != StyleOwner.user(interaction.user.id):
             await allowed_for_all([style])
         if style_key(name) != style_key(before.name):
-            if is_no_style(name):
-                raise UserFacingError("style_name_none")
             await self._styles.rename(kept.ref, name)
         await self._styles.save(kept.owner, style, author_id=interaction.user.id, replace=True)
         label, kept = await self._seen(interaction, kept.ref)

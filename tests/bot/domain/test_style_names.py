@@ -3,8 +3,8 @@
 import pytest
 
 from bot.domain.shipped_styles import shipped_styles
-from bot.domain.style_names import KeptStyle, StyleOwner, completions, is_no_style, labelled, split_names
-from bot.domain.styles import Style, style_key
+from bot.domain.style_names import KeptStyle, StyleOwner, completions, labelled, split_names
+from bot.domain.styles import Style, is_no_style, style_key
 from bot.errors import UserFacingError
 
 

@@ -99,7 +99,7 @@ def test_names_as_shown(typed, shown):
         ("", "style_name_empty"), ("   ", "style_name_empty"), ("\u200b", "style_name_empty"),
         ("x" * 61, "style_name_long"),
         ("@everyone", "style_name_signs"), ("<@1>", "style_name_signs"), ("a\nb", "style_name_signs"),
-        ("a\x07b", "style_name_signs"),
+        ("a\x07b", "style_name_signs"), ("None", "style_name_none"), (" - ", "style_name_none"),
         ("a`b", "style_name_signs"), ("a\u202eb", "style_name_signs"),
     ],
 )  # fmt: skip
