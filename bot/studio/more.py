@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+from dataclasses import dataclass
 
 import discord
 
@@ -31,6 +32,16 @@ THUMBNAIL_NAME = "picture.jpg"
 INFOTEXT_CHARS = 2800
 """All texts of a message together may have 4000."""
 BLUE = 0x5865F2
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is known of the picture for who asks: whether its file can be shown, whether it may not be, whether they
+    keep it."""
+
+    there: bool
+    veiled: bool
+    kept: bool
 
 
 class More:
@@ -62,14 +73,12 @@ class More:
             small = None if veiled else await asyncio.to_thread(thumbnail, await self._images.read(image))
         kept = image.id in await self._favourites.among(UserId(interaction.user.id), [image.id])
         texts = texts_for(str(interaction.locale))
-        view = _panel(job, images, image, texts, has_picture=small is not None, kept=kept)
+        view = _panel(job, images, image, texts, Sight(small is not None, bool(veiled), kept))
         files = [] if small is None else [discord.File(io.BytesIO(small), THUMBNAIL_NAME)]
         await interaction.edit_original_response(view=view, attachments=files)
 
 
-def _panel(
-    job: Job, images: list[Image], image: Image, texts: Texts, *, has_picture: bool, kept: bool
-) -> discord.ui.LayoutView:
+def _panel(job: Job, images: list[Image], image: Image, texts: Texts, sight: Sight) -> discord.ui.LayoutView:
     view = discord.ui.LayoutView(timeout=None)
     # Finished from the start, so discord.py does not keep one per panel: its buttons are found by their addresses.
     view.stop()
@@ -77,10 +86,11 @@ def _panel(
     one = len(images) == 1
     title = texts("more.title_one") if one else texts("more.title", n=image.index + 1, of=len(images))
     text = f"### {title}\n{texts('more.how')}\n```\n{_fenced(image.infotext)}\n```"
-    if not has_picture:
-        text += f"\n-# {texts('more.picture_gone')}"
+    if not sight.there:
+        gone = "deleted" if image.deleted else "gone"
+        text += "\n-# " + texts("more.picture_veiled" if sight.veiled else f"more.picture_{gone}")
     shown: discord.ui.TextDisplay[discord.ui.LayoutView] = discord.ui.TextDisplay(text)
-    if has_picture:
+    if sight.there:
         beside: discord.ui.Thumbnail[discord.ui.LayoutView] = discord.ui.Thumbnail(f"attachment://{THUMBNAIL_NAME}")
         box.add_item(discord.ui.Section(shown, accessory=beside))
     else:
@@ -92,19 +102,27 @@ def _panel(
             for each in images
         ]  # fmt: skip
         box.add_item(select_row(Verb.MORE_PICTURE, job.id, title, rows, str(image.index)))
-    for row in [
-        *(picture_rows(image, texts, kept=kept) if has_picture else []),
-        *_ends(job, image, texts, has_picture),
-    ]:
+    for row in [*_of_picture(image, texts, sight), *_ends(job, image, texts, sight)]:
         actions: discord.ui.ActionRow[discord.ui.LayoutView] = discord.ui.ActionRow(*map(in_layout, row))
         box.add_item(actions)
     view.add_item(box)
     return view
 
 
-def _ends(job: Job, image: Image, texts: Texts, has_picture: bool) -> list[list[AddressButton]]:
+def _of_picture(image: Image, texts: Texts, sight: Sight) -> list[list[AddressButton]]:
+    """Where its file is gone, what begins with its recorded seed is possible all the same."""
+    if image.deleted or sight.veiled:
+        return []
+    rows = picture_rows(image, texts, kept=sight.kept)
+    if sight.there:
+        return rows
+    drawn_anew = [item for row in rows for item in row if item.address.verb in (Verb.UPSCALE, Verb.VARY)]
+    return [drawn_anew]
+
+
+def _ends(job: Job, image: Image, texts: Texts, sight: Sight) -> list[list[AddressButton]]:
     of_picture: list[AddressButton] = []
-    if has_picture:
+    if sight.there:
         of_picture = [
             button(Verb.ZOOM_CUSTOM, image.id, texts("button.zoom_custom"), emoji="🔭"),
             button(Verb.ENLARGE, image.id, texts("button.enlarge_custom"), emoji="⏫"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass
 from typing import Any, cast
@@ -80,7 +81,8 @@ class PictureActions:
         job = await self._jobs.get(image.job_id) if image is not None else None
         if image is None or job is None:
             raise UserFacingError("picture_unknown")
-        if needs_file and image.deleted:
+        there = not image.deleted and await asyncio.to_thread(self._images.file(image).is_file)
+        if needs_file and not there:
             raise UserFacingError("source_deleted")
         origin, index = await origin_of(self._jobs, self._images, job, image.index)
         return Shown(image, job, origin.spec, index)
@@ -163,7 +165,9 @@ class PictureActions:
         )  # fmt: skip
 
     async def _keep(self, interaction: Interaction, image_id: ImageId) -> None:
-        await self.shown(image_id)
+        shown = await self.shown(image_id, needs_file=False)
+        if shown.image.deleted:
+            raise UserFacingError("source_deleted")
         kept = await self._favourites.toggle(UserId(interaction.user.id), image_id)
         await say(interaction, texts_for(str(interaction.locale))("favourite.kept" if kept else "favourite.dropped"))
 

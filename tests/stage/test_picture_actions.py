@@ -314,6 +314,23 @@ async def test_a_deleted_picture_says_what_to_do(stage, member, single):
     assert "deleted" in await member.told(await member.press(more, "favourite"))
 
 
+async def test_a_picture_whose_file_is_gone_can_still_be_drawn_anew(stage, member, single):
+    (row,) = member.images(single)
+    (stage.settings.outputs_dir / row["path"]).unlink()
+    panel = await member.shown(await member.press(single, "more"))
+    assert [verb for verb in verbs(panel) if verb in ("upscale", "vary", "zoom", "region")] == [
+        "upscale",
+        "vary",
+        "vary",
+    ]
+    assert "not kept any more" in panel.text
+    assert "deleted" in await member.told(await member.press(single, "zoom", 150))
+    assert "Kept" in await member.told(await member.press(single, "favourite"))
+    card, spec = await begun(stage, member, await member.press(panel, "upscale"))
+    assert spec.hires.source.type == "rendered"
+    assert card.media
+
+
 async def test_lineage_leads_to_the_parent_and_not_where_that_is_gone(stage, member, single):
     again = await member.drawn(await member.press(single, "reroll"))
     link = f"https://discord.com/channels/{stage.guild_id}/{single.channel_id}/{single.id}"
