@@ -211,6 +211,54 @@ def test_labels_hints_and_titles_fit_their_places(language):
     assert wrong == set()
 
 
+SAID: frozenset[tuple[str, int | str]] = frozenset(
+    {*PLACES, ("TextDisplay", 0), ("say", 1), ("send_message", 0), ("send", 0), ("edit", "content"), ("Choice", "name")}
+)
+"""Function and argument by which something is shown to a person."""
+SAYS_NOTHING = re.compile(r"\{[^}]*\}|<[^>]*>|`[^`]*`|attachment://\S*|https://\S*")
+"""Addresses, mentions and code are the same in every language."""
+
+
+def literal_words(argument: ast.expr) -> list[str]:
+    """Words that stand in the source itself and would be shown whatever the language."""
+    texts = [
+        node.value
+        for node in ast.walk(argument)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and not in_call(argument, node)
+    ]
+    return [text for text in texts if re.search(r"[^\W\d_]{3,}", SAYS_NOTHING.sub("", text))]
+
+
+def in_call(argument: ast.expr, wanted: ast.Constant) -> bool:
+    """Part of a call (a key, a separator) or of a question, not of what is shown itself."""
+    kinds = (ast.Call, ast.Subscript, ast.Compare)
+    inside = (node for node in ast.walk(argument) if isinstance(node, kinds))
+    return any(inner is wanted for node in inside for inner in ast.walk(node))
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ('"Hello there"', 1), ('f"{name} is gone"', 1), ('"Yes" if ok else texts("no")', 1), ('f"### {texts(key)}"', 0),
+        ('f"<t:{when}:R> · {n}"', 0), ('"".join(lines)', 0), ('f"U{n}"', 0),
+        ('texts("card.title", name="three words")', 0),
+    ],
+)  # fmt: skip
+def test_words_in_the_source_are_seen(source, found):
+    assert len(literal_words(ast.parse(source, mode="eval").body)) == found
+
+
+def test_nothing_is_said_in_words_of_the_source():
+    wrong = []
+    for file, node in sources(needs_place=False):
+        arguments: dict[int | str, ast.expr] = dict(enumerate(node.args))
+        arguments |= {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
+        for place, argument in arguments.items():
+            if (called(node), place) in SAID:
+                wrong += [(file.name, node.lineno, words) for words in literal_words(argument)]
+    assert wrong == []
+
+
 def test_every_error_sentence_is_a_sentence():
     for language in LANGUAGES:
         for key, text in load_language(language).items():
