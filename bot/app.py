@@ -19,10 +19,12 @@ from bot.ui.buttons import AddressButton
 from bot.ui.client import Interaction, Presses
 from bot.ui.codec import TEMPLATE, parse
 from bot.ui.door import tell_error
+from bot.ui.late import LateSuggestions
 
 __all__ = ["EXTENSIONS", "CatalogueTranslator", "PincelBot", "create_bot"]
 
 log = logging.getLogger(__name__)
+LATE = LateSuggestions()
 
 EXTENSIONS = (
     "cogs.imagine", "cogs.style", "cogs.queue", "cogs.models", "cogs.model_admin", "cogs.help", "cogs.settings",
@@ -88,6 +90,7 @@ class PincelBot(commands.AutoShardedBot):
         return self.studio.router
 
     async def setup_hook(self) -> None:
+        logging.getLogger("discord.app_commands.tree").addFilter(LATE)
         await self.tree.set_translator(CatalogueTranslator())
         for extension in EXTENSIONS:
             await self.load_extension(extension)

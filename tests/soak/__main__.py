@@ -1,4 +1,4 @@
-"""`python -m tests.soak [--users 500] [--minutes 10] [--seed 1]`: presses, counts, reports; exit code 1: not clean."""
+"""`python -m tests.soak [--users 500] [--minutes 10] [--every 20]`: presses, counts, reports; exit code 1: not clean."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=500)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1, help="of what they do; what comes of it depends on timing, too")
+    parser.add_argument("--every", type=float, default=20.0, help="seconds between two doings of one person")
     parser.add_argument("--keep", type=Path, help="a folder for database, logs and pictures; else they are deleted")
     options = parser.parse_args()
-    wish = Wish(options.users, options.minutes, options.seed)
+    wish = Wish(options.users, options.minutes, options.seed, options.every)
     print(f"… {wish.users} people for {wish.minutes:g} minutes", file=sys.stderr, flush=True)
     if options.keep is not None:
         options.keep.mkdir(parents=True, exist_ok=True)

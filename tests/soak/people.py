@@ -21,7 +21,6 @@ LEFT_ALONE = frozenset({"forget-me", "backup", "panel"})
 """Commands that would take away what is counted afterwards, or that stop everybody's queue."""
 STOPS_ALL = frozenset({"queuepanel"})
 EMOJI = ("⭐", "🔁", "🗑️", "👍")
-PAUSE_S = (0.2, 2.5)
 
 
 @dataclass
@@ -40,17 +39,19 @@ class Seen:
 
 
 class Soaker:
-    def __init__(self, person: Person, seen: Seen, seed: str) -> None:
+    def __init__(self, person: Person, seen: Seen, seed: str, every_s: float) -> None:
+        """`every_s`: between two of its doings, on average."""
         self._person = person
         self._seen = seen
         self._dice = random.Random(seed)
+        self._every_s = every_s
         self._free: list[str] = []
 
     async def live(self, until: float) -> None:
         """Until that time of the loop. What is refused by the page is counted and forgotten."""
         loop = asyncio.get_running_loop()
         self._free = await self._commands()
-        await asyncio.sleep(self._dice.uniform(0, PAUSE_S[1]))
+        await asyncio.sleep(self._dice.uniform(0, self._every_s))
         while loop.time() < until:
             try:
                 await self._once()
@@ -58,7 +59,7 @@ class Soaker:
                 self._seen.refused[refused.key] += 1
             except (LookupError, TimeoutError, aiohttp.ClientError) as error:
                 self._seen.refused[type(error).__name__] += 1  # it was gone, or changed, when it was pressed
-            await asyncio.sleep(self._dice.uniform(*PAUSE_S))
+            await asyncio.sleep(self._dice.uniform(0.2, 1.8) * self._every_s)
 
     async def _commands(self) -> list[str]:
         """All that can be called without saying more."""

@@ -18,7 +18,7 @@ def as_text(report: Report) -> str:
     slow = watch.get("slow", [])
     blocked = [each for each in slow if each["cpu_s"] > LONG_S]
     lines = [
-        f"people              {report.wish.users}, {report.wish.minutes:g} minutes, seed {report.wish.seed}",
+        f"people              {report.wish.users}, {report.wish.minutes:g} minutes, each every {report.wish.every_s:g} s, seed {report.wish.seed}",
         f"interactions        {seen.asked.total()} ({_counted(seen.asked)})",
         f"answered            {_counted(seen.answered)}",
         f"refused by the page {_counted(seen.refused)}",

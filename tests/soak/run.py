@@ -31,6 +31,8 @@ class Wish:
     users: int = 500
     minutes: float = 10.0
     seed: int = 1
+    every_s: float = 20.0
+    """Between two doings of one person, on average."""
 
 
 @dataclass
@@ -57,7 +59,9 @@ async def soak(wish: Wish, folder: Path) -> Report:
                 people = [await _enter(stack, playground, name) for name in names]
                 await people[0].wait_for_bot(READY_WITHIN_S)
                 until = asyncio.get_running_loop().time() + wish.minutes * 60
-                lives = [Soaker(person, seen, f"{wish.seed}:{person.name}").live(until) for person in people]
+                lives = [
+                    Soaker(person, seen, f"{wish.seed}:{person.name}", wish.every_s).live(until) for person in people
+                ]
                 await asyncio.gather(*lives)
             settled_s = await _settled(folder)
             watch = json.loads((folder / "watch.json").read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ from tests.soak.run import Wish, soak
 
 @pytest.mark.slow
 async def test_many_people_lose_nothing(tmp_path):
-    report = await soak(Wish(users=12, minutes=0.15, seed=3), tmp_path)
+    report = await soak(Wish(users=12, minutes=0.15, seed=3, every_s=1.5), tmp_path)
     text = as_text(report)
     assert report.clean, text
     assert report.seen.asked.total() > 20, text
