@@ -148,8 +148,13 @@ class Publishing:
         view = discord.ui.LayoutView(timeout=None)
         view.stop()
         view.add_item(discord.ui.TextDisplay(texts_for(str(interaction.locale))("private.published", link=link)))
+        pressed = interaction.message.id if interaction.message is not None else None
         try:
             await interaction.edit_original_response(view=view, attachments=[])
+            if pressed != job.message_id and job.message_id is not None and job.grant is not None:
+                # Pressed behind "More": the card itself, as long as its own token reaches it.
+                card = discord.Webhook.partial(interaction.application_id, job.grant.token, client=self._client)
+                await card.edit_message(job.message_id, view=view, attachments=[])
         except discord.HTTPException as error:
             log.info("job %s: its private card could not be changed (%s)", job.id, error)
 

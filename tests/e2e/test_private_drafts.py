@@ -247,6 +247,14 @@ async def test_a_flag_in_the_prompt_says_who_sees_it(stage, member):
     assert not (await member.imagine(prompt="for all —public", count=1)).ephemeral
 
 
+async def test_published_behind_more_the_private_card_says_so_too(stage, member):
+    card = await private_card(stage, member)
+    more = await member.shown(await member.press(card, "more"), lambda found: "publish" in verbs(found))
+    await member.press(more, "publish")
+    for message_id in (more.id, card.id):
+        await member.shown(message_id, lambda found: "Published" in found.text and not verbs(found))
+
+
 async def test_nothing_is_published_where_nothing_may_be_seen(stage, member, monkeypatch):
     card = await private_card(stage, member)
 
