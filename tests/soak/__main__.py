@@ -1,4 +1,4 @@
-"""`python -m tests.soak [--users 500] [--minutes 10] [--every 20]`: presses, counts, reports; exit code 1: not clean."""
+"""`python -m tests.soak [--users 500] [--minutes 10] [--every 20]`: presses, counts, reports; 1 where not clean."""
 
 from __future__ import annotations
 

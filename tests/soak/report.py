@@ -17,8 +17,10 @@ def as_text(report: Report) -> str:
     seen, found, watch = report.seen, report.found, report.watch
     slow = watch.get("slow", [])
     blocked = [each for each in slow if each["cpu_s"] > LONG_S]
+    wish = report.wish
+    often = f"each every {wish.every_s:g} s"
     lines = [
-        f"people              {report.wish.users}, {report.wish.minutes:g} minutes, each every {report.wish.every_s:g} s, seed {report.wish.seed}",
+        f"people              {wish.users}, {wish.minutes:g} minutes, {often}, seed {wish.seed}",
         f"interactions        {seen.asked.total()} ({_counted(seen.asked)})",
         f"answered            {_counted(seen.answered)}",
         f"refused by the page {_counted(seen.refused)}",
