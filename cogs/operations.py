@@ -48,11 +48,17 @@ class OperationsCommands(commands.Cog):
         await self._operations.setup.command(interaction)
 
     @app_commands.command(name=keyed("command.admin.usage.name"), description=keyed("command.admin.usage.description"))
-    @localised_options("admin.usage", "days", "everything")
+    @localised_options("admin.usage", "days", "everything", "server")
     @app_commands.choices(days=[app_commands.Choice(name=str(days), value=days) for days in PERIODS])
     @_for_admins
-    async def usage(self, interaction: Interaction, days: int = 30, everything: bool = False) -> None:
-        await self._operations.reports.command(interaction, days, everything=everything)
+    async def usage(
+        self,
+        interaction: Interaction,
+        days: int = 30,
+        everything: bool = False,
+        server: app_commands.Range[str, 1, 20] | None = None,
+    ) -> None:
+        await self._operations.reports.command(interaction, days, everything=everything, server=server)
 
     # --- the operator's -----------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import discord
 from bot.domain.amounts import size_text
 from bot.domain.ids import new_job_id
 from bot.domain.moments import moment
+from bot.domain.typed_ids import server_id
 from bot.errors import UserFacingError
 from bot.storage.administration import AdminAudit
 from bot.storage.prompt_log import ROWS_MAX, LogFilter, LogFormat, Written, write_log
@@ -55,13 +56,11 @@ class PromptExports:
         if not self._stewards.is_operator(interaction):
             raise UserFacingError("operator_alone")
         now = time.time()
-        if server is not None and not server.strip().isdigit():
-            raise UserFacingError("server_id_unreadable")
         wanted = LogFilter(
             since=moment(since, now) if since else 0.0,
             until=moment(until, now, end=True) if until else None,
             user_id=user_id,
-            guild_id=int(server) if server else None,
+            guild_id=server_id(server) if server else None,
             contains=contains or "",
         )
         await interaction.response.defer(ephemeral=True)

@@ -18,8 +18,8 @@ class PromptSight:
         self._client = client
 
     def shows(self, asked_in: int, posted_in: int, channel_id: int) -> bool:
-        """`asked_in` is the job's channel; the panel stands in the channel `channel_id` of the server `posted_in`, which
-        is 0 for an operator's direct message. What is not known is not shown."""
+        """`asked_in` is the job's channel; the panel stands in the channel `channel_id` of the server `posted_in`, or,
+        where that is 0, in an operator's direct message. What is not known is not shown."""
         if posted_in == 0 or asked_in == channel_id:
             return True
         there, here = self._client.get_channel(asked_in), self._client.get_channel(channel_id)

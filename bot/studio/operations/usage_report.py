@@ -16,6 +16,7 @@ import discord
 
 from bot.domain.mentions import spoken
 from bot.domain.tables import csv_bytes
+from bot.domain.typed_ids import server_id
 from bot.errors import UserFacingError
 from bot.i18n import Texts
 from bot.storage.usage import UsageReport, read_usage
@@ -55,19 +56,24 @@ class UsageReports:
         self._path = database_path
         self._stewards = stewards
 
-    async def command(self, interaction: Interaction, days: int, *, everything: bool) -> None:
-        """Raises UserFacingError (`operators_only`, `operator_alone`)."""
+    async def command(self, interaction: Interaction, days: int, *, everything: bool, server: str | None) -> None:
+        """Of this server; for operators of all (in a direct message anyway), or of the one with the id `server`.
+
+        Raises UserFacingError (`operators_only`, `operator_alone`, `server_id_unreadable`).
+        """
         steward = self._stewards.commanding(interaction)
-        whole = everything or interaction.guild_id is None
-        if whole and not steward.operator:
+        guild_id = None if everything else interaction.guild_id
+        if server is not None:
+            guild_id = server_id(server)
+        if guild_id != interaction.guild_id and not steward.operator:
             raise UserFacingError("operator_alone")
         await interaction.response.defer(ephemeral=True)
-        await self._answer(interaction, None if whole else interaction.guild_id, days)
+        await self._answer(interaction, guild_id, days)
 
     async def pressed(self, interaction: Interaction, address: Address) -> None:
         """Another period. Raises UserFacingError."""
         steward = self._stewards.pressing(interaction)
-        guild_id = int(address.id) if address.id.isdigit() else -1
+        guild_id = server_id(address.id)
         if not steward.operator and guild_id != interaction.guild_id:
             raise UserFacingError("operator_alone")
         if address.n not in PERIODS:

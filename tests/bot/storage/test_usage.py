@@ -11,6 +11,7 @@ import pytest
 
 from bot.domain.moments import moment
 from bot.domain.tables import csv_bytes
+from bot.domain.typed_ids import server_id
 from bot.errors import UserFacingError
 from bot.storage import prompt_log
 from bot.storage.migrate import migrate
@@ -119,6 +120,13 @@ def test_a_log_is_cut_where_it_is_too_long_and_packed_where_that_is_asked(path, 
     narrow = write_log(path, tmp_path / "out" / "y.jsonl", LogFilter(START + 1, START + 3, 1, 7, "P J2"), "jsonl")
     assert [json.loads(line)["job"] for line in narrow.path.read_text().splitlines()] == ["j2"]
     assert not list((tmp_path / "out").glob("*.part"))
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1 2", "٣", "9" * 20])
+def test_what_is_no_servers_id_is_refused(text):
+    with pytest.raises(UserFacingError, match="server_id_unreadable"):
+        server_id(text)
+    assert server_id(" 123 ") == 123
 
 
 def test_no_cell_is_a_formula():

@@ -176,6 +176,21 @@ async def test_the_operators_usage_tells_servers_apart(stage):
         rows = list(csv.reader(io.StringIO(archive.read("usage-servers.csv").decode("utf-8-sig"))))
     assert rows[1][:2] == [str(stage.guild_id), "1"]
     assert "servidor" in json.dumps([item["description"] for item in _gallery(card)])
+    one = await admin.shown(
+        await admin.slash("dm", "usage", {"server": str(stage.guild_id)}), lambda m: "usage" in verbs(m), channel="dm"
+    )
+    assert "este servidor" in one.text
+    assert "Imágenes: 1" in one.text
+    await admin.press(one, "usage", 7)
+    await admin.shown(one.id, lambda m: "7 días" in m.text, channel="dm")
+    assert "cifras" in await admin.told(await admin.slash("dm", "usage", {"server": "mine"}), channel="dm")
+
+
+async def test_a_servers_admin_sees_no_other_servers_use(make_stage):
+    stage = await make_stage(operators=frozenset({1}))
+    admin = await stage.visitor("Admin")
+    for options in ({"everything": True}, {"server": "123"}):
+        assert "operador" in await admin.told(await admin.slash("general", "usage", options))
 
 
 async def test_a_panel_tells_what_admins_did_lately(stage):
