@@ -96,7 +96,8 @@ class Queue(commands.Cog):
         jobs = await self._studio.jobs.waiting_of(UserId(interaction.user.id))
         if is_moderator(interaction) and interaction.guild_id is not None:
             others = await self._studio.jobs.waiting_in(interaction.guild_id)
-            jobs += [job for job in others if job.user_id != interaction.user.id]
+            # What somebody draws for their own eyes is not read here either.
+            jobs += [job for job in others if job.user_id != interaction.user.id and not job.private]
         return [
             app_commands.Choice(name=f"{_short(job, texts)} · {job.id[:6]}"[:100], value=job.id)
             for job in jobs

@@ -265,3 +265,13 @@ async def test_nothing_is_published_where_nothing_may_be_seen(stage, member, mon
     await member.press(card, "publish")
     await member.wait_for_message("general", lambda found: found.ephemeral and "may see" in found.text)
     assert member.job(card)["private"] == 1
+
+
+async def test_a_moderator_reads_no_private_prompt_in_the_list_of_jobs(stage, member):
+    stage.painter.hold()
+    await member.begin(prompt="my secret --private", count=1)
+    await member.begin(prompt="a cat", count=1)
+    moderator = await stage.visitor("Moderator")
+    rows = await moderator.autocomplete("general", "cancel", "job")
+    assert ["a cat" in str(row) for row in rows] == [True]
+    stage.painter.release()
