@@ -8,6 +8,7 @@ import contextvars
 import json
 import re
 import sqlite3
+import threading
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ import discord.gateway
 import discord.http
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from discord.gateway import KeepAliveHandler
 from pydantic_settings import SettingsConfigDict
 
 from bot.app import PincelBot, create_bot
@@ -240,6 +242,7 @@ class Stage:
         try:
             await self.stop_bot()
         finally:
+            await self._quiet()
             await self._stack.aclose()
 
     async def start_bot(self) -> None:
@@ -275,6 +278,15 @@ class Stage:
             assert life.running is not None
             await asyncio.gather(life.running, return_exceptions=True)
             await life.database.close()
+
+    async def _quiet(self) -> None:
+        """No thread of discord.py's is left that would speak to this loop when it is closed."""
+        loop = asyncio.get_running_loop()
+        mine = [t for t in threading.enumerate() if isinstance(t, KeepAliveHandler) and t.ws.loop is loop]
+        for thread in mine:
+            thread.stop()
+        for thread in mine:
+            await asyncio.to_thread(thread.join, 10)
 
     async def restart(self, *, kill: bool = False) -> None:
         """Another bot on the same database, in front of the same Discord."""

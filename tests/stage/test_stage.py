@@ -1,8 +1,10 @@
 """The stage itself, and an example of each thing that one does on it."""
 
 import io
+import threading
 
 import pytest
+from discord.gateway import KeepAliveHandler
 from PIL import Image
 
 from gpu_worker.language.infotext import parse_infotext
@@ -70,3 +72,13 @@ async def test_another_bot_on_the_same_database(stage, kill):
     assert (await member.shown(waiting, finished)).media
     assert (await member.drawn(await member.press(done, "reroll"))).media
     assert len([spec for spec in stage.painter.specs if spec.prompt == "a pear"]) == 2
+
+
+async def test_no_thread_outlives_its_stage(tmp_path):
+    from tests.stage.stage import open_stage
+
+    before = {thread for thread in threading.enumerate() if isinstance(thread, KeepAliveHandler)}
+    async with open_stage(tmp_path) as stage:
+        await stage.restart(kill=True)
+        assert {thread for thread in threading.enumerate() if isinstance(thread, KeepAliveHandler)} - before
+    assert {thread for thread in threading.enumerate() if isinstance(thread, KeepAliveHandler)} == before
