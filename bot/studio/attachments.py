@@ -25,7 +25,7 @@ from bot.studio.hidden import HIDDEN
 from bot.ui.client import Interaction
 from gpu_worker.protocol.specs import ImageRef
 
-__all__ = ["Attachments", "RemoteFile"]
+__all__ = ["Attachments", "RemoteFile", "from_discord"]
 
 FETCH_TIMEOUT_S = 60.0
 CHUNK_BYTES = 256 * 1024
@@ -63,7 +63,7 @@ class Attachments:
     @staticmethod
     def _require_discord(attachment: RemoteFile) -> None:
         # An address comes from outside: nothing but Discord's hosts is asked, or else this machine's network would be.
-        if _origin(attachment.url) not in (_origin(discord.asset.Asset.BASE), _MEDIA_ORIGIN):
+        if not from_discord(attachment.url):
             raise UserFacingError("picture_foreign")
 
     async def fetch(self, attachment: RemoteFile) -> bytes:
@@ -194,6 +194,14 @@ class Attachments:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UserFacingError("picture_gone") from error
         return b"".join(parts)
+
+
+def from_discord(url: str) -> bool:
+    """Whether an address is one of Discord's own files."""
+    try:
+        return _origin(url) in (_origin(discord.asset.Asset.BASE), _MEDIA_ORIGIN)
+    except ValueError:  # what is no address at all
+        return False
 
 
 def _origin(url: str) -> tuple[str, str]:

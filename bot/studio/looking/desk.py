@@ -16,7 +16,6 @@ from bot.domain.job import Action, Job
 from bot.domain.mentions import neutral
 from bot.domain.notes import named
 from bot.domain.pasted import read_pasted
-from bot.domain.styles import make_style, style_from_spec
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.finds import Find, Finds, FoundPicture
@@ -27,7 +26,7 @@ from bot.studio.looking.describing import CHARACTER, GENERAL, Describing
 from bot.studio.looking.enlarging import Enlarging
 from bot.studio.looking.info_card import TEXT_FILE, Info, info_card
 from bot.studio.looking.pointed import Pointed
-from bot.studio.looking.style_form import found_style_form
+from bot.studio.looking.style_form import found_style_form, sent_style
 from bot.studio.models import Models
 from bot.studio.notes import told
 from bot.studio.panels import Panels
@@ -279,9 +278,7 @@ class Looking:
 
     async def _save_style(self, interaction: Interaction, spec: JobSpec) -> None:
         fields = fields_of(interaction)
-        name = fields.get("name", "")
-        look = style_from_spec(name, spec).parameters.layer() if fields.get("keep") != "no" else None
-        style = make_style(name, fields.get("prompt", ""), fields.get("negative", ""), look)
+        style = sent_style(fields, spec)
         await self._styles.save_own(interaction.user.id, style, replace=fields.get("replace") == "True")
         await say(interaction, texts_for(str(interaction.locale))("reply.style_saved", name=neutral(style.name)))
 

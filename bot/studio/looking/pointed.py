@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,7 +19,7 @@ from bot.storage.finds import FoundPicture
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
-from bot.studio.attachments import Attachments, RemoteFile
+from bot.studio.attachments import Attachments, RemoteFile, from_discord
 from bot.ui.client import Interaction
 from bot.ui.commands import CHOICES_LIMIT
 
@@ -37,20 +37,21 @@ def found_attachment(attachment: discord.Attachment) -> FoundPicture:
 
 
 def pictures_shown(message: discord.Message) -> tuple[FoundPicture, ...]:
-    """Everything in a message, or in what it forwards, that is called like a picture, each once."""
+    """Everything in a message, or in what it forwards, that is called like a picture, each once. Other programs' cards
+    show theirs in embeds and components, where they are no attachments. Pictures from elsewhere in the net count only
+    where there is nothing else: they are not fetched, which is then said."""
     found: dict[str, FoundPicture] = {}
-    for attachments, components in (
-        (message.attachments, message.components),
-        *((part.attachments, part.components) for part in message.message_snapshots),
-    ):
-        for one in attachments:
+    elsewhere: dict[str, FoundPicture] = {}
+    for part in (message, *message.message_snapshots):
+        for one in part.attachments:
             if (one.content_type or "").startswith("image/") or _is_picture(one.filename):
                 found.setdefault(_key(one.url), found_attachment(one))
-        for url in _media(components):
-            name = unquote(PurePosixPath(urlsplit(url).path).name)
+        for url in (*_media(part.components), *_embedded(part.embeds)):
+            name = unquote(PurePosixPath(_key(url)).name)
             if _is_picture(name):
-                found.setdefault(_key(url), FoundPicture(url=url, filename=name))
-    return tuple(found.values())[:PICTURES_MAX]
+                place = found if from_discord(url) else elsewhere
+                place.setdefault(_key(url), FoundPicture(url=url, filename=name))
+    return tuple((found or elsewhere).values())[:PICTURES_MAX]
 
 
 class Pointed:
@@ -182,8 +183,19 @@ def _is_picture(name: str) -> bool:
 
 
 def _key(url: str) -> str:
-    """The same file has several addresses, which differ behind the question mark and in the host."""
-    return urlsplit(url).path
+    """The same file has several addresses, which differ behind the question mark and in the host. Empty for what is no
+    address."""
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
+
+
+def _embedded(embeds: Sequence[discord.Embed]) -> Iterator[str]:
+    for embed in embeds:
+        for media in (embed.image, embed.thumbnail):
+            if media.url:
+                yield media.url
 
 
 def _media(components: Any) -> Iterator[str]:
