@@ -17,7 +17,7 @@ from bot.ui.commands import keyed
 if TYPE_CHECKING:
     from bot.app import PincelBot
 
-SECTIONS = ("draw", "buttons", "reactions", "pictures", "prompt", "browse", "styles", "queue", "rules")
+SECTIONS = ("draw", "buttons", "reactions", "pictures", "prompt", "browse", "styles", "queue", "history", "rules")
 
 
 class Help(commands.Cog):

@@ -12,7 +12,7 @@ import io
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import discord
@@ -246,6 +246,8 @@ class Deliverer:
 
     async def _fitting(self, job: Job, limit: int, post: Callable[[Card], Awaitable[T]]) -> T:
         seen = await veiled(self._veils, job, *await self._originals(job))
+        deleted = sum(image.deleted for image in await self._images.of_job(job.id))
+        seen = replace(seen, withheld=max(0, seen.withheld - deleted))  # by people, and not by rules
         while True:
             prepared = await self._prepare(seen.data, seen.images, limit)
             try:
@@ -302,6 +304,8 @@ class Deliverer:
         images: list[Image] = []
         originals: list[bytes] = []
         for image in await self._images.of_job(job.id):
+            if image.deleted:
+                continue
             try:
                 originals.append(await self._images.read(image))
                 images.append(image)

@@ -11,7 +11,7 @@ from bot.doctor.report import Check, State, finding
 from bot.domain.amounts import size_text
 from bot.i18n import Texts
 from bot.settings import Settings
-from bot.storage.retention import OLDEST, TOO_OLD, TOTAL
+from bot.storage.retention import OLDEST, TOO_OLD, TOO_OLD_THERE, TOTAL
 
 __all__ = ["check_retention"]
 
@@ -34,7 +34,10 @@ def _check(say: Texts, settings: Settings, connection: sqlite3.Connection) -> Ch
     size = size_text(total)
     if settings.keep_days is None and settings.keep_gb is None and servers is None:
         return finding(say, "retention", State.OK, "none", size=size)
-    gone = {row[0]: row[2] for row in connection.execute(TOO_OLD, (time.time(), settings.keep_days, -1))}
+    now = time.time()
+    gone = {row[0]: row[2] for row in connection.execute(TOO_OLD_THERE, (now, -1))}
+    if settings.keep_days is not None:
+        gone |= {row[0]: row[2] for row in connection.execute(TOO_OLD, (now, settings.keep_days, -1))}
     if settings.keep_gb is not None:
         limit = settings.keep_gb * 1e9
         for image_id, _, size_bytes in connection.execute(OLDEST, (-1,)):

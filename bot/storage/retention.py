@@ -9,26 +9,30 @@ from dataclasses import dataclass
 from bot.domain.ids import GuildId, ImageId, UserId
 from bot.storage.database import Database, Row
 
-__all__ = ["OLDEST", "TOO_OLD", "TOTAL", "Prunable", "Retention"]
+__all__ = ["OLDEST", "TOO_OLD", "TOO_OLD_THERE", "TOTAL", "Prunable", "Retention"]
 
 DAY_S = 24 * 3600.0
 _FREE = (
-    "images.deleted_at IS NULL AND images.pruned_at IS NULL AND jobs.status = 'delivered' "
+    "images.deleted_at IS NULL AND images.pruned_at IS NULL AND +jobs.status = 'delivered' "
     "AND jobs.stranded_at IS NULL AND NOT EXISTS (SELECT 1 FROM jobs AS later WHERE later.source_image_id = images.id "
     "AND later.status IN ('queued', 'assigned')) "
     "AND NOT EXISTS (SELECT 1 FROM favourites WHERE favourites.image_id = images.id)"
 )
+# CROSS JOIN and the plus keep SQLite to the indices by age and by server: the pictures that are free are nearly all.
 TOO_OLD = (
-    "SELECT images.id, images.path, images.size_bytes FROM images JOIN jobs ON jobs.id = images.job_id "  # noqa: S608
-    f"LEFT JOIN server_retention ON server_retention.guild_id = jobs.guild_id WHERE {_FREE} "
-    f"AND images.created_at < ?1 - {DAY_S} * min(coalesce(?2, 1e9), coalesce(server_retention.days, 1e9)) "
-    # The same for the strictest server, so that the index by age ends the search where nothing can be due.
-    f"AND images.created_at < ?1 - {DAY_S} * min(coalesce(?2, 1e9), "
-    "coalesce((SELECT min(days) FROM server_retention), 1e9)) ORDER BY images.created_at LIMIT ?3"
+    "SELECT images.id, images.path, images.size_bytes FROM images CROSS JOIN jobs ON jobs.id = images.job_id "  # noqa: S608
+    f"WHERE {_FREE} AND images.created_at < ?1 - {DAY_S} * ?2 ORDER BY images.created_at LIMIT ?3"
 )
-"""Now, the operator's days or NULL, how many at most (-1: all)."""
+"""Now, the operator's days, how many at most (-1: all)."""
+TOO_OLD_THERE = (
+    "SELECT images.id, images.path, images.size_bytes FROM server_retention "  # noqa: S608
+    "CROSS JOIN jobs ON jobs.guild_id = server_retention.guild_id CROSS JOIN images ON images.job_id = jobs.id "
+    f"WHERE {_FREE} AND jobs.created_at < ?1 - {DAY_S} * server_retention.days "
+    f"AND images.created_at < ?1 - {DAY_S} * server_retention.days ORDER BY images.created_at LIMIT ?2"
+)
+"""By the words of servers: now, how many at most (-1: all)."""
 OLDEST = (
-    "SELECT images.id, images.path, images.size_bytes FROM images JOIN jobs ON jobs.id = images.job_id "  # noqa: S608
+    "SELECT images.id, images.path, images.size_bytes FROM images CROSS JOIN jobs ON jobs.id = images.job_id "  # noqa: S608
     f"WHERE {_FREE} ORDER BY images.created_at LIMIT ?"
 )
 TOTAL = "SELECT coalesce(sum(size_bytes), 0) AS total FROM images WHERE deleted_at IS NULL AND pruned_at IS NULL"
@@ -61,8 +65,11 @@ class Retention:
         )
 
     async def too_old(self, days: int | None, limit: int) -> list[Prunable]:
-        """The oldest whose time is over; `days` is the operator's word, which a server can only shorten."""
-        return [_prunable(row) for row in await self._db.all(TOO_OLD, (time.time(), days, limit))]
+        """Old ones whose time is over; `days` is the operator's word, which a server can only shorten."""
+        now = time.time()
+        rows = await self._db.all(TOO_OLD, (now, days, limit)) if days is not None else []
+        rows = rows or await self._db.all(TOO_OLD_THERE, (now, limit))
+        return [_prunable(row) for row in rows]
 
     async def oldest(self, limit: int) -> list[Prunable]:
         return [_prunable(row) for row in await self._db.all(OLDEST, (limit,))]

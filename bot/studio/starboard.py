@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 import aiohttp
@@ -13,7 +13,7 @@ import discord
 
 from bot.delivery.cards import filename
 from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, climb_down
-from bot.domain.ids import ImageId, JobId, MessageId
+from bot.domain.ids import ImageId, JobId, MessageId, UserId
 from bot.domain.job import Image, Job
 from bot.domain.mentions import neutral
 from bot.domain.model_rules import Where
@@ -148,7 +148,7 @@ class Starboard:
         if board is None or board.channel_id == job.channel_id:
             return
         fans = await self._boards.fans(job_id)
-        if len(set().union(*fans.values())) < board.threshold:
+        if _people(fans) < board.threshold:
             return
         if not await self._pictures(job, board):
             return
@@ -210,7 +210,7 @@ class Starboard:
             names = [filename(job, image.index, up.suffix) for (image, *_), up in zip(originals, uploads, strict=True)]
             shown = [(name, image, spoiler) for name, (image, spoiler, _) in zip(names, originals, strict=True)]
             files = [discord.File(io.BytesIO(up.data), name) for up, name in zip(uploads, names, strict=True)]
-            stars = len(set().union(*(await self._boards.fans(job.id)).values()))
+            stars = _people(await self._boards.fans(job.id))
             view = _card(job, shown, stars, texts)
             try:
                 message = await channel.send(view=view, files=files, nonce=f"s{job.id}")
@@ -253,6 +253,10 @@ class Starboard:
                 log.info("a star board post could not be deleted: %s", error)
         await self._boards.drop(post.job_id)
         return gone
+
+
+def _people(fans: Mapping[ImageId, set[UserId]]) -> int:
+    return len({user_id for some in fans.values() for user_id in some})
 
 
 def age_restricted(channel: object) -> bool:

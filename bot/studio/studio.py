@@ -413,6 +413,7 @@ class Studio:
             models=self.models,
             limits=self.limits,
             dispatcher=self.dispatcher,
+            deliverer=self.deliverer,
             showing=self.safety.judge.shown,
             press=lambda interaction, address: self.router.pressed(interaction, address),
             also_forget=(lambda user_id: self.preferences.forget(Level.USER, user_id),),

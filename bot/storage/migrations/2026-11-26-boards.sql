@@ -24,6 +24,8 @@ CREATE TABLE server_retention (
     changed_at REAL NOT NULL
 ) STRICT;
 
+CREATE INDEX jobs_by_guild ON jobs (guild_id, created_at) WHERE guild_id IS NOT NULL;
+
 -- Gone once it is done and the person was told.
 CREATE TABLE forgettings (
     user_id          INTEGER PRIMARY KEY,

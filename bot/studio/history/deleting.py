@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import aiohttp
 import discord
 
+from bot.delivery.deliver import Deliverer
+from bot.delivery.post import Card, TooLargeError
 from bot.domain.ids import JobId, UserId
-from bot.domain.job import Job
+from bot.domain.job import Job, JobStatus
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.deletions import UNDO_S, Deletion, Deletions
@@ -36,6 +38,7 @@ class Deleting:
         images: Images,
         inputs: InputPictures,
         favourites: Favourites,
+        deliverer: Deliverer,
     ) -> None:
         self._client = client
         self._deletions = deletions
@@ -43,6 +46,7 @@ class Deleting:
         self._images = images
         self._inputs = inputs
         self._favourites = favourites
+        self._deliverer = deliverer
 
     async def ask(self, interaction: Interaction, desk_id: str, shots: Sequence[Shot], *, one: bool) -> None:
         kept = [shot for shot in shots if await self._favourites.keepers(shot.id)]
@@ -81,8 +85,30 @@ class Deleting:
         for job_id, everything in jobs:
             if everything:
                 await self._retire(job_id)
+            else:
+                await self._redraw_card(job_id)
         await self._deletions.finished(deletion.id)
         return len(images)
+
+    async def _redraw_card(self, job_id: JobId) -> None:
+        """Its card shows what is left of it."""
+        job = await self._jobs.get(job_id)
+        if job is None or job.message_id is None or job.private or job.status is not JobStatus.DELIVERED:
+            return
+        channel = self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+        message = channel.get_partial_message(job.message_id)
+
+        async def edit(card: Card) -> None:
+            try:
+                await message.edit(view=card.view, attachments=list(card.files()))
+            except discord.HTTPException as error:
+                if error.status == 413 or error.code == 40005:
+                    raise TooLargeError from error
+                if error.status >= 500:
+                    raise
+                log.info("the card of job %s still shows a deleted picture: %s", job_id, error)
+
+        await self._deliverer.show(job, self._deliverer.limit_bytes(job), edit)
 
     async def _retire(self, job_id: JobId) -> None:
         """Nothing is left of what it drew: its card goes, and the pictures that it started from."""

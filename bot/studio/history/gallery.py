@@ -23,8 +23,7 @@ from bot.studio.history.deleting import Deleting
 from bot.studio.history.exporting import Exporting
 from bot.studio.history.sending import Sending
 from bot.studio.history.tiles import large, tiles
-from bot.studio.history.viewing import span_of
-from bot.studio.pressed import is_moderator
+from bot.studio.history.viewing import moderates, span_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb, encode
 from bot.ui.forms import fields_of, form_of, text_field
@@ -243,10 +242,10 @@ class Gallery:
     # --- many pictures ------------------------------------------------------------------------------------------------
 
     async def _delete(self, interaction: Interaction, address: Address, desk: Desk, span: Span) -> None:
-        if not desk.own and not is_moderator(interaction):
-            raise UserFacingError("history_not_yours")
         one = address.n in (3, 4)
         shots = [await self._opened(desk, span)] if one else await self._chosen(desk, span)
+        if not desk.own and not all(moderates(interaction, shot.channel_id) for shot in shots):
+            raise UserFacingError("history_not_moderator")
         if address.n in (1, 3):
             await self._deleting.ask(interaction, address.id, shots, one=one)
             return

@@ -9,6 +9,7 @@ from typing import Any
 
 import discord
 
+from bot.delivery.deliver import Deliverer
 from bot.dispatch.dispatcher import Dispatcher
 from bot.domain.ids import UserId
 from bot.domain.job import Image
@@ -64,6 +65,7 @@ class HistoryParts:
         models: Models,
         limits: Limits,
         dispatcher: Dispatcher,
+        deliverer: Deliverer,
         showing: Showing,
         press: Callable[[Interaction, Address], Awaitable[None]],
         also_forget: Sequence[Callable[[UserId], Awaitable[object]]] = (),
@@ -80,6 +82,7 @@ class HistoryParts:
             images=images,
             inputs=inputs,
             favourites=favourites,
+            deliverer=deliverer,
         )
         self.exporting = Exporting(
             client=client,

@@ -10,11 +10,20 @@ from bot.errors import UserFacingError
 from bot.storage.history import Span
 from bot.ui.client import Interaction
 
-__all__ = ["manages_here", "span_of"]
+__all__ = ["manages_here", "moderates", "span_of"]
 
 
 def manages_here(interaction: Interaction) -> bool:
     return interaction.guild_id is not None and interaction.permissions.manage_guild
+
+
+def moderates(interaction: Interaction, channel_id: int) -> bool:
+    """May manage messages in that channel of this server."""
+    guild, member = interaction.guild, interaction.user
+    channel = guild.get_channel_or_thread(channel_id) if guild is not None else None
+    return (
+        channel is not None and isinstance(member, discord.Member) and channel.permissions_for(member).manage_messages
+    )
 
 
 def span_of(interaction: Interaction, desk: Desk) -> Span:

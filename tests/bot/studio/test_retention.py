@@ -12,6 +12,7 @@ from tests.stage.visitor import verbs
 
 def aged(stage, days=40):
     stage.execute("UPDATE images SET created_at = created_at - ?", days * 86400)
+    stage.execute("UPDATE jobs SET created_at = created_at - ?", days * 86400)
 
 
 async def test_files_go_and_are_drawn_again(make_stage):

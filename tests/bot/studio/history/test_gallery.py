@@ -210,3 +210,36 @@ async def test_a_server_manager_sees_what_is_public(stage):
     assert "historyexport" not in verbs(card)
     own = await opened(admin)
     assert not own.media
+
+
+async def test_a_card_shows_what_is_left_of_it(stage):
+    member = await stage.visitor()
+    drawn = await member.imagine(prompt="a red fox", count=3)
+    images = member.images(drawn)
+    card = await opened(member)
+    await member.pick(card, "historyopen", [images[1]["id"]])
+    page = await member.shown(card.id, lambda m: "historysend" in verbs(m))
+    await member.press(page, "historydelete", 3)
+    asked = await member.shown(card.id, lambda m: "1 picture will be deleted" in m.text)
+    await member.press(asked, "historydelete", 4)
+    await member.shown(card.id, lambda m: len(m.media) == 2)
+    await stage.told()
+    stage.execute("UPDATE deletions SET due_at = 1")
+    assert await stage.studio.history.deleting.finish_due() == 1
+    left = await member.shown(drawn.id, lambda m: len(m.media) == 2)
+    assert images[1]["id"] not in str(left.raw)
+    assert images[2]["id"] in str(left.raw)
+    assert "rules" not in left.text
+
+
+async def test_moderators_delete_where_they_moderate(stage):
+    member, admin = await stage.visitor(), await stage.visitor("Admin")
+    await member.imagine(prompt="a public fox", count=1)
+    card = await opened(admin, member=member.user_id)
+    await admin.pick(card, "historyopen", [stage.rows("SELECT id FROM images")[0]["id"]])
+    page = await admin.shown(card.id, lambda m: "historydelete" in verbs(m))
+    await admin.press(page, "historydelete", 3)
+    asked = await admin.shown(card.id, lambda m: "Se borrará" in m.text)
+    await admin.press(asked, "historydelete", 4)
+    await admin.shown(card.id, lambda m: "no ha hecho público" in m.text)
+    assert stage.rows("SELECT deleted_at FROM images")[0]["deleted_at"] is not None
