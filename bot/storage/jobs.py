@@ -103,8 +103,8 @@ class Jobs:
         if added:
             return new.id, True
         earlier = await self._db.one("SELECT id FROM jobs WHERE interaction_id = ?", (new.interaction_id,))
-        assert earlier is not None, "rows of jobs are never deleted"
-        return JobId(earlier["id"]), False
+        # None only where its person asked to be forgotten in this very moment.
+        return JobId(earlier["id"]) if earlier is not None else new.id, False
 
     async def set_message(self, job_id: JobId, message_id: MessageId) -> None:
         await self._db.write_one("UPDATE jobs SET message_id = ? WHERE id = ?", (message_id, job_id))
