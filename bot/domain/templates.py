@@ -12,7 +12,7 @@ from typing import TypeVar
 from bot.domain.template_syntax import is_template
 from gpu_worker.protocol.specs import SEED_MAX, Img2Img, JobSpec, Template, Texts, Txt2Img
 
-__all__ = ["as_asked", "combined", "picture_seeds", "to_be_drawn", "with_texts"]
+__all__ = ["as_asked", "combined", "picture_seeds", "second_to_be_drawn", "to_be_drawn", "with_texts"]
 
 Spec = TypeVar("Spec", Txt2Img, Img2Img, JobSpec)
 
@@ -23,7 +23,13 @@ def to_be_drawn(spec: JobSpec) -> bool:
         return False
     if spec.template is not None:
         return spec.template.combinatorial
-    return is_template(spec.prompt) or is_template(spec.negative_prompt)
+    return is_template(spec.prompt) or is_template(spec.negative_prompt) or second_to_be_drawn(spec)
+
+
+def second_to_be_drawn(spec: JobSpec) -> bool:
+    """Whether a second pass has prompts of its own that are templates."""
+    hires = spec.hires if isinstance(spec, Txt2Img) else None
+    return hires is not None and (is_template(hires.prompt or "") or is_template(hires.negative_prompt or ""))
 
 
 def picture_seeds(spec: JobSpec) -> list[int]:

@@ -124,7 +124,8 @@ class Combinations:
         found = await in_time(interaction, self._dynamic.combinations(draft.spec, where), hidden=hidden)
         if len(found) != promised:
             raise UserFacingError("combinations_changed", n=len(found), promised=promised)
-        requests = combined(draft.spec, found, self._limits.max_count)
+        spec = await self._dynamic.second_pass(draft.spec, where)
+        requests = combined(spec, found, self._limits.max_count)
         free = self._limits.max_queued_per_user - await self._jobs.count_waiting_of(user_id)
         if len(requests) > free:
             raise UserFacingError("combinations_room", needed=len(requests), free=max(free, 0))

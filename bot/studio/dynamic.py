@@ -15,8 +15,8 @@ from bot.domain.mentions import spoken
 from bot.domain.model_rules import Where
 from bot.domain.models import check_loras
 from bot.domain.notes import Note, named
-from bot.domain.template_syntax import wildcards_in
-from bot.domain.templates import picture_seeds, with_texts
+from bot.domain.template_syntax import is_template, wildcards_in
+from bot.domain.templates import picture_seeds, second_to_be_drawn, with_texts
 from bot.domain.text import is_blank
 from bot.dynamic.expander import Expander
 from bot.dynamic.wildcards import WildcardBook
@@ -26,7 +26,7 @@ from bot.studio.hidden import HIDDEN
 from bot.studio.models import Models
 from bot.ui.client import Interaction
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
-from gpu_worker.protocol.specs import JobSpec, Texts
+from gpu_worker.protocol.specs import JobSpec, Texts, Txt2Img
 
 __all__ = ["Dynamic", "in_time"]
 
@@ -55,11 +55,26 @@ class Dynamic:
 
         Raises UserFacingError: those of `Expander.texts`, `prompt_empty`, those of `check_loras`, `lora_weight`.
         """
+        spec = await self.second_pass(spec, where)
+        if not (is_template(spec.prompt) or is_template(spec.negative_prompt)):
+            return spec, ()
         texts = await self._expander.texts(
             spec.prompt, spec.negative_prompt, picture_seeds(spec), guild_id=where.guild_id
         )
         self._check(texts, spec)
         return with_texts(spec, texts), await self._notes(texts, where)
+
+    async def second_pass(self, spec: JobSpec, where: Where) -> JobSpec:
+        """The request with a second pass's own prompts drawn, once for all pictures. Raises as `drawn`."""
+        if not isinstance(spec, Txt2Img) or spec.hires is None or not second_to_be_drawn(spec):
+            return spec
+        hires = spec.hires
+        sides = (hires.prompt or "", hires.negative_prompt or "")
+        (text,) = await self._expander.texts(*sides, [spec.seed], guild_id=where.guild_id)
+        if hires.prompt:
+            self._check([text], spec)
+        update = {"prompt": text.prompt or None, "negative_prompt": text.negative_prompt or None}
+        return spec.model_copy(update={"hires": hires.model_copy(update=update)})
 
     async def combinations(self, spec: JobSpec, where: Where) -> list[Texts]:
         """Every text, in order. Raises as `drawn`, and `combinations_many`, `wildcard_unknown`."""

@@ -189,3 +189,17 @@ async def test_the_history_knows_each_pictures_own_text(stage):
     (found,) = {prompt for _, prompt in await stage.studio.images.recent_of(user_id, own[-1], 9)}
     assert found == own[-1]
     assert stage.rows("SELECT prompt FROM history_prompts")[0]["prompt"].split("\n") == own
+
+
+async def test_the_prompt_of_a_second_pass_is_drawn_once_for_all(stage):
+    member = await stage.visitor()
+    flags = '--hires 2 --hires-prompt "a {red|blue} # face" --seed 3'
+    await member.imagine(prompt=f"a cat # no comment {flags}", count=2)
+    await member.imagine(prompt=f"a {{cat|dog}} {flags}", count=2)
+    plain, dynamic = stage.painter.specs
+    assert (plain.prompt, plain.texts) == ("a cat # no comment", ())
+    assert {spec.hires.prompt.strip() for spec in (plain, dynamic)} <= {"a red", "a blue"}
+    assert len(dynamic.texts) == 2
+    offer = await member.shown(await ask(member, prompt=f"a {{cat|dog}} --combinatorial {flags}"))
+    await member.drawn(await member.press(offer, "combine", 1))
+    assert "{" not in stage.painter.specs[-1].hires.prompt
