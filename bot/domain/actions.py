@@ -7,6 +7,7 @@ enlarged holds in `width` and `height` the size it was enlarged from, and its so
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any, Literal, TypeVar
 
@@ -31,6 +32,7 @@ from gpu_worker.protocol.specs import (
     JobSpec,
     RenderedSource,
     Source,
+    StoredSource,
     Txt2Img,
     Variation,
 )
@@ -48,6 +50,8 @@ Spec = TypeVar("Spec", Txt2Img, Img2Img, JobSpec)
 VARIATION_STRENGTHS: dict[Strength, float] = {"subtle": 0.12, "strong": 0.35}
 """Variation strengths in A1111's sense: the pose stays with the first, the layout with the second."""
 VARIATIONS = 4
+_GIVEN = "input:"
+"""Begins the address of a picture that somebody gave."""
 UPSCALE = Hires(scale=2.0, upscaler="Lanczos", denoising_strength=0.35)
 """Enough denoising to draw detail at the new size, too little to move things; a checkpoint may know better."""
 
@@ -69,13 +73,20 @@ def first_pass(spec: Spec) -> Spec:
     """The request without the enlargement of a picture that exists; a second pass that was asked for is part of it.
 
     A source that is drawn again is followed to its request; of a stored one only its size is known, so for a picture
-    that was enlarged twice pass the request of the job it came from.
+    that was enlarged twice pass the request of the job it came from. A picture that somebody gave to be enlarged is
+    what the request is about, so it stays.
     """
     while isinstance(spec, Txt2Img) and spec.hires and isinstance(spec.hires.source, RenderedSource):
         spec = spec.hires.source.spec
-    if isinstance(spec, Txt2Img) and spec.hires and spec.hires.source:
+    if isinstance(spec, Txt2Img) and spec.hires and spec.hires.source and _given(spec) is None:
         return spec.model_copy(update={"hires": None})
     return spec
+
+
+def _given(spec: JobSpec) -> Source | None:
+    """The picture that somebody gave and that a second pass goes over."""
+    source = spec.hires.source if isinstance(spec, Txt2Img) and spec.hires is not None else None
+    return source if isinstance(source, StoredSource) and source.image.ref.startswith(_GIVEN) else None
 
 
 def upscale(
@@ -188,6 +199,9 @@ def edit(
         recorded = recorded.without("variation_seed", "variation_strength")
     options = ImagineOptions(prompt, negative_prompt, wishes=changes.over(recorded), picture=picture)
     built = build_imagine(options, facts=facts, limits=limits, rng=rng)
+    if (given := _given(base)) is not None and isinstance(built.spec, Txt2Img) and built.spec.hires is not None:
+        over = built.spec.hires.model_copy(update={"source": given})
+        built = replace(built, spec=built.spec.model_copy(update={"hires": over}))
     if base.image_prompts is not None:
         built = with_the_same_pictures(built, base.image_prompts, strength, facts)
     if built.spec.seed == base.seed and len(base.variations) > 1 and not built.spec.variations:

@@ -212,3 +212,22 @@ async def test_too_large_for_discord(stage):
     member = await stage.visitor()
     card = await member.drawn(await upscale(member))
     assert "Sent as" in card.text
+
+
+async def test_what_is_done_with_a_given_picture_goes_on_from_it(stage):
+    member = await stage.visitor()
+    options = {"denoise": 0.4, "prompt": "a teal wall", "factor": 1.5}
+    card = await member.drawn(await upscale(member, picture(size=(512, 256)), **options))
+    source = stage.painter.specs[-1].hires.source.image.sha256
+    again = await member.drawn(await member.press(card, "reroll"))
+    assert stage.painter.specs[-1].hires.source.image.sha256 == source
+    assert (member.images(again)[0]["width"], member.images(again)[0]["height"]) == (768, 384)
+    form = await member.press(card, "edit")
+    edited = await member.drawn(await member.fill(form, {"prompt": "a red wall"}))
+    spec = stage.painter.specs[-1]
+    assert (spec.prompt, spec.hires.source.image.sha256, spec.hires.scale) == ("a red wall", source, 1.5)
+    varied = await member.drawn(await member.press(edited, "vary", 1))
+    assert stage.painter.specs[-1].hires.source.image.sha256 == source
+    assert len(member.images(varied)) == 4
+    larger = await member.drawn(await member.press(edited, "upscale"))
+    assert larger.media
