@@ -128,6 +128,8 @@ class Settings(BaseSettings):
     """How many copies are kept; older ones are deleted."""
     backup_folder: Annotated[Path | None, AfterValidator(_maybe_absolute)] = None
     """Where copies of the database go, best on another disk. Empty: the folder backups in PINCEL_DATA."""
+    alerts: bool = True
+    """on or off: tell operators by direct message when something keeps the bot from working, and when that is over."""
     addons_off: str = Field(default="", max_length=1000)
     """Names of installed add-ons that are left alone, separated by commas; all: none is loaded."""
     keep_days: int | None = Field(default=None, ge=1, le=36_500)

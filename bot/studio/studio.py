@@ -398,6 +398,8 @@ class Studio:
             intake=self.intake,
             limits=self.limits,
             safety=self.safety,
+            facts=self.facts,
+            language_of=self.preferences.language,
             stewards=self.stewards,
         )
         self.history = HistoryParts(

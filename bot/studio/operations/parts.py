@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import discord
 
@@ -14,12 +14,14 @@ from bot.domain.limits import Limits
 from bot.settings import Settings
 from bot.storage.administration import AdminAudit, AdminPanels, ServerSetups
 from bot.storage.database import Database
+from bot.storage.facts import Facts
 from bot.storage.jobs import Jobs
 from bot.storage.queue_gates import QueueGates
 from bot.storage.usage import Usage
 from bot.studio.intake import Intake
 from bot.studio.models import Models
 from bot.studio.operations.addons import Addons
+from bot.studio.operations.alerts import Alerts
 from bot.studio.operations.backups import Backups
 from bot.studio.operations.examining import EXAMINE_VERBS, Examining
 from bot.studio.operations.panels import QueuePanels
@@ -57,6 +59,8 @@ class Operations:
         intake: Intake,
         limits: Limits,
         safety: SafetyParts,
+        facts: Facts,
+        language_of: Callable[[int], str | None],
         stewards: Stewards,
     ) -> None:
         self.audit = AdminAudit(database)
@@ -70,6 +74,9 @@ class Operations:
             backups=self.backups,
             addons=self.addons,
             stewards=stewards,
+        )
+        self.alerts = Alerts(
+            client=client, settings=settings, facts=facts, live=self.examining.live, language_of=language_of
         )
         self.setup = SetupWizard(
             client=client,
@@ -136,7 +143,9 @@ class Operations:
     async def start(self) -> None:
         await self.panels.start()
         await self.backups.start()
+        await self.alerts.start()
 
     async def stop(self) -> None:
+        await self.alerts.stop()
         await self.backups.stop()
         await self.panels.stop()
