@@ -50,7 +50,7 @@ async def test_it_mentions_its_user_and_lets_nobody_else_be_pinged(make_job):
     ((text, options),) = office.sent
     assert text.startswith("<@11>")
     assert "everyone" not in text
-    assert options["allowed_mentions"].to_dict() == {"parse": [], "users": [11], "replied_user": False}
+    assert options["allowed_mentions"].to_dict() == {"parse": [], "users": [11]}
     assert options["reference"].message_id == 7
     assert options["nonce"].endswith("p")
 
