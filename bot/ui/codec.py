@@ -121,7 +121,7 @@ class Verb:
     SETUP = "setup"
     """server; n is a step of the wizard"""
     SETUP_CHANNELS = "setupchannels"
-    """server; a list of channels; n 1 where may be drawn, 2 where the server's news go"""
+    """server; a list of channels; n 1 where may be drawn, 2 where the welcome is posted"""
     SETUP_ADULT = "setupadult"
     """server; n 1 allows adult content in age-restricted channels, 2 does not"""
     SETUP_LANGUAGE = "setuplanguage"

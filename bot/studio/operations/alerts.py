@@ -69,7 +69,7 @@ class Alerts:
         """What is told is stored first for what begins, so that a failing message is not repeated for ever."""
         checks = await self._checks(texts_for("en"))
         wrong = {check.name for check in checks if _matters(check)}
-        # What is not quite well, such as a worker that starts again, is neither a new trouble nor the end of an old one.
+        # What is not quite well, such as a worker that starts again, is no new trouble and not the end of an old one.
         unwell = {check.name for check in checks if check.state is not State.OK}
         self._seen = {name: self._seen.get(name, 0) + 1 for name in wrong}
         told = set(json.loads(await self._facts.get(_TOLD) or "[]"))
