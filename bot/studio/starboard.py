@@ -105,6 +105,8 @@ class Starboard:
     # --- work ---------------------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
+        # What may stand where depends on channels that are not known before.
+        await self._client.wait_until_ready()
         await self._quietly(self._recover())
         while True:
             if not self._wake.is_set():

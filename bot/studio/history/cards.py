@@ -197,9 +197,9 @@ def picture_card(opened: Opened, texts: Texts) -> discord.ui.LayoutView:
     small: list[str] = []
     if shot.private:
         small.append(texts("history.picture.message_private"))
-    elif shot.message_id is not None:
-        link = message_link(shot.guild_id, shot.channel_id, shot.message_id)
-        small.append(texts("history.picture.message", link=link))
+    else:
+        link = next((one.link for one in opened.relatives if one.kin.here), None)
+        small += [texts("history.picture.message", link=link)] if link else []
     if opened.veiled:
         small.append(texts("history.picture.veiled"))
     elif shot.pruned or not opened.shown:

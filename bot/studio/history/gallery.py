@@ -21,6 +21,7 @@ from bot.storage.thumbnails import Thumbnails
 from bot.studio.history.cards import Looked, Opened, Relative, gallery_card, message_link, picture_card
 from bot.studio.history.deleting import Deleting
 from bot.studio.history.exporting import Exporting
+from bot.studio.history.messages import MessageSight
 from bot.studio.history.sending import Sending
 from bot.studio.history.tiles import large, tiles
 from bot.studio.history.viewing import moderates, span_of
@@ -38,6 +39,8 @@ GALLERY_VERBS = (
 )  # fmt: skip
 GALLERY_FORMS = (Verb.HISTORY_SEARCH_FORM, Verb.HISTORY_SEND_FORM)
 EXPORT_MAX = 2000
+LINKS_MAX = 12
+"""Messages that are asked after for one page."""
 
 
 class Gallery:
@@ -53,7 +56,9 @@ class Gallery:
         sending: Sending,
         deleting: Deleting,
         exporting: Exporting,
+        sight: MessageSight,
     ) -> None:
+        self._sight = sight
         self._history = history
         self._search = search
         self._desks = desks
@@ -229,12 +234,14 @@ class Gallery:
     async def _relatives(self, shot: Shot, span: Span, interaction: Interaction) -> list[Relative]:
         found: list[Relative] = []
         rows = await self._history.kin(shot.id)
+        there = [(r.guild_id, r.channel_id, r.message_id) for r in rows if r.message_id is not None and not r.private]
+        gone = await self._sight.gone(there[:LINKS_MAX])
         own = {one.id for one in await self._history.these(span, [row.kin.id for row in rows])}
         for row in rows:
             if row.private and row.user_id != interaction.user.id:
                 continue  # that there is such a picture is nobody else's business
             # Other people's messages are linked where they are public: Discord itself keeps out whoever may not read.
-            at = row.message_id
+            at = row.message_id if row.message_id not in gone else None
             link = message_link(row.guild_id, row.channel_id, at) if at is not None else None
             found.append(Relative(row.kin, row.user_id, link, own=row.kin.id in own))
         return found

@@ -35,6 +35,7 @@ from bot.studio.history.deleting import Deleting
 from bot.studio.history.exporting import EXPORT_VERBS, Exporting
 from bot.studio.history.gallery import GALLERY_FORMS, GALLERY_VERBS, Gallery
 from bot.studio.history.janitor import Janitor
+from bot.studio.history.messages import MessageSight
 from bot.studio.history.sending import Sending
 from bot.studio.intake import Intake
 from bot.studio.models import Models
@@ -111,6 +112,7 @@ class HistoryParts:
             ),
             deleting=self.deleting,
             exporting=self.exporting,
+            sight=MessageSight(client),
         )
         self.retention = Retention(database)
         self.pruner = Pruner(self.retention, images, keep_days=settings.keep_days, keep_gb=settings.keep_gb)

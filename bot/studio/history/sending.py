@@ -86,7 +86,7 @@ class Sending:
             *(["img2img", "inpaint", "region"] if there else []),
             *(["upscale"] if drawn else []),
             *(["enlarge"] if there else []),
-            *(["tweak", "vary"] if drawn else []),
+            *(["tweak", "vary", "use"] if drawn else []),
         ]
 
     async def send(self, interaction: Interaction, desk_id: str, shot: Shot, way: str) -> None:
@@ -102,6 +102,8 @@ class Sending:
                 await self._press(interaction, Address(Verb.REGION, shot.id))
             case "tweak":
                 await self._press(interaction, Address(Verb.TWEAK, shot.job_id))
+            case "use":
+                await self._press(interaction, Address(Verb.USE, shot.id))
             case "vary":
                 await self._press(interaction, Address(Verb.VARY, shot.id, 1))
             case _:

@@ -102,6 +102,7 @@ async def test_a_bot_that_died_while_posting(stage):
     fault.times = 0
     await stage.restart(kill=True)
     await posted(member)
+    await stage.studio.history.starboard.looked()
     assert stage.rows("SELECT message_id FROM star_posts")[0]["message_id"] is not None
 
 

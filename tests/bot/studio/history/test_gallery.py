@@ -129,6 +129,26 @@ async def test_going_on_from_a_picture(stage):
     assert page.text.count("├") + page.text.count("└") == 3
 
 
+async def test_no_link_leads_to_a_deleted_message(stage):
+    member = await stage.visitor()
+    drawn = await member.imagine(prompt="a red fox", count=1)
+    child = await member.drawn(await member.press(drawn, "upscale"))
+    card = await opened(member)
+    await member.pick(card, "historyopen", [member.images(child)[0]["id"]])
+    page = await member.shown(card.id, lambda m: "made of it" in m.text)
+    assert page.text.count(f"/{child.id})") == 1
+    assert page.text.count(f"/{drawn.id})") == 1
+    stage.discord.delete_message(int(drawn.channel_id), int(drawn.id))
+    await stage.restart()
+    await member.press(page, "history")
+    card = await member.shown(card.id, lambda m: len(m.media) == 2)
+    await member.pick(card, "historyopen", [member.images(child)[0]["id"]])
+    page = await member.shown(card.id, lambda m: "made of it" in m.text)
+    assert f"/{drawn.id})" not in page.text
+    form = await member.pick(page, "historysend", ["use"])
+    assert form.kind in ("message", "deferred")
+
+
 async def test_bulk_delete_and_undo(stage):
     member = await stage.visitor()
     drawn = await member.imagine(prompt="a red fox", count=4)
