@@ -96,7 +96,8 @@ class Inpaint(commands.Cog):
         # Before it is fetched and kept for nothing.
         await studio.intake.require_room(UserId(interaction.user.id))
         styles, notes = await parts.requests.styles(interaction, style)
-        async with acknowledged(interaction), parts.pointed.taken(found, mask) as given:
+        hidden = await studio.intake.is_private(interaction, None, found.image_id)
+        async with acknowledged(interaction, hidden=hidden), parts.pointed.taken(found, mask) as given:
             options = ImagineOptions(prompt, negative, named("lora", lora), wishes, given)
             built = parts.requests.build(interaction, options, styles=styles)
             said = told((*notes, *built.notes), texts_for(str(interaction.locale)))

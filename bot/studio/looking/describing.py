@@ -75,7 +75,8 @@ class Describing:
             await self._intake.begin(interaction, spec, Action.DESCRIBE, source_image_id=image.id)
             return
         self._attachments.check(found)
-        async with acknowledged(interaction), self._attachments.taken(found, None) as given:
+        hidden = await self._intake.is_private(interaction)
+        async with acknowledged(interaction, hidden=hidden), self._attachments.taken(found, None) as given:
             spec = Describe(image=given.image, tagger=name, general=general, character=character)
             await self._intake.begin(interaction, spec, Action.DESCRIBE)
 

@@ -22,6 +22,7 @@ from bot.i18n import Texts, texts_for
 from bot.storage.database import StorageFullError
 from bot.storage.finds import Find, FoundPicture
 from bot.studio.attachments import Attachments
+from bot.studio.hidden import HIDDEN
 from bot.studio.intake import Intake
 from bot.studio.looking.pointed import Pointed
 from bot.studio.models import Models
@@ -43,16 +44,19 @@ _NO_FACES = "-"
 
 
 @contextlib.asynccontextmanager
-async def acknowledged(interaction: Interaction) -> AsyncGenerator[None]:
-    """Answers first, for what may take longer than an answer may; whatever the body refuses takes that back."""
-    await interaction.response.defer(thinking=True)
+async def acknowledged(interaction: Interaction, *, hidden: bool = False) -> AsyncGenerator[None]:
+    """Answers first, for what may take longer than an answer may (`hidden`: what follows is for the user alone);
+    whatever the body refuses takes that back."""
+    await interaction.response.defer(ephemeral=hidden, thinking=True)
+    interaction.extras[HIDDEN] = hidden
     try:
         yield
     except (UserFacingError, StorageFullError):
-        with contextlib.suppress(discord.HTTPException):
-            # A follow-up would fill the waiting answer, which everybody sees; so that one is ended first.
-            await interaction.edit_original_response(content="⚠️")
-            await interaction.delete_original_response()
+        if not hidden:
+            with contextlib.suppress(discord.HTTPException):
+                # A follow-up would fill the waiting answer, which everybody sees; so that one is ended first.
+                await interaction.edit_original_response(content="⚠️")
+                await interaction.delete_original_response()
         raise
 
 
@@ -87,7 +91,8 @@ class Enlarging:
             await self._begin(interaction, wish, ref, (image.width, image.height), self._base(job, image), image.id)
             return
         self._attachments.check(found)
-        async with acknowledged(interaction), self._attachments.taken(found, None) as given:
+        hidden = await self._intake.is_private(interaction)
+        async with acknowledged(interaction, hidden=hidden), self._attachments.taken(found, None) as given:
             base: JobSpec | None = None
             if wish.denoise and not wish.prompt:
                 text = await self._reader.infotext(await self._attachments.fetch(found))

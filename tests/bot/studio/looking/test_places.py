@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bot.domain.preferences import PRIVATE, Level
 from gpu_worker.protocol.results import TEXT_MIME, Description, Tag
 from tests.stage.painter import Drawn
 from tests.stage.pictures_given import INFOTEXT, picture
@@ -93,3 +94,20 @@ async def test_an_answer_that_is_gone(stage):
     assert answer.kind == "deferred"
     await member.wait_for_message("general", lambda one: one.ephemeral and "too long to answer" in one.text)
     assert fault.met == 1
+
+
+@pytest.mark.parametrize("command", ["upscale", "inpaint", "describe"])
+async def test_whoever_draws_for_themselves_alone_shows_nothing_to_others(stage, command):
+    stage.painter.tasks = (*stage.painter.tasks, "describe")
+    said = Description(general=(Tag(name="sky", score=0.9),)).model_dump_json().encode()
+    stage.painter.answers["describe"] = lambda spec: [Drawn(said, 0, 0, 0, "", TEXT_MIME)]
+    await stage.painter.announce()
+    member, ann = await stage.visitor(), await stage.visitor("Ann")
+    await stage.studio.preferences.put(Level.USER, int(member.user_id), PRIVATE, True)
+    before = {message.id for message in await ann.messages("general")}
+    files = {"image": ("a.png", picture())} | ({"mask": ("m.png", picture())} if command == "inpaint" else {})
+    options = {"prompt": "a hat"} if command == "inpaint" else {}
+    answer = await member.slash("general", command, options, attachments=files)
+    card = await member.shown(answer, (lambda one: "drawtags" in verbs(one)) if command == "describe" else finished)
+    assert card.ephemeral
+    assert {message.id for message in await ann.messages("general")} == before
