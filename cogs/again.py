@@ -48,7 +48,7 @@ class AgainCommands(commands.Cog):
     @app_commands.command(name=keyed("command.repeat.name"), description=keyed("command.repeat.description"))
     @localised_options(
         "repeat", "add", "prompt", "negative", "keep_seed", "count", "aspect", "checkpoint", "seed", "steps", "cfg",
-        "sampler", "denoise", "hires",
+        "sampler", "denoise", "hires", "lora",
     )  # fmt: skip
     @app_commands.choices(
         aspect=[app_commands.Choice(name=keyed(f"choice.aspect.{aspect}"), value=aspect) for aspect in ASPECTS],
@@ -70,6 +70,7 @@ class AgainCommands(commands.Cog):
         sampler: str | None = None,
         denoise: Range[float, 0, 1] | None = None,
         hires: Range[float, 0, 4] | None = None,
+        lora: Range[str, 1, 1000] | None = None,
     ) -> None:
         wishes = Parameters(
             count=count,
@@ -82,7 +83,7 @@ class AgainCommands(commands.Cog):
             denoising_strength=denoise,
             hires_scale=hires,
         )
-        await self._studio.again.repeat(interaction, Repeat(prompt, add, negative, wishes, keep_seed))
+        await self._studio.again.repeat(interaction, Repeat(prompt, add, negative, wishes, keep_seed, lora))
 
     @random.autocomplete("theme")
     async def _themes(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
@@ -105,6 +106,7 @@ class AgainCommands(commands.Cog):
         return await self._studio.completion.choices(interaction, current)
 
     @random.autocomplete("lora")
+    @repeat.autocomplete("lora")
     async def _loras(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         return await self._studio.model_names.lora_lines(interaction, current)
 

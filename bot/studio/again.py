@@ -11,8 +11,10 @@ from bot.domain.ids import UserId
 from bot.domain.imagine import ImagineOptions
 from bot.domain.job import Action
 from bot.domain.limits import Limits
+from bot.domain.lora_list import read_loras
+from bot.domain.lora_tags import with_weights
 from bot.domain.mentions import spoken
-from bot.domain.models import closest
+from bot.domain.models import closest, find_lora, names_of
 from bot.domain.parameters import Parameters
 from bot.domain.random_prompts import THEMES, random_prompt
 from bot.dynamic.wildcards import WildcardBook
@@ -35,13 +37,15 @@ _ANY = ""
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """What is different this time. `add` goes behind the prompt; without `keep_seed` a seed is drawn."""
+    """What is different this time. `add` and the tags of `lora` (as `read_loras` takes it) go behind the prompt;
+    without `keep_seed` a seed is drawn."""
 
     prompt: str | None = None
     add: str | None = None
     negative: str | None = None
     wishes: Parameters = field(default_factory=Parameters)
     keep_seed: bool = False
+    lora: str | None = None
 
 
 class Again:
@@ -121,6 +125,10 @@ class Again:
         prompt = change.prompt if change.prompt is not None else spec.prompt
         if change.add:
             prompt = f"{prompt.rstrip().rstrip(',')}, {change.add.strip()}"
+        facts = self._models.facts(where_of(interaction))
+        for lora in read_loras(change.lora or "", names_of("lora", facts)):
+            name = find_lora(lora.name, facts).name
+            prompt = f"{with_weights(prompt, {name: ''})} <lora:{name}:{lora.weights}>"
         wishes = change.wishes
         if wishes.seed is None and not change.keep_seed:
             wishes = replace(wishes, seed=-1)
@@ -133,7 +141,7 @@ class Again:
             # Another shape is drawn at the model's own area, not at one side of the old one.
             dropped=("width", "height") if shaped else (),
             picture=picture_of(spec),
-            facts=self._models.facts(where_of(interaction)),
+            facts=facts,
             limits=self._limits,
             rng=self._rng,
         )

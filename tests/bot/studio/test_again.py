@@ -66,6 +66,15 @@ async def test_with_changes(stage):
     assert member.job(card)["parent_id"] is not None
 
 
+async def test_with_other_loras(stage):
+    member = await stage.visitor()
+    await member.imagine(prompt="a tree", count=1, checkpoint="dreamy", lora="inkwash:0.4")
+    card = await member.drawn(await member.slash("general", "repeat", {"lora": "inkwash:0.9"}))
+    assert member.spec(card)["prompt"] == "a tree <lora:inkwash:0.9>"
+    told = await member.told(await member.slash("general", "repeat", {"lora": "neon"}))
+    assert "another kind of model" in told
+
+
 async def test_of_a_picture_of_ones_own(stage):
     member = await stage.visitor()
     answer = await member.slash(
