@@ -23,7 +23,7 @@ from bot.storage.users import Users
 from bot.studio.intake import Intake
 from bot.studio.pressed import Pressed
 from bot.studio.where import where_of_reaction
-from bot.ui.door import sentence
+from bot.ui.door import appeal_below, sentence
 from gpu_worker.protocol.specs import JobSpec
 
 __all__ = ["Reactions"]
@@ -72,7 +72,8 @@ class Reactions:
         except discord.HTTPException as error:
             log.info("reaction %s on job %s: %s", emoji, job.id, error)
         except Exception as error:
-            await self._tell(event.user_id, sentence(texts, error, f"reaction {emoji} on job {job.id}"))
+            said = sentence(texts, error, f"reaction {emoji} on job {job.id}")
+            await self._tell(event.user_id, said, appeal_below(error, texts))
 
     async def removed(self, event: discord.RawReactionActionEvent) -> None:
         if event.emoji.name.replace("\ufe0f", "") == KEEP:
@@ -150,10 +151,13 @@ class Reactions:
                 # Discord's word counts, whatever the limit was said to be.
                 limit = int(len(upload.data) * 0.8)
 
-    async def _tell(self, user_id: int, text: str) -> None:
+    async def _tell(self, user_id: int, text: str, below: discord.ui.View | None = None) -> None:
         try:
             user = await self._client.fetch_user(user_id)
-            await user.send(text)
+            if below is None:
+                await user.send(text)
+            else:
+                await user.send(text, view=below)
         except discord.HTTPException:
             log.info("user %s takes no direct messages", user_id)
 

@@ -20,7 +20,7 @@ from bot.storage.database import StorageFullError
 from bot.ui.client import Interaction
 from bot.ui.codec import Verb, encode
 
-__all__ = ["TEXT_LIMIT", "say", "sentence", "tell_error"]
+__all__ = ["TEXT_LIMIT", "appeal_below", "say", "sentence", "tell_error"]
 
 log = logging.getLogger(__name__)
 
@@ -55,17 +55,17 @@ async def tell_error(interaction: Interaction, error: BaseException) -> None:
                 await interaction.response.autocomplete([])
             return
         texts = texts_for(str(interaction.locale))
-        appeal = error.appeal_id if isinstance(error, UserFacingError) else None
         said = sentence(texts, error, f"interaction {interaction.id}")
-        if appeal is None:
-            await say(interaction, said)
-        else:
-            await say(interaction, said, below=_with_appeal(appeal, texts))
+        await say(interaction, said, below=appeal_below(error, texts))
     except (discord.HTTPException, discord.InteractionResponded, aiohttp.ClientError, OSError) as failed:
         log.info("interaction %s could not be told: %s", interaction.id, failed)
 
 
-def _with_appeal(appeal_id: str, texts: Texts) -> discord.ui.View:
+def appeal_below(error: Exception, texts: Texts) -> discord.ui.View | None:
+    """The button below a refusal that its user may have moderators look at."""
+    appeal_id = error.appeal_id if isinstance(error, UserFacingError) else None
+    if appeal_id is None:
+        return None
     view = discord.ui.View(timeout=None)
     view.stop()  # its button is found by its address
     label = texts("appeal.button")

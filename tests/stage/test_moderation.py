@@ -271,6 +271,18 @@ async def test_an_appeal_lets_exactly_that_text_through(stage):
     assert "refused_words" in await record(stage)
 
 
+async def test_a_reaction_that_is_refused_can_be_appealed_too(stage):
+    moderator, member = await stage.visitor("Moderator"), await stage.visitor()
+    await audited(stage)
+    card = await member.imagine(prompt="a gun", count=1)
+    await change(stage, words=("gun",))
+    await member.react(card, "🔁")
+    said = await member.wait_for_message("dm", lambda m: "does not allow" in m.text)
+    await member.press(said, "appeal")
+    card = await moderator.wait_for_message("studio", lambda m: "appealdecide" in verbs(m))
+    assert "a gun" in card.text
+
+
 async def test_a_ban_can_be_appealed_once(stage):
     moderator, member = await stage.visitor("Moderator"), await stage.visitor()
     await audited(stage)

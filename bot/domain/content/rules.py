@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from bot.domain.content.ages import names_minor_age
@@ -61,7 +62,7 @@ _BELOW = re.compile(r"<\s?=?\s?(?:1[0-8]|[4-9])(?![\d:])")
 
 def judge(text: str, *, adult_allowed: bool = False) -> Verdict:
     """The verdict on one fully expanded text (style applied, LoRA tags still in it). Never raises."""
-    marks = _marks(text, lexicon())
+    marks = _marks_of(text)
     if marks & ALWAYS or (marks & MINOR and marks & _SEXUAL):
         return Verdict("minors")
     if marks & EXPLICIT and not adult_allowed:
@@ -71,13 +72,13 @@ def judge(text: str, *, adult_allowed: bool = False) -> Verdict:
 
 def names_minor(text: str) -> bool:
     """Whether a text names a minor, a childlike body or an age under 18, whatever else it says."""
-    return bool(_marks(text, lexicon()) & (MINOR | ALWAYS))
+    return bool(_marks_of(text) & (MINOR | ALWAYS))
 
 
 def is_sexual(text: str) -> bool:
     """Whether a text says anything sexual, nude or suggestive at all: what is fine for a drawn adult in a bikini, and
     not for somebody's uploaded photograph."""
-    return bool(_marks(text, lexicon()) & (_SEXUAL | ALWAYS))
+    return bool(_marks_of(text) & (_SEXUAL | ALWAYS))
 
 
 def require_allowed(text: str, *, adult_allowed: bool = False) -> None:
@@ -85,6 +86,12 @@ def require_allowed(text: str, *, adult_allowed: bool = False) -> None:
     verdict = judge(text, adult_allowed=adult_allowed)
     if verdict.category is not None:
         raise ContentRefusedError(f"content_{verdict.category}")
+
+
+@lru_cache(maxsize=256)
+def _marks_of(text: str) -> int:
+    """Of the last texts: one job asks several times, from its request to its pictures."""
+    return _marks(text, lexicon())
 
 
 def _marks(text: str, words: Lexicon) -> int:

@@ -28,18 +28,27 @@ def normal_entry(typed: str) -> str | None:
     return " ".join(words) if any(len(word.strip("*")) > 1 or not word.isascii() for word in words) else None
 
 
-@lru_cache(maxsize=256)
-def _pattern(entry: str) -> re.Pattern[str]:
-    parts = [re.escape(word.strip("*")) for word in entry.split()]
-    before = r"\S*" if entry.startswith("*") else ""
-    after = r"\S*" if entry.endswith("*") else ""
-    return re.compile(rf"(?<!\S){before}{' '.join(parts)}{after}(?!\S)")
+def _pattern(entry: str) -> str:
+    # An open end is a missing boundary, not "any letters": that would be tried at every letter of a long word.
+    before = "" if entry.startswith("*") else r"(?<!\S)"
+    after = "" if entry.endswith("*") else r"(?!\S)"
+    return before + " ".join(re.escape(word.strip("*")) for word in entry.split()) + after
+
+
+@lru_cache(maxsize=64)
+def _any_of(entries: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(_pattern, entries)))
 
 
 def first_hit(entries: Iterable[str], *texts: str) -> str | None:
     """The first entry that some text holds. `entries` are normal ones."""
+    entries = tuple(entries)
+    if not entries:
+        return None
     lines = {line for text in texts for line in _lines(text)}
-    return next((entry for entry in entries if any(_pattern(entry).search(line) for line in lines)), None)
+    if not any(_any_of(entries).search(line) for line in lines):
+        return None
+    return next(entry for entry in entries if any(re.search(_pattern(entry), line) for line in lines))
 
 
 def _lines(text: str) -> set[str]:

@@ -1,5 +1,7 @@
 """A server's words: at word boundaries, and through the tricks of spelling."""
 
+import time
+
 import pytest
 
 from bot.domain.safety.words import first_hit, normal_entry
@@ -57,6 +59,14 @@ def test_entries_are_kept_as_they_are_compared(typed, entry):
 def test_words_are_found_whole_and_through_disguises(entry, text, hit):
     kept = normal_entry(entry)
     assert (kept is not None and first_hit([kept], text) == kept) is hit
+
+
+def test_a_long_list_and_a_hostile_text_take_no_long():
+    entries = [f"*word{number}*" for number in range(500)] + ["gun"]
+    start = time.process_time()
+    assert first_hit(entries, "w" * 18_000, "wo" * 9_000, "a " * 9_000) is None
+    assert first_hit(entries, "word" * 4_000 + " gun") == "gun"
+    assert time.process_time() - start < 3.0  # it only catches explosions
 
 
 def test_the_first_of_several_is_named_over_several_texts():
