@@ -43,6 +43,9 @@ async def test_age(database, draw):
     for name, age in (("new", 1), ("old", 40), ("older", 50), ("loved", 60)):
         await draw(name, age)
     await draw("unseen", 60, status="delivering")
+    await draw("stranded", 60)
+    async with database.write() as tx:
+        await tx.execute("UPDATE jobs SET stranded_at = 1 WHERE id = (SELECT job_id FROM images WHERE id = 'stranded')")
     await Favourites(database).add(UserId(9), [ImageId("loved")])
     assert await names(retention.too_old(None, 9)) == []
     assert await names(retention.too_old(30, 9)) == ["older", "old"]
@@ -50,7 +53,7 @@ async def test_age(database, draw):
     assert await names(retention.oldest(2)) == ["older", "old"]
     await retention.pruned(await retention.too_old(30, 1))
     assert await names(retention.too_old(30, 9)) == ["old"]
-    assert await retention.total_bytes() == 40
+    assert await retention.total_bytes() == 50
 
 
 async def test_a_server_can_only_shorten_it(database, draw):

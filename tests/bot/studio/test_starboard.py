@@ -52,6 +52,8 @@ async def test_posted_once_with_its_author_and_link(stage):
     await other.react(card, "⭐")
     await starred(stage, 3)
     assert len([m for m in await member.messages("studio") if m.media]) == 1
+    sent = ("POST", f"/channels/{_channel(stage, 'studio')}/messages")
+    assert sum((method, path.removeprefix("/api/v10")) == sent for method, path in stage.requests) == 1
 
 
 async def test_it_goes_with_its_card(stage):
