@@ -12,6 +12,7 @@ from bot.library.sizes import file_bytes
 from bot.operator_language import plain
 from bot.settings import Settings
 from gpu_worker.language.models import DEMO_NAME, scan_model_files
+from gpu_worker.language.taggers import table_path
 from gpu_worker.language.trees import find_tree
 
 __all__ = ["check_models"]
@@ -37,7 +38,9 @@ def check_models(say: Texts, settings: Settings) -> list[Check]:
         first = finding(say, "models", State.OK, "demo", folder=folder)
     else:
         first = finding(say, "models", State.FAIL, "none", folder=folder)
-    problems = (_problem(say, fact.name, fact.problem) for fact in facts if fact.problem is not None)
+    problems = [_problem(say, fact.name, fact.problem) for fact in facts if fact.problem is not None]
+    taggers = [file for file in files if file.fact.kind == "tagger" and file.fact.problem is None]
+    problems += [_problem(say, file.fact.name, "no_tags") for file in taggers if table_path(file.path) is None]
     room = _room(say, settings, {file.path for file in files if file.root is not None and not file.root.extra})
     return [first, *_folders(say, settings), *_catalogue(say, settings), *problems, *room]
 

@@ -291,6 +291,19 @@ def test_further_folders_are_named_with_what_they_were_taken_for(settings, tmp_p
     assert "half" in half.details
 
 
+def test_a_tagger_without_its_list_of_tags(settings):
+    made = settings()
+    folder = made.models_dir / "taggers"
+    folder.mkdir(parents=True)
+    (folder / "colours.onnx").write_bytes(b"\x08\x08" + bytes(50))
+    missing = check_models(EN, made)[1]
+    assert missing.state is State.WARN
+    assert "colours" in missing.details
+    assert "wd-tagger" in missing.fix
+    (folder / "colours.csv").write_text("tag_id,name,category,count\n")
+    assert len(check_models(EN, made)) == 1
+
+
 def test_catalogue_that_an_operator_broke(settings):
     made = settings()
     made.data.mkdir()

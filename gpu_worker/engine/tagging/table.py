@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpu_worker.engine.errors import EngineError
+from gpu_worker.language.taggers import TABLE, table_path
 
-__all__ = ["CHARACTER", "GENERAL", "TagRow", "read_table", "table_path"]
+__all__ = ["CHARACTER", "GENERAL", "TagRow", "read_table"]
 
 GENERAL, CHARACTER = 0, 4
 """Categories as Danbooru numbers them; 9 are ratings."""
-TABLE = "selected_tags.csv"
 TABLE_BYTES_MAX = 32 << 20
 NAME_CHARS_MAX = 200
 
@@ -21,12 +21,6 @@ NAME_CHARS_MAX = 200
 class TagRow:
     name: str
     category: int
-
-
-def table_path(model: Path) -> Path | None:
-    """`<stem>.csv` where several taggers share a folder, else the usual name."""
-    places = (model.with_suffix(".csv"), model.with_name(f"{model.stem}.{TABLE}"), model.with_name(TABLE))
-    return next((place for place in places if place.is_file()), None)
 
 
 def read_table(model: Path) -> tuple[TagRow, ...]:
