@@ -94,6 +94,12 @@ class Starboards:
         """What a bot that died was about to post."""
         return [_post(row) for row in await self._db.all("SELECT * FROM star_posts WHERE message_id IS NULL")]
 
+    async def newest(self, limit: int) -> list[StarPost]:
+        rows = await self._db.all(
+            "SELECT * FROM star_posts WHERE message_id IS NOT NULL ORDER BY created_at DESC LIMIT ?", (limit,)
+        )
+        return [_post(row) for row in rows]
+
     async def orphans(self) -> list[StarPost]:
         """Posts of cards whose pictures are all deleted for good."""
         rows = await self._db.all(

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 PROMPT_CHARS = 300
 ALT_CHARS = 1000
 GOLD = 0xF0B232
-RETRY_S = 60.0
 SHOWN_MAX = 10
+SWEPT_MAX = 50
 
 
 class Showing(Protocol):
@@ -100,6 +100,23 @@ class Starboard:
             post = await self._boards.post_of(job_id)
             if post is not None:
                 count += await self._take_down(post)
+        return count
+
+    async def sweep(self) -> int:
+        """Takes down the newest posts whose cards somebody deleted by hand, of which Discord tells us nothing; returns
+        how many."""
+        count = 0
+        for post in await self._boards.newest(SWEPT_MAX):
+            job = await self._jobs.get(post.job_id)
+            if job is None or job.message_id is None:
+                continue
+            channel = self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+            try:
+                await channel.fetch_message(job.message_id)
+            except discord.NotFound:
+                count += await self._take_down(post)
+            except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+                log.info("whether a card is still there is not known: %s", error)
         return count
 
     # --- work ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What happens by itself and in time: deletions that are due, exports that are over, files that may go."""
+"""What happens by itself and in time: deletions that are due, exports that are over, files and posts that may go."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import time
 from bot.studio.history.deleting import Deleting
 from bot.studio.history.exporting import Exporting
 from bot.studio.retention import Pruner
+from bot.studio.starboard import Starboard
 
 __all__ = ["Janitor"]
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 60.0
-PRUNE_EVERY_S = 3600.0
-"""It looks at all old pictures, and room is not used up in minutes."""
+SELDOM_S = 3600.0
+"""For what looks at all old pictures, or asks Discord: room is not used up in minutes."""
 
 
 class Janitor:
-    def __init__(self, *, deleting: Deleting, exporting: Exporting, pruner: Pruner) -> None:
-        self._deleting = deleting
-        self._exporting = exporting
-        self._pruner = pruner
-        self._pruned_at: float | None = None
+    def __init__(self, *, deleting: Deleting, exporting: Exporting, pruner: Pruner, starboard: Starboard) -> None:
+        self._often = (deleting.finish_due, exporting.sweep)
+        self._seldom = (pruner.run, starboard.sweep)
+        self._seldom_at: float | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -37,17 +37,15 @@ class Janitor:
 
     async def round(self) -> None:
         """Each part for itself: trouble of one is not the others'."""
-        for part in (self._deleting.finish_due, self._exporting.sweep, self._prune):
+        now = time.monotonic()
+        seldom = self._seldom_at is None or now - self._seldom_at >= SELDOM_S
+        if seldom:
+            self._seldom_at = now
+        for part in (*self._often, *(self._seldom if seldom else ())):
             try:
                 await part()
             except Exception:
                 log.exception("the janitor goes on with the next thing")
-
-    async def _prune(self) -> None:
-        now = time.monotonic()
-        if self._pruned_at is None or now - self._pruned_at >= PRUNE_EVERY_S:
-            self._pruned_at = now
-            await self._pruner.run()
 
     async def _work(self) -> None:
         while True:

@@ -116,7 +116,6 @@ class HistoryParts:
         )
         self.retention = Retention(database)
         self.pruner = Pruner(self.retention, images, keep_days=settings.keep_days, keep_gb=settings.keep_gb)
-        self.janitor = Janitor(deleting=self.deleting, exporting=self.exporting, pruner=self.pruner)
         self.keep_days = settings.keep_days
         self.boards = Starboards(database)
         self.starboard = Starboard(
@@ -126,6 +125,9 @@ class HistoryParts:
             jobs=jobs,
             images=images,
             showing=showing,
+        )
+        self.janitor = Janitor(
+            deleting=self.deleting, exporting=self.exporting, pruner=self.pruner, starboard=self.starboard
         )
         self.forget_me = ForgetMe(
             client=client,

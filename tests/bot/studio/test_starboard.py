@@ -69,6 +69,19 @@ async def test_it_goes_with_its_card(stage):
     assert not stage.rows("SELECT * FROM star_posts")
 
 
+async def test_it_goes_after_a_card_that_somebody_deleted_by_hand(stage):
+    admin, member = await stage.visitor("Admin"), await stage.visitor()
+    await board(stage, admin, people=1)
+    card = await member.imagine(count=1)
+    await admin.react(card, "⭐")
+    post = await posted(member)
+    await stage.studio.history.starboard.looked()
+    assert await stage.studio.history.starboard.sweep() == 0
+    stage.discord.delete_message(int(card.channel_id), int(card.id))
+    assert await stage.studio.history.starboard.sweep() == 1
+    await member.gone(post, "studio")
+
+
 async def test_nothing_adult_where_it_may_not_stand(stage):
     admin, member = await stage.visitor("Admin"), await stage.visitor()
     await board(stage, admin, people=1)
