@@ -35,6 +35,12 @@ _NOT_YET = (
     r"moins de|sotto i|not|isnt|is not|pre|before|before turning"
 )
 _GRADES = "one|two|three|four|five|six|seven|eight|nine|ten|eleven"
+_TEENS = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
+_ORDINALS = (
+    "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|fourteenth|"
+    "fifteenth|sixteenth|seventeenth"
+)
+_UNITS = "feet|foot|ft|cm|m|meters?|metres?|inch(?:es)?|out|times|of|heads?|steps?|o|pm|am|percent|hundred|thousand"
 _PUPIL = "students?|pupils?|girls?|boys?|kids?|class(?:mates?)?|schoolgirls?|schoolboys?"
 _AGE = re.compile(
     rf"(?:(?:{_DIGITS}) ?(?:{_OLD})|(?:{_NUMBER}) (?:{_OLD})|(?:{_NUMBER})(?:yos?|years?olds?)"
@@ -44,7 +50,11 @@ _AGE = re.compile(
     rf"|(?:1[01]|[1-9])(?:st|nd|rd|th) grade(?:rs?)?|grade (?:1[01]|[1-9]|{_GRADES})"
     rf"|year (?:1[01]|[1-9]) (?:{_PUPIL})|[1-6](?:st|nd|rd|th|o|a)? (?:of|de|de la) (?:primary|primaria|eso)"
     rf"|(?:{_ROMAN}) (?:yos?|(?:yrs?|years?) olds?|anos|ans|jahre)|(?:{_AGED}) (?:{_ROMAN})"
-    r"|1[0-7]y|1[0-7]f)(?!\S)"
+    r"|1[0-7]y|1[0-7]f|1[0-7]ish"
+    rf"|(?:{_TEENS}) ish|(?:{_ORDINALS}|(?:1[0-7]|[1-9])(?:st|nd|rd|th)) birthday"
+    r"|(?:girl|boy|she|he|shes|hes|daughter|son|child) "
+    r"(?:is |s |of |who is |whos |thats |that is |just turned |is only )"
+    rf"(?:{_TEENS}|1[0-7]|[3-9]|three|four|five|six|seven|eight|nine)(?! (?:{_UNITS})))(?!\S)"
 )
 _BORN = re.compile(
     r"(?:born|nacid[oa]|nee?|geboren|nascid[oa]|nat[oa])(?: (?:in|en|em|im|nel))?(?: the year)? (2\d{3})(?!\S)"
@@ -54,12 +64,14 @@ _CJK_AGE = re.compile(r"(?<!\d)0?(?:1[0-7]|[0-9]) ?[歳岁歲才살세]")
 _OPENING = """
 aged age ages edad edades idade alter eta agee agees turning turned cumple cumpliendo under below less younger not
 almost nearly sub menor menores menos casi unter fast moins sotto u18 minus grade few several isnt is pre before year
+girl boy she he shes hes daughter son child first second third fourth fifth sixth seventh eighth ninth tenth eleventh
+twelfth thirteenth fourteenth fifteenth sixteenth seventeenth
 iii iv vi vii viii ix xi xii xiii xiv xv xvi xvii 1o 2o 3o 4o 5o 6o 1a 2a 3a 4a 5a 6a
 """
 _BIRTHS = frozenset(("born", "nacido", "nacida", "ne", "nee", "geboren", "nascido", "nascida", "nato", "nata"))
 _OPENERS = _NUMBERS | frozenset(_OPENING.split())
-_GLUED = re.compile(rf"(?:\d+|{_NUMBER})(?:y|f|an|j|sai|st|nd|rd|th|m|w|d|$)|(?:{_AGED})\d|(?:under|sub|unter)18")
-_LONGEST = 5
+_GLUED = re.compile(rf"(?:\d+|{_NUMBER})(?:y|f|i|an|j|sai|st|nd|rd|th|m|w|d|$)|(?:{_AGED})\d|(?:under|sub|unter)18")
+_LONGEST = 6
 """Words in the longest form: `diez y seis anos`, `12 years of age`."""
 
 

@@ -65,6 +65,8 @@ class Lexicon:
 
 
 _WORD = re.compile(r"[^\W_]+")
+_GLUED_LETTERS = 8
+"""Of two words written as one ("littlegirl"); shorter ones may be another word."""
 _RUN = re.compile(r"(.)\1+")
 
 
@@ -106,6 +108,13 @@ def _trie(words: Mapping[str, int]) -> Node:
     return root
 
 
+def _forms(entry: Phrase) -> Iterable[Phrase]:
+    """A phrase and its plural."""
+    yield entry
+    if entry[-1].isascii() and entry[-1].isalpha() and not entry[-1].endswith("s"):
+        yield (*entry[:-1], f"{entry[-1]}s")
+
+
 @cache
 def lexicon() -> Lexicon:
     """Raises ValueError for a list that is misspelt or an entry without letters: a bug that every test finds."""
@@ -118,7 +127,11 @@ def lexicon() -> Lexicon:
                 for form in (entry[0], entry[0] + "s"):
                     words[form] = words.get(form, 0) | mark
             else:
-                phrases[entry] = phrases.get(entry, 0) | mark
+                for form in _forms(entry) if mark in (MINOR, ALWAYS) else (entry,):
+                    phrases[form] = phrases.get(form, 0) | mark
+                joined = "".join(entry)
+                if mark in (MINOR, ALWAYS) and len(entry) == 2 and len(joined) >= _GLUED_LETTERS and joined.isascii():
+                    words[joined] = words.get(joined, 0) | mark
     for (word,) in lists["carriers"]:
         words.setdefault(word, CARRIER)
     collapsed: dict[str, list[tuple[tuple[int, ...], int]]] = {}

@@ -56,6 +56,13 @@ _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TALL = re.compile(r"(?<=[a-z])I(?=[a-z\W]|$)")
 """A capital I that stands for a small L: "loIi"."""
+_ROUND = re.compile(r"(?<=[a-zA-Z0-9])\(\)(?=[a-zA-Z0-9])")
+"""Brackets that stand for an O: "l()li"."""
+_TEENS = "1[0-7]|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
+_AGE_AT_END = re.compile(
+    rf"(?<!\w)(?:girl|boy|daughter|son|chica|chico|almost|nearly|barely|casi|apenas)[\s,()]{{1,5}}(?:{_TEENS})\s*(?=[,.;)\n]|$)"
+)
+"""An age without a word for it, where nothing is counted: "girl, 15"."""
 _BRACES = str.maketrans("{}", "[]")
 _BELOW = re.compile(r"<\s?=?\s?(?:1[0-8]|[4-9])(?![\d:])")
 
@@ -102,10 +109,12 @@ def _marks(text: str, words: Lexicon) -> int:
         readings[fold(parted)] = None
     if (tall := _TALL.sub("l", text)) != text:
         readings[fold(without_syntax(tall))] = None
+    if (rounded := _ROUND.sub("o", text)) != text:
+        readings[fold(without_syntax(rounded))] = None
     if "{" in text:
         # Random choices: whoever expands them later judges the result again, but nothing may depend on that.
         readings[fold(without_syntax(text.translate(_BRACES)))] = None
-    finder, marks = Finder(words), 0
+    finder, marks = Finder(words), MINOR if any(map(_AGE_AT_END.search, readings)) else 0
     if _BELOW.search(plain) or (plain != bare and names_minor_age(_WORD.findall(plain))):
         marks |= MINOR
     for reading in list(readings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from bot.domain.content.ages import names_minor_age
 from bot.domain.content.lexicon import ALWAYS, CARRIER, EXPLICIT, MINOR, UNLESS_MINOR, Lexicon, collapse, runs
@@ -18,6 +19,14 @@ _APOSTROPHES = frozenset("'’´`")
 _ENDINGS = frozenset(("re", "s", "t", "ll", "ve"))
 """What English writes behind an apostrophe: "who're" is not a word taken apart."""
 _BREAK = re.compile(r"[\s,;]")
+_HALVED_LETTERS = 4
+_SMALL = frozenset(
+    re.findall(
+        r"\S+",
+        "te en ens ni no nos na nas la las de or yo un in to so an as a el es mi me my man men hi ho jo ja be he us",
+    )
+)
+"""Words that two of may stand side by side by chance and spell another ("te en")."""
 MAX_SPELT = 40
 """Letters that one word may be stretched to; longer than any listed word with some letters repeated."""
 
@@ -48,6 +57,8 @@ class Finder:
                 marks |= self._words.starred.get(masked, 0)
         if not marks & MINOR and names_minor_age(tokens):
             marks |= MINOR
+        if not marks & MINOR:
+            marks |= self._halved(tokens)
         return marks
 
     def _listed(self, tokens: list[str]) -> int:
@@ -81,6 +92,16 @@ class Finder:
                 marks |= mark
             elif mark & EXPLICIT and not all(spared[position] for position in range(start, end)):
                 marks |= UNLESS_MINOR
+        return marks
+
+    def _halved(self, tokens: list[str]) -> int:
+        """A word for a minor that is written as two: "chi ld". Two small words of a language are left alone."""
+        marks = 0
+        for first, second in pairwise(tokens):
+            if len(second) < 2 or first in self._words.words or (first in _SMALL and second in _SMALL):
+                continue
+            if len(first) + len(second) >= _HALVED_LETTERS:
+                marks |= self._words.words.get(first + second, 0) & (MINOR | ALWAYS)
         return marks
 
     def _odd(self, token: str) -> int:
