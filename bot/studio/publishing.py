@@ -1,40 +1,36 @@
-"""Publish, and the original: what somebody drew for their own eyes goes to its channel, and files go out as drawn."""
+"""Publish: what somebody drew for their own eyes goes to its channel."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 
 import discord
 
-from bot.delivery.cards import filename
 from bot.delivery.deliver import Deliverer
-from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, Rung, Upload, climb_down
+from bot.delivery.ladder import DEFAULT_LIMIT_BYTES
 from bot.delivery.ping import where_of_job
 from bot.delivery.post import Card, TooLargeError
 from bot.domain.ids import JobId, MessageId
-from bot.domain.job import Image, Job, JobStatus
+from bot.domain.job import Job, JobStatus
 from bot.domain.model_rules import Where
 from bot.domain.safety.rules import Shown
 from bot.errors import UserFacingError
-from bot.i18n import Texts, texts_for
-from bot.storage.images import Images, MissingPictureError
+from bot.i18n import texts_for
+from bot.storage.images import Images
 from bot.storage.jobs import Jobs
 from bot.storage.private_jobs import PrivateJobs
 from bot.studio.intake import Intake
 from bot.studio.safety.results import PictureJudge
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
-from bot.ui.codec import Address, Verb
+from bot.ui.codec import Address
 
-__all__ = ["PUBLISHING_VERBS", "Publishing"]
+__all__ = ["Publishing"]
 
 log = logging.getLogger(__name__)
 
-PUBLISHING_VERBS = (Verb.PUBLISH, Verb.ORIGINAL)
 _TOO_LARGE = 40005
 
 
@@ -63,10 +59,7 @@ class Publishing:
         job = await self._jobs.get(JobId(address.id))
         if job is None:
             raise UserFacingError("job_unknown")
-        if address.verb == Verb.PUBLISH:
-            await self._publish(interaction, job)
-        else:
-            await self._original(interaction, job)
+        await self._publish(interaction, job)
 
     # --- publish ------------------------------------------------------------------------------------------------------
 
@@ -157,56 +150,3 @@ class Publishing:
                 await card.edit_message(job.message_id, view=view, attachments=[])
         except discord.HTTPException as error:
             log.info("job %s: its private card could not be changed (%s)", job.id, error)
-
-    # --- original -----------------------------------------------------------------------------------------------------
-
-    async def _original(self, interaction: Interaction, job: Job) -> None:
-        """The stored files, one message each so that each has the whole limit to itself; where even that is too small,
-        the same pixels as lossless WebP."""
-        if job.private and job.user_id != interaction.user.id:
-            raise UserFacingError("original_not_yours")
-        await self._intake.require_shown(job.task, where_of(interaction))
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        texts = texts_for(str(interaction.locale))
-        images = [image for image in await self._images.of_job(job.id) if not image.deleted]
-        if not images:
-            raise UserFacingError("original_gone")
-        limit = interaction.filesize_limit or DEFAULT_LIMIT_BYTES
-        shown = await self._judge.shown(images, where_of(interaction))
-        plain = [image for image in images if shown[image.id] in (Shown.PLAIN, Shown.SPOILER)]
-        if not plain:
-            raise UserFacingError("original_veiled")
-        for image in plain:
-            try:
-                data = await self._images.read(image)
-            except MissingPictureError as error:
-                raise UserFacingError("original_gone") from error
-            spoiler = shown[image.id] is Shown.SPOILER
-            await self._hand_out(interaction, job, image, data, limit, texts, spoiler=spoiler)
-
-    async def _hand_out(
-        self, interaction: Interaction, job: Job, image: Image, data: bytes, limit: int, texts: Texts, *, spoiler: bool
-    ) -> None:
-        for rung, uploads in await asyncio.to_thread(_lossless, data, image.infotext, limit):
-            (upload,) = uploads
-            name = filename(job, image.index, upload.suffix)
-            file = discord.File(io.BytesIO(upload.data), name, spoiler=spoiler)
-            note = texts("private.original_here" if rung is Rung.PNG else "private.original_webp")
-            try:
-                await interaction.followup.send(note, file=file, ephemeral=True)
-                return
-            except discord.HTTPException as error:
-                if error.status != 413 and error.code != _TOO_LARGE:
-                    raise
-        raise UserFacingError("original_too_large")
-
-
-def _lossless(data: bytes, infotext: str, limit: int) -> Sequence[tuple[Rung, list[Upload]]]:
-    """The forms that keep every pixel and fit, the original first. Blocks."""
-    found: list[tuple[Rung, list[Upload]]] = []
-    if len(data) <= limit:
-        found.append((Rung.PNG, [Upload(data, ".png")]))
-    smaller = climb_down([data], [infotext], min(limit, len(data) - 1))
-    if smaller[0] is Rung.WEBP:
-        found.append(smaller)
-    return found

@@ -68,12 +68,13 @@ from bot.studio.model_admin.room import Room
 from bot.studio.model_names import ModelNames
 from bot.studio.models import Models
 from bot.studio.operations.parts import Operations
+from bot.studio.originals import Originals
 from bot.studio.panel_lists import PanelLists
 from bot.studio.panels import PANEL_FORMS, PANEL_VERBS, Panels
 from bot.studio.picture_parts import PictureParts
 from bot.studio.pressed import Pressed
 from bot.studio.preview_wishes import PreviewWishes
-from bot.studio.publishing import PUBLISHING_VERBS, Publishing
+from bot.studio.publishing import Publishing
 from bot.studio.reactions import Reactions
 from bot.studio.router import Router
 from bot.studio.safety import SafetyParts
@@ -305,6 +306,9 @@ class Studio:
             panels=self.panels,
             limits=self.limits,
         )
+        self.originals = Originals(
+            jobs=self.jobs, images=self.images, intake=self.intake, judge=self.safety.judge
+        )
         self.publishing = Publishing(
             client=client,
             jobs=self.jobs,
@@ -471,7 +475,8 @@ class Studio:
                 **self.history.presses,
                 **dict.fromkeys(SHELF_VERBS, self.browser),
                 **dict.fromkeys(PANEL_VERBS, self.panels),
-                **dict.fromkeys(PUBLISHING_VERBS, self.publishing),
+                Verb.PUBLISH: self.publishing,
+                Verb.ORIGINAL: self.originals,
                 **self.admin.presses,
                 **self.safety.presses,
                 **self.operations.presses,

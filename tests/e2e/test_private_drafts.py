@@ -275,3 +275,20 @@ async def test_a_moderator_reads_no_private_prompt_in_the_list_of_jobs(stage, me
     rows = await moderator.autocomplete("general", "cancel", "job")
     assert ["a cat" in str(row) for row in rows] == [True]
     stage.painter.release()
+
+
+async def test_an_original_that_no_message_holds_comes_in_strips(stage, member, monkeypatch):
+    out = io.BytesIO()
+    Pillow.merge("RGB", [Pillow.effect_noise((160, 160), 90) for _ in range(3)]).save(out, "PNG")
+    card = await member.imagine(prompt="a cat", count=1)
+    await stage.told()
+
+    async def noise(_):
+        return out.getvalue()
+
+    monkeypatch.setattr(stage.studio.images, "read", noise)
+    monkeypatch.setattr("bot.studio.originals._limit_bytes", lambda _: len(out.getvalue()) // 2)
+    more = await member.shown(await member.press(card, "more"), lambda found: "original" in verbs(found))
+    await member.press(more, "original")
+    got = await member.wait_for_message("general", lambda found: found.ephemeral and "strips" in found.text)
+    assert len(got.raw["attachments"]) > 2
