@@ -68,6 +68,15 @@ class Favourites:
         rows = await self._db.all("SELECT user_id FROM favourites WHERE image_id = ?", (image_id,))
         return frozenset(UserId(row["user_id"]) for row in rows)
 
+    async def kept(self, images: Collection[ImageId]) -> frozenset[ImageId]:
+        """Which of these anybody keeps."""
+        marks = ", ".join("?" * len(images))
+        rows = await self._db.all(
+            f"SELECT DISTINCT image_id FROM favourites WHERE image_id IN ({marks})",  # noqa: S608
+            tuple(images),
+        )
+        return frozenset(ImageId(row["image_id"]) for row in rows)
+
     async def count(self, user_id: UserId) -> int:
         row = await self._db.one("SELECT count(*) FROM favourites WHERE user_id = ?", (user_id,))
         return int(row[0]) if row else 0

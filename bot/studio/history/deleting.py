@@ -49,7 +49,7 @@ class Deleting:
         self._deliverer = deliverer
 
     async def ask(self, interaction: Interaction, desk_id: str, shots: Sequence[Shot], *, one: bool) -> None:
-        kept = [shot for shot in shots if await self._favourites.keepers(shot.id)]
+        kept = await self._favourites.kept([shot.id for shot in shots])
         texts = texts_for(str(interaction.locale))
         card = asked_card(desk_id, len(shots), len(kept), round(UNDO_S / 60), texts, one=one)
         await interaction.response.edit_message(view=card, attachments=[])

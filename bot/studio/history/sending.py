@@ -26,8 +26,8 @@ from bot.storage.images import Images, MissingPictureError
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
 from bot.studio.attachments import Attachments
+from bot.studio.hidden import acknowledged
 from bot.studio.intake import Intake
-from bot.studio.looking.enlarging import acknowledged
 from bot.studio.models import Models
 from bot.studio.notes import told
 from bot.studio.pressed import stored_source
@@ -86,7 +86,7 @@ class Sending:
             *(["img2img", "inpaint", "region"] if there else []),
             *(["upscale"] if drawn else []),
             *(["enlarge"] if there else []),
-            *(["tweak", "vary", "use"] if drawn else []),
+            *(["tweak", "vary"] if drawn else []),
         ]
 
     async def send(self, interaction: Interaction, desk_id: str, shot: Shot, way: str) -> None:
@@ -102,8 +102,6 @@ class Sending:
                 await self._press(interaction, Address(Verb.REGION, shot.id))
             case "tweak":
                 await self._press(interaction, Address(Verb.TWEAK, shot.job_id))
-            case "use":
-                await self._press(interaction, Address(Verb.USE, shot.id))
             case "vary":
                 await self._press(interaction, Address(Verb.VARY, shot.id, 1))
             case _:

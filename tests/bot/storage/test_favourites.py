@@ -33,6 +33,7 @@ async def test_each_person_has_their_own(database, pictures):
     assert await favourites.add(ANA, pictures) == {pictures[2]}
     assert await favourites.add(BEN, pictures[:1]) == {pictures[0]}
     assert await favourites.keepers(pictures[0]) == {ANA, BEN}
+    assert await favourites.kept([*pictures, ImageId("nowhere")]) == set(pictures)
     assert await favourites.among(BEN, pictures) == {pictures[0]}
     assert await favourites.remove(ANA, pictures[:1]) == {pictures[0]}
     assert await favourites.remove(ANA, pictures[:1]) == frozenset()

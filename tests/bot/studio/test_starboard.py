@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from bot.domain.ids import UserId
 from bot.playground.seen import Refused
 
 
@@ -98,9 +99,15 @@ async def test_private_drafts_and_boards_that_are_off(stage):
     await admin.react(card, "⭐")
     await starred(stage, 1)
     await board(stage, admin, people=1)
+    await stage.told()
+    stage.execute("UPDATE jobs SET private = 1")
+    await stage.studio.favourites.add(UserId(77), [member.images(card)[0]["id"]])
+    await stage.studio.history.starboard.looked()
+    assert not stage.rows("SELECT * FROM star_posts")
+    stage.execute("UPDATE jobs SET private = 0")
     assert "tablón" in await admin.told(await admin.slash("general", "starboard off"))
     await member.react(card, "⭐")
-    await starred(stage, 2)
+    await starred(stage, 3)
     assert not stage.rows("SELECT * FROM star_posts")
     assert "/tablon" in await admin.told(await admin.slash("general", "starboard threshold", {"people": 3}))
 

@@ -145,8 +145,26 @@ async def test_no_link_leads_to_a_deleted_message(stage):
     await member.pick(card, "historyopen", [member.images(child)[0]["id"]])
     page = await member.shown(card.id, lambda m: "made of it" in m.text)
     assert f"/{drawn.id})" not in page.text
-    form = await member.pick(page, "historysend", ["use"])
-    assert form.kind in ("message", "deferred")
+
+
+async def test_every_way_to_go_on_opens(stage):
+    member = await stage.visitor()
+    drawn = await member.imagine(prompt="a red fox", count=1)
+    card = await opened(member)
+    await member.pick(card, "historyopen", [member.images(drawn)[0]["id"]])
+    page = await member.shown(card.id, lambda m: "historysend" in verbs(m))
+    ways = next(item for item in page.components() if ":historysend:" in str(item.get("custom_id")))["options"]
+    found = {}
+    for way in ways:
+        answer = await member.pick(page, "historysend", [way["value"]])
+        if answer.message_id is not None:
+            shown = await member.shown(answer)
+            assert "reference" not in shown.text, shown.text
+        found[way["value"]] = answer.kind
+    assert found["img2img"] == found["inpaint"] == found["enlarge"] == "modal"
+    assert set(found) == {"img2img", "inpaint", "region", "upscale", "enlarge", "tweak", "vary"}
+    info = await member.shown(await member.press(page, "info"))
+    assert "reference" not in info.text
 
 
 async def test_bulk_delete_and_undo(stage):
