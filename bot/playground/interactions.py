@@ -104,7 +104,7 @@ class Desk:
         data = self._command_data(root, nesting, options)
         if resolver.resolved:
             data["resolved"] = resolver.resolved
-        return await self._send(caller, InteractionType.APPLICATION_COMMAND, data)
+        return await self._send(caller, InteractionType.APPLICATION_COMMAND, data, name=name)
 
     async def autocomplete(self, caller: Caller, name: str, given: Mapping[str, object], focused: str) -> Outcome:
         root, leaf, nesting = self._leaf(caller, name)
@@ -202,7 +202,12 @@ class Desk:
         return message
 
     async def _send(
-        self, caller: Caller, kind: InteractionType, data: dict[str, Any], source: Message | None = None
+        self,
+        caller: Caller,
+        kind: InteractionType,
+        data: dict[str, Any],
+        source: Message | None = None,
+        name: str | None = None,
     ) -> Outcome:
         channel = self._state.get_channel(caller.channel_id)
         record, payload = simcord_interactions.base_payload(
@@ -213,6 +218,8 @@ class Desk:
             user_id=caller.user_id,
             data=data,
         )
+        if name is not None:
+            record.command_name = name  # a message's metadata names the subcommand, too
         payload["locale"] = caller.locale
         payload["attachment_size_limit"] = self._limit_bytes
         owner = str(channel.guild_id or 0)

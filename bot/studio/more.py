@@ -85,16 +85,18 @@ def _panel(job: Job, images: list[Image], image: Image, texts: Texts, sight: Sig
     box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=BLUE)
     one = len(images) == 1
     title = texts("more.title_one") if one else texts("more.title", n=image.index + 1, of=len(images))
-    text = f"### {title}\n{texts('more.how')}\n```\n{_fenced(image.infotext)}\n```"
+    head: discord.ui.TextDisplay[discord.ui.LayoutView] = discord.ui.TextDisplay(f"### {title}\n{texts('more.how')}")
+    if sight.there:
+        beside: discord.ui.Thumbnail[discord.ui.LayoutView] = discord.ui.Thumbnail(f"attachment://{THUMBNAIL_NAME}")
+        box.add_item(discord.ui.Section(head, accessory=beside))
+    else:
+        box.add_item(head)
+    # Below the thumbnail, not beside it: on a phone that column holds three words a line.
+    text = f"```\n{_fenced(image.infotext)}\n```"
     if not sight.there:
         gone = "deleted" if image.deleted else "gone"
         text += "\n-# " + texts("more.picture_veiled" if sight.veiled else f"more.picture_{gone}")
-    shown: discord.ui.TextDisplay[discord.ui.LayoutView] = discord.ui.TextDisplay(text)
-    if sight.there:
-        beside: discord.ui.Thumbnail[discord.ui.LayoutView] = discord.ui.Thumbnail(f"attachment://{THUMBNAIL_NAME}")
-        box.add_item(discord.ui.Section(shown, accessory=beside))
-    else:
-        box.add_item(shown)
+    box.add_item(discord.ui.TextDisplay(text))
     if not one:
         rows: list[Row] = [
             (str(each.index), texts("more.pick", n=each.index + 1),

@@ -200,7 +200,7 @@ function suggest() {
   if (!area.value.startsWith("/") || escaped === area.value) return;
   if (!found || (area.selectionStart <= found.end && !area.value.slice(found.end).trim() && !/\s$/.test(area.value))) {
     if (/\s$/.test(area.value) && !matching(area.value, world.commands.slash).length) return;
-    rows = matching(area.value, world.commands.slash).slice(0, 25).map((command) => ({
+    rows = matching(area.value, world.commands.slash).map((command) => ({
       kind: "command", command, label: "/" + command.label, note: command.description,
       side: command.options.filter((option) => option.required).map((option) => option.label).join("  "),
     }));

@@ -65,14 +65,14 @@ export function icon(name) {
   return svg;
 }
 
-/** A small menu beside `anchor`; closes on choice, Escape, or a press elsewhere. */
-export function popup(anchor, content, className = "popup") {
+/** A small menu beside `anchor`, or at `point` ({x, y}); closes on choice, Escape, or a press elsewhere. */
+export function popup(anchor, content, className = "popup", point = null) {
   const host = anchor.closest("dialog") || byId("layer");
   const box = h("div", { class: className }, content);
   host.append(box);
-  const at = anchor.getBoundingClientRect();
+  const at = point ? { left: point.x, right: point.x, top: point.y, bottom: point.y } : anchor.getBoundingClientRect();
   const size = box.getBoundingClientRect();
-  const left = Math.min(Math.max(8, at.right - size.width), innerWidth - size.width - 8);
+  const left = Math.min(Math.max(8, point ? at.left : at.right - size.width), innerWidth - size.width - 8);
   const below = at.bottom + 4 + size.height < innerHeight;
   box.style.left = `${Math.max(8, left)}px`;
   box.style.top = `${below ? at.bottom + 4 : Math.max(8, at.top - size.height - 4)}px`;
@@ -81,7 +81,7 @@ export function popup(anchor, content, className = "popup") {
     document.removeEventListener("pointerdown", outside, true);
     document.removeEventListener("keydown", key, true);
   };
-  const outside = (event) => { if (!box.contains(event.target) && !anchor.contains(event.target)) close(); };
+  const outside = (event) => { if (!box.contains(event.target) && (point || !anchor.contains(event.target))) close(); };
   const key = (event) => {
     if (event.key === "Escape") { event.stopPropagation(); event.preventDefault(); close(); anchor.focus(); }
   };

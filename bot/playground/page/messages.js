@@ -71,26 +71,44 @@ async function runApp(message, name) {
   } catch (refusal) { fail(refusal.message); }
 }
 
-function toolbar(message) {
-  const tool = (name, glyph, testid, action) => h("button", { type: "button", class: "icon", "aria-label": name, title: name, "data-testid": testid, onclick: action }, icon(glyph));
+const emojiRow = (message, close) => EMOJI.map((emoji) => h("button", { type: "button", class: "emoji", "aria-label": emoji, onclick: () => { close(); react(message, emoji, true); } }, emoji));
+
+const appRows = (message, close) => world.commands.message.map((command) =>
+  h("button", { type: "button", class: "option", role: "menuitem", "data-testid": "app-command", onclick: () => { close(); runApp(message, command.name); } }, command.label));
+
+/** What may be done with a message: [may it, name, icon, testid, action(event)]. */
+function deeds(message) {
   const mine = message.author.id === world.me;
-  const pick = (event) => {
-    const close = popup(event.currentTarget, EMOJI.map((emoji) => h("button", { type: "button", class: "emoji", "aria-label": emoji, onclick: () => { close(); react(message, emoji, true); } }, emoji)), "popup emojis");
-  };
-  const apps = (event) => {
-    const close = popup(event.currentTarget, world.commands.message.map((command) => h("button", { type: "button", class: "option", role: "menuitem", "data-testid": "app-command", onclick: () => { close(); runApp(message, command.name); } }, command.label)), "popup menu-list");
-  };
-  return h("div", { class: "toolbar", role: "toolbar" },
-    !message.ephemeral && tool(t("message.react"), "smile", "react", pick),
-    !message.ephemeral && world.channel.can_send && tool(t("message.answer"), "reply", "reply", () => replyTo(message)),
-    world.commands.message.length > 0 && tool(t("message.apps"), "apps", "apps", apps),
-    !message.ephemeral && (mine || world.channel.can_manage) && tool(t("message.delete"), "trash", "delete", () => remove(message)));
+  return [
+    [!message.ephemeral, t("message.react"), "smile", "react", (event) => { const close = popup(event.currentTarget, emojiRow(message, () => close()), "popup emojis"); }],
+    [!message.ephemeral && world.channel.can_send, t("message.answer"), "reply", "reply", () => replyTo(message)],
+    [world.commands.message.length > 0, t("message.apps"), "apps", "apps", (event) => { const close = popup(event.currentTarget, appRows(message, () => close()), "popup menu-list"); }],
+    [!message.ephemeral && (mine || world.channel.can_manage), t("message.delete"), "trash", "delete", () => remove(message)],
+  ].filter(([may]) => may);
+}
+
+function toolbar(message) {
+  return h("div", { class: "toolbar", role: "toolbar" }, deeds(message).map(([, name, glyph, testid, action]) =>
+    h("button", { type: "button", class: "icon", "aria-label": name, title: name, "data-testid": testid, onclick: action }, icon(glyph))));
+}
+
+/** A right click, or a long press on a phone. Links and marked text keep the browser's own menu. */
+function menu(event, message) {
+  if (event.target.closest("a, input, textarea") || String(getSelection())) return;
+  event.preventDefault();
+  const rows = deeds(message).map(([, name, glyph, testid, action]) => {
+    if (testid === "react") return h("div", { class: "emojis" }, emojiRow(message, () => close()).slice(8));
+    if (testid === "apps") return [h("div", { class: "menu-head" }, icon(glyph), name), appRows(message, () => close())];
+    return h("button", { type: "button", class: "option", role: "menuitem", onclick: () => { close(); action(); } }, icon(glyph), name);
+  });
+  const close = popup(event.currentTarget, rows, "popup menu-list context-menu", { x: event.clientX, y: event.clientY });
 }
 
 function above(message) {
   const used = message.interaction_metadata;
-  if (used && used.name && message.type === 20) {
-    return h("div", { class: "above" }, avatar(used.user.id, "tiny"), h("b", {}, userName(used.user.id)), " ", t("message.used", { user: "" }).trim(), " ", h("span", { class: "mention" }, "/" + used.name));
+  if (used && used.name && (message.type === 20 || message.type === 23)) {
+    const label = message.type === 20 ? "/" + used.name : used.name;
+    return h("div", { class: "above" }, avatar(used.user.id, "tiny"), h("b", {}, userName(used.user.id)), " ", t("message.used", { user: "" }).trim(), " ", h("span", { class: "mention" }, label));
   }
   if (message.type === 19) {
     const target = message.referenced_message;
@@ -115,6 +133,7 @@ function draw(message) {
   const name = h("span", { class: "name" }, userName(author.id));
   if (user?.colour) name.style.color = `#${user.colour.toString(16).padStart(6, "0")}`;
   const element = h("li", { id: `m${message.id}`, class: "message" + (message.ephemeral ? " ephemeral" : ""), "data-testid": "message",
+    oncontextmenu: (event) => menu(event, message),
     dataset: { id: message.id, author: author.id, at: Date.parse(message.timestamp), lead: above(message) ? "1" : "" } },
     above(message),
     h("div", { class: "body" },

@@ -246,8 +246,9 @@ def _card(
         for use in report.users[:NAMED_SHOWN]
     ]
     box.add_item(discord.ui.TextDisplay("\n".join(lines)))
-    gallery = [discord.MediaGalleryItem(f"attachment://{chart.filename}", description=chart.alt) for chart in charts]
-    box.add_item(discord.ui.MediaGallery(*gallery))
+    for chart in charts:  # each alone: of several in one gallery Discord shows squares cut out of their middle
+        item = discord.MediaGalleryItem(f"attachment://{chart.filename}", description=chart.alt)
+        box.add_item(discord.ui.MediaGallery(item))
     for name in files:
         box.add_item(discord.ui.File(f"attachment://{name}"))
     row = [
