@@ -10,33 +10,33 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.domain.history import PAGE, PAGES_MAX, Desk, Kin, lineage_lines, shown_moment
-from bot.domain.mentions import neutral, spoken
+from bot.domain.history import PAGE, PAGES_MAX, Desk, shown_moment
+from bot.domain.mentions import spoken
 from bot.i18n import Texts
 from bot.storage.history import Shot
 from bot.studio.history.tiles import tile_name
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
-from bot.ui.selects import Row, select_row
+from bot.ui.selects import select_row
 
 __all__ = [
+    "ALT_CHARS",
+    "BLUE",
+    "LABEL_CHARS",
     "Looked",
-    "Opened",
-    "Relative",
     "asked_card",
     "back_card",
+    "button_row",
+    "clipped",
     "gallery_card",
     "gone_card",
     "message_link",
-    "picture_card",
+    "new_card",
 ]
 
 BLUE, RED, GREY = 0x5865F2, 0xDA373C, 0x80848E
-PROMPT_CHARS = 700
 ALT_CHARS = 1000
 LABEL_CHARS = 90
-TREE_LINES = 9
-TREE_CHARS = 1500
 
 Box = discord.ui.Container[discord.ui.LayoutView]
 
@@ -60,38 +60,12 @@ class Looked:
         return min(PAGES_MAX, max(1, -(-self.total // PAGE)))
 
 
-@dataclass(frozen=True)
-class Relative:
-    """A picture of a lineage tree; `link` leads to its message, `own` are pictures that may be opened."""
-
-    kin: Kin
-    user_id: int
-    link: str | None
-    own: bool
-
-
-@dataclass(frozen=True)
-class Opened:
-    desk_id: str
-    desk: Desk
-    shot: Shot
-    shown: bool
-    """Whether there is anything to show."""
-    small: bool
-    veiled: bool = False
-    """Whether it may not be seen here."""
-    relatives: Sequence[Relative] = ()
-    newer: bool = False
-    older: bool = False
-    sends: Sequence[str] = ()
-
-
 def message_link(guild_id: int | None, channel_id: int, message_id: int) -> str:
     return f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}"
 
 
 def gallery_card(seen: Looked, texts: Texts) -> discord.ui.LayoutView:
-    view, box = _card(BLUE)
+    view, box = new_card(BLUE)
     box.add_item(discord.ui.TextDisplay(_head(seen, texts)))
     if seen.shots:
         items = [
@@ -111,7 +85,7 @@ def gallery_card(seen: Looked, texts: Texts) -> discord.ui.LayoutView:
         else:
             box.add_item(select_row(Verb.HISTORY_OPEN, seen.desk_id, texts("history.open"), rows))
     for row in filter(None, _page_rows(seen, texts)):
-        box.add_item(_row(row))
+        box.add_item(button_row(row))
     view.add_item(box)
     return view
 
@@ -185,112 +159,10 @@ def _page_rows(seen: Looked, texts: Texts) -> list[list[AddressButton]]:
     return [pages, more, last]
 
 
-def picture_card(opened: Opened, texts: Texts) -> discord.ui.LayoutView:
-    view, box = _card(BLUE)
-    shot, id_ = opened.shot, opened.desk_id
-    day = f"<t:{int(shot.created_at)}:f>"
-    line = texts(
-        "history.picture.by_line", day=day, width=shot.width, height=shot.height, seed=shot.seed,
-        model=neutral(shot.model, LABEL_CHARS),
-    )  # fmt: skip
-    head = f"**{neutral(shot.prompt, PROMPT_CHARS)}**\n-# {line}" if shot.prompt else f"-# {line}"
-    small: list[str] = []
-    if shot.private:
-        small.append(texts("history.picture.message_private"))
-    else:
-        link = next((one.link for one in opened.relatives if one.kin.here), None)
-        small += [texts("history.picture.message", link=link)] if link else []
-    if opened.veiled:
-        small.append(texts("history.picture.veiled"))
-    elif shot.pruned or not opened.shown:
-        small.append(texts("history.picture.gone"))
-    elif opened.small:
-        small.append(texts("history.picture.shown_small"))
-    box.add_item(discord.ui.TextDisplay(head + "".join(f"\n-# {text}" for text in small)))
-    if opened.shown:
-        alt = _clip(shot.prompt, ALT_CHARS) or None
-        picture = discord.MediaGalleryItem(f"attachment://{tile_name(shot)}", description=alt)
-        box.add_item(discord.ui.MediaGallery(picture))
-    others = [one for one in opened.relatives if not one.kin.here]
-    if others:
-        box.add_item(discord.ui.TextDisplay(_tree(opened.relatives, shot.user_id, texts)))
-    rows: list[Row] = [(one, texts(f"history.picture.send_{one}"), texts(f"history.picture.send_{one}_hint"))
-                       for one in opened.sends]  # fmt: skip
-    if rows:
-        box.add_item(select_row(Verb.HISTORY_SEND, id_, texts("history.picture.send"), rows))
-    reachable: list[Row] = [
-        (one.kin.id, _clip(_what(one.kin, texts), LABEL_CHARS), shown_moment(one.kin.created_at))
-        for one in others
-        if one.own
-    ]
-    if reachable:
-        box.add_item(select_row(Verb.HISTORY_KIN, id_, texts("history.picture.kin"), reachable))
-    for row in _picture_rows(opened, texts):
-        box.add_item(_row(row))
-    view.add_item(box)
-    return view
-
-
-def _picture_rows(opened: Opened, texts: Texts) -> list[list[AddressButton]]:
-    id_, shot = opened.desk_id, opened.shot
-    first = [button(Verb.HISTORY, id_, texts("history.picture.back"), emoji="↩️")]
-    if opened.newer:
-        first.append(button(Verb.HISTORY_PICTURE, id_, texts("history.picture.newer"), n=3, emoji="◀️"))
-    if opened.older:
-        first.append(button(Verb.HISTORY_PICTURE, id_, texts("history.picture.older"), n=4, emoji="▶️"))
-    second: list[AddressButton] = []
-    if opened.desk.own:
-        style = discord.ButtonStyle.success if shot.favourite else discord.ButtonStyle.secondary
-        label = texts("history.picture.unkeep" if shot.favourite else "history.picture.keep")
-        second.append(button(Verb.HISTORY_PICTURE, id_, label, n=1, emoji="⭐", style=style))
-    if shot.pruned:
-        second.append(
-            button(
-                Verb.HISTORY_PICTURE, id_, texts("history.picture.again"), n=5, emoji="🎨",
-                style=discord.ButtonStyle.primary,
-            )
-        )  # fmt: skip
-    elif opened.desk.own:
-        second.append(button(Verb.HISTORY_PICTURE, id_, texts("history.picture.file"), n=2, emoji="📎"))
-    second.append(button(Verb.INFO, shot.id, texts("history.picture.info"), emoji="ℹ️"))
-    delete = button(
-        Verb.HISTORY_DELETE, id_, texts("history.picture.delete"), n=3, emoji="🗑️", style=discord.ButtonStyle.danger
-    )
-    return [first, [*second, delete]]
-
-
-def _tree(relatives: Sequence[Relative], owner: int, texts: Texts) -> str:
-    known = {one.kin.id: one for one in relatives}
-
-    def say(kin: Kin) -> str:
-        one = known[kin.id]
-        values = {"what": _what(kin, texts), "day": f"<t:{int(kin.created_at)}:d>"}
-        if kin.here:
-            return texts("history.picture.lineage_here", **values)
-        line = (
-            texts("history.picture.lineage_linked", link=one.link, **values)
-            if one.link
-            else texts("history.picture.lineage_row", **values)
-        )
-        if one.user_id != owner:
-            line += " " + texts("history.picture.lineage_by", user=f"<@{one.user_id}>")
-        return line
-
-    lines = lineage_lines([one.kin for one in relatives], say, TREE_LINES)
-    while sum(map(len, lines)) > TREE_CHARS:
-        lines.pop()
-    return "\n".join([f"**{texts('history.picture.lineage')}**", *lines])
-
-
-def _what(kin: Kin, texts: Texts) -> str:
-    key = f"card.action.{kin.action}"
-    return texts(key) if texts.has(key) else texts("history.picture.drawn")
-
-
 def asked_card(
     desk_id: str, count: int, favourites: int, minutes: int, texts: Texts, *, one: bool
 ) -> discord.ui.LayoutView:
-    view, box = _card(RED)
+    view, box = new_card(RED)
     lines = [f"### {texts('history.delete.title')}", texts("history.delete.ask", n=count)]
     if favourites:
         lines.append("⭐ " + texts("history.delete.ask_favourites", n=favourites))
@@ -300,13 +172,13 @@ def asked_card(
         Verb.HISTORY_DELETE, desk_id, texts("history.delete.yes"), n=4 if one else 2, emoji="🗑️",
         style=discord.ButtonStyle.danger,
     )  # fmt: skip
-    box.add_item(_row([yes, button(Verb.HISTORY, desk_id, texts("history.delete.no"))]))
+    box.add_item(button_row([yes, button(Verb.HISTORY, desk_id, texts("history.delete.no"))]))
     view.add_item(box)
     return view
 
 
 def gone_card(deletion_id: str, count: int, due_at: float, texts: Texts) -> discord.ui.LayoutView:
-    view, box = _card(GREY)
+    view, box = new_card(GREY)
     when = f"<t:{int(due_at)}:R>"
     box.add_item(
         discord.ui.TextDisplay(
@@ -314,13 +186,13 @@ def gone_card(deletion_id: str, count: int, due_at: float, texts: Texts) -> disc
         )
     )
     undo = button(Verb.HISTORY_UNDO, deletion_id, texts("history.delete.undo"), emoji="↩️")
-    box.add_item(_row([undo]))
+    box.add_item(button_row([undo]))
     view.add_item(box)
     return view
 
 
 def back_card(count: int, texts: Texts) -> discord.ui.LayoutView:
-    view, box = _card(GREY)
+    view, box = new_card(GREY)
     box.add_item(discord.ui.TextDisplay(texts("history.delete.undone", n=count)))
     view.add_item(box)
     return view
@@ -328,7 +200,7 @@ def back_card(count: int, texts: Texts) -> discord.ui.LayoutView:
 
 def _label(number: int, shot: Shot) -> str:
     star = "⭐ " if shot.favourite else ""
-    return f"{number} · {star}{_clip(shot.prompt, LABEL_CHARS) or shot.action}"
+    return f"{number} · {star}{clipped(shot.prompt, LABEL_CHARS) or shot.action}"
 
 
 def _hint(shot: Shot, texts: Texts) -> str:
@@ -340,20 +212,20 @@ def _hint(shot: Shot, texts: Texts) -> str:
 
 def _alt(number: int, shot: Shot, texts: Texts) -> str:
     key = "history.alt_gone" if shot.pruned else "history.alt"
-    return _clip(texts(key, number=number, prompt=shot.prompt or shot.action), ALT_CHARS)
+    return clipped(texts(key, number=number, prompt=shot.prompt or shot.action), ALT_CHARS)
 
 
-def _clip(text: str, limit: int) -> str:
+def clipped(text: str, limit: int) -> str:
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _card(colour: int) -> tuple[discord.ui.LayoutView, Box]:
+def new_card(colour: int) -> tuple[discord.ui.LayoutView, Box]:
     view = discord.ui.LayoutView(timeout=None)
     # Finished from the start, so discord.py does not keep one per message: its buttons are found by their addresses.
     view.stop()
     return view, discord.ui.Container(accent_colour=colour)
 
 
-def _row(buttons: Collection[AddressButton]) -> discord.ui.ActionRow[discord.ui.LayoutView]:
+def button_row(buttons: Collection[AddressButton]) -> discord.ui.ActionRow[discord.ui.LayoutView]:
     return discord.ui.ActionRow(*map(in_layout, buttons))

@@ -18,10 +18,11 @@ from bot.storage.history import Desks, History, Shot, Span
 from bot.storage.history_search import HistorySearch
 from bot.storage.images import Images
 from bot.storage.thumbnails import Thumbnails
-from bot.studio.history.cards import Looked, Opened, Relative, gallery_card, message_link, picture_card
+from bot.studio.history.cards import Looked, gallery_card, message_link
 from bot.studio.history.deleting import Deleting
 from bot.studio.history.exporting import Exporting
 from bot.studio.history.messages import MessageSight
+from bot.studio.history.picture_card import Opened, Relative, picture_card
 from bot.studio.history.sending import Sending
 from bot.studio.history.tiles import large, tiles
 from bot.studio.history.viewing import moderates, span_of
