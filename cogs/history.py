@@ -11,7 +11,7 @@ from discord.ext import commands
 from bot.domain.history import NAME_CHARS, SEARCH_CHARS, Desk
 from bot.errors import UserFacingError
 from bot.studio import Studio
-from bot.studio.history.gallery import wanted_of
+from bot.studio.history.wishes import wanted_of
 from bot.ui.client import Interaction
 from bot.ui.commands import choices, keyed, localised_options
 

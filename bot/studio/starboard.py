@@ -15,22 +15,18 @@ from bot.delivery.cards import filename
 from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, climb_down
 from bot.domain.ids import ImageId, JobId, MessageId, UserId
 from bot.domain.job import Image, Job
-from bot.domain.mentions import neutral
 from bot.domain.model_rules import Where
-from bot.i18n import Texts, texts_for
+from bot.i18n import texts_for
 from bot.storage.favourites import Favourites
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
 from bot.storage.starboards import Board, Starboards, StarPost
-from bot.studio.history.cards import message_link
+from bot.studio.star_card import star_card
 
 __all__ = ["Showing", "Starboard", "age_restricted"]
 
 log = logging.getLogger(__name__)
 
-PROMPT_CHARS = 300
-ALT_CHARS = 1000
-GOLD = 0xF0B232
 SHOWN_MAX = 10
 SWEPT_MAX = 50
 
@@ -230,7 +226,7 @@ class Starboard:
             shown = [(name, image, spoiler) for name, (image, spoiler, _) in zip(names, originals, strict=True)]
             files = [discord.File(io.BytesIO(up.data), name) for up, name in zip(uploads, names, strict=True)]
             stars = _people(await self._boards.fans(job.id))
-            view = _card(job, shown, stars, texts)
+            view = star_card(job, shown, stars, texts)
             try:
                 message = await channel.send(view=view, files=files, nonce=f"s{job.id}")
             except discord.HTTPException as error:
@@ -283,31 +279,3 @@ def age_restricted(channel: object) -> bool:
     if isinstance(channel, discord.Thread):
         channel = channel.parent
     return bool(getattr(channel, "nsfw", False))
-
-
-def _card(job: Job, shown: Sequence[tuple[str, Image, bool]], stars: int, texts: Texts) -> discord.ui.LayoutView:
-    view = discord.ui.LayoutView(timeout=None)
-    view.stop()
-    box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=GOLD)
-    prompt = getattr(job.task, "prompt", "")
-    lines = [texts("starboard.head", n=stars, user=f"<@{job.user_id}>")]
-    if prompt:
-        lines.append(f"**{neutral(_clip(prompt, PROMPT_CHARS))}**")
-    box.add_item(discord.ui.TextDisplay("\n".join(lines)))
-    items = [
-        discord.MediaGalleryItem(f"attachment://{name}", description=_clip(prompt, ALT_CHARS) or None, spoiler=spoiler)
-        for name, _, spoiler in shown
-    ]
-    box.add_item(discord.ui.MediaGallery(*items))
-    assert job.message_id is not None
-    link: discord.ui.Button[discord.ui.LayoutView] = discord.ui.Button(
-        label=texts("starboard.link"), url=message_link(job.guild_id, job.channel_id, job.message_id)
-    )
-    box.add_item(discord.ui.ActionRow(link))
-    view.add_item(box)
-    return view
-
-
-def _clip(text: str, limit: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"

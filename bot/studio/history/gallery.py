@@ -6,13 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-import discord
-from pydantic import ValidationError
-
-from bot.domain.history import CHOSEN_MAX, NAME_CHARS, PAGE, SEARCH_CHARS, Desk, Wanted, moment_of, shown_moment
+from bot.domain.history import CHOSEN_MAX, PAGE, Desk, Wanted
 from bot.domain.ids import ImageId, UserId
 from bot.errors import UserFacingError
-from bot.i18n import Texts, texts_for
+from bot.i18n import texts_for
 from bot.storage.favourites import Favourites
 from bot.storage.history import Desks, History, Shot, Span
 from bot.storage.history_search import HistorySearch
@@ -26,12 +23,13 @@ from bot.studio.history.picture_card import Opened, Relative, picture_card
 from bot.studio.history.sending import Sending
 from bot.studio.history.tiles import large, tiles
 from bot.studio.history.viewing import moderates, span_of
+from bot.studio.history.wishes import search_form, wanted_of
 from bot.ui.client import Interaction
-from bot.ui.codec import Address, Verb, encode
-from bot.ui.forms import fields_of, form_of, text_field
+from bot.ui.codec import Address, Verb
+from bot.ui.forms import fields_of
 from bot.ui.selects import chosen_value, chosen_values
 
-__all__ = ["GALLERY_FORMS", "GALLERY_VERBS", "Gallery", "wanted_of"]
+__all__ = ["GALLERY_FORMS", "GALLERY_VERBS", "Gallery"]
 
 GALLERY_VERBS = (
     Verb.HISTORY, Verb.HISTORY_OPEN, Verb.HISTORY_SEARCH, Verb.HISTORY_FILTER, Verb.HISTORY_CHOOSE, Verb.HISTORY_MARK,
@@ -86,7 +84,7 @@ class Gallery:
         span = span_of(interaction, desk)
         match address.verb:
             case Verb.HISTORY_SEARCH:
-                await interaction.response.send_modal(_search_form(address.id, desk.wanted, interaction))
+                await interaction.response.send_modal(search_form(address.id, desk.wanted, interaction))
             case Verb.HISTORY_SEND:
                 shot = await self._opened(desk, span)
                 await self._sending.send(interaction, address.id, shot, chosen_value(interaction))
@@ -293,47 +291,6 @@ class Gallery:
 
     def _file(self, shot: Shot) -> Path:
         return self._images.file_at(shot.path)
-
-
-def wanted_of(
-    words: str,
-    model: str,
-    lora: str,
-    since: str,
-    until: str,
-    before: Wanted = Wanted(),  # noqa: B008 - frozen
-) -> Wanted:
-    """Raises UserFacingError (`date_unreadable`)."""
-    try:
-        return Wanted(
-            search=" ".join(words.split())[:SEARCH_CHARS],
-            model=model.strip()[:NAME_CHARS] or None,
-            lora=lora.strip().removeprefix("<lora:")[:NAME_CHARS] or None,
-            since=moment_of(since),
-            until=moment_of(until, end=True),
-            favourites=before.favourites,
-            stranded=before.stranded,
-        )
-    except ValidationError as error:  # nothing that the lines above let through
-        raise UserFacingError("history_unknown") from error
-
-
-def _search_form(desk_id: str, wanted: Wanted, interaction: Interaction) -> discord.ui.Modal:
-    texts: Texts = texts_for(str(interaction.locale))
-    form = form_of(texts("history.form.title"), encode(Verb.HISTORY_SEARCH_FORM, desk_id))
-    values = {
-        "words": wanted.search,
-        "model": wanted.model or "",
-        "lora": wanted.lora or "",
-        "since": shown_moment(wanted.since),
-        "until": shown_moment(wanted.until, end=True),
-    }
-    for name, value in values.items():
-        text_field(
-            form, name, texts(f"history.form.{name}"), texts(f"history.form.{name}_hint"), value,
-            paragraph=False, max_length=SEARCH_CHARS if name == "words" else NAME_CHARS,
-        )  # fmt: skip
-    return form
 
 
 def _changed(desk: Desk, **values: object) -> Desk:
