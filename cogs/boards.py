@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Range = app_commands.Range
 MANAGERS = discord.Permissions(manage_guild=True)
 USUAL_THRESHOLD = 3
+IN_SERVERS = app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False)
+"""Each said: what is left open is filled in from the tree's own contexts, whatever `guild_only` says."""
 
 
 class StarboardCommands(app_commands.Group):
@@ -32,6 +34,8 @@ class StarboardCommands(app_commands.Group):
             name=keyed("command.starboard.name"),
             description=keyed("command.starboard.description"),
             guild_only=True,
+            allowed_contexts=IN_SERVERS,
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
             default_permissions=MANAGERS,
         )
         self._studio = studio
@@ -92,7 +96,8 @@ class Boards(commands.Cog):
 
     @app_commands.command(name=keyed("command.retention.name"), description=keyed("command.retention.description"))
     @localised_options("retention", "days")
-    @app_commands.guild_only()
+    @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
+    @app_commands.allowed_installs(guilds=True, users=False)
     @app_commands.default_permissions(MANAGERS)
     async def retention(self, interaction: Interaction, days: Range[int, 0, 3650] | None = None) -> None:
         """How long pictures of this server keep their files; 0 goes back to the operator's word."""
