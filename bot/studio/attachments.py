@@ -18,10 +18,9 @@ from bot.domain.limits import Limits
 from bot.domain.mentions import spoken
 from bot.domain.pictures import GivenPicture
 from bot.errors import UserFacingError
-from bot.storage.database import StorageFullError
 from bot.storage.images import MissingPictureError
 from bot.storage.inputs import InputPictures
-from bot.studio.hidden import HIDDEN
+from bot.studio.hidden import acknowledged
 from bot.ui.client import Interaction
 from gpu_worker.protocol.specs import ImageRef
 
@@ -115,18 +114,8 @@ class Attachments:
         for one in (image, mask):
             if one is not None:
                 self.check(one)
-        await interaction.response.defer(ephemeral=hidden)
-        interaction.extras[HIDDEN] = hidden
-        try:
-            async with self.taken(image, mask) as picture:
-                yield picture
-        except (UserFacingError, StorageFullError):
-            if not hidden:
-                with contextlib.suppress(discord.HTTPException):
-                    # A follow-up would fill the waiting answer, which everybody sees; so that one is ended first.
-                    await interaction.edit_original_response(content="⚠️")
-                    await interaction.delete_original_response()
-            raise
+        async with acknowledged(interaction, hidden=hidden), self.taken(image, mask) as picture:
+            yield picture
 
     @contextlib.asynccontextmanager
     async def taken(self, image: RemoteFile, mask: RemoteFile | None) -> AsyncGenerator[GivenPicture]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
-import discord
 from rapidfuzz import process
 
 from bot.domain.limits import Limits
@@ -21,8 +19,7 @@ from bot.domain.text import is_blank
 from bot.dynamic.expander import Expander
 from bot.dynamic.wildcards import WildcardBook
 from bot.errors import UserFacingError
-from bot.storage.database import StorageFullError
-from bot.studio.hidden import HIDDEN
+from bot.studio.hidden import acknowledged
 from bot.studio.models import Models
 from bot.ui.client import Interaction
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
@@ -135,16 +132,7 @@ async def in_time(interaction: Interaction, work: Awaitable[T], *, hidden: bool 
         done, _ = await asyncio.wait({task}, timeout=SOON_S)
         if done or interaction.response.is_done():
             return await task
-        await interaction.response.defer(ephemeral=hidden, thinking=True)
-        interaction.extras[HIDDEN] = hidden
-        try:
+        async with acknowledged(interaction, hidden=hidden):
             return await task
-        except (UserFacingError, StorageFullError):
-            if not hidden:
-                with contextlib.suppress(discord.HTTPException):
-                    # A follow-up would fill the waiting answer, which everybody sees; so that one is ended first.
-                    await interaction.edit_original_response(content="⚠️")
-                    await interaction.delete_original_response()
-            raise
     finally:
         task.cancel()

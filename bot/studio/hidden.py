@@ -1,14 +1,17 @@
-"""An answer that only the user sees, whatever state the interaction is in."""
+"""Answers that only the user sees, and answers that wait: given first, taken back where nothing comes of them."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncGenerator
 
 import discord
 
+from bot.errors import UserFacingError
+from bot.storage.database import StorageFullError
 from bot.ui.client import Interaction
 
-__all__ = ["HIDDEN", "answer_hidden"]
+__all__ = ["HIDDEN", "acknowledged", "answer_hidden", "take_back", "taken_back"]
 
 HIDDEN = "pincel_hidden"
 """In `interaction.extras`: the answer that was deferred is for the user alone."""
@@ -27,3 +30,34 @@ async def answer_hidden(interaction: Interaction, view: discord.ui.LayoutView) -
             await interaction.edit_original_response(content="🔒")
             await interaction.delete_original_response()
     return (await interaction.followup.send(view=view, ephemeral=True, wait=True)).id
+
+
+@contextlib.asynccontextmanager
+async def acknowledged(interaction: Interaction, *, hidden: bool = False) -> AsyncGenerator[None]:
+    """Answers first, for what may take longer than an answer may (`hidden`: what follows is for the user alone).
+    Whatever the body refuses takes that back; an interaction that is answered already stays as it is."""
+    if interaction.response.is_done():
+        yield
+        return
+    await interaction.response.defer(ephemeral=hidden, thinking=True)
+    interaction.extras[HIDDEN] = hidden
+    async with taken_back(interaction, hidden=hidden):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def taken_back(interaction: Interaction, *, hidden: bool) -> AsyncGenerator[None]:
+    """The waiting answer goes where the body raises UserFacingError or StorageFullError."""
+    try:
+        yield
+    except (UserFacingError, StorageFullError):
+        if not hidden:
+            await take_back(interaction)
+        raise
+
+
+async def take_back(interaction: Interaction) -> None:
+    """Ends an answer that waits in everybody's sight, because a follow-up would fill it. Never raises for Discord."""
+    with contextlib.suppress(discord.HTTPException):
+        await interaction.edit_original_response(content="⚠️")
+        await interaction.delete_original_response()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import random
 
@@ -15,11 +14,10 @@ from bot.domain.limits import Limits
 from bot.domain.regions import PARTS, Amount, Box, around, boxes_of, grid_of, redrawn
 from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
-from bot.storage.database import StorageFullError
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.inputs import InputPictures
 from bot.studio.attachments import Attachments
-from bot.studio.hidden import HIDDEN
+from bot.studio.hidden import HIDDEN, taken_back
 from bot.studio.intake import Intake
 from bot.studio.models import Models
 from bot.studio.picture_actions import PictureActions, Shown
@@ -93,7 +91,7 @@ class Regions:
         # A mask is fetched first, and a mask is painted: that may take longer than an answer may.
         await interaction.response.defer(ephemeral=private, thinking=True)
         interaction.extras[HIDDEN] = private
-        try:
+        async with taken_back(interaction, hidden=private):
             size = (shown.image.width, shown.image.height)
             if upload is None and name:
                 await self._begin(interaction, shown, name, EVERYWHERE, fields, private=private)
@@ -104,13 +102,6 @@ class Regions:
                 mask, bounds = await asyncio.to_thread(boxes_mask, boxes, size), around(boxes)
             async with self._inputs.keeping(mask, "image/png") as ref:
                 await self._begin(interaction, shown, ref, bounds, fields, private=private)
-        except (UserFacingError, StorageFullError):
-            if not private:
-                with contextlib.suppress(discord.HTTPException):
-                    # A follow-up would fill the waiting answer, which everybody sees; so that one is ended first.
-                    await interaction.edit_original_response(content="⚠️")
-                    await interaction.delete_original_response()
-            raise
 
     async def _begin(
         self,

@@ -25,10 +25,9 @@ from bot.domain.parameters import Parameters
 from bot.domain.values import decimal
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
-from bot.storage.database import StorageFullError
 from bot.storage.finds import Find, FoundPicture
 from bot.studio.attachments import Attachments
-from bot.studio.hidden import HIDDEN
+from bot.studio.hidden import acknowledged
 from bot.studio.intake import Intake
 from bot.studio.looking.pointed import Pointed
 from bot.studio.models import Models
@@ -121,20 +120,8 @@ class ImagePrompting:
         for found in pictures:
             if found.image_id is None:
                 self._attachments.check(found)
-        answered = interaction.response.is_done()
-        if not answered:
-            await interaction.response.defer(ephemeral=hidden, thinking=True)
-            interaction.extras[HIDDEN] = hidden
-        try:
-            async with contextlib.AsyncExitStack() as held:
-                yield [await self._ref(found, held) for found in pictures]
-        except (UserFacingError, StorageFullError):
-            if not answered and not hidden:
-                with contextlib.suppress(discord.HTTPException):
-                    # A follow-up would fill the waiting answer, which everybody sees; so that one is ended first.
-                    await interaction.edit_original_response(content="⚠️")
-                    await interaction.delete_original_response()
-            raise
+        async with acknowledged(interaction, hidden=hidden), contextlib.AsyncExitStack() as held:
+            yield [await self._ref(found, held) for found in pictures]
 
     async def _ref(self, found: FoundPicture, held: contextlib.AsyncExitStack) -> ImageRef:
         ours = await self._pointed.ours(found)

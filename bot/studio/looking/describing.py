@@ -16,8 +16,8 @@ from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.finds import FoundPicture
 from bot.studio.attachments import Attachments
+from bot.studio.hidden import acknowledged
 from bot.studio.intake import Intake
-from bot.studio.looking.enlarging import acknowledged
 from bot.studio.looking.pointed import Pointed
 from bot.studio.models import Models
 from bot.studio.notes import told

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import discord
@@ -19,10 +18,9 @@ from bot.domain.models import LATENT_UPSCALERS, UPSCALERS, face_models, names_of
 from bot.domain.values import decimal
 from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
-from bot.storage.database import StorageFullError
 from bot.storage.finds import Find, FoundPicture
 from bot.studio.attachments import Attachments
-from bot.studio.hidden import HIDDEN
+from bot.studio.hidden import acknowledged
 from bot.studio.intake import Intake
 from bot.studio.looking.pointed import Pointed
 from bot.studio.models import Models
@@ -36,28 +34,11 @@ from bot.ui.forms import form_of, select_field, text_field
 from gpu_worker.language.infotext import parse_infotext
 from gpu_worker.protocol.specs import Drawing, ImageRef, JobSpec
 
-__all__ = ["Enlarging", "acknowledged"]
+__all__ = ["Enlarging"]
 
 FORM_CHARS = 1000
 _NO_FACES = "-"
 """Discord knows no empty value."""
-
-
-@contextlib.asynccontextmanager
-async def acknowledged(interaction: Interaction, *, hidden: bool = False) -> AsyncGenerator[None]:
-    """Answers first, for what may take longer than an answer may (`hidden`: what follows is for the user alone);
-    whatever the body refuses takes that back."""
-    await interaction.response.defer(ephemeral=hidden, thinking=True)
-    interaction.extras[HIDDEN] = hidden
-    try:
-        yield
-    except (UserFacingError, StorageFullError):
-        if not hidden:
-            with contextlib.suppress(discord.HTTPException):
-                # A follow-up would fill the waiting answer, which everybody sees; so that one is ended first.
-                await interaction.edit_original_response(content="⚠️")
-                await interaction.delete_original_response()
-        raise
 
 
 class Enlarging:

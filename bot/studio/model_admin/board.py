@@ -29,6 +29,7 @@ from bot.library import Library
 from bot.storage.database import StorageFullError
 from bot.storage.download_cards import DownloadCard, DownloadCards
 from bot.studio.attachments import Attachments
+from bot.studio.hidden import take_back
 from bot.studio.intake import TOKEN_LIFE_S
 from bot.studio.model_admin.card_post import CardPost
 from bot.studio.model_admin.download_views import ended_card, progress_card
@@ -164,10 +165,7 @@ class DownloadBoard:
                     notes.append("❌ " + sentence(texts, error, f"adding for interaction {interaction.id}"))
             if not begun:
                 await self._cards.tell(card_id)
-                with contextlib.suppress(discord.HTTPException):
-                    # A follow-up would fill the waiting answer, which everybody sees; so that one is ended first.
-                    await interaction.edit_original_response(content="⚠️")
-                    await interaction.delete_original_response()
+                await take_back(interaction)
                 assert refused is not None
                 raise refused
             view = progress_card(begun, steward.user_id, texts)

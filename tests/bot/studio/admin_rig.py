@@ -89,7 +89,8 @@ class Rig:
         await self.library.load()
         self.audit = ModelAudit(self.database)
         self.files = ModelFiles(self.library, self.rules, self.audit)
-        self.ruling = Ruling(self.rules, self.audit, SimpleNamespace(facts=lambda *_: ()))
+        models = SimpleNamespace(facts=lambda *_: (), measured=lambda _: None)
+        self.ruling = Ruling(self.rules, self.audit, models)
         self.room = Room(self.library, lambda: (), Jobs(self.database).waiting_files, quota_gb=1.0, budget_gb=None)
         self.cards = DownloadCards(self.database)
         self.stewards = Stewards((1,), playground=False)
@@ -103,7 +104,7 @@ class Rig:
         )  # fmt: skip
         self.desk = ModelAdmin(
             library=self.library, files=self.files, ruling=self.ruling, trials=None, reporting=self.reporting,
-            audit=self.audit, stewards=self.stewards, attachments=self.attachments,
+            models=models, audit=self.audit, stewards=self.stewards, attachments=self.attachments,
         )  # fmt: skip
         self.adding = Adding(self.board, self.catalogue, self.stewards)
         return self

@@ -164,7 +164,7 @@ async def test_what_is_refused_afterwards_is_not_kept(cdn, inputs, tmp_path):
     async def deferred(**_):
         pass
 
-    interaction = SimpleNamespace(response=SimpleNamespace(defer=deferred))
+    interaction = SimpleNamespace(response=SimpleNamespace(defer=deferred, is_done=lambda: False), extras={})
 
     async def given(error):
         async with Attachments(inputs, Limits()).given(
