@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from gpu_worker.protocol.specs import DRAW_TASKS
 from tests.stage.painter import Painter
 
 LONG_S = 0.1
+LOOK_S = 0.07
+DEPTH = 4
 WRITE_EVERY_S = 1.0
 
 
@@ -30,21 +33,40 @@ class LoopWatch:
         self.turns = 0
         self.longest_cpu_s = 0.0
         self.slow: list[dict[str, Any]] = []
+        self._begun: float | None = None
+        self._looked_at: tuple[float, str] = (0.0, "")
+        self._loop_thread = threading.get_ident()
 
     def install(self) -> None:
         run, watch = asyncio.Handle._run, self
 
         def timed(handle: Any) -> None:
             clock, cpu = time.perf_counter(), time.thread_time()
+            watch._begun = clock
             run(handle)
+            watch._begun = None
             took_s, cpu_s = time.perf_counter() - clock, time.thread_time() - cpu
             watch.turns += 1
             watch.longest_cpu_s = max(watch.longest_cpu_s, cpu_s)
             if took_s > LONG_S:
-                watch.slow.append({"what": repr(handle)[:400], "took_s": round(took_s, 3), "cpu_s": round(cpu_s, 3)})
+                when, where = watch._looked_at
+                what = where if when == clock else repr(handle)[:400]
+                watch.slow.append({"what": what, "took_s": round(took_s, 3), "cpu_s": round(cpu_s, 3)})
 
         asyncio.Handle._run = timed  # type: ignore[method-assign]
         threading.Thread(target=self._write, name="loop-watch", daemon=True).start()
+        threading.Thread(target=self._look, name="loop-look", daemon=True).start()
+
+    def _look(self) -> None:
+        """What a callback that takes long is doing, looked at once from outside."""
+        while True:
+            time.sleep(LOOK_S / 4)
+            begun = self._begun
+            if begun is None or begun == self._looked_at[0] or time.perf_counter() - begun < LOOK_S:
+                continue
+            frame = sys._current_frames().get(self._loop_thread)
+            lines = traceback.format_stack(frame)[-DEPTH:] if frame is not None else []
+            self._looked_at = (begun, " < ".join(" ".join(line.split()) for line in reversed(lines)))
 
     def _write(self) -> None:
         while True:

@@ -34,7 +34,7 @@ def as_text(report: Report) -> str:
         ("LOST", found.lost),
         ("DOUBLED", found.doubled),
         ("FAULTS", report.faults),
-        ("BLOCKED", [f"{each['cpu_s']} s {each['what']}" for each in blocked]),
+        ("BLOCKED", [f"{each['cpu_s']} s {each['what'][:600]}" for each in blocked]),
     ):
         lines += _listed(title, entries)
     lines.append("clean" if report.clean else "NOT CLEAN")
