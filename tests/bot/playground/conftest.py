@@ -72,6 +72,15 @@ async def bot(playground, sample_bot, unredirected):
 
 
 @pytest.fixture
+async def open_page():
+    """`await open_page(address, user, channel, size)`, in Chromium; see in_browser.py."""
+    from tests.bot.playground.in_browser import open_browser
+
+    async with open_browser() as opener:
+        yield opener
+
+
+@pytest.fixture
 async def member(playground):
     async with await Person.enter(playground.endpoints.page, "Member") as person:
         yield person

@@ -1,39 +1,15 @@
 """The page, in a real browser."""
 
 import re
-import shutil
 
 import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-_BROWSER = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
-_ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--no-first-run",
-]  # fmt: skip
 
 
 @pytest.fixture
-async def page(playground):
-    if _BROWSER is None:
-        pytest.skip("no Chromium or Chrome on this machine: the page's test is left out")
-    from playwright.async_api import async_playwright
-
-    problems = []
-    async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=_BROWSER, args=_ARGUMENTS)
-        found = await browser.new_page(viewport={"width": 1280, "height": 800})
-        found.set_default_timeout(10_000)
-        found.on("pageerror", lambda error: problems.append(str(error)))
-        found.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
-        await found.goto(playground.endpoints.page)
-        await found.get_by_test_id("channel-studio").wait_for()
-        yield found
-        await browser.close()
-    # Refusals are answered with 400, which the browser notes; anything else is a fault of the page.
-    assert [line for line in problems if "status of 400" not in line] == []
+async def page(playground, open_page):
+    return await open_page(playground.endpoints.page, channel="studio")
 
 
 async def test_a_newcomers_first_minutes(page, bot, playground):

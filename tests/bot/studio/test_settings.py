@@ -23,7 +23,7 @@ async def test_a_value_says_whose_word_it_is_and_a_picture_is_drawn_with_it(stag
 
     mine = await panel(member)
     assert "Steps: **7** · *this server*" in mine.text
-    assert "Sampler: **as the checkpoint has it** · *as Pincel comes*" in mine.text
+    assert "Sampler: **as the checkpoint has it** · *default*" in mine.text
     await member.fill(await form_of(member, mine, 1), {"steps": "9", "negative": "blurry"})
     text = (await member.message("general", mine.id)).text
     assert "Steps: **9** · *set here*" in text
@@ -71,7 +71,7 @@ async def test_everything_can_be_taken_back_after_a_question(stage):
     assert "Remix: **on**" in card.text
     await member.press(card, "settingsreset", 1)
     card = await member.message("general", card.id)
-    assert "Remix: **off** · *as Pincel comes*" in card.text
+    assert "Remix: **off** · *default*" in card.text
     assert stage.rows("SELECT * FROM preferences") == []
 
 
