@@ -65,7 +65,8 @@ class LoopWatch:
             if begun is None or begun == self._looked_at[0] or time.perf_counter() - begun < LOOK_S:
                 continue
             frame = sys._current_frames().get(self._loop_thread)
-            lines = traceback.format_stack(frame)[-DEPTH:] if frame is not None else []
+            lines = traceback.format_stack(frame) if frame is not None else []
+            lines = [line for line in lines if "importlib" not in line][-DEPTH:]
             self._looked_at = (begun, " < ".join(" ".join(line.split()) for line in reversed(lines)))
 
     def _write(self) -> None:
