@@ -1,0 +1,88 @@
+"""Wires the way of a job from the queue to its user's card."""
+
+from __future__ import annotations
+
+import discord
+
+from bot.delivery.deliver import Deliverer
+from bot.delivery.machine import Machine
+from bot.delivery.ping import Pinger
+from bot.delivery.post import Poster
+from bot.delivery.progress import CardEditor
+from bot.dispatch.dispatcher import Dispatcher
+from bot.dispatch.settle import Settler
+from bot.dispatch.sources import SpecResolver
+from bot.domain.ids import JobId
+from bot.library import Library
+from bot.studio.preview_wishes import PreviewWishes
+from bot.studio.safety.results import PictureJudge
+from bot.studio.wiring.kept import Kept
+from bot.studio.wiring.opened import StudioParts
+from gpu_worker.protocol.messages import Progress
+
+__all__ = ["LineParts"]
+
+
+class _Relay:
+    """The dispatcher's listener: results to the deliverer, progress to the cards."""
+
+    def __init__(self, editor: CardEditor, deliverer: Deliverer) -> None:
+        self._editor = editor
+        self._deliverer = deliverer
+
+    def progressed(self, progress: Progress) -> None:
+        self._editor.progressed(progress)
+
+    def queue_changed(self) -> None:
+        self._editor.queue_changed()
+
+    def ended(self, job_id: JobId) -> None:
+        self._deliverer.ended(job_id)
+
+
+class LineParts:
+    def __init__(
+        self, *, client: discord.Client, opened: StudioParts, kept: Kept, library: Library, judge: PictureJudge
+    ) -> None:
+        settings, transport = opened.settings, opened.transport
+        self.poster = Poster(client)
+        wishes = PreviewWishes(
+            client=client,
+            preferences=kept.preferences,
+            allowed=judge.wish,
+            shown=settings.previews,
+        )
+        self.editor = CardEditor(
+            jobs=kept.jobs,
+            poster=self.poster,
+            previews=settings.previews,
+            wants_previews=wishes.wanted,
+        )
+        self.deliverer = Deliverer(
+            client=client,
+            jobs=kept.jobs,
+            images=kept.images,
+            poster=self.poster,
+            editor=self.editor,
+            veils=judge,
+            pinger=Pinger(client=client, jobs=kept.jobs, preferences=kept.preferences, poster=self.poster),
+        )
+        self.dispatcher = Dispatcher(
+            jobs=kept.jobs,
+            timings=kept.timings,
+            settler=Settler(
+                database=kept.database,
+                jobs=kept.jobs,
+                images=kept.images,
+                transport=transport,
+                library=library,
+                judge=judge,
+            ),
+            resolver=SpecResolver(jobs=kept.jobs, images=kept.images, inputs=kept.inputs, transport=transport),
+            transport=transport,
+            listener=_Relay(self.editor, self.deliverer),
+            leases=opened.leases,
+            previews=wishes.wish,
+            gates=kept.gates,
+        )
+        self.machine = Machine(lambda: bool(self.dispatcher.workers), expected=settings.workers > 0)

@@ -1,0 +1,23 @@
+"""What the composition root opened before there was a studio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bot.dispatch.leases import Leases
+from bot.dispatch.transport import BotTransport
+from bot.downloads.web import WebRules
+from bot.settings import Settings
+from bot.storage.database import Database
+
+__all__ = ["StudioParts"]
+
+
+@dataclass(frozen=True, slots=True)
+class StudioParts:
+    settings: Settings
+    database: Database
+    transport: BotTransport
+    leases: Leases = field(default_factory=Leases)
+    web: WebRules | None = None
+    """Where downloads may go; None: as the settings say."""
