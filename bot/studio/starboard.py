@@ -34,7 +34,7 @@ SWEPT_MAX = 50
 class Showing(Protocol):
     """How pictures may be shown in a place: `plain`, `spoiler`, `blur` or `block`."""
 
-    async def __call__(self, images: Collection[Image], where: Where) -> dict[ImageId, str]: ...
+    async def __call__(self, images: Collection[Image], where: Where) -> Mapping[ImageId, str]: ...
 
 
 class Starboard:
