@@ -129,8 +129,6 @@ UNWRITABLE = (("prompt-logs", "prompt-log", "export_failed"), ("backups", "backu
 
 
 @pytest.mark.parametrize(("folder", "command", "key"), UNWRITABLE)
-    [("prompt-logs", "prompt-log", "export_failed"), ("backups", "backup", "backup_failed")],
-)
 async def test_a_file_that_cannot_be_written(stage, folder, command, key):
     admin = await english(stage)
     place = stage.settings.data / folder
