@@ -104,6 +104,15 @@ function menu(event, message) {
   const close = popup(event.currentTarget, rows, "popup menu-list context-menu", { x: event.clientX, y: event.clientY });
 }
 
+/** The first text of a message that has only components. */
+function said(components) {
+  for (const item of components ?? []) {
+    const text = item.content || said(item.components);
+    if (text) return text;
+  }
+  return "";
+}
+
 function above(message) {
   const used = message.interaction_metadata;
   if (used && used.name && (message.type === 20 || message.type === 23)) {
@@ -113,7 +122,7 @@ function above(message) {
   if (message.type === 19) {
     const target = message.referenced_message;
     if (!target) return h("div", { class: "above" }, h("i", {}, t("message.deleted")));
-    const summary = target.content || target.components?.map((c) => c.content ?? "").join(" ") || "🖼";
+    const summary = (target.content || said(target.components) || "🖼").replace(/^(?:#{1,3}|-#|>) /, "");
     return h("div", { class: "above" }, avatar(target.author.id, "tiny"), h("b", {}, userName(target.author.id)), " ", h("span", { class: "summary" }, inline(summary.slice(0, 90).split("\n")[0])));
   }
   return null;

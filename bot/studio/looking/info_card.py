@@ -45,7 +45,9 @@ def info_card(info: Info, texts: Texts) -> tuple[discord.ui.LayoutView, str | No
     # Finished from the start, so discord.py does not keep one per message: its buttons are found by their addresses.
     view.stop()
     box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=BLUE)
-    title = texts("info.title", name=neutral(info.others[info.number], 80))
+    # The name of one of ours says nothing to anybody.
+    name = neutral(info.others[info.number], 80)
+    title = texts("info.title", name=name) if info.ours is None else texts("info.title_ours")
     lines = [f"### {title}", *_origin(info, texts)]
     whole: str | None = None
     if info.infotext is None:
