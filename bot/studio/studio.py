@@ -31,7 +31,8 @@ from bot.studio.wiring.line import LineParts
 from bot.studio.wiring.model_desks import ModelDesks
 from bot.studio.wiring.opened import StudioParts
 from bot.studio.wiring.words import WordDesks, Words
-from bot.ui.codec import Verb
+from bot.ui.client import Interaction
+from bot.ui.codec import Address, Verb
 
 __all__ = ["Studio", "StudioParts"]
 
@@ -165,7 +166,7 @@ class Studio:
             dispatcher=self.dispatcher,
             deliverer=self.deliverer,
             showing=self.safety.judge.shown,
-            press=lambda interaction, address: self.router.pressed(interaction, address),
+            press=self._press,
             also_forget=(lambda user_id: self.preferences.forget(Level.USER, user_id),),
         )
         styles = StyleParts(
@@ -219,6 +220,10 @@ class Studio:
             },
             before=self.languages.apply,
         )
+
+    async def _press(self, interaction: Interaction, address: Address) -> None:
+        """The router is made last, because it knows everybody."""
+        await self.router.pressed(interaction, address)
 
     async def start(self) -> None:
         """Called once the client knows its application id, before it is connected."""
