@@ -11,6 +11,7 @@ from PIL import Image
 
 from bot import exit_codes
 from bot.i18n import load_language
+from bot.settings import setting_keys
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "data" / "demo" / "README.md"])
@@ -26,9 +27,11 @@ def read(page):
 
 def anchors(page):
     """As GitHub makes them."""
-    return {
-        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in HEADING.findall(read(page))
-    }
+    return {anchor_of(heading) for heading in HEADING.findall(read(page))}
+
+
+def anchor_of(heading):
+    return re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
 
 
 def links(page):
@@ -84,7 +87,7 @@ def test_readme_names_every_command(launch):
 
 
 def test_members_page_names_every_command_and_option():
-    english, words = load_language("en"), words_in_code("users.md")
+    english, words = load_language("en"), words_in_code("users.md") | words_in_code("prompts.md")
     commands = {
         key: name
         for key, name in english.items()
@@ -124,6 +127,20 @@ def test_admins_and_operators_pages_name_every_command_for_them():
 def words_in_code(page):
     spoken = re.findall(r"`/?([^`]+)`", read(CHECKOUT / "docs" / page))
     return {word for code in spoken for word in re.findall(r"[a-z_]+(?:-[a-z_]+)*", code)}
+
+
+def test_operators_page_explains_every_setting():
+    assert [key for key in setting_keys() if f"`{key}`" not in read(CHECKOUT / "docs" / "operators.md")] == []
+
+
+def test_long_pages_have_a_table_of_contents():
+    long = [page for page in PAGES if page.parent.name == "docs" and len(read(page).splitlines()) > 150]
+    assert len(long) >= 4
+    for page in long:
+        before_first_section = read(page).split("\n## ")[0]
+        assert set(re.findall(r"\(#([^)]+)\)", before_first_section)) >= {
+            anchor_of(heading) for heading in re.findall(r"^## (.+)$", read(page), re.MULTILINE)
+        }, page.name
 
 
 def test_operators_page_explains_every_exit_code():

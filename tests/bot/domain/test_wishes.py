@@ -26,7 +26,7 @@ from gpu_worker.language.picture_fields import OwnKey
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import Hires, ImageRef, Img2Img, Txt2Img
 
-USERS = Path(__file__).parents[3] / "docs" / "users.md"
+PROMPTS = Path(__file__).parents[3] / "docs" / "prompts.md"
 LIMITS = Limits()
 FACTS = (
     ModelFact(kind="checkpoint", name="dreamshaper", family="sd1", native_px=512),
@@ -80,9 +80,10 @@ def test_every_flag_reads_its_own_example_by_every_name(flag):
         assert read_flags(f"a cat --{flag.names[0]}").parameters != Parameters()
 
 
-def test_the_users_page_has_a_row_for_every_flag_with_all_its_names():
+def test_the_page_about_prompts_has_a_row_for_every_flag_with_all_its_names():
     rows = {
-        found[1]: found[0] for found in re.finditer(r"^\| `--([a-z-]+)` \|.*$", USERS.read_text("utf-8"), re.MULTILINE)
+        found[1]: found[0]
+        for found in re.finditer(r"^\| `--([a-z-]+)` \|.*$", PROMPTS.read_text("utf-8"), re.MULTILINE)
     }
     assert list(rows) == [flag.names[0] for flag in FLAGS]
     for flag in FLAGS:
