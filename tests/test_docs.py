@@ -64,6 +64,16 @@ def test_named_files_exist(page):
             assert (CHECKOUT / name).exists(), f"{page.name} names {name}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(CHECKOUT).as_posix())
+def test_rows_of_tables_have_as_many_cells_as_their_head(page):
+    """GitHub ends a cell at a bar even within code; it is written `\\|` there."""
+    text = re.sub(r"^```.*?^```", "", read(page), flags=re.DOTALL | re.MULTILINE)
+    for table in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE):
+        cells = {row: len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
+        head = next(iter(cells.values()))
+        assert [row for row, count in cells.items() if count != head] == []
+
+
 def test_every_page_can_be_reached_from_the_readme():
     reached, open_pages = set(), [CHECKOUT / "README.md"]
     while open_pages:
