@@ -17,6 +17,8 @@ from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
 from gpu_worker.engine.conditioning.encode import Reading
 from gpu_worker.engine.conditioning.guide import Guide, ImageShare
 from gpu_worker.engine.conditioning.prompts import Conditioner, Steps
+from gpu_worker.engine.control.opening import UnitOpener
+from gpu_worker.engine.control.units import OpenedUnit
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.hooks import Hooks, Watch
 from gpu_worker.engine.image_prompts.attention import AppliedImages
@@ -35,6 +37,7 @@ from gpu_worker.engine.tasks.model_inputs import conditioned
 from gpu_worker.engine.tasks.plan import DrawPlan, Pass
 from gpu_worker.engine.tasks.txt2img import txt2img
 from gpu_worker.engine.upscale.upscalers import Upscalers
+from gpu_worker.language.models import ModelFile
 from gpu_worker.language.names import is_second_order
 from gpu_worker.language.passes import hires_target
 from gpu_worker.protocol.specs import Hires, Img2Img, StoredSource, Txt2Img
@@ -70,6 +73,7 @@ class Builder:
     embeddings: EmbeddingBook
     upscalers: Upscalers
     images: ImagePromptBook
+    control: UnitOpener
 
     def build(self, order: Order, hooks: Hooks, watch: Watch, borrowed: contextlib.ExitStack) -> Built:
         """`borrowed` takes back the checkpoints. Raises EngineError and DrawingCancelled."""
@@ -137,7 +141,9 @@ class Builder:
         checkpoint = self._borrow(wanted, making)
         applied, shown = self._image_prompts(order, making)
         state = ModelState(checkpoint, self._applied(wanted.networks), spec.tiling, applied)
-        guide = dataclasses.replace(self._guide(order, wanted, state, size, hires, making), images=shown)
+        control = self._control(order, wanted.model, checkpoint, hires, making)
+        guide = self._guide(order, wanted, state, size, hires, making)
+        guide = dataclasses.replace(guide, images=shown, control=control)
         last = hires is not None or order.second is None
         if spec.refiner is not None and order.refiner is not None and last:
             # The pass decodes with its own VAE; a refiner's is not even loaded. Networks fit checkpoints of one family.
@@ -145,8 +151,12 @@ class Builder:
             alike = order.refiner.fact.family == wanted.model.fact.family
             networks = wanted.networks if alike else ()
             other = PassOrder(order.refiner, vae, wanted.sampler, wanted.prompt, wanted.negative_prompt, networks)
-            state = ModelState(self._borrow(other, making), self._applied(networks), spec.tiling)
+            refining = self._borrow(other, making)
+            state = ModelState(refining, self._applied(networks), spec.tiling)
             refiner = self._guide(order, other, state, size, hires, making)
+            if alike:
+                control = self._control(order, other.model, refining, hires, making)
+                refiner = dataclasses.replace(refiner, control=control)
             guide = dataclasses.replace(guide, refiner=(spec.refiner.switch_at, refiner))
         plan = SamplingPlan(
             wanted.sampler.sampler,
@@ -167,6 +177,14 @@ class Builder:
 
     def _applied(self, networks: Networks) -> tuple[AppliedNetwork, ...]:
         return tuple(self.networks.applied(ref, file) for ref, file in networks)
+
+    def _control(
+        self, order: Order, model: ModelFile, checkpoint: Checkpoint, hires: Hires | None, making: _Making
+    ) -> tuple[OpenedUnit, ...]:
+        loaded = model, checkpoint
+        return self.control.opened(
+            order.spec, order.control, loaded, making.borrowed, making.hooks, making.watch, second=hires is not None
+        )
 
     def _image_prompts(self, order: Order, making: _Making) -> tuple[AppliedImages | None, ImageShare | None]:
         wish = order.spec.image_prompts

@@ -20,6 +20,7 @@ from gpu_worker.engine.checkpoints.cache import ModelCache
 from gpu_worker.engine.checkpoints.hashes import HashBook
 from gpu_worker.engine.checkpoints.known import known_fact
 from gpu_worker.engine.conditioning.prompts import Conditioner
+from gpu_worker.engine.control.opening import UnitOpener
 from gpu_worker.engine.denoise import Driver, Outcome, Tools
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
@@ -100,6 +101,7 @@ class Engine:
             EmbeddingBook(),
             self._upscalers,
             self._image_prompts,
+            UnitOpener(self._cache, self._states),
         )
         self.loaded: str | None = None
         """Name of the checkpoint used last."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
+from gpu_worker.engine.control.residuals import Inputs, residuals
 from gpu_worker.engine.guidance import Rows
 from gpu_worker.engine.memory import Portions
 
@@ -46,9 +47,18 @@ def _batch(checkpoint: Checkpoint, group: list[Rows], portions: Portions) -> tor
     slots = zip(*(entry.images for entry in group), strict=True)
     images = [torch.cat([t.expand(len(e.sample), -1, -1) for t, e in zip(s, group, strict=True)]) for s in slots]
 
+    control = [entry.control for entry in group for _ in entry.sample]
+
     def run(places: torch.Tensor) -> torch.Tensor:
         whole = len(places) == len(samples)
         part: Any = (lambda tensor: tensor) if whole else (lambda tensor: tensor[places])
+        led: dict[str, Any] = {}
+        if any(control):
+            own = control if whole else [control[place] for place in places.tolist()]
+            given = {key: part(value) for key, value in added.items()}
+            inputs = Inputs(part(samples), part(timesteps), part(contexts), given)
+            led = residuals(checkpoint, inputs, own)
+            checkpoint.need("unet")  # which may have made room for the control models
         output = checkpoint.unet(
             part(samples),
             part(timesteps),
@@ -56,6 +66,7 @@ def _batch(checkpoint: Checkpoint, group: list[Rows], portions: Portions) -> tor
             encoder_hidden_states=(part(contexts), [part(t) for t in images]) if images else part(contexts),
             added_cond_kwargs={key: part(value) for key, value in added.items()} or None,
             return_dict=False,
+            **led,
         )[0]
         return output.float()
 

@@ -16,6 +16,7 @@ import torch
 
 from gpu_worker.engine.calls import GuidedCall, Prediction
 from gpu_worker.engine.conditioning.guide import Encoded, Guide, encoding_at
+from gpu_worker.engine.control.units import ControlMap
 
 __all__ = ["Question", "Rows", "ask"]
 
@@ -34,6 +35,7 @@ class Rows:
     """[1, length, width]."""
     pooled: torch.Tensor | None
     time_ids: tuple[float, ...] | None
+    control: tuple[ControlMap, ...] = ()
     images: tuple[torch.Tensor, ...] = ()
     """Of each picture that is read as a prompt [1, tokens, width]; all rows of a model state have as many."""
 
@@ -87,17 +89,19 @@ def ask(call: GuidedCall) -> Question:
     weights = tuple(weight * scale for weight, _ in guide.positive)
     negative = encoding_at(guide.negative, call.number)
     shown, hidden = (guide.images.tokens.pictures, guide.images.tokens.nothing) if guide.images else ((), ())
-    rows = [_rows(call, guide, text, AESTHETIC, images=shown) for text in texts]
+    led = tuple(each for each in guide.maps if each.counts(call.done))
+    uncond = tuple(each for each in led if not each.opened.on_cond_alone)
+    rows = [_rows(call, guide, text, AESTHETIC, led, images=shown) for text in texts]
     if guide.state.checkpoint.concat == "pix2pix" and guide.image_scale != 1:
         blind = torch.zeros_like(guide.concat) if guide.concat is not None else None
-        rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, images=hidden))
-        rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, blind, images=hidden))
+        rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, uncond, images=hidden))
+        rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, uncond, blind, images=hidden))
         return Question(call, guide, (rows[0], *rows[-2:]), weights[:1], "image")
     if weights == (1.0,) and not asked.wants_uncond:
         return Question(call, guide, tuple(rows), weights, "plain")
     if call.number % 2 and 0 < asked.sigma < guide.ngms:
         return Question(call, guide, tuple(rows), weights, "skipped")
-    rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, images=hidden))
+    rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, uncond, images=hidden))
     return Question(call, guide, tuple(rows), weights, "guided")
 
 
@@ -114,6 +118,7 @@ def _rows(
     guide: Guide,
     text: Encoded,
     aesthetic: float,
+    control: tuple[ControlMap, ...],
     concat: torch.Tensor | None = None,
     images: tuple[torch.Tensor, ...] = (),
 ) -> Rows:
@@ -126,7 +131,7 @@ def _rows(
     timestep = guide.table.timestep(sigma) if call.call.timestep is None else call.call.timestep
     size = (float(guide.height), float(guide.width))
     ids = {"sdxl": (*size, 0.0, 0.0, *size), "sdxl_refiner": (*size, 0.0, 0.0, aesthetic)}.get(checkpoint.family)
-    return Rows(sample, timestep, text.context, text.pooled if ids else None, ids, images)
+    return Rows(sample, timestep, text.context, text.pooled if ids else None, ids, control, images)
 
 
 def _equal_lengths(texts: list[Encoded]) -> list[Encoded]:

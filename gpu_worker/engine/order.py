@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gpu_worker.engine.checkpoints.vae_choice import choose_vae
+from gpu_worker.engine.control.preprocess import PREPROCESSORS
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.language.models import ModelFile
 from gpu_worker.language.names import SamplerChoice, resolve_sampler
 from gpu_worker.language.networks import LoraRef, NetworkTagError, lora_refs, parse_networks, resolve_networks
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.specs import Drawing, Txt2Img
+from gpu_worker.protocol.specs import ControlUnit, Drawing, Txt2Img
 
 __all__ = ["Finder", "Networks", "Order", "PassOrder"]
 
@@ -44,6 +45,8 @@ class Order:
     refiner: ModelFile | None
     adapter: ModelFile | None
     """Of pictures that are read as prompts."""
+    control: tuple[ModelFile, ...]
+    """Of each control unit."""
     embeddings: tuple[ModelFile, ...]
     """All that are there; which of them a prompt names is seen when it is read."""
 
@@ -79,6 +82,7 @@ class Finder:
             second=second,
             refiner=_find(models, "checkpoint", spec.refiner.checkpoint) if spec.refiner else None,
             adapter=_adapter(models, spec.image_prompts.adapter) if spec.image_prompts else None,
+            control=tuple(_control(models, unit) for unit in spec.control),
             embeddings=tuple(m for m in models if m.fact.kind == "embedding" and m.fact.problem is None),
         )
 
@@ -124,6 +128,16 @@ def _adapter(models: Sequence[ModelFile], name: str) -> ModelFile:
     if found.fact.variant != "ip_adapter":
         detail = {"controlnet": name, "reason": "no_image_adapter"}
         raise EngineError("bad_input", f"{found.path}: no IP-Adapter", detail)
+    return found
+
+
+def _control(models: Sequence[ModelFile], unit: ControlUnit) -> ModelFile:
+    found = _find(models, "controlnet", unit.model)
+    if found.fact.variant in ("ip_adapter", "lllite"):
+        detail = {"controlnet": unit.model, "reason": "no_control_model"}
+        raise EngineError("bad_input", f"{found.path}: {found.fact.variant}", detail)
+    if unit.preprocessor not in PREPROCESSORS:
+        raise EngineError("bad_input", f"no preprocessor {unit.preprocessor}", {"preprocessor": unit.preprocessor})
     return found
 
 

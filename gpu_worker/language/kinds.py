@@ -18,6 +18,7 @@ from gpu_worker.language.layouts import (
     PICTURE_SUFFIXES,
     STEM,
     Reading,
+    Variant,
     checkpoint_reading,
     context_family,
     embedding_reading,
@@ -45,6 +46,11 @@ _CONTROL_MARKS: dict[str, tuple[str, ...]] = {
     "ip_adapter": ("image_proj.", "image_proj_model.", "ip_adapter."),
     "t2i_adapter": ("adapter.body.", "body.0.resnets.", "body.0.in_conv.", "body.0.block1."),
 }
+_CONTROL_SIGNS: dict[str, Variant] = {
+    "lora_controlnet": "control_lora", "difference": "control_difference", "task_embedding": "control_union",
+}  # fmt: skip
+"""Keys that tell what kind of ControlNet it is (behaviours §17.5)."""
+_SDXL_CELL_PX = 16
 _ANY_CONTROL = tuple(mark for marks in _CONTROL_MARKS.values() for mark in marks)
 _UPSCALER = re.compile(
     r"(model\.1\.sub\.\d+\.|RRDB_trunk\.|body\.\d+\.rdb1\.|conv_first\.weight$|trunk_conv\.|layers\.0\.residual_group\.|"
@@ -153,14 +159,33 @@ def _control_reading(header: TensorHeader) -> Reading:
     layout = control_layout(header.shapes)
     if layout is None:
         return Reading(problem="unknown_layout")
-    variant = "ip_adapter" if layout == "ip_adapter" else None
-    return Reading(context_family(_control_width(header.shapes)), variant=variant)
+    family = context_family(_control_width(header.shapes))
+    if layout == "t2i_adapter" and _reads_cells(header.shapes) == _SDXL_CELL_PX:
+        family = "sdxl"
+    return Reading(family, variant=_control_variant(layout, header.shapes))
+
+
+def _control_variant(layout: str, shapes: Shapes) -> Variant | None:
+    if layout in ("ip_adapter", "t2i_adapter"):
+        return layout
+    if layout == "controlnet_lllite":
+        return "lllite"
+    for key, variant in _CONTROL_SIGNS.items():
+        if key in shapes:
+            return variant
+    return None
+
+
+def _reads_cells(shapes: Shapes) -> int | None:
+    """Pixels to a side of what a T2I adapter takes for one cell, by the values that it reads of each."""
+    shape = shapes.get("adapter.conv_in.weight", shapes.get("conv_in.weight", ()))
+    return {64: 8, 192: 8, 256: 16, 768: 16}.get(shape[1]) if len(shape) == 4 else None
 
 
 def _control_width(shapes: Shapes) -> int | None:
     """Of the text encoding that its cross-attention reads."""
     for key, shape in shapes.items():
-        if key.endswith("attn2.to_k.weight") and len(shape) == 2:
+        if key.endswith(("attn2.to_k.weight", "attn2.to_k.down")) and len(shape) == 2:
             return shape[1]
         if "attn2_to_k" in key and key.endswith("down.0.weight") and len(shape) == 2:  # LLLite: a part of the UNet's
             return shape[1]

@@ -19,7 +19,7 @@ from gpu_worker.language.pickles import flat_tensors, read_pickled
 from gpu_worker.protocol.messages import ModelKind
 
 __all__ = [
-    "PICKLE_SUFFIXES", "PICTURE_SUFFIXES", "STEM", "Reading", "checkpoint_reading", "context_family",
+    "PICKLE_SUFFIXES", "PICTURE_SUFFIXES", "STEM", "Reading", "Variant", "checkpoint_reading", "context_family",
     "embedding_reading", "folder_weights", "is_lora", "is_vae", "lora_reading", "model_type_from_keys",
     "read_any_header", "read_checkpoint_folder", "type_of", "vae_reading",
 ]  # fmt: skip
@@ -31,7 +31,10 @@ LATENT_CHANNELS = 4
 PICTURE_SUFFIXES = frozenset({".png", ".webp", ".avif"})
 PICKLE_SUFFIXES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
 
-Variant = Literal["inpaint", "pix2pix", "ip_adapter", "clip_vision"]
+Variant = Literal[
+    "inpaint", "pix2pix", "ip_adapter", "t2i_adapter", "lllite", "control_union", "control_lora", "control_difference",
+    "clip_vision",
+]  # fmt: skip
 """Of checkpoints, of control models, and of annotators."""
 
 _TYPES: dict[str, tuple[str, Variant | None]] = {

@@ -56,9 +56,15 @@ class ModelFact(Wire):
     """None until hashed; hashing a 2 GB file must not delay the start."""
     family: str | None = None
     """`sd1`, `sd2`, `sdxl` or `sdxl_refiner`; None where the file does not say."""
-    variant: Literal["inpaint", "pix2pix", "ip_adapter", "clip_vision"] | None = None
-    """Checkpoints whose UNet reads more than the latent (behaviours §10); IP-Adapters among the control models; CLIP's
-    image encoders, which these read pictures with, among the annotators."""
+    variant: (
+        Literal[
+            "inpaint", "pix2pix", "ip_adapter", "t2i_adapter", "lllite", "control_union", "control_lora",
+            "control_difference", "clip_vision",
+        ]
+        | None
+    ) = None  # fmt: skip
+    """Checkpoints whose UNet reads more than the latent (behaviours §10); the kinds of control models beside plain
+    ControlNets (§17.5); CLIP's image encoders, which IP-Adapters read pictures with, among the annotators."""
     prediction: Prediction | None = None
     """What a worker measured of a checkpoint whose tensors do not say it (behaviours §12.4); None: not measured."""
     alias: str | None = None

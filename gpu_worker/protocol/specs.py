@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
-    "DRAW_TASKS", "FILE_TASKS", "LOOK_TASKS", "BakeSpec", "BakedLora", "ConvertSpec", "Describe", "DrawTask",
-    "Drawing", "Extend", "FaceRestore", "FileSpec", "FileTask", "Hires", "ImageRef", "Img2Img", "JobSpec", "Mask",
-    "MergeSpec", "Parts", "PictureTask", "Refiner", "RenderedSource", "Source", "StoredSource", "TaskSpec",
-    "Template", "Texts", "Txt2Img", "Upscale", "Variation",
+    "DRAW_TASKS", "FILE_TASKS", "LOOK_TASKS", "BakeSpec", "BakedLora", "ControlMode", "ControlResize", "ControlType",
+    "ControlUnit", "ConvertSpec", "Describe", "DrawTask", "Drawing", "Extend", "FaceRestore", "FileSpec", "FileTask",
+    "Hires", "ImageRef", "Img2Img", "JobSpec", "Mask", "MergeSpec", "Parts", "PictureTask", "Refiner",
+    "RenderedSource", "Source", "StoredSource", "TaskSpec", "Template", "Texts", "Txt2Img", "Upscale", "Variation",
 ]  # fmt: skip
 
 SEED_MAX = 2**64 - 1
@@ -144,6 +144,45 @@ class ImagePrompts(Wire):
     """Shares of the pass between which they count."""
 
 
+ControlMode = Literal["Balanced", "My prompt is more important", "ControlNet is more important"]
+ControlResize = Literal["Just Resize", "Crop and Resize", "Resize and Fill"]
+ControlType = Literal[
+    "OpenPose", "Depth", "Soft Edge", "Hard Edge", "Normal Map", "Segmentation", "Tile", "Inpaint"
+]  # fmt: skip
+
+
+class ControlUnit(Wire):
+    """A picture whose structure a control model has the drawing follow (behaviours §17)."""
+
+    model: str
+    """A ControlNet, T2I adapter or Control-LoRA by its name in the worker's model list."""
+    image: ImageRef | None = None
+    """None is the picture that an img2img starts from."""
+    preprocessor: str = Field(default="none", max_length=60)
+    """`none` takes the image for a map that is ready."""
+    weight: float = Field(default=1.0, ge=0, le=2)
+    start: Share = 0.0
+    end: Share = 1.0
+    """Shares of the pass between which it leads."""
+    mode: ControlMode = "Balanced"
+    resize_mode: ControlResize = "Crop and Resize"
+    mask: ImageRef | None = None
+    """White is where it leads; for the `inpaint` preprocessors what is drawn anew."""
+    hires: Literal["Both", "Low res only", "High res only"] = "Both"
+    """Which passes of a hires fix it leads; without one it leads the only one there is."""
+    low_memory: bool = False
+    """The model visits the card for each of its calls alone."""
+    pixel_perfect: bool = False
+    """The preprocessor's resolution is reckoned from both sizes."""
+    processor_resolution: int = Field(default=512, ge=64, le=2048)
+    """Shorter side in pixels of what the preprocessor sees."""
+    threshold_a: float | None = Field(default=None, ge=0, le=255)
+    threshold_b: float | None = Field(default=None, ge=0, le=255)
+    """The preprocessor's own numbers; None is its default."""
+    control_type: ControlType | None = None
+    """What the map shows, for union models; None tells it by the preprocessor."""
+
+
 class Drawing(Wire):
     """What every drawing has. `prompt` still holds `<lora:…>` tags; the engine reads and removes them (§5)."""
 
@@ -199,6 +238,7 @@ class Drawing(Wire):
     Nothing but texts differs, though a text may name other LoRAs."""
     template: Template | None = None
     image_prompts: ImagePrompts | None = None
+    control: tuple[ControlUnit, ...] = Field(default=(), max_length=4)
 
     @model_validator(mode="after")
     def _a_text_for_each(self) -> Drawing:

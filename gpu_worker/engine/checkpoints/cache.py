@@ -20,6 +20,7 @@ from gpu_worker.engine.checkpoints.hashes import HashBook
 from gpu_worker.engine.checkpoints.networks import Networks
 from gpu_worker.engine.checkpoints.residence import Card, Mover, Resident, move_network
 from gpu_worker.engine.checkpoints.single_file import load_networks, load_vae
+from gpu_worker.engine.control.network import ControlModel, LoadedControl
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.memory import free, is_out_of_memory
@@ -97,6 +98,34 @@ class ModelCache:
                 self._give_back(items)
                 self._trim(0, keep=items)  # even where one alone exceeds the budget, the next job most likely wants it
 
+    @contextlib.contextmanager
+    def borrow_control(
+        self, file: ModelFile, of: ModelFile | None, load: Callable[[], LoadedControl], *, visits: bool
+    ) -> Iterator[ControlModel]:
+        """A control model. `of` is the checkpoint that its weights are reckoned from, if any; one that `visits` leaves
+        the card after each use. Raises EngineError `missing_model` and what `load` raises."""
+        what = "control" if of is None else "control of {} {} {} {}".format(*_stamp("networks", of))
+
+        def item() -> _Item:
+            loaded = load()
+            return self._made(loaded, Resident("control", [loaded.network]))
+
+        with self._lock, torch.inference_mode(False):
+            held = self._item(_stamp(what, file), item)
+        resident = held.residents[0]
+        visits = visits or self._device.memory == "low"
+        try:
+            yield ControlModel(
+                file.fact.name,
+                held.payload,
+                bring=lambda: self._bring(resident),
+                leave=(lambda: self._release(resident)) if visits else lambda: None,
+            )
+        finally:
+            with self._lock:
+                self._give_back([held])
+                self._trim(0, keep=[held])
+
     def clear(self) -> None:
         """Drops everything that is not borrowed."""
         with self._lock:
@@ -154,6 +183,10 @@ class ModelCache:
         # Weights made in inference mode could never be changed outside it again.
         with self._lock, torch.inference_mode(False):
             self._card.need(resident)
+
+    def _release(self, resident: Resident) -> None:
+        with self._lock, torch.inference_mode(False):
+            self._card.release(resident)
 
     def _networks(self, model: ModelFile) -> _Item:
         detail = {"checkpoint": model.fact.name}

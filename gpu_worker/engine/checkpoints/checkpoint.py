@@ -19,7 +19,7 @@ EncoderKind = Literal["clip_l", "clip_g", "open_clip"]
 """The text models of SD 1.x and SDXL, of SDXL alone, and of SD 2.x."""
 Concat = Literal["none", "inpaint", "pix2pix"]
 """What the UNet reads beside the latent: mask and masked picture (9 channels), or the picture (8); behaviours §10."""
-Part = Literal["text", "unet", "vae"]
+Part = Literal["text", "unet", "vae", "control"]
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ Mover = Callable[[nn.Module, torch.device], None]
 RAM = torch.device("cpu")
 THREADS = 4
 
+_TOGETHER = ({"unet", "control"}, {"control"})
+"""Parts that a step needs side by side."""
 _UNITS = frozenset({"ResnetBlock2D", "BasicTransformerBlock", "Downsample2D", "Upsample2D"})
 """What visits the card alone in mode `low`; everything else of a UNet is small and stays."""
 
@@ -128,7 +130,7 @@ class Card:
 
     def _leaving(self, resident: Resident) -> list[Resident]:
         if self._device.memory in {"medium", "low"}:
-            return list(self._here)
+            return [other for other in self._here if {resident.part, other.part} not in _TOGETHER]
         if self._budget is None:
             return []
         size = 0 if self._streams(resident) else resident.size_bytes

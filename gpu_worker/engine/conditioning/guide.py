@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from gpu_worker.engine.control.units import ControlMap, OpenedUnit
 from gpu_worker.engine.image_prompts.book import ImageTokens
 from gpu_worker.engine.sampling.sigmas import SigmaTable
 from gpu_worker.engine.state import ModelState
@@ -66,6 +67,9 @@ class Guide:
     ngms: float = 0.0
     """Below this sigma every second call leaves the negative prompt out (A1111's s_min_uncond)."""
     images: ImageShare | None = None
+    control: tuple[OpenedUnit, ...] = ()
+    maps: tuple[ControlMap, ...] = ()
+    """Of `control`, once the size of the latent is known."""
     refiner: tuple[float, Guide] | None = None
     """From this share of the trained noise levels on, another guide."""
 

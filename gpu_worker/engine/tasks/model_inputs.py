@@ -1,4 +1,5 @@
-"""What checkpoints with more than four input channels read beside the latent (behaviours §10)."""
+"""What the model reads beside a latent of a certain size: control maps (behaviours §17), and the picture and mask of
+checkpoints with more than four input channels (§10)."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import torch
 
 from gpu_worker.engine.calls import Call, EncodeCall, Floats
 from gpu_worker.engine.conditioning.guide import Guide
+from gpu_worker.engine.control.units import placed_units
 from gpu_worker.engine.images.inpaint import PreparedInpaint
 
 __all__ = ["conditioned"]
@@ -19,7 +21,8 @@ __all__ = ["conditioned"]
 def conditioned(
     guide: Guide, height: int, width: int, canvas: PreparedInpaint | None = None, weight: float = 1.0
 ) -> Generator[Call, Any, Guide]:
-    """The guide with its `concat` for a latent of `height` x `width` cells; as it is where the checkpoint needs none.
+    """The guide with its control maps and, where the checkpoint needs it, its `concat`, for a latent of `height` x
+    `width` cells.
 
     `weight` 0 shows an inpainting checkpoint the whole canvas, 1 none of what is repainted. Without a canvas all of it
     is repainted, and an instruct-pix2pix checkpoint sees nothing. The same for its refiner.
@@ -28,6 +31,8 @@ def conditioned(
         share, refiner = guide.refiner
         refiner = yield from conditioned(refiner, height, width, canvas, weight)
         guide = dataclasses.replace(guide, refiner=(share, refiner))
+    if guide.control:
+        guide = dataclasses.replace(guide, maps=placed_units(guide.control, height, width, canvas))
     checkpoint = guide.state.checkpoint
     if checkpoint.concat == "inpaint":
         seen, mask = _masked(height * checkpoint.factor, width * checkpoint.factor, canvas, weight)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from gpu_worker.engine.calls import Call, DecodeCall, EncodeCall, Picture
+from gpu_worker.engine.control.units import cut_out, placed_units
 from gpu_worker.engine.sampling.noise import ImageSeed
 from gpu_worker.engine.tasks.model_inputs import conditioned
 from gpu_worker.engine.tasks.passes import guided
@@ -40,7 +41,9 @@ def redrawn_in_tiles(
     for the progress. Every tile has a seed of its own, or all would get the same grain."""
     assert plan.second is not None, "a hires fix has a second pass"
     grid = tile_grid(picture.shape[1], picture.shape[0], hires.tile_px)
-    guide = dataclasses.replace(plan.second.guide, width=grid.tile_width, height=grid.tile_height)
+    size = picture.shape[1], picture.shape[0]
+    maps = placed_units(plan.second.guide.control, size[1] // plan.factor, size[0] // plan.factor)
+    guide = dataclasses.replace(plan.second.guide, width=grid.tile_width, height=grid.tile_height, control=())
     done, of = share[0] * len(grid), share[1] * len(grid)
     tiles: list[Picture] = []
     for number, (left, top, right, bottom) in enumerate(grid.boxes()):
@@ -48,6 +51,7 @@ def redrawn_in_tiles(
         init: torch.Tensor = yield EncodeCall([tile], guide.state)
         own = dataclasses.replace(seed, seed=(seed.seed + number) & SEED_MAX)
         looking = yield from conditioned(guide, init.shape[2], init.shape[3])
+        looking = dataclasses.replace(looking, maps=cut_out(maps, (left, top, right, bottom), size))
         sampling = plan.second.sampling.from_latent(
             init,
             plan.noise((own,), init.shape[2], init.shape[3]),
