@@ -13,6 +13,7 @@ from bot.storage.images import Images, MissingPictureError
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
 from gpu_worker.protocol.specs import (
+    ControlUnit,
     Describe,
     FileSpec,
     ImageRef,
@@ -59,12 +60,19 @@ class SpecResolver:
         return await self._second_pass(job.spec)
 
     async def _read_pictures(self, spec: Drawn) -> Drawn:
-        """With the pictures that are read as prompts."""
+        """With the pictures that are read as prompts, and those that control units follow."""
+        if spec.control:
+            spec = spec.model_copy(update={"control": tuple([await self._unit(unit) for unit in spec.control])})
         wish = spec.image_prompts
         if wish is None:
             return spec
         pictures = [p.model_copy(update={"image": await self._given(p.image)}) for p in wish.pictures]
         return spec.model_copy(update={"image_prompts": wish.model_copy(update={"pictures": tuple(pictures)})})
+
+    async def _unit(self, unit: ControlUnit) -> ControlUnit:
+        image = await self._given(unit.image) if unit.image is not None else None
+        mask = await self._given(unit.mask) if unit.mask is not None else None
+        return unit.model_copy(update={"image": image, "mask": mask})
 
     async def _from_picture(self, spec: Img2Img) -> Img2Img:
         changes: dict[str, object] = {"image": await self._given(spec.image)}

@@ -129,14 +129,14 @@ class Desk:
     async def lapse(self, seconds: float) -> None:
         """Time passes, and the leases are looked at."""
         self.now += seconds
-        await self.dispatcher._check_leases()
+        await self.dispatcher._losses.check()
         await self.quiet()
 
     async def quiet(self) -> None:
         """Until the pump has handed out what it can, and waits for the next change."""
-        dispatcher = self.dispatcher
+        floor = self.dispatcher._floor
         async with asyncio.timeout(20):
-            while dispatcher._wake.is_set() or not dispatcher._wake._waiters or dispatcher._sends - self.held_back:
+            while floor.wake.is_set() or not floor.wake._waiters or floor.sends - self.held_back:
                 await asyncio.sleep(0.005)
 
     async def job(self, job_id: str) -> Job:

@@ -265,7 +265,7 @@ async def test_learnt_time_leaves_loading_out(desk):
 
 
 async def test_source_that_cannot_be_put_now_is_tried_again(desk, monkeypatch):
-    monkeypatch.setattr("bot.dispatch.dispatcher.RETRY_S", 0.01)
+    monkeypatch.setattr("bot.dispatch.handing.RETRY_S", 0.01)
     await desk.hello("w1")
     desk.transport.failing = OSError(28, "No space left on device")
     job, _ = await desk.dispatcher.submit(new_job("x"))
@@ -312,9 +312,9 @@ async def test_silent_worker_does_not_keep_the_others_waiting(desk):
     await desk.hello("w1", prefetch=0)
     stuck, _ = await desk.dispatcher.submit(new_job("x"))
     async with asyncio.timeout(10):
-        while not desk.dispatcher._sends:
+        while not desk.dispatcher._floor.sends:
             await asyncio.sleep(0.005)
-    desk.held_back = set(desk.dispatcher._sends)
+    desk.held_back = set(desk.dispatcher._floor.sends)
     await desk.hello("w2")
     moving = await desk.submit()
     assert [a.job for a in desk.transport.assigned] == [moving]

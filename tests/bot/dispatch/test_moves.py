@@ -97,7 +97,7 @@ async def test_a_move_is_durable_and_reorders_what_waits(desk):
 
 async def test_a_paused_server_waits_and_the_others_go_on(desk):
     gates = QueueGates(desk.database)
-    desk.dispatcher._gates = gates
+    desk.dispatcher._floor.gates = gates
     assert await gates.put(1, GateState.PAUSED, by=5)
     assert not await gates.put(1, GateState.PAUSED, by=6), "pressed twice"
     held, _ = await desk.dispatcher.submit(replace(new_job("a"), guild_id=GuildId(1)))
@@ -119,7 +119,7 @@ async def test_a_paused_server_waits_and_the_others_go_on(desk):
 
 async def test_a_pause_takes_back_what_a_worker_only_holds(desk):
     gates = QueueGates(desk.database)
-    desk.dispatcher._gates = gates
+    desk.dispatcher._floor.gates = gates
     await desk.hello()
     drawn, held = await desk.submit("a"), await desk.submit("b")
     await desk.beat("w1", (drawn, 1, "sampling"), (held, 1, "queued"))
@@ -143,7 +143,7 @@ async def test_a_pause_takes_back_what_a_worker_only_holds(desk):
 
 async def test_a_late_picture_of_what_was_taken_back_counts(desk):
     gates = QueueGates(desk.database)
-    desk.dispatcher._gates = gates
+    desk.dispatcher._floor.gates = gates
     await desk.hello()
     job = await desk.submit("a")
     await gates.put(ALL_SERVERS, GateState.PAUSED, by=5)

@@ -12,7 +12,7 @@ async def shown(desk, wish, *progress):
     async def wished(_job):
         return wish
 
-    desk.dispatcher._previews = wished
+    desk.dispatcher._floor.previews = wished
     await desk.hello()
     job = await desk.submit()
     assert desk.transport.assigned[-1].preview == wish
@@ -42,9 +42,9 @@ async def test_a_job_that_is_taken_up_again_is_wished_for_again(desk):
     assert await shown(desk, m.PreviewWish(guarded=True), PLAIN) == [None]
     (running,) = desk.transport.assigned
     again = Dispatcher(
-        jobs=desk.jobs, timings=desk.timings, settler=desk.settler, resolver=desk.dispatcher._resolver,
+        jobs=desk.jobs, timings=desk.timings, settler=desk.settler, resolver=desk.dispatcher._handing._resolver,
         transport=desk.transport, listener=desk.seen, leases=replace(desk.leases), clock=lambda: desk.now,
-        previews=desk.dispatcher._previews,
+        previews=desk.dispatcher._floor.previews,
     )  # fmt: skip
     await desk.dispatcher.stop()
     await again.start()

@@ -1,0 +1,96 @@
+"""What the dispatcher's parts share: what memory knows besides the table, and who is told of a change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+from bot.dispatch.leases import Leases, Orphan
+from bot.dispatch.policy import FairClock
+from bot.dispatch.transport import BotTransport
+from bot.dispatch.workers import Roster
+from bot.domain.ids import JobId
+from bot.domain.job import Job
+from bot.storage.queue_gates import QueueGates
+from gpu_worker.protocol import messages as m
+
+__all__ = ["Floor", "Listener"]
+
+log = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Told at once and must not block; the database already holds what is told."""
+
+    def progressed(self, progress: m.Progress) -> None: ...
+    def queue_changed(self) -> None: ...
+    def ended(self, job_id: JobId) -> None: ...
+
+
+class Floor:
+    def __init__(
+        self,
+        *,
+        transport: BotTransport,
+        listener: Listener,
+        leases: Leases,
+        previews: Callable[[Job], Awaitable[m.PreviewWish]] | None,
+        gates: QueueGates | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.transport = transport
+        self.listener = listener
+        self.leases = leases
+        self.previews = previews
+        self.gates = gates
+        self.clock = clock
+        self.fair = FairClock()
+        self.workers = Roster()
+        self.orphans: dict[JobId, Orphan] = {}
+        self.unsettled: dict[JobId, float] = {}
+        """Ends that were delivered and are not in the table yet, and since when."""
+        self.cancelling: set[JobId] = set()
+        self.passed_over_at: dict[JobId, float] = {}
+        self.version = 0
+        """Of what standings are made of."""
+        self.wake = asyncio.Event()
+        """There may be something to hand out."""
+        self.sends: set[asyncio.Task[None]] = set()
+
+    def spawn(self, send: Coroutine[Any, Any, None], name: str) -> None:
+        """Not awaited: a worker that does not answer must not keep the others waiting."""
+        task = asyncio.create_task(send, name=name)
+        self.sends.add(task)
+        task.add_done_callback(self.sends.discard)
+
+    async def send_cancel(self, worker: str, job: str, attempt: int, reason: str) -> None:
+        await self.transport.send(worker, m.Cancel(worker=worker, job=job, attempt=attempt, reason=reason))
+
+    async def wish(self, job: Job) -> m.PreviewWish:
+        return m.PreviewWish() if self.previews is None else await self.previews(job)
+
+    def holds(self, guild_id: int | None) -> bool:
+        return self.gates is not None and self.gates.holds(guild_id)
+
+    def end_is_under_way(self, job_id: JobId) -> bool:
+        delivered_at = self.unsettled.get(job_id)
+        return delivered_at is not None and self.clock() - delivered_at < self.leases.lease_s
+
+    def changed(self) -> None:
+        self.version += 1
+        self.wake.set()
+        self.tell(self.listener.queue_changed)
+
+    def ended(self, job_id: JobId) -> None:
+        self.cancelling.discard(job_id)
+        self.passed_over_at.pop(job_id, None)
+        self.changed()
+        self.tell(self.listener.ended, job_id)
+
+    def tell(self, what: Callable[..., None], *values: object) -> None:
+        try:
+            what(*values)
+        except Exception:
+            log.exception("a listener failed; the queue goes on")

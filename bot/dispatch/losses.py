@@ -1,0 +1,106 @@
+"""Attempts that end without a word: a worker gone or silent, a job that nobody is known to hold."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from bot.dispatch.floor import Floor
+from bot.dispatch.leases import Orphan
+from bot.dispatch.settle import Settler
+from bot.dispatch.workers import WorkerView
+from bot.domain.ids import JobId
+from bot.domain.job import JobStatus
+from bot.storage.jobs import Jobs
+
+__all__ = ["Losses"]
+
+log = logging.getLogger(__name__)
+
+
+class Losses:
+    def __init__(self, floor: Floor, *, jobs: Jobs, settler: Settler) -> None:
+        self._floor = floor
+        self._jobs = jobs
+        self._settler = settler
+        self._was_connected = True
+
+    async def lose(self, job_id: JobId, attempt: int, *, blamed: bool, outcome: str) -> JobStatus | None:
+        """An attempt is lost: back to the queue, cancelled if that was asked, failed after too many blamed starts.
+
+        Where the table cannot be written just now, it is tried again with the leases.
+        """
+        try:
+            status = await self._settler.lose(
+                job_id, attempt, blamed=blamed, outcome=outcome, max_crashes=self._floor.leases.max_crashes
+            )
+        except Exception:
+            log.exception("the loss of job %s, attempt %s, could not be stored yet; it is tried again", job_id, attempt)
+            self._floor.orphans[job_id] = Orphan(attempt, "", self._floor.clock(), blamed, outcome)
+            return None
+        self._floor.orphans.pop(job_id, None)
+        if status is not None and not status.waiting:
+            self._floor.ended(job_id)
+        else:
+            self._floor.changed()
+        return status
+
+    async def lose_all(self, view: WorkerView, *, started: str) -> None:
+        blamed = view.on_gpu()
+        for held in list(view.assigned.values()):
+            await self.lose(
+                JobId(held.job), held.attempt, blamed=held in blamed, outcome=started if held in blamed else "lost"
+            )
+        self._floor.changed()
+
+    async def watch(self) -> None:
+        while True:
+            await asyncio.sleep(min(1.0, self._floor.leases.lease_s / 4))
+            try:
+                await self.check()
+            except Exception:
+                log.exception("lease check failed; it goes on")
+
+    async def check(self) -> None:
+        now, lease_s = self._floor.clock(), self._floor.leases.lease_s
+        if not self._floor.transport.connected:
+            self._was_connected = False
+            return
+        if not self._was_connected:
+            # We were cut off, not they: everybody gets a whole lease to be heard again.
+            self._was_connected = True
+            self._forgive(now)
+        for view in list(self._floor.workers.values()):
+            if now - view.seen_at > lease_s:
+                log.warning("worker %s is silent: no heartbeat for %g s", view.name, lease_s)
+                del self._floor.workers[view.name]
+                await self.lose_all(view, started="silent")
+                continue
+            for held in list(view.assigned.values()):
+                # Missing from heartbeats for a whole lease, not for one: its `done` may be under way.
+                if now - held.seen_at > lease_s and not self._floor.end_is_under_way(JobId(held.job)):
+                    del view.assigned[held.job]
+                    await self.lose(JobId(held.job), held.attempt, blamed=False, outcome="lost")
+        await self._find_orphans(now)
+        for job_id, orphan in list(self._floor.orphans.items()):
+            if now > orphan.deadline and not self._floor.end_is_under_way(job_id):
+                await self.lose(job_id, orphan.attempt, blamed=orphan.blamed, outcome=orphan.outcome)
+
+    async def _find_orphans(self, now: float) -> None:
+        claims = {claim.job_id: claim for claim in await self._jobs.assigned()}
+        for job_id in [*self._floor.orphans]:
+            if job_id not in claims or any(self._floor.workers.holders(job_id)):
+                del self._floor.orphans[job_id]
+        for job_id, claim in claims.items():
+            if job_id not in self._floor.orphans and not any(self._floor.workers.holders(job_id)):
+                self._floor.orphans[job_id] = Orphan(claim.attempt, claim.worker, now + self._floor.leases.lease_s)
+
+    def _forgive(self, now: float) -> None:
+        deadline = now + self._floor.leases.lease_s
+        for view in self._floor.workers.values():
+            view.seen_at = now
+            for held in view.assigned.values():
+                held.seen_at = now
+        for job_id, orphan in self._floor.orphans.items():
+            self._floor.orphans[job_id] = replace(orphan, deadline=max(orphan.deadline, deadline))

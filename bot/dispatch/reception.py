@@ -1,0 +1,198 @@
+"""What workers say: who they are, how far they are, what came of a job."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from bot.dispatch.floor import Floor
+from bot.dispatch.losses import Losses
+from bot.dispatch.settle import Settler
+from bot.dispatch.transport import WorkerGone
+from bot.dispatch.workers import Assigned, WorkerView
+from bot.domain.ids import JobId
+from bot.domain.job import JobStatus
+from bot.storage.facts import Timings
+from bot.storage.jobs import Jobs
+from gpu_worker.language.models import default_checkpoint
+from gpu_worker.protocol import messages as m
+
+__all__ = ["Reception"]
+
+log = logging.getLogger(__name__)
+
+
+class Reception:
+    def __init__(self, floor: Floor, losses: Losses, *, jobs: Jobs, timings: Timings, settler: Settler) -> None:
+        self._floor = floor
+        self._losses = losses
+        self._jobs = jobs
+        self._timings = timings
+        self._settler = settler
+        self._settling = asyncio.Lock()
+
+    async def on_message(self, message: m.ToBot) -> None:
+        """Handles one message of a worker; returns after the commit. Raises on a full disk: deliver it again."""
+        match message:
+            case m.Hello():
+                await self._on_hello(message)
+            case m.Heartbeat():
+                await self._on_heartbeat(message)
+            case m.Progress():
+                self._on_progress(message)
+            case m.Partial():
+                await self._settler.partial(message)
+            case m.Done() | m.Failed() | m.Cancelled():
+                await self._on_end(message)
+            case m.AssignReply():
+                pass  # the transport pairs it with its assign
+
+    async def on_gone(self, gone: WorkerGone) -> None:
+        view = self._floor.workers.pop(gone.worker, None)
+        if view is not None:
+            log.warning("worker %s is gone: %s", gone.worker, gone.sentence)
+            await self._losses.lose_all(view, started="crashed")
+
+    async def _on_hello(self, hello: m.Hello) -> None:
+        known = self._floor.workers.get(hello.worker)
+        if known is not None and known.boot != hello.boot:
+            del self._floor.workers[hello.worker]
+            await self._losses.lose_all(known, started="crashed")
+            known = None
+        if known is None:
+            known = WorkerView(hello.worker, hello.boot, hello, self._floor.clock(), planned_model=hello.loaded)
+            self._floor.workers[hello.worker] = known
+            await self._warm(known)
+        known.hello = hello
+        known.loaded = hello.loaded
+        known.seen_at = self._floor.clock()
+        if not known.compatible:
+            log.error("worker %s speaks protocol %s-%s, we speak %s-%s: it gets no jobs; update it",
+                      hello.worker, hello.proto_min, hello.proto_max, m.PROTO_MIN, m.PROTO_MAX)  # fmt: skip
+        await self._floor.transport.send(
+            hello.worker, m.Welcome(hb_s=self._floor.leases.heartbeat_s, lease_s=self._floor.leases.lease_s)
+        )
+        await self._reconcile(known)
+        self._floor.changed()
+
+    async def _warm(self, view: WorkerView) -> None:
+        """A fresh worker loads the default checkpoint while it waits: the first picture need not pay for it."""
+        default = default_checkpoint(view.hello.models)
+        if view.hello.loaded is None and default is not None:
+            await self._floor.transport.send(view.name, m.Prepare(worker=view.name, model=default))
+
+    async def _reconcile(self, view: WorkerView) -> None:
+        """Adopts what the worker really runs, and takes back what the table says it has but it does not know."""
+        for running in view.hello.running:
+            if running.job not in view.assigned and not await self._adopt(view, running):
+                await self._floor.send_cancel(view.name, running.job, running.attempt, "fenced")
+        for job_id, orphan in list(self._floor.orphans.items()):
+            if orphan.worker == view.name and not self._floor.end_is_under_way(job_id):
+                log.info("job %s was lost: %s was restarted", job_id, view.name)
+                await self._losses.lose(job_id, orphan.attempt, blamed=orphan.blamed, outcome=orphan.outcome)
+
+    async def _adopt(self, view: WorkerView, running: m.Running) -> bool:
+        """Takes up what this worker still draws from before our restart, or from before it fell silent."""
+        job_id = JobId(running.job)
+        orphan = self._floor.orphans.get(job_id)
+        if orphan is not None and (orphan.attempt, orphan.worker) == (running.attempt, view.name):
+            job = await self._jobs.get(job_id)
+            if job is None or job.status is not JobStatus.ASSIGNED or job.attempt != running.attempt:
+                return False
+            self._floor.orphans.pop(job_id, None)
+        else:
+            job = await self._jobs.readopt(job_id, running.attempt, view.name)
+            if job is None:
+                return False
+        log.info("job %s, attempt %s: still drawn by %s, adopted", job_id, running.attempt, view.name)
+        view.assigned[job_id] = Assigned(
+            job_id, running.attempt, job.model, self._floor.clock(), preview=await self._floor.wish(job)
+        )
+        if running.phase != "queued":
+            view.assigned[job_id].start(self._floor.clock())
+        self._floor.version += 1
+        return True
+
+    async def _on_heartbeat(self, beat: m.Heartbeat) -> None:
+        view = self._floor.workers.get(beat.worker)
+        if view is None or view.boot != beat.boot:
+            await self._floor.transport.send(beat.worker, m.Resync())
+            return
+        now = view.seen_at = self._floor.clock()
+        view.draining = beat.draining
+        view.beat = beat
+        if view.loaded != beat.loaded:
+            view.loaded = beat.loaded
+            self._floor.version += 1  # whoever was waiting for the model does so no longer
+        for running in beat.running:
+            held = view.assigned.get(running.job)
+            if held is None or held.attempt != running.attempt:
+                if not await self._adopt(view, running):
+                    await self._floor.send_cancel(view.name, running.job, running.attempt, "fenced")
+                continue
+            held.seen_at = now
+            if running.phase != "queued":
+                self._note_start(held, now)
+            if running.job in self._floor.cancelling:
+                await self._floor.send_cancel(view.name, running.job, running.attempt, "user")
+
+    def _on_progress(self, progress: m.Progress) -> None:
+        view = self._floor.workers.get(progress.worker)
+        held = view.assigned.get(progress.job) if view else None
+        if view is None or held is None or held.attempt != progress.attempt:
+            return  # a late attempt must not draw on the card of a newer one
+        now = view.seen_at = held.seen_at = self._floor.clock()
+        self._note_start(held, now)
+        if progress.preview is not None and not _wanted(progress, held.preview):
+            progress = progress.model_copy(update={"preview": None})
+        self._floor.tell(self._floor.listener.progressed, progress)
+
+    def _note_start(self, held: Assigned, now: float) -> None:
+        if not held.started:
+            held.start(now)
+            self._floor.version += 1  # it no longer waits, and those behind it move up
+            self._floor.tell(self._floor.listener.queue_changed)
+
+    async def _on_end(self, message: m.Done | m.Failed | m.Cancelled) -> None:
+        job_id = JobId(message.job)
+        # A result that cannot be stored yet (full disk) is delivered again and must not look lost meanwhile.
+        self._floor.unsettled[job_id] = self._floor.clock()
+        async with self._settling:
+            status = await self._settler.settle(message, max_crashes=self._floor.leases.max_crashes)
+        self._floor.unsettled.pop(job_id, None)
+        orphan = self._floor.orphans.get(job_id)
+        if orphan is not None and orphan.attempt == message.attempt:
+            del self._floor.orphans[job_id]
+        view = self._floor.workers.get(message.worker)
+        held = view.assigned.get(job_id) if view else None
+        if view is not None and held is not None and held.attempt == message.attempt:
+            del view.assigned[job_id]
+        if status is not None and not status.waiting:
+            if isinstance(message, m.Done) and view is not None:
+                await self._learn(job_id, view, message)
+            await self._withdraw_others(job_id, message.attempt)
+            self._floor.ended(job_id)
+        self._floor.changed()
+        await self._floor.transport.settled(m.Settled(worker=message.worker, job=message.job, attempt=message.attempt))
+
+    async def _learn(self, job_id: JobId, view: WorkerView, done: m.Done) -> None:
+        # The job has ended in the table; nothing here may keep its user from being told.
+        try:
+            job = await self._jobs.get(job_id)
+            if job is not None:
+                await self._timings.learn(job.model, view.hello.gpu, job.work_units, done.run_s - done.load_s)
+        except Exception:
+            log.exception("the time of job %s was not learnt", job_id)
+
+    async def _withdraw_others(self, job_id: JobId, attempt: int) -> None:
+        """A late `done` of an older attempt won: the newer attempt need not go on."""
+        self._floor.orphans.pop(job_id, None)
+        for view, held in self._floor.workers.holders(job_id):
+            if held.attempt != attempt:
+                del view.assigned[job_id]
+                await self._floor.send_cancel(view.name, held.job, held.attempt, "done elsewhere")
+
+
+def _wanted(progress: m.Progress, wish: m.PreviewWish) -> bool:
+    """A worker of an older version, or one that lost its classifier, sends what was not asked for."""
+    return wish.hz > 0 and (progress.preview_guarded or not wish.guarded)
