@@ -146,7 +146,7 @@ def test_operators_page_explains_every_setting():
 def test_long_pages_have_a_table_of_contents():
     long = [page for page in PAGES if page.parent.name == "docs" and len(read(page).splitlines()) > 150]
     assert len(long) >= 4
-    for page in long:
+    for page in (*long, CHECKOUT / "ARCHITECTURE.md"):
         before_first_section = read(page).split("\n## ")[0]
         assert set(re.findall(r"\(#([^)]+)\)", before_first_section)) >= {
             anchor_of(heading) for heading in re.findall(r"^## (.+)$", read(page), re.MULTILINE)
@@ -164,6 +164,25 @@ def test_custom_ids_of_the_architecture_page_are_the_codecs():
     _, section = read(CHECKOUT / "ARCHITECTURE.md").split("## Addresses on buttons")
     table = [line for line in section.split("\n## ")[0].splitlines() if line.startswith("| `")]
     assert {verb for line in table for verb in re.findall(r"`([a-z]+)`", line.split("|")[1])} == VERBS
+
+
+def test_architecture_names_every_package():
+    """Tracked ones; those of the engine in its own table, by their short names."""
+    listed = subprocess.run(
+        ["git", "ls-files", "*/__init__.py"], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    text = read(CHECKOUT / "ARCHITECTURE.md") + read(CHECKOUT / "docs" / "architecture-models.md")
+    named = {
+        name.rstrip("/") for code in re.findall(r"`([^`\n]+)`", text) for name in (code, f"gpu_worker/engine/{code}")
+    }
+    packages = {Path(line).parent.as_posix() for line in listed.stdout.split()}
+    ours = {
+        name for name in packages if name.startswith(("bot/", "cogs", "gpu_worker/")) and (CHECKOUT / name).exists()
+    }
+    assert len(ours) > 30
+    assert sorted(ours - named) == [], "give each a row in ARCHITECTURE.md or docs/architecture-models.md"
 
 
 def test_screenshot_is_small_and_whole():
