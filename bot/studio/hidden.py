@@ -10,6 +10,7 @@ import discord
 from bot.errors import UserFacingError
 from bot.storage.database import StorageFullError
 from bot.ui.client import Interaction
+from bot.ui.waiting import answered, take_back, waits_in_sight
 
 __all__ = ["HIDDEN", "acknowledged", "answer_hidden", "take_back", "taken_back"]
 
@@ -26,6 +27,7 @@ async def answer_hidden(interaction: Interaction, view: discord.ui.LayoutView) -
         return (await interaction.edit_original_response(view=view)).id
     if response.type is discord.InteractionResponseType.deferred_channel_message:
         # Everybody sees that something waits here, and a follow-up would fill it; so it is ended first.
+        answered(interaction)
         with contextlib.suppress(discord.HTTPException):
             await interaction.edit_original_response(content="🔒")
             await interaction.delete_original_response()
@@ -41,6 +43,8 @@ async def acknowledged(interaction: Interaction, *, hidden: bool = False) -> Asy
         return
     await interaction.response.defer(ephemeral=hidden, thinking=True)
     interaction.extras[HIDDEN] = hidden
+    if not hidden:
+        waits_in_sight(interaction)
     async with taken_back(interaction, hidden=hidden):
         yield
 
@@ -54,10 +58,3 @@ async def taken_back(interaction: Interaction, *, hidden: bool) -> AsyncGenerato
         if not hidden:
             await take_back(interaction)
         raise
-
-
-async def take_back(interaction: Interaction) -> None:
-    """Ends an answer that waits in everybody's sight, because a follow-up would fill it. Never raises for Discord."""
-    with contextlib.suppress(discord.HTTPException):
-        await interaction.edit_original_response(content="⚠️")
-        await interaction.delete_original_response()

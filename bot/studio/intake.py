@@ -39,6 +39,7 @@ from bot.studio.safety.request import Door, JobRequest, TextsOnly
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.door import TEXT_LIMIT, say
+from bot.ui.waiting import answered
 from gpu_worker.protocol.messages import ModelKind
 from gpu_worker.protocol.specs import FileSpec, FileTask, Img2Img, JobSpec, PictureTask, Txt2Img
 
@@ -135,8 +136,7 @@ class Intake:
             notes = (*notes, *told(more, texts_for(str(interaction.locale))))
         request = JobRequest(user_id, spec, action, where_of(interaction), str(interaction.locale))
         await self._check(request, exempt)
-        if interaction.channel_id is None:
-            raise UserFacingError("no_channel")
+        assert interaction.channel_id is not None, "whatever can be sent or pressed has a channel"
         new = NewJob(
             id=new_job_id(),
             action=action,
@@ -277,6 +277,7 @@ class Intake:
             if job.private:
                 message_id = await answer_hidden(interaction, card)
             elif interaction.response.is_done():  # a given picture was fetched meanwhile
+                answered(interaction)
                 message_id = (await interaction.edit_original_response(view=card)).id
             else:
                 message_id = (await interaction.response.send_message(view=card)).message_id

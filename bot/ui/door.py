@@ -19,6 +19,7 @@ from bot.i18n import Texts, texts_for
 from bot.storage.database import StorageFullError
 from bot.ui.client import Interaction
 from bot.ui.codec import Verb, encode
+from bot.ui.waiting import take_back, waits
 
 __all__ = ["TEXT_LIMIT", "appeal_below", "say", "sentence", "tell_error"]
 
@@ -54,6 +55,8 @@ async def tell_error(interaction: Interaction, error: BaseException) -> None:
             if not interaction.response.is_done():
                 await interaction.response.autocomplete([])
             return
+        if isinstance(error, UserFacingError | StorageFullError) and waits(interaction):
+            await take_back(interaction)  # or else everybody would read what is meant for one
         texts = texts_for(str(interaction.locale))
         said = sentence(texts, error, f"interaction {interaction.id}")
         await say(interaction, said, below=appeal_below(error, texts))
@@ -78,8 +81,6 @@ def sentence(texts: Texts, error: Exception, what: str) -> str:
     match error:
         case UserFacingError() if texts.has(f"error.{error.key}") or "n" in error.values:
             return texts(f"error.{error.key}", **error.values)
-        case app_commands.CommandOnCooldown():
-            return texts("error.cooldown", n=round(error.retry_after) or 1)
         case app_commands.MissingPermissions() | app_commands.CheckFailure():
             return texts("error.not_allowed")
         case app_commands.CommandSignatureMismatch() | app_commands.CommandNotFound():

@@ -156,3 +156,15 @@ async def test_pictures_that_may_not_be_shown(stage):
         await refused(member, await press(stage, member, "region", image["id"]), "picture_veiled")
         await refused(member, await press(stage, member, "original", image["job_id"]), "content_adult")
     assert card.media
+
+
+async def test_what_waited_in_everybodys_sight_is_refused_to_one_alone(stage, monkeypatch):
+    """A dynamic prompt took long, so the command was acknowledged before the server's rules were asked."""
+    monkeypatch.setattr("bot.studio.dynamic.SOON_S", 0)
+    member, other = await stage.visitor(), await stage.visitor("Visitor")
+    await change(stage, limits={PLAIN: {Limit.COUNT: 1}})
+    async with unchanged(stage):
+        answer = await draw(member, "a {cat|dog}", count=2)
+        assert answer.kind == "deferred"
+        await refused(member, answer, "limit_count")
+    assert await other.messages("general") == []

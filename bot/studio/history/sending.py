@@ -19,6 +19,7 @@ from bot.domain.job import Action, Image, Job, JobStatus
 from bot.domain.limits import Limits
 from bot.domain.parameters import Parameters
 from bot.domain.pictures import GivenPicture
+from bot.domain.values import decimal
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.history import Shot
@@ -134,7 +135,8 @@ class Sending:
         )
         mask = uploads_of(interaction).get("mask")
         image, _ = await self._read(shot)
-        async with acknowledged(interaction), AsyncExitStack() as kept:
+        hidden = await self._intake.is_private(interaction, shot.job_id, shot.id)
+        async with acknowledged(interaction, hidden=hidden), AsyncExitStack() as kept:
             mask_ref = None
             if mask is not None:
                 painted = await self._attachments.fetch(mask)
@@ -164,14 +166,15 @@ class Sending:
             )
 
     async def draw_again(self, interaction: Interaction, shot: Shot) -> None:
-        """The same picture anew, from its recipe. Raises UserFacingError (`picture_not_drawable`)."""
+        """The same picture anew, from its recipe. Raises UserFacingError."""
         job = await self._jobs.get(shot.job_id)
-        if job is None or job.files is not None:
-            raise UserFacingError("picture_not_drawable")
+        assert job is not None
         task = job.task
         if isinstance(task, Txt2Img | Img2Img):
             task = actions.picture_spec(task, shot.index)
-        await self._intake.begin(interaction, task, job.action, source_image_id=shot.parent_id, parent_id=job.id)
+        # What only admins may try, and no limit counts, is anybody's picture the second time.
+        action = Action.IMAGINE if job.action is Action.TEST else job.action
+        await self._intake.begin(interaction, task, action, source_image_id=shot.parent_id, parent_id=job.id)
 
     async def hand_out(self, interaction: Interaction, shot: Shot) -> None:
         """The file as it was drawn; where it is too large for this person here, the nearest that fits.
@@ -236,6 +239,6 @@ class Sending:
 def _number(text: str, usual: str) -> float:
     """Lenient in the decimal point. Raises UserFacingError (`parameters_unreadable`)."""
     try:
-        return float((text.strip() or usual).replace(",", "."))
+        return decimal(text.strip() or usual)
     except ValueError:
         raise UserFacingError("parameters_unreadable") from None

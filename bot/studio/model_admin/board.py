@@ -115,8 +115,7 @@ class DownloadBoard:
         """
         size = addition.attachment.size if addition.attachment is not None else 0
         await self._room.require(steward, size)
-        if interaction.channel_id is None:
-            raise UserFacingError("no_channel")
+        assert interaction.channel_id is not None, "whatever can be sent or pressed has a channel"
         await interaction.response.defer()
         folder = self._folder / str(interaction.id)
         try:

@@ -96,8 +96,7 @@ class QueuePanels:
         whole = everything or interaction.guild_id is None
         if whole and not steward.operator:
             raise UserFacingError("operator_alone")
-        if interaction.channel_id is None:
-            raise UserFacingError("no_channel")
+        assert interaction.channel_id is not None, "whatever can be sent or pressed has a channel"
         if interaction.guild_id is not None:
             self._require_room(interaction, whole=whole)
         locale = str(interaction.locale)

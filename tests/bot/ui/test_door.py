@@ -25,7 +25,6 @@ ERRORS = [
     UserFacingError("prompt_empty"),
     UserFacingError("queue_full", n=1),
     ContentRefusedError("content_adult"),
-    app_commands.CommandOnCooldown(app_commands.Cooldown(1, 5), 3.2),
     app_commands.MissingPermissions(["manage_messages"]),
     app_commands.CheckFailure("secret words"),
     app_commands.CommandSignatureMismatch.__new__(app_commands.CommandSignatureMismatch),
@@ -54,6 +53,18 @@ def test_every_error_has_a_sentence(language, error, caplog):
         assert record.exc_info[1] is error
 
 
+def test_what_is_nobodys_wish_has_the_sentence_that_fits():
+    keys = {
+        "not_allowed": (app_commands.MissingPermissions(["manage_messages"]), app_commands.NoPrivateMessage()),
+        "command_outdated": (ERRORS[5], app_commands.CommandNotFound("imagine", [])),
+        "disk_full": (StorageFullError(),),
+        "too_slow": (http(discord.NotFound, 404, 10062), http(discord.NotFound, 404, 10015)),
+    }
+    for key, errors in keys.items():
+        for error in errors:
+            assert sentence(texts_for("en"), error, "interaction 7") == texts_for("en")(f"error.{key}")
+
+
 class Told:
     """An interaction as far as the door sees it; it remembers what its user was told."""
 
@@ -61,7 +72,7 @@ class Told:
     locale = "es-ES"
 
     def __init__(self, kind=discord.InteractionType.application_command, *, done=False, fails=None):
-        self.type, self.texts, self.choices = kind, [], None
+        self.type, self.texts, self.choices, self.extras = kind, [], None, {}
         self.response = SimpleNamespace(is_done=lambda: done, send_message=self._respond, autocomplete=self._complete)
         self.followup = SimpleNamespace(send=self._follow)
         self._fails = fails
