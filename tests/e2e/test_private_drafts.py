@@ -7,6 +7,7 @@ from PIL import Image as Pillow
 
 from bot.domain.preferences import PING_WHEN_DONE, PREVIEWS, PRIVATE
 from bot.domain.safety.rules import Shown
+from tests.stage.refusing import press, refused
 from tests.stage.visitor import finished, verbs
 
 
@@ -89,8 +90,7 @@ async def test_a_refused_post_stays_private_and_can_be_tried_again(stage, member
     card = await private_card(stage, member)
     stage.fault("POST", r"^/channels/\d+/messages", 403, times=1)
     fault = stage.fault("POST", r"^/webhooks/", 403, times=1)
-    await member.press(card, "publish")
-    await member.wait_for_message("general", lambda found: found.ephemeral and "may not post" in found.text)
+    await refused(member, await member.press(card, "publish"), "publish_forbidden")
     assert fault.met == 1
     assert member.job(card)["private"] == 1
     await member.press(card, "publish")
@@ -262,8 +262,8 @@ async def test_nothing_is_published_where_nothing_may_be_seen(stage, member, mon
         return {image.id: Shown.BLOCK for image in images}
 
     monkeypatch.setattr(stage.studio.safety.judge, "shown", blocked)
-    await member.press(card, "publish")
-    await member.wait_for_message("general", lambda found: found.ephemeral and "may see" in found.text)
+    await refused(member, await member.press(card, "publish"), "publish_withheld")
+    await refused(member, await press(stage, member, "original", member.job(card)["id"]), "original_veiled")
     assert member.job(card)["private"] == 1
 
 

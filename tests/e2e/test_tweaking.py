@@ -10,6 +10,7 @@ from bot.domain.preferences import PRIVATE, REMIX
 from bot.playground.person import Refused
 from bot.studio.panel_lists import SEARCH, List
 from gpu_worker.protocol import messages as m
+from tests.stage.refusing import refused
 
 
 def picture(width=256, height=128, colour="red", mode="RGB"):
@@ -147,8 +148,8 @@ async def test_a_prompt_with_more_loras_than_a_list_ticks_can_lose_some(stage, m
     _, shown = await opened(member, prompt="a cat " + " ".join(f"<lora:{name}:0.1>" for name in names))
     shown = await member.shown(await member.pick(shown, "pick", names[1:], List.LORAS))
     assert "LoRA style-00 0.1 → none" in shown.text
-    refused = await member.pick(shown, "pick", [*names[1:], "inkwash"], List.LORAS)
-    assert "more than 8" in await member.told(refused)
+    more = await member.pick(shown, "pick", [*names[1:], "inkwash"], List.LORAS)
+    assert "more than 8" in await refused(member, more, "tweak_too_many_loras")
 
 
 async def test_a_picture_comes_and_goes_with_its_mask(stage, member):

@@ -6,6 +6,7 @@ import pytest
 
 from bot.domain.ids import UserId
 from gpu_worker.language.infotext import parse_infotext
+from tests.stage.refusing import refused
 from tests.stage.visitor import finished
 
 pytestmark = pytest.mark.slow
@@ -106,7 +107,7 @@ async def test_combinations_show_their_cost_and_are_drawn_once(stage):
     assert not stage.painter.assigned
     await member.drawn(await member.press(offer, "combine", 1))
     card = await member.wait_for_message("general", lambda m: finished(m) and len(m.media) == 2)
-    assert "already" in await member.told(await member.press(offer, "combine", 1))
+    await refused(member, await member.press(offer, "combine", 1), "combinations_drawn")
     drawn = [text for spec in stage.painter.specs for text in texts(spec)]
     assert drawn == [f"a {who} at {when}" for who in ("cat", "dog", "owl") for when in ("dawn", "dusk")]
     assert [spec.seed for spec in stage.painter.specs] == [7, 11]
@@ -128,15 +129,15 @@ async def test_combinations_some_at_random(stage):
 
 
 @pytest.mark.parametrize(
-    ("prompt", "said"),
+    ("prompt", "key", "said"),
     [
-        ("{" + "|".join("abcdefgh") + "} {1|2|3|4|5|6} --combinatorial", "40"),
-        ("{a|b} __nothing__ --combinatorial", "nothing"),
+        ("{" + "|".join("abcdefgh") + "} {1|2|3|4|5|6} --combinatorial", "combinations_many", "40"),
+        ("{a|b} __nothing__ --combinatorial", "wildcard_unknown", "nothing"),
     ],
 )
-async def test_combinations_that_cannot_be_drawn_are_told(stage, prompt, said):
+async def test_combinations_that_cannot_be_drawn_are_told(stage, prompt, key, said):
     member = await stage.visitor()
-    assert said in await member.told(await ask(member, prompt=prompt))
+    assert said in await refused(member, await ask(member, prompt=prompt), key)
     assert not stage.painter.assigned
 
 
@@ -149,9 +150,9 @@ async def test_combinations_need_room_and_what_changed_is_told(stage):
     offer = await member.shown(await ask(member, prompt="a __kinds__ --combinatorial"))
     for _ in range(2):
         await member.begin(prompt="a cat")
-    assert "9" in await member.told(await member.press(offer, "combine", 1))
+    assert "9" in await refused(member, await member.press(offer, "combine", 1), "combinations_room")
     (folder / "kinds.txt").write_text("one\ntwo\n")
-    assert "36" in await member.told(await member.press(offer, "combine", 1))
+    assert "36" in await refused(member, await member.press(offer, "combine", 1), "combinations_changed")
     stage.painter.release()
     await stage.told()
 

@@ -4,6 +4,7 @@ import pytest
 
 from bot.domain.preferences import CHECKPOINT, UPSCALER, VAE, Level
 from bot.playground.seen import Refused
+from tests.stage.refusing import refused
 from tests.stage.visitor import verbs
 
 
@@ -55,7 +56,7 @@ async def test_of_two_forms_at_once_the_second_takes_nothing_back(stage):
     card = await panel(admin, level="server")
     first, second = await form_of(admin, card, 1), await form_of(admin, card, 1)
     await admin.fill(first, {"steps": "7"})
-    assert "Alguien ha cambiado" in await admin.told(await admin.fill(second, {"cfg": "5"}))
+    await refused(admin, await admin.fill(second, {"cfg": "5"}), "setting_changed", language="es")
     assert [tuple(row) for row in stage.rows("SELECT key, value FROM preferences")] == [("steps", "7")]
 
 
@@ -107,7 +108,7 @@ async def test_the_operator_speaks_for_everywhere_and_direct_messages_too(stage)
     await admin.fill(await form_of(admin, await panel(admin, level="server"), 1), {"steps": "7"})
     assert "Steps: **7** · *this server*" in (await panel(member)).text
     assert "Steps: **5** · *the operator*" in (await panel(member, "dm")).text
-    assert "about one server" in await member.told(await member.slash("dm", "settings", {"level": "server"}), "dm")
+    await refused(member, await member.slash("dm", "settings", {"level": "server"}), "server_only", "dm")
 
 
 async def test_a_model_that_is_gone_is_passed_over_and_said(stage):
@@ -137,8 +138,10 @@ async def test_nobody_but_an_operator_speaks_for_everywhere(make_stage):
 async def test_a_number_out_of_range_and_a_model_that_is_not_there_are_told_and_nothing_is_kept(stage):
     member = await stage.visitor()
     card = await panel(member)
-    told = await member.told(await member.fill(await form_of(member, card, 1), {"steps": "900", "cfg": "5"}))
-    assert "from 1 to 150" in told
+    form = await form_of(member, card, 1)
+    assert "from 1 to 150" in await refused(
+        member, await member.fill(form, {"steps": "900", "cfg": "5"}), "setting_number"
+    )
     assert stage.rows("SELECT * FROM preferences") == []
 
 

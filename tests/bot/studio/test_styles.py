@@ -8,6 +8,7 @@ import pytest
 from bot.domain.model_rules import Where
 from bot.domain.style_codes import find_code
 from bot.studio.wardrobe import Recognised
+from tests.stage.refusing import refused
 from tests.stage.visitor import verbs
 
 CSV = 'name,prompt,negative_prompt\nInk,"ink of {prompt}, black",photo\nHall,in a hall,\n,x,y\n@all,x,y\n'
@@ -231,8 +232,7 @@ async def test_somebody_elses_and_shipped_styles_stay_as_they_are(stage):
     member, ann = await stage.visitor(), await stage.visitor("Ann")
     await save(ann, "Ink")
     assert "is no style called" in await member.told(await member.slash("general", "style show", {"name": "Ink"}))
-    told = await member.told(await member.slash("general", "style delete", {"name": "Photo"}))
-    assert "comes with Pincel" in told
-    told = await member.told(await member.slash("general", "style rename", {"name": "Photo", "new_name": "Mine"}))
-    assert "comes with Pincel" in told
+    for command, options in (("delete", {}), ("rename", {"new_name": "Mine"})):
+        answer = await member.slash("general", f"style {command}", {"name": "Photo"} | options)
+        await refused(member, answer, "style_shipped")
     assert "means no style" in await member.told(await save(member, "none"))
