@@ -17,7 +17,9 @@ from bot.ui.commands import keyed
 if TYPE_CHECKING:
     from bot.app import PincelBot
 
-SECTIONS = ("draw", "buttons", "reactions", "pictures", "prompt", "browse", "styles", "queue", "history", "rules")
+SECTIONS = (
+    "draw", "buttons", "reactions", "pictures", "prompt", "browse", "styles", "own", "queue", "history", "rules",
+)  # fmt: skip
 
 
 class Help(commands.Cog):
@@ -31,7 +33,8 @@ class Help(commands.Cog):
         view = discord.ui.LayoutView(timeout=None)
         box: discord.ui.Container[discord.ui.LayoutView] = discord.ui.Container(accent_colour=0x5865F2)
         box.add_item(discord.ui.TextDisplay(texts("help.title")))
-        for section in SECTIONS:
+        manages = interaction.guild_id is not None and interaction.permissions.manage_guild
+        for section in (*SECTIONS, "admins") if manages else SECTIONS:
             box.add_item(discord.ui.Separator())
             box.add_item(discord.ui.TextDisplay(texts(f"help.{section}")))
         models = ", ".join(f"`{name}`" for name in names[:10]) or "–"
