@@ -8,36 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import discord
 
-from bot.delivery.cards import Picture, cancelled_card, failed_card, filename, made_card, result_card
-from bot.delivery.changed import joined_changes
-from bot.delivery.extras import extra_buttons, with_row
-from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, Rung, Upload, climb_down
-from bot.delivery.looked import described_card, enlarged_card
+from bot.delivery.cards import cancelled_card, failed_card, made_card
+from bot.delivery.finished import FinishedCards
+from bot.delivery.ladder import DEFAULT_LIMIT_BYTES
+from bot.delivery.looked import described_card
 from bot.delivery.ping import Pinger
-from bot.delivery.post import Card, Posted, Poster, TooLargeError, Way
+from bot.delivery.post import Card, Posted, Poster, Way
 from bot.delivery.progress import CardEditor
-from bot.delivery.veils import Veiled, Veils, veiled
-from bot.domain.actions import first_pass
-from bot.domain.changes import changes
+from bot.delivery.veils import Veils
 from bot.domain.described import seen
 from bot.domain.ids import JobId
-from bot.domain.job import Action, Image, Job, JobStatus
-from bot.domain.mentions import spoken
-from bot.i18n import Texts, texts_for
-from bot.storage.images import Images, MissingPictureError
+from bot.domain.job import Job, JobStatus
+from bot.i18n import texts_for
+from bot.storage.images import Images
 from bot.storage.jobs import Jobs
-from bot.storage.origins import as_drawn, parent_of
 from gpu_worker.protocol.results import Description
-from gpu_worker.protocol.specs import Describe, Img2Img, Txt2Img, Upscale
+from gpu_worker.protocol.specs import Describe
 
 __all__ = ["Deliverer"]
 
@@ -45,21 +38,11 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CHANGES_CHARS = 400
-_PICTURES_OF_ONE = frozenset({Action.REROLL, Action.VARY_SUBTLE, Action.VARY_STRONG})
-_TOLD_BY_ACTION = frozenset({"Seed", "Variation", "Count"})
-
 AT_ONCE = 3
 RETRY_S = (2.0, 10.0, 60.0, 300.0)
 """The last one again and again: Discord may be away for hours."""
 ANSWER_WAIT_S = 6.0
 """How long a result waits for the first answer to its interaction, which the same moment may be under way."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    rung: Rung
-    uploads: list[Upload]
 
 
 class Deliverer:
@@ -75,7 +58,7 @@ class Deliverer:
         veils: Veils | None = None,
     ) -> None:
         self._client = client
-        self._veils = veils
+        self._cards = FinishedCards(jobs, images, veils)
         self._pinger = pinger
         self.follow: Callable[[JobId], Awaitable[None]] | None = None
         """What comes after a job on model files; called again where the bot died meanwhile."""
@@ -216,7 +199,7 @@ class Deliverer:
             await self._settle(job)
             return
         # A cancel that came too late still means that no new message is wanted.
-        posted = await self._fitting(
+        posted = await self._cards.fitting(
             job,
             self.limit_bytes(job),
             lambda card: self._poster.post(
@@ -240,22 +223,8 @@ class Deliverer:
             await self._jobs.set_stranded(job.id, stranded=True)
 
     async def show(self, job: Job, limit_bytes: int, send: Callable[[Card], Awaitable[T]]) -> T:
-        """A finished job's card once more, by `send`: made smaller as long as that raises TooLargeError. Raises what
-        else it raises."""
-        return await self._fitting(job, limit_bytes, send)
-
-    async def _fitting(self, job: Job, limit: int, post: Callable[[Card], Awaitable[T]]) -> T:
-        seen = await veiled(self._veils, job, *await self._originals(job))
-        deleted = sum(image.deleted for image in await self._images.of_job(job.id))
-        seen = replace(seen, withheld=max(0, seen.withheld - deleted))  # by people, and not by rules
-        while True:
-            prepared = await self._prepare(seen.data, seen.images, limit)
-            try:
-                return await post(await self._result(job, seen, prepared))
-            except TooLargeError:
-                # Discord's word counts, whatever the limit was said to be.
-                largest = max((len(u.data) for u in prepared.uploads), default=0)
-                limit = min(limit, int(largest * 0.8))
+        """A finished job's card once more, by `send`; see `FinishedCards.fitting`."""
+        return await self._cards.fitting(job, limit_bytes, send)
 
     async def _ping(self, job: Job, posted: Posted, *, failed: bool = False) -> None:
         if self._pinger is not None and job.cancel_by is None:
@@ -299,77 +268,6 @@ class Deliverer:
         await self._jobs.transition(
             job.id, (JobStatus.DELIVERING,), JobStatus.DELIVERED, told_at=time.time(), stranded_at=None, **columns
         )
-
-    async def _originals(self, job: Job) -> tuple[list[Image], list[bytes]]:
-        images: list[Image] = []
-        originals: list[bytes] = []
-        for image in await self._images.of_job(job.id):
-            if image.deleted:
-                continue
-            try:
-                originals.append(await self._images.read(image))
-                images.append(image)
-            except MissingPictureError:
-                log.exception("picture %s vanished before it was delivered", image.id)
-        return images, originals
-
-    async def _prepare(self, originals: list[bytes], images: list[Image], limit: int) -> _Prepared:
-        infotexts = [image.infotext for image in images]
-        rung, uploads = await asyncio.to_thread(climb_down, originals, infotexts, limit)
-        return _Prepared(rung, uploads)
-
-    async def _result(self, job: Job, seen: Veiled, prepared: _Prepared) -> Card:
-        texts, images = texts_for(job.locale), seen.images
-        shrunk = {
-            Rung.WEBP: texts("card.shrunk_webp"),
-            Rung.JPEG: texts("card.shrunk_jpeg"),
-            Rung.NOTHING: texts("card.too_large"),
-        }
-        notes = [*([shrunk[prepared.rung]] if prepared.rung in shrunk else []), *seen.note(texts)]
-        below = extra_buttons(job, prepared.rung, texts)
-        if changed := await self._changed(job, texts):
-            notes.insert(0, texts("change.line", changes=changed))
-        parent = await parent_of(self._jobs, self._images, job)
-        drawn = await as_drawn(self._jobs, self._images, job)
-        if drawn is not job and isinstance(job.task, Upscale):
-            notes.insert(0, texts("looked.by", upscaler=spoken(job.task.upscaler)))
-        named = [
-            (image, upload, filename(job, image.index, upload.suffix))
-            for image, upload in zip(images, prepared.uploads, strict=False)
-        ]
-        pictures = [Picture(image, name, image.id in seen.spoilers) for image, _, name in named]
-        pictures = pictures or [Picture(image, None) for image in images]
-
-        def files() -> list[discord.File]:
-            return [discord.File(io.BytesIO(upload.data), name) for _, upload, name in named]
-
-        def view(*more: str) -> discord.ui.LayoutView:
-            if isinstance(drawn.task, Upscale):
-                first = pictures[0] if pictures else None
-                image, name = (first.image, first.filename) if first is not None else (None, None)
-                owner = parent.owner_id if parent is not None else None
-                veil = first is not None and first.spoiler
-                made = enlarged_card(job, image, name, notes=[*notes, *more], source_owner=owner, spoiler=veil)
-            else:
-                made = result_card(drawn, pictures, notes=[*notes, *more], parent=parent)
-            return with_row(made, below)
-
-        if job.private:
-            direct = texts("private.only_you_dm", channel=job.channel_id)
-            return Card(view(texts("private.only_you")), files, view(direct), in_channel_only=seen.nude)
-        direct_view = view(texts("card.dm_because")) if job.guild_id is not None else None
-        return Card(view(), files, direct_view, in_channel_only=seen.nude)
-
-    async def _changed(self, job: Job, texts: Texts) -> str:
-        """What it does differently from the job it was changed from; empty where its action says so much."""
-        before = await self._jobs.get(job.parent_id) if job.parent_id is not None else None
-        if before is None or not isinstance(job.task, Txt2Img | Img2Img) or not isinstance(before.task, type(job.task)):
-            return ""
-        if before.user_id != job.user_id or (before.private and not job.private):
-            return ""  # nobody reads in it what they could not see
-        told = _TOLD_BY_ACTION if job.action in _PICTURES_OF_ONE else frozenset[str]()
-        found = [change for change in changes(first_pass(before.task), job.task) if change.key not in told]
-        return joined_changes(found, texts, CHANGES_CHARS)
 
     def limit_bytes(self, job: Job) -> int:
         """The smaller of what the interaction and the guild allow: the way may change while we post."""
