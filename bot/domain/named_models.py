@@ -37,6 +37,8 @@ def models_of(spec: JobSpec | PictureTask, facts: Sequence[ModelFact] = ()) -> l
             found["upscaler", hires.upscaler] = None
     if spec.image_prompts is not None:
         found["controlnet", spec.image_prompts.adapter] = None
+    for unit in spec.control:
+        found["controlnet", unit.model] = None
     aliases = {fact.alias: fact.name for fact in facts if fact.kind == "lora" and fact.alias}
     names = {fact.name for fact in facts if fact.kind == "lora"}
     for text in texts:

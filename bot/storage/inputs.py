@@ -62,6 +62,9 @@ def given_pictures(spec: JobSpec | FileSpec | PictureTask) -> list[ImageRef]:
     if isinstance(spec, Drawing) and spec.image_prompts is not None:
         read = [prompt.image for prompt in spec.image_prompts.pictures]
         return [*given_pictures(spec.model_copy(update={"image_prompts": None})), *read]
+    if isinstance(spec, Drawing) and spec.control:
+        led = [image for unit in spec.control for image in (unit.image, unit.mask) if image is not None]
+        return [*given_pictures(spec.model_copy(update={"control": ()})), *led]
     if isinstance(spec, Txt2Img) and spec.hires is not None and isinstance(spec.hires.source, StoredSource):
         return [spec.hires.source.image]
     if not isinstance(spec, Img2Img):

@@ -137,7 +137,8 @@ def _control(models: Sequence[ModelFile], unit: ControlUnit) -> ModelFile:
         detail = {"controlnet": unit.model, "reason": "no_control_model"}
         raise EngineError("bad_input", f"{found.path}: {found.fact.variant}", detail)
     if unit.preprocessor not in PREPROCESSORS:
-        raise EngineError("bad_input", f"no preprocessor {unit.preprocessor}", {"preprocessor": unit.preprocessor})
+        detail = {"preprocessor": unit.preprocessor, "reason": "preprocessor"}
+        raise EngineError("bad_input", f"no preprocessor {unit.preprocessor}", detail)
     return found
 
 

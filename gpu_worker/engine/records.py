@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from gpu_worker.protocol.specs import Img2Img, Txt2Img
 
 __all__ = ["Hashes"]
 
+_OLD_HASH_FROM, _OLD_HASH_BYTES = 0x100000, 0x10000
 Digest = Future[str | None]
 
 
@@ -59,7 +61,19 @@ class Hashes:
             refiner_hash=_found(self.refiner),
             inpainting=first.model.fact.variant == "inpaint",
             edits=first.model.fact.variant == "pix2pix",
+            control_models=tuple(_titled(file) for file in order.control),
         )
+
+
+def _titled(file: ModelFile) -> str:
+    """As A1111 names control models, by the hash that it had before sha256: of 64 KiB after the first MiB."""
+    try:
+        with file.weights.open("rb") as weights:
+            weights.seek(_OLD_HASH_FROM)
+            digest = hashlib.sha256(weights.read(_OLD_HASH_BYTES)).hexdigest()
+    except OSError:
+        return file.fact.name
+    return f"{file.fact.name} [{digest[:8]}]"
 
 
 def _found(digest: Digest | None) -> str | None:

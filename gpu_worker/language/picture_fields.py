@@ -13,7 +13,7 @@ from typing import Any
 from gpu_worker.language.attention import parse_attention
 from gpu_worker.language.infotext import lossless
 from gpu_worker.language.names import USES_ENSD, SamplerChoice
-from gpu_worker.protocol.specs import Hires, Img2Img, Mask, Txt2Img, Upscale, Variation
+from gpu_worker.protocol.specs import ControlUnit, Hires, Img2Img, Mask, Txt2Img, Upscale, Variation
 
 __all__ = ["ETA_DDIM", "DrawnWith", "OwnKey", "extras_fields", "picture_fields"]
 
@@ -61,6 +61,8 @@ class DrawnWith:
     """The checkpoint sees mask and masked picture (9 input channels)."""
     edits: bool = False
     """An instruct-pix2pix checkpoint."""
+    control_models: Sequence[str] = ()
+    """Of each control unit, as A1111 writes them: name and old hash."""
 
 
 def picture_fields(
@@ -114,6 +116,7 @@ def picture_fields(
         "Noise Schedule": "Zero Terminal SNR" if spec.zero_terminal_snr else None,
         "Refiner": _title(spec.refiner.checkpoint, found.refiner_hash) if spec.refiner else None,
         "Refiner switch at": _number(spec.refiner.switch_at) if spec.refiner else None,
+        **_control(spec, found.control_models),
         **_image_prompts(spec),
         "TI hashes": _hashes(found.embedding_hashes),
         "Lora hashes": _hashes(found.lora_hashes),
@@ -169,6 +172,34 @@ def _mask(mask: Mask) -> dict[str, Any]:
     }
 
 
+def _control(spec: Txt2Img | Img2Img, models: Sequence[str]) -> dict[str, Any]:
+    """A key for each unit (behaviours §17.6); defaults that later versions leave out are left out."""
+    return {
+        f"ControlNet {at}": _control_unit(unit, models[at] if at < len(models) else unit.model)
+        for at, unit in enumerate(spec.control)
+    }
+
+
+def _control_unit(unit: ControlUnit, model: str) -> str:
+    parts: dict[str, Any] = {
+        "Module": unit.preprocessor,
+        "Model": model,
+        "Weight": _number(unit.weight),
+        "Resize Mode": unit.resize_mode,
+        "Low Vram": unit.low_memory or None,
+        "Processor Res": unit.processor_resolution if unit.preprocessor not in ("none", "invert") else None,
+        "Threshold A": _number(unit.threshold_a) if unit.threshold_a is not None else None,
+        "Threshold B": _number(unit.threshold_b) if unit.threshold_b is not None else None,
+        "Guidance Start": _number(unit.start),
+        "Guidance End": _number(unit.end),
+        "Pixel Perfect": unit.pixel_perfect,
+        "Control Mode": unit.mode,
+        "Hr Option": unit.hires if unit.hires != "Both" else None,
+        "Union Control Type": unit.control_type,
+    }
+    return ", ".join(f"{key}: {value}" for key, value in parts.items() if value is not None)
+
+
 def _image_prompts(spec: Txt2Img | Img2Img) -> dict[str, Any]:
     """As A1111's ControlNet units, of which each reads one picture (behaviours §17.6)."""
     wish = spec.image_prompts
@@ -177,7 +208,7 @@ def _image_prompts(spec: Txt2Img | Img2Img) -> dict[str, Any]:
     ends = f"Guidance Start: {_number(wish.start)}, Guidance End: {_number(wish.end)}"
     return {
         f"ControlNet {at}": f"Module: ip-adapter-auto, Model: {wish.adapter}, Weight: {_number(each.weight)}, {ends}"
-        for at, each in enumerate(wish.pictures)
+        for at, each in enumerate(wish.pictures, len(spec.control))
     }
 
 

@@ -36,7 +36,8 @@ def preprocess(name: str, picture: Picture, unit: ControlUnit) -> Picture:
     nothing here knows (`preprocessor`) and for a picture that its resolution takes out of bounds."""
     found = PREPROCESSORS.get(name)
     if found is None:
-        raise EngineError("bad_input", f"no preprocessor {name}", {"preprocessor": name})
+        detail = {"preprocessor": name, "reason": "preprocessor"}
+        raise EngineError("bad_input", f"no preprocessor {name}", detail)
     return found(picture, unit)
 
 

@@ -37,6 +37,8 @@ class Record:
     """The checkpoint sees mask and masked picture."""
     edits: bool = False
     """An instruct-pix2pix checkpoint."""
+    control_models: tuple[str, ...] = ()
+    """Name and old hash of each control unit's model."""
 
 
 def picture_infotext(
@@ -56,6 +58,7 @@ def picture_infotext(
         init_image_hash=_source_hash(record),
         inpainting=record.inpainting,
         edits=record.edits,
+        control_models=record.control_models,
     )
     fields = picture_fields(spec, seed.seed, seed.variations, found) | {"Version": f"Pincel {_version()}"}
     return build_infotext(

@@ -57,6 +57,18 @@ FAILURES = {
     "missing_model/annotator": ({"annotator": "clip"}, "annotator “clip” is not installed"),
     "bad_model/control": ({"controlnet": "ip", "problem": "corrupt"}, "control model “ip” cannot be used"),
     "bad_model/annotator": ({"annotator": "clip", "problem": "corrupt"}, "annotator “clip” cannot be used"),
+    "bad_input/control misfit": (
+        {"reason": "control_misfit", "controlnet": "canny", "checkpoint": "dreamy"},
+        "control model “canny” was not made",
+    ),
+    "bad_input/no control": ({"reason": "no_control_model", "controlnet": "ip"}, "another kind of add-on"),
+    "bad_input/control type": ({"reason": "control_type", "controlnet": "union"}, "what the picture shows"),
+    "bad_input/no such type": (
+        {"reason": "control_type_absent", "controlnet": "union", "type": "Tile"},
+        "control type Tile",
+    ),
+    "bad_input/control image": ({"reason": "control_image"}, "no picture to follow"),
+    "bad_input/preprocessor": ({"reason": "preprocessor", "preprocessor": "oil"}, "no preprocessor “oil”"),
     "of a newer worker": ({}, "try again"),
 }
 
