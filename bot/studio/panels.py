@@ -41,6 +41,7 @@ from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb, encode
 from bot.ui.forms import fields_of, form_of, text_field, uploads_of
+from bot.ui.redraw import begin_redraw, redraw
 from bot.ui.selects import chosen_value, chosen_values
 from gpu_worker.protocol.specs import JobSpec
 
@@ -74,6 +75,8 @@ class Panels:
         self._lists = lists
         self._attachments = attachments
         self._last = last_tweaks
+        self._drawing: set[str] = set()
+        """Drafts whose request is on its way into the table."""
         self._changes = PanelChanges(models=models, lists=lists, limits=limits)
 
     async def open(
@@ -136,16 +139,23 @@ class Panels:
                 raise UserFacingError("button_unknown")
 
     async def _draw(self, interaction: Interaction, draft: Draft, *, private: bool | None) -> None:
-        if await self._jobs.waits_alike(draft.user_id, draft.spec):
-            raise UserFacingError("tweak_waiting")  # pressed twice: the same seed would draw the same picture
-        await self._intake.begin(
-            interaction,
-            draft.spec,
-            draft.action,
-            source_image_id=draft.source_image_id,
-            parent_id=draft.parent_id,
-            private=await self._is_private(interaction, draft) if private is None else private,
-        )
+        # Pressed twice: the same seed would draw the same picture.
+        if draft.id in self._drawing:
+            raise UserFacingError("tweak_waiting")
+        self._drawing.add(draft.id)
+        try:
+            if await self._jobs.waits_alike(draft.user_id, draft.spec):
+                raise UserFacingError("tweak_waiting")
+            await self._intake.begin(
+                interaction,
+                draft.spec,
+                draft.action,
+                source_image_id=draft.source_image_id,
+                parent_id=draft.parent_id,
+                private=await self._is_private(interaction, draft) if private is None else private,
+            )
+        finally:
+            self._drawing.discard(draft.id)
         if draft.base is not None:
             await self._last.put(draft.user_id, changed_wishes(draft.base, draft.spec))
 
@@ -208,7 +218,7 @@ class Panels:
         for upload in uploads.values():
             self._attachments.check(upload)
         # Fetching may take longer than an answer may; what is answered later is the panel itself.
-        await interaction.response.defer()
+        await begin_redraw(interaction)
         async with source_after(draft.spec, sent.keep, uploads, self._attachments) as picture:
             typed = {name for name, wish in vars(sent.wishes).items() if wish is not None}
             gone = [name for name in dropped_with(draft.spec, picture) if name not in typed]
@@ -240,10 +250,7 @@ class Panels:
 
     async def _show(self, interaction: Interaction, draft: Draft, notes: Sequence[str] = ()) -> None:
         view = await self._view(interaction, draft, notes)
-        if interaction.response.is_done():
-            await interaction.edit_original_response(view=view)
-        else:
-            await interaction.response.edit_message(view=view)
+        await redraw(interaction, view)
 
     async def _view(self, interaction: Interaction, draft: Draft, notes: Sequence[str]) -> discord.ui.LayoutView:
         texts, where = texts_for(str(interaction.locale)), where_of(interaction)

@@ -38,6 +38,7 @@ from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.forms import fields_of
+from bot.ui.redraw import redraw
 from bot.ui.selects import chosen_value
 
 __all__ = ["SETTINGS_VERBS", "SettingsDesk", "StyleCheck"]
@@ -131,10 +132,7 @@ class SettingsDesk:
         self._languages.apply(interaction)
         texts = texts_for(str(interaction.locale))
         view = self._card(interaction, owner, texts("settings.saved", n=len(changed)))
-        if interaction.message is not None:
-            await interaction.response.edit_message(view=view)
-        else:
-            await interaction.response.send_message(view=view, ephemeral=True)
+        await redraw(interaction, view)
 
     # --- steps --------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb, encode
 from bot.ui.forms import NAME_LIMIT, fields_of, form_of, text_field
+from bot.ui.redraw import begin_redraw, redraw
 from bot.ui.selects import chosen_value
 
 __all__ = ["SHELF_VERBS", "Browser", "pictures_of"]
@@ -67,7 +68,7 @@ class Browser:
         await interaction.response.defer(ephemeral=True)
         shelf_id = await self._shelves.add(interaction.user.id, shelf)
         view, files = await self._card(interaction, shelf_id, shelf)
-        await interaction.edit_original_response(view=view, attachments=files)
+        await redraw(interaction, view, files)
 
     async def pressed(self, interaction: Interaction, address: Address) -> None:
         """Raises UserFacingError: `shelf_unknown`, `model_gone`, `model_disabled`, `model_not_for_pictures`."""
@@ -136,8 +137,7 @@ class Browser:
 
     async def _show(self, interaction: Interaction, shelf_id: str, shelf: Shelf) -> None:
         # Pictures are made small and sent along, which may take longer than an answer may.
-        if not interaction.response.is_done():
-            await interaction.response.defer()
+        await begin_redraw(interaction)
         await self._shelves.change(shelf_id, shelf)
         view, files = await self._card(interaction, shelf_id, shelf)
         await interaction.edit_original_response(view=view, attachments=files)

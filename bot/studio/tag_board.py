@@ -28,6 +28,7 @@ from bot.ui.buttons import button, in_layout
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb, encode
 from bot.ui.forms import OPTIONS_LIMIT, fields_of, form_of, text_field
+from bot.ui.redraw import redraw
 from bot.ui.selects import Row, chosen_value, select_row
 
 __all__ = ["TAG_FORMS", "TAG_VERBS", "TagBuilder"]
@@ -141,7 +142,7 @@ class TagBuilder:
     async def _show(self, interaction: Interaction, board_id: str, board: TagBoard) -> None:
         await self._boards.change(board_id, board)
         view = await self._view(interaction, board_id, board)
-        await interaction.response.edit_message(view=view)
+        await redraw(interaction, view)
 
     async def _board(self, interaction: Interaction, address: Address) -> TagBoard:
         board = await self._boards.get(address.id, interaction.user.id)

@@ -13,6 +13,8 @@ __all__ = ["TEMPLATE", "VERBS", "Address", "Verb", "encode", "parse"]
 VERSION = "v1"
 LIMIT = 100
 _ID = "[a-z0-9]{1,25}"
+ROW_ID_MAX = 2**63 - 1
+"""Of a database; no id of Discord's is larger either."""
 
 
 class Verb:
@@ -308,6 +310,8 @@ def parse(text: str) -> Address | None:
     """None for whatever we never gave out: a custom_id comes from outside."""
     match = _PATTERN.fullmatch(text)
     if match is None or match[1] not in VERBS:
+        return None
+    if match[2].isdecimal() and int(match[2]) > ROW_ID_MAX:
         return None
     n = match[3]
     if n is not None and str(int(n)) != n:

@@ -82,8 +82,9 @@ SEEN = Description(
 )
 
 
-async def describing(stage: Stage) -> None:
-    """Its painter describes, too."""
+async def describing(stage: Stage, infotext: str = "") -> None:
+    """Its painter describes, too; `infotext` is what the pictures say of themselves."""
+    seen = SEEN.model_copy(update={"infotext": infotext})
     stage.painter.tasks = (*stage.painter.tasks, "describe")
-    stage.painter.answers["describe"] = lambda spec: [Drawn(SEEN.model_dump_json().encode(), 0, 0, 0, "", TEXT_MIME)]
+    stage.painter.answers["describe"] = lambda spec: [Drawn(seen.model_dump_json().encode(), 0, 0, 0, "", TEXT_MIME)]
     await stage.painter.announce()

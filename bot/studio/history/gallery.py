@@ -27,6 +27,7 @@ from bot.studio.history.wishes import search_form, wanted_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.forms import fields_of
+from bot.ui.redraw import begin_redraw, redraw
 from bot.ui.selects import chosen_value, chosen_values
 
 __all__ = ["GALLERY_FORMS", "GALLERY_VERBS", "Gallery"]
@@ -128,7 +129,7 @@ class Gallery:
             case Verb.HISTORY_FILTER, _:
                 desk = _changed(desk, wanted=Wanted(), page=0)
             case Verb.HISTORY_CHOOSE, 3:
-                await _wait(interaction)
+                await begin_redraw(interaction)
                 found = await self._history.ids(span, desk.wanted, CHOSEN_MAX + 1)
                 if len(found) > CHOSEN_MAX:
                     texts = texts_for(str(interaction.locale))
@@ -151,7 +152,7 @@ class Gallery:
         self, interaction: Interaction, desk_id: str, desk: Desk, span: Span, notes: Sequence[str] = ()
     ) -> None:
         # Pictures are made small and sent along, which may take longer than an answer may.
-        await _wait(interaction)
+        await begin_redraw(interaction)
         await self._put_page(interaction, desk_id, desk, span, notes)
 
     async def _put_page(
@@ -178,7 +179,7 @@ class Gallery:
             export_id=export.id if export is not None else None,
         )
         card = gallery_card(seen, texts_for(str(interaction.locale)))
-        await interaction.edit_original_response(view=card, attachments=files)
+        await redraw(interaction, card, files)
 
     # --- one picture --------------------------------------------------------------------------------------------------
 
@@ -193,7 +194,7 @@ class Gallery:
                 await self._sending.hand_out(interaction, shot)
                 return
             case 3 | 4 as n:
-                await _wait(interaction)
+                await begin_redraw(interaction)
                 newer, older = await self._history.neighbours(span, desk.wanted, shot)
                 desk = _changed(desk, opened=(newer if n == 3 else older) or shot.id)
             case 5:
@@ -201,7 +202,7 @@ class Gallery:
                 return
             case _:
                 pass
-        await _wait(interaction)
+        await begin_redraw(interaction)
         await self._put_picture(interaction, address.id, desk, span)
 
     async def _put_picture(self, interaction: Interaction, desk_id: str, desk: Desk, span: Span) -> None:
@@ -256,7 +257,7 @@ class Gallery:
             await self._deleting.ask(interaction, address.id, shots, one=one)
             return
         desk = _changed(desk, opened=None, chosen=(), choosing=False)
-        await _wait(interaction)
+        await begin_redraw(interaction)
         undo = await self._deleting.delete(interaction, shots)
         await self._put_page(interaction, address.id, desk, span)
         # A message of its own, so that it is there however far somebody turns the pages.
@@ -297,8 +298,3 @@ def _changed(desk: Desk, **values: object) -> Desk:
     return Desk.model_validate(desk.model_dump() | {
         name: value.model_dump() if isinstance(value, Wanted) else value for name, value in values.items()
     })  # fmt: skip
-
-
-async def _wait(interaction: Interaction) -> None:
-    if not interaction.response.is_done():
-        await interaction.response.defer()

@@ -22,6 +22,7 @@ from bot.studio.stewards import Stewards
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb, encode
 from bot.ui.forms import fields_of, form_of, text_field
+from bot.ui.redraw import redraw
 from bot.ui.selects import chosen_values
 
 __all__ = ["PANEL_VERBS", "LimitsPanel"]
@@ -85,7 +86,7 @@ class LimitsPanel:
         fields = fields_of(interaction)
         values = {limit: _read(limit, fields.get(limit, ""), texts) for limit in FORMS[address.n or 0]}
         view = await self._limit(interaction, steward, int(address.id), values, texts)
-        await interaction.response.edit_message(view=view)
+        await redraw(interaction, view)
 
     # --- changes ------------------------------------------------------------------------------------------------------
 
