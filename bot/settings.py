@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     model_folders: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = ()
     """More folders with models, separated by ; and only read: an A1111 or ComfyUI folder, or one laid out as ours."""
     operators: Annotated[frozenset[Annotated[int, Field(ge=1)]], NoDecode, BeforeValidator(_ids)] = frozenset()
-    """Ids of the people who look after all models, separated by commas. Empty, in the playground: whoever is there."""
+    """Ids of the operators, who look after all servers, separated by commas. Empty, in the playground: whoever is there."""
     server_quota_gb: float = Field(default=50, ge=0, le=100_000)
     """Gigabytes of models that the admins of one server may add; 0 leaves adding to the operators."""
     disk_budget_gb: float | None = Field(default=None, gt=0, le=1_000_000)
