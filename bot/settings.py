@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     model_folders: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = ()
     """More folders with models, separated by ; and only read: an A1111 or ComfyUI folder, or one laid out as ours."""
     operators: Annotated[frozenset[Annotated[int, Field(ge=1)]], NoDecode, BeforeValidator(_ids)] = frozenset()
-    """Ids of the operators, who look after all servers, separated by commas. Empty, in the playground: whoever is there."""
+    """Ids of the operators, who look after all of it, with commas. Empty, in the playground: whoever is there."""
     server_quota_gb: float = Field(default=50, ge=0, le=100_000)
     """Gigabytes of models that the admins of one server may add; 0 leaves adding to the operators."""
     disk_budget_gb: float | None = Field(default=None, gt=0, le=1_000_000)
@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     addons_off: str = Field(default="", max_length=1000)
     """Names of installed add-ons that are left alone, separated by commas; all: none is loaded."""
     keep_days: int | None = Field(default=None, ge=1, le=36_500)
-    """Days that pictures keep their files; favourites keep them longer, others are drawn anew on demand. Empty: for ever."""
+    """Days that pictures keep their files; favourites keep them, others are drawn anew on demand. Empty: for ever."""
     keep_gb: float | None = Field(default=None, gt=0, le=1_000_000)
     """Gigabytes of pictures; beyond it the oldest lose their files, favourites never. Empty: as many as there are."""
     thumbnails_gb: float = Field(default=0.4, ge=0.01, le=1000)
