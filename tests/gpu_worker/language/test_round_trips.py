@@ -241,5 +241,6 @@ def test_the_round_trips_miss_no_parameter():
         "texts",
         "template",
         "image_prompts",
+        "control",
     }
     assert set(Txt2Img.model_fields) | set(Img2Img.model_fields) == {*required, *ranges, *pictures, *left_out}
