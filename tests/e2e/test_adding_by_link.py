@@ -54,7 +54,7 @@ def product(tmp_path):
 
 async def offered(person):
     rows = await person.autocomplete("general", "imagine", "lora", {"lora": "inky"})
-    return [row["value"] for row in rows]
+    return [row["value"] for row in rows if ":" not in row["value"]]
 
 
 async def test_from_a_link_to_a_members_picture(product):
@@ -86,7 +86,7 @@ async def test_from_a_link_to_a_members_picture(product):
         assert await offered(member) == []
 
         assert "is enabled in this server" in await admin.told(await admin.click(test, "Enable"))
-        assert (await offered(member))[0] == "inky"
+        assert await offered(member) == ["inky"]
         picture = await member.imagine(prompt="a tree", lora="inky", count=1, steps=2)
         assert len(picture.media) == 1
         assert "<lora:inky:1" in member.spec(picture)["prompt"]

@@ -42,7 +42,7 @@ async def admin(person, command, place="general", **options):
 
 async def loras(person, typed="", channel="general"):
     rows = await person.autocomplete(channel, "imagine", "lora", {"lora": typed})
-    return [row["value"] for row in rows]
+    return [row["value"] for row in rows if ":" not in row["value"]]  # a whole name is offered with weights, too
 
 
 async def test_members_do_not_get_the_command(shop):

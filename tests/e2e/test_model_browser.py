@@ -110,7 +110,7 @@ async def test_autocomplete_ranks_and_thousands_are_quick(stocked):
         rows = await member.autocomplete("general", "imagine", "lora", {"lora": "brush"})
         assert len(rows) == 25
         rows = await member.autocomplete("general", "imagine", "lora", {"lora": "stroke29"})
-        assert [row["value"] for row in rows] == ["brush 29"]
+        assert rows[0]["value"] == "brush 29"
         for _ in range(3):
             await member.begin(prompt="a tree", lora="brush 21", count=1)
         rows = await member.autocomplete("general", "imagine", "lora", {"lora": ""})
