@@ -32,6 +32,13 @@ ALL_BYTES_MAX = 64 << 20
 NEEDED_BYTES_MAX = 8 << 20
 VALUE_CHARS_MAX = 6000
 DEPTH_MAX = 12
+SPARE_BYTES = 1 << 20
+ALIASED = 16
+"""How often a file may repeat itself, as a whole, by aliases."""
+KEY_BYTES = 64
+"""What a name costs beside its characters."""
+MERGED_MAX = 20_000
+"""Keys that the merges (`<<`) of one file may copy."""
 SUFFIXES = (".txt", ".yaml", ".yml", ".json")
 
 Entries = tuple[tuple[str, float], ...]
@@ -151,27 +158,45 @@ def read_values(path: Path, root: Path) -> dict[str, Entries]:
             lines = (line.strip() for line in text.splitlines())
             kept = tuple((line[:VALUE_CHARS_MAX], 1.0) for line in lines if line and not line.startswith("#"))
             return {f"{prefix}{path.stem}": kept} if kept else {}
-        data: Any = json.loads(text) if path.suffix.lower() == ".json" else yaml.load(text, Loader=_LOADER)  # noqa: S506
+        data: Any = json.loads(text) if path.suffix.lower() == ".json" else yaml.load(text, Loader=_Loader)  # noqa: S506
         if isinstance(data, list):
             data = {path.stem: cast("object", data)}
-        left = [ALL_BYTES_MAX]
+        left = [min(ALL_BYTES_MAX, SPARE_BYTES + ALIASED * len(text))]
         return {f"{prefix}{name}": entries for name, entries in _structured(data, left)} if data else {}
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         log.warning("the wildcards of %s cannot be read: %s", path, str(error)[:200])
         return {}
 
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Safe loaders make nothing but plain values; the one in C is ten times as fast."""
 
 
+class _Loader(_SAFE):
+    merged = 0
+
+    def flatten_mapping(self, node: Any) -> None:
+        """As YAML's own, within bounds: a merge copies what others merged before."""
+        for key, value in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                for part in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    if isinstance(part, yaml.MappingNode):
+                        self.flatten_mapping(part)
+                        self.merged += len(part.value)
+                    if self.merged > MERGED_MAX:
+                        raise yaml.YAMLError("too much is merged")
+        super().flatten_mapping(node)
+
+
 def _structured(data: Any, left: list[int], path: tuple[str, ...] = ()) -> Iterator[tuple[str, Entries]]:
-    """`left` is how many characters may still come, as aliases let a small file stand for a huge one."""
+    """`left` is how many bytes may still come, as aliases let a small file stand for a huge one."""
     if len(path) > DEPTH_MAX or left[0] < 0:
         return
     if isinstance(data, dict):
         for key, value in cast("dict[object, object]", data).items():
-            left[0] -= 1
+            left[0] -= KEY_BYTES
+            if left[0] < 0:
+                return
             if isinstance(key, str) and value:
                 yield from _structured(value, left, (*path, key.strip("/")))
         return
@@ -186,13 +211,15 @@ def _structured(data: Any, left: list[int], path: tuple[str, ...] = ()) -> Itera
             return
         entries.append(entry)
     if entries and path:
+        left[0] -= KEY_BYTES + sum(map(len, path))
         yield "/".join(path), tuple(entries)
 
 
 def _entry(item: object) -> tuple[str, float] | None:
     if isinstance(item, dict):
         given = cast("dict[str, object]", item)
-        text, weight = str(given.get("text") or given.get("content") or ""), given.get("weight", 1)
+        said, weight = given.get("text") or given.get("content"), given.get("weight", 1)
+        text = str(said) if isinstance(said, str | int | float) else ""
         return (text[:VALUE_CHARS_MAX], float(weight)) if text and isinstance(weight, int | float) else None
     text = str(item).strip() if isinstance(item, str | int | float) else ""
     weight, colons, rest = text.rpartition("::")

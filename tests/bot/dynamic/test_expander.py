@@ -116,10 +116,17 @@ def test_what_is_too_much_or_broken_is_left_out(tmp_path):
     (tmp_path / "broken.yaml").write_text("a: [1, 2\n  b: }")
     rows = [f"{b}: &{b} [{', '.join([f'*{a}'] * 6)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)]
     (tmp_path / "bomb.yaml").write_text("\n".join(["a: &a [x, x, x, x]", *rows]))
+    rows = [f"{b}: &{b} {{{', '.join(f'k{n}: *{a}' for n in range(40))}}}" for a, b in zip("abcd", "bcde", strict=True)]
+    (tmp_path / "keys.yaml").write_text("\n".join(["a: &a {k: x, l: y}", *rows]))
+    rows = [f"{b}: &{b}\n  <<: [{', '.join([f'*{a}'] * 6)}]" for a, b in zip("abcdef", "bcdefg", strict=True)]
+    (tmp_path / "merged.yaml").write_text("\n".join(["a: &a {k: x, l: y}", *rows]))
+    rows = [f"{b}: &{b} [{', '.join([f'*{a}'] * 6)}]" for a, b in zip("abcdef", "bcdefg", strict=True)]
+    (tmp_path / "texts.yaml").write_text("\n".join(["a: &a [x, x]", *rows, "h: [{text: *g}]"]))
     (tmp_path / "deep.json").write_text('{"a":' * 5000 + "1" + "}" * 5000)
     (tmp_path / "large.txt").write_bytes(b"x\n" * (2 << 20))
     (tmp_path / "good.txt").write_text("fine\n")
     values = WildcardBook(tmp_path, shipped=tmp_path / "none").values()
     assert values["good"] == (("fine", 1.0),)
     assert "large" not in values
-    assert sum(len(entries) for entries in values.values()) < 100_000
+    assert not {"g/k", "h"} & {*values}
+    assert sum(len(entries) for entries in values.values()) < 30_000
