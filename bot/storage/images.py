@@ -101,8 +101,13 @@ class Images:
         self._listeners.append(listener)
 
     async def delete_of_job(self, job_id: JobId) -> None:
-        """Deletes the files; the rows stay, so results made from them keep their lineage and can be re-rendered."""
-        await self.delete(await self.of_job(job_id))
+        """Deletes the files; the rows stay, so results made from them keep their lineage and can be re-rendered.
+        What could still be brought back is deleted for good, too."""
+        images = await self.of_job(job_id)
+        await self._db.write_one(
+            "DELETE FROM deletion_items WHERE image_id IN (SELECT id FROM images WHERE job_id = ?)", (job_id,)
+        )
+        await self.delete(images)
 
     async def delete(self, images: Sequence[Image]) -> None:
         """The same for single pictures; repeating it is harmless."""

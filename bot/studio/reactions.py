@@ -84,7 +84,7 @@ class Reactions:
 
     async def _act(self, emoji: str, event: discord.RawReactionActionEvent, job: Job, texts: Texts) -> None:
         user_id = UserId(event.user_id)
-        images = await self._images.of_job(job.id)
+        images = [image for image in await self._images.of_job(job.id) if not image.deleted]
         match emoji:
             case "🔁":
                 await self._begin(event, texts, await self._pressed.rerolled(job), Action.REROLL, job.source_image_id)

@@ -63,7 +63,7 @@ class Deleting:
     async def undo(self, interaction: Interaction, deletion_id: str) -> None:
         """Raises UserFacingError (`deletion_over`)."""
         back = await self._deletions.undo(deletion_id, UserId(interaction.user.id))
-        if back is None:
+        if not back:
             raise UserFacingError("deletion_over")
         texts = texts_for(str(interaction.locale))
         await interaction.response.edit_message(view=back_card(len(back), texts))

@@ -90,8 +90,10 @@ class ImagePrompting:
         options = ImagineOptions(wish.prompt.strip() or PLAIN_PROMPT, wish.negative, wishes=wish.wishes)
         built = self._requests.build(interaction, options, styles=styles)
         adapter = choose_adapter(wish.adapter, built.spec.checkpoint, facts)
-        hidden = private if private is not None else await self._intake.is_private(interaction)
-        async with self.kept(interaction, pictures, hidden=hidden) as refs:
+        if private is None:
+            sources = [found.image_id for found in pictures if found.image_id is not None] or [None]
+            private = any([await self._intake.is_private(interaction, None, source) for source in sources])
+        async with self.kept(interaction, pictures, hidden=private) as refs:
             spec = with_image_prompts(built.spec, refs, adapter, wish.strength, shares)
             said = told((*notes, *built.notes), texts_for(str(interaction.locale)))
             await self._intake.begin(interaction, spec, Action.BLEND, notes=said, private=private)

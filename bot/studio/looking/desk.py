@@ -157,7 +157,7 @@ class Looking:
                 job = await self._job(address)
                 if job.description is None or not job.description.infotext:
                     raise UserFacingError("nothing_seen")
-                await self._use_text(interaction, job.description.infotext)
+                await self._use_text(interaction, job.description.infotext, private=job.private)
             case _:
                 await self._pressed_find(interaction, address)
 
@@ -259,15 +259,16 @@ class Looking:
         ours = await self._pointed.ours(find.pictures[number])
         if ours is not None and isinstance(ours[1].task, Drawing):
             spec = actions.first_pass(actions.picture_spec(ours[1].spec, ours[0].index))
-            await self._panels.open(interaction, spec, Action.IMAGINE)
+            await self._panels.open(interaction, spec, Action.IMAGINE, private=ours[1].private)
             return
         find = await self._read(find, number)
-        await self._use_text(interaction, find.pictures[number].infotext or "")
+        private = ours is not None and ours[1].private
+        await self._use_text(interaction, find.pictures[number].infotext or "", private=private)
 
-    async def _use_text(self, interaction: Interaction, infotext: str) -> None:
+    async def _use_text(self, interaction: Interaction, infotext: str, *, private: bool) -> None:
         built = self._requests.build(interaction, ImagineOptions(infotext))
         notes = told(built.notes, texts_for(str(interaction.locale)))
-        await self._panels.open(interaction, built.spec, Action.IMAGINE, notes=notes)
+        await self._panels.open(interaction, built.spec, Action.IMAGINE, notes=notes, private=private)
 
     async def _spec(self, interaction: Interaction, find: Find, number: int) -> JobSpec:
         ours = await self._pointed.ours(find.pictures[number])

@@ -27,7 +27,9 @@ __all__ = ["Pointed", "found_attachment", "pictures_shown"]
 
 PICTURES_MAX = 10
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
-_LINK = re.compile(r"https://(?:\w+\.)?discord(?:app)?\.com/channels/(?:\d+|@me)/\d+/(\d{1,20})(?:\s*#\s*(\d{1,2}))?")
+_LINK = re.compile(
+    r"https://(?:\w+\.)?discord(?:app)?\.com/channels/(?:\d+|@me)/\d+/(\d{1,18}|[1-8]\d{18})(?!\d)(?:\s*#\s*(\d{1,2}))?"
+)
 _OF_JOB = re.compile(r"([a-z0-9]{16})-(\d{1,2})(?:\.\w+)?")
 _ID = re.compile(r"[a-z0-9]{16}")
 
