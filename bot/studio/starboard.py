@@ -21,6 +21,7 @@ from bot.storage.favourites import Favourites
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
 from bot.storage.starboards import Board, Starboards, StarPost
+from bot.studio.operations.sight import PromptSight
 from bot.studio.star_card import star_card
 
 __all__ = ["Showing", "Starboard", "age_restricted"]
@@ -55,6 +56,7 @@ class Starboard:
         self._jobs = jobs
         self._images = images
         self._showing = showing
+        self._sight = PromptSight(client)
         self._locale_of = locale_of
         self._starred: set[ImageId] = set()
         self._deleted: set[JobId] = set()
@@ -174,8 +176,8 @@ class Starboard:
         """Those that somebody likes and the board's channel may show, each with whether it is veiled there."""
         fans = await self._boards.fans(job.id)
         images = [image for image in await self._images.of_job(job.id) if image.id in fans][:SHOWN_MAX]
-        source, target = self._client.get_channel(job.channel_id), self._client.get_channel(board.channel_id)
-        if age_restricted(source) and not age_restricted(target):
+        target = self._client.get_channel(board.channel_id)
+        if not self._sight.shows(job.channel_id, board.guild_id, board.channel_id):
             return []
         where = Where(job.guild_id, board.channel_id, frozenset(), job.user_id, getattr(target, "parent_id", None))
         shown = await self._showing(images, where)

@@ -8,16 +8,22 @@ import pytest
 
 from bot.studio.operations.sight import PromptSight
 
+EVERYBODY, KNOWN, MODERATORS, PROGRAM = (SimpleNamespace(id=n, managed=n == 4) for n in range(1, 5))
+GUILD = SimpleNamespace(roles=[EVERYBODY, KNOWN, MODERATORS, PROGRAM])
 
-def channel(everybody: bool = True, nsfw: bool = False):
-    guild = SimpleNamespace(default_role=object())
+
+def channel(*seen_by, nsfw: bool = False):
+    roles = seen_by or GUILD.roles
     return SimpleNamespace(
-        guild=guild, nsfw=nsfw, permissions_for=lambda _: SimpleNamespace(view_channel=everybody)
+        guild=GUILD, nsfw=nsfw, permissions_for=lambda role: SimpleNamespace(view_channel=role in roles)
     )  # fmt: skip
 
 
-OPEN, OTHER, TEAM, DARK, UNKNOWN = 1, 2, 3, 4, 5
-CHANNELS = {OPEN: channel(), OTHER: channel(), TEAM: channel(everybody=False), DARK: channel(nsfw=True)}
+OPEN, OTHER, TEAM, DARK, UNKNOWN, GATED, BOTS = 1, 2, 3, 4, 5, 6, 7
+CHANNELS = {
+    OPEN: channel(), OTHER: channel(), TEAM: channel(MODERATORS), DARK: channel(nsfw=True),
+    GATED: channel(KNOWN, MODERATORS), BOTS: channel(MODERATORS, PROGRAM),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -25,7 +31,7 @@ CHANNELS = {OPEN: channel(), OTHER: channel(), TEAM: channel(everybody=False), D
     [
         (OPEN, OPEN, True), (OTHER, OPEN, True), (TEAM, OPEN, False), (TEAM, TEAM, True), (OPEN, TEAM, True),
         (DARK, OPEN, False), (DARK, TEAM, False), (DARK, DARK, True), (OPEN, DARK, True), (UNKNOWN, OPEN, False),
-        (UNKNOWN, UNKNOWN, True),
+        (UNKNOWN, UNKNOWN, True), (TEAM, GATED, False), (GATED, TEAM, True), (GATED, OPEN, False), (TEAM, BOTS, True),
     ],
 )  # fmt: skip
 def test_nobody_reads_more_than_where_it_was_asked(asked_in, panel_in, shown):
