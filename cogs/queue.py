@@ -16,6 +16,7 @@ from bot.domain.mentions import neutral
 from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
 from bot.studio import Studio
+from bot.studio.history.viewing import moderates
 from bot.studio.pressed import is_moderator
 from bot.ui.buttons import button, in_layout
 from bot.ui.client import Interaction
@@ -67,14 +68,17 @@ class Queue(commands.Cog):
     async def cancel(self, interaction: Interaction, job: str | None = None) -> None:
         texts = texts_for(str(interaction.locale))
         found = await self._named(interaction, job)
+        here = found.channel_id == interaction.channel_id and is_moderator(interaction)
         status = await self._studio.pressed.cancel(
-            found, UserId(interaction.user.id), moderator=is_moderator(interaction) and _here(found, interaction)
+            found, UserId(interaction.user.id), moderator=here or moderates(interaction, found.channel_id)
         )
+        hidden = found.private and found.user_id != interaction.user.id
+        prompt = texts("panel.private") if hidden else _short(found, texts)
         match status:
             case JobStatus.CANCELLED:
-                await say(interaction, texts("queue.cancelled", prompt=_short(found, texts)))
+                await say(interaction, texts("queue.cancelled", prompt=prompt))
             case JobStatus.ASSIGNED:
-                await say(interaction, texts("queue.cancelling", prompt=_short(found, texts)))
+                await say(interaction, texts("queue.cancelling", prompt=prompt))
             case _:
                 await say(interaction, texts("reply.too_late_to_cancel"))
 
@@ -94,20 +98,19 @@ class Queue(commands.Cog):
         typed = current.casefold()
         texts = texts_for(str(interaction.locale))
         jobs = await self._studio.jobs.waiting_of(UserId(interaction.user.id))
-        if is_moderator(interaction) and interaction.guild_id is not None:
+        if interaction.guild_id is not None:
             others = await self._studio.jobs.waiting_in(interaction.guild_id)
-            # What somebody draws for their own eyes is not read here either.
-            jobs += [job for job in others if job.user_id != interaction.user.id and not job.private]
+            # What somebody draws for their own eyes, or where this person moderates nothing, is not read here.
+            jobs += [
+                job
+                for job in others
+                if job.user_id != interaction.user.id and not job.private and moderates(interaction, job.channel_id)
+            ]
         return [
             app_commands.Choice(name=f"{_short(job, texts)} · {job.id[:6]}"[:100], value=job.id)
             for job in jobs
             if typed in headline(job, texts).casefold() or job.id.startswith(typed)
         ][:25]
-
-
-def _here(job: Job, interaction: Interaction) -> bool:
-    """A moderator of one server has no say over another's jobs."""
-    return job.guild_id is not None and job.guild_id == interaction.guild_id
 
 
 def _line(job: Job, position: int, texts: Texts, *, paused: bool = False) -> str:
