@@ -54,7 +54,7 @@ class StarboardCommands(app_commands.Group):
         guild = interaction.guild
         found = guild.get_channel(channel.id) if guild is not None else None
         if guild is None or not isinstance(found, discord.TextChannel):
-            raise UserFacingError("starboard_channel_unseen")
+            raise UserFacingError("channel_unseen")
         mine = found.permissions_for(guild.me)
         if not (mine.view_channel and mine.send_messages and mine.attach_files):
             raise UserFacingError("starboard_channel_closed", channel=f"<#{channel.id}>")

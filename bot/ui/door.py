@@ -29,6 +29,9 @@ GONE = frozenset({10008, 10015, 10062, 40060, 50027})
 """Unknown message, webhook or interaction, already answered, token over: nobody is left to tell through this one."""
 
 
+_CHOSEN = app_commands.AppCommandChannel | app_commands.AppCommandThread
+"""What a channel that somebody chose comes as; where the bot does not know it, no command gets it."""
+
 TEXT_LIMIT = 2000
 """Of a message's content."""
 
@@ -81,6 +84,8 @@ def sentence(texts: Texts, error: Exception, what: str) -> str:
     match error:
         case UserFacingError() if texts.has(f"error.{error.key}") or "n" in error.values:
             return texts(f"error.{error.key}", **error.values)
+        case app_commands.TransformerError() if isinstance(error.value, _CHOSEN):
+            return texts("error.channel_unseen")
         case app_commands.MissingPermissions() | app_commands.CheckFailure():
             return texts("error.not_allowed")
         case app_commands.CommandSignatureMismatch() | app_commands.CommandNotFound():
