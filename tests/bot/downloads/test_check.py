@@ -86,6 +86,11 @@ def test_containers_whatever_the_name_says(tmp_path):
             assert check_file(path, "checkpoint").problem == problems[container], path.stem
 
 
+def test_what_no_picture_is_drawn_with(tmp_path):
+    (tmp_path / "x.onnx").write_bytes(b"\x08" * 99)
+    assert check_file(tmp_path / "x.onnx", "lora").problem == "download_unsupported"
+
+
 def test_damaged_ones(tmp_path):
     whole = a_file(tmp_path, KOHYA)
     data = whole.read_bytes()

@@ -97,6 +97,20 @@ async def test_a_file_that_changes_meanwhile_comes_anew(web, host, tmp_path):
     assert path.read_bytes() == new
 
 
+async def test_a_file_that_never_stays_the_same_is_given_up(web, host, tmp_path):
+    async def changing(request):
+        if "Range" not in request.headers:
+            return await gives(fail_after=300_000)(request)
+        start = int(request.headers["Range"][6:-1])
+        sent = {"ETag": '"one"', "Content-Range": f"bytes {start}-{len(DATA)}/{len(DATA) + 1}"}
+        return server.Response(status=206, body=DATA[start:] + b"x", headers=sent)
+
+    host.routes["/m"] = changing
+    patient = dataclasses.replace(LIMITS, tries=99)
+    assert await refused(fetched(web, tmp_path / "d", host.url("/m"), limits=patient)) == "download_changes"
+    assert not (tmp_path / "d" / "m").exists()
+
+
 async def test_a_server_that_ignores_if_range_is_seen_through(web, host, tmp_path):
     async def lying(request):
         if host.count("/m") == 1:

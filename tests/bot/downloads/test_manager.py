@@ -106,6 +106,18 @@ async def test_a_preview_that_nobody_can_have_keeps_no_model_out(place, other, t
     assert (ended.state, place.library.get(ended.file_id).preview) == ("done", None)
 
 
+async def test_a_hash_that_the_host_contradicts_is_told_before_anything_is_fetched(place, other):
+    version = {
+        "id": 34, "name": "v2", "model": {"type": "LORA"},
+        "files": [{"name": "ink.safetensors", "downloadUrl": other.url("/file"), "hashes": {"SHA256": "CD" * 32}}],
+    }  # fmt: skip
+    other.routes["/api/v1/model-versions/34"] = says(json.dumps(version))
+    async with running(place) as downloads:
+        ended = await place.done(downloads, DownloadWish(other.url("/model-versions/34"), sha256="ab" * 32))
+    assert (ended.state, ended.problem) == ("failed", "download_other_hash")
+    assert other.count("/file") == 0
+
+
 @pytest.mark.parametrize(
     ("make", "wish", "problem", "reasons"),
     [

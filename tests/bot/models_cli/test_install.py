@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from bot import exit_codes
 from bot.errors import StartupError, UserFacingError
 from bot.i18n import LANGUAGES, texts_for
+from bot.models_cli.finish import _convert
 from bot.models_cli.install import install, parts_folder
 
 from .conftest import EMBEDDING, LORA, entry
@@ -244,3 +245,10 @@ async def test_without_it_nothing_is_installed(settings, person, network, answer
 def test_its_hash_is_needed_too():
     assert with_table()[0].installable
     assert not with_table(beside_sha256=None)[0].installable
+
+
+def test_a_disk_that_takes_no_rewritten_file_is_told(tmp_path):
+    pickled = tmp_path / "a.pth"
+    torch.save({"a": torch.ones(2)}, pickled)
+    with pytest.raises(UserFacingError, match="models_cli_disk"):
+        _convert(pickled, tmp_path / "nowhere" / "a.safetensors")

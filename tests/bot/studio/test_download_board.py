@@ -183,3 +183,11 @@ async def test_stopping_a_download_is_answered_before_what_was_fetched_is_delete
     told.downloads.cancel = cancel
     await told.board.pressed(talk, Address(Verb.DOWNLOAD_CANCEL, "d1"))
     assert talk.log == ["defer", "send"]
+
+
+@pytest.mark.parametrize(("user", "id_", "key"), [(3, "d1", "not_your_download"), (1, "d7", "download_gone")])
+async def test_a_download_of_others_or_of_long_ago_is_not_stopped(told, user, id_, key):
+    talk = Talk(user)
+    with pytest.raises(UserFacingError, match=key):
+        await told.board.pressed(talk, Address(Verb.DOWNLOAD_CANCEL, id_))
+    assert talk.log == []

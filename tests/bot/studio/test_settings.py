@@ -3,7 +3,9 @@
 import pytest
 
 from bot.domain.preferences import CHECKPOINT, UPSCALER, VAE, Level
+from bot.errors import UserFacingError
 from bot.playground.seen import Refused
+from bot.studio.settings_form import group_of, read_form
 from tests.stage.refusing import refused
 from tests.stage.visitor import verbs
 
@@ -139,9 +141,8 @@ async def test_a_number_out_of_range_and_a_model_that_is_not_there_are_told_and_
     member = await stage.visitor()
     card = await panel(member)
     form = await form_of(member, card, 1)
-    assert "from 1 to 150" in await refused(
-        member, await member.fill(form, {"steps": "900", "cfg": "5"}), "setting_number"
-    )
+    answer = await member.fill(form, {"steps": "900", "cfg": "5"})
+    assert "from 1 to 150" in await refused(member, answer, "setting_number")
     assert stage.rows("SELECT * FROM preferences") == []
 
 
@@ -155,3 +156,9 @@ async def test_a_server_model_is_the_one_of_model_admin(stage):
     await admin.fill(await form_of(admin, card, 2), {"checkpoint": "-"})
     assert [tuple(row) for row in stage.rows("SELECT checkpoint, clip_skip FROM model_defaults")] == [(None, 2)]
     assert len(stage.rows("SELECT * FROM model_audit WHERE action = 'defaults'")) == 2
+
+
+def test_what_no_list_offers_is_not_taken():
+    """As a client sends it that is not Discord's."""
+    with pytest.raises(UserFacingError, match="setting_value"):
+        read_form({"size": "huge"}, group_of(1), Level.USER, facts=(), checkpoint=None)
