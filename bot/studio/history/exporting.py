@@ -190,7 +190,8 @@ class Exporting:
                     return  # cancelled meanwhile
                 if time.monotonic() - edited > EDIT_EVERY_S and part is not parts[-1]:
                     edited = time.monotonic()
-                    await self._edit(await self._exports.get(export.id) or export)
+                    with contextlib.suppress(discord.HTTPException):  # no reason to stop packing
+                        await self._edit(await self._exports.get(export.id) or export)
         except OSError:
             log.exception("export %s could not be packed", export.id)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -204,7 +205,8 @@ class Exporting:
             texts = texts_for(export.locale)
             try:
                 user = await self._client.fetch_user(export.user_id)
-                await user.send(view=export_card(export, head=texts("export.direct_ready")))
+                # Its nonce: where only Discord's answer is lost, the next try sends no second one.
+                await user.send(view=export_card(export, head=texts("export.direct_ready")), nonce=export.id)
             except (discord.Forbidden, discord.NotFound):
                 log.info("export %s waits in its user's history", export.id)
         await self._exports.told(export.id)
