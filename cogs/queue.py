@@ -73,7 +73,7 @@ class Queue(commands.Cog):
             found, UserId(interaction.user.id), moderator=here or moderates(interaction, found.channel_id)
         )
         hidden = found.private and found.user_id != interaction.user.id
-        prompt = texts("panel.private") if hidden else _short(found, texts)
+        prompt = texts("panel.private") if hidden else neutral(_short(found, texts))
         match status:
             case JobStatus.CANCELLED:
                 await say(interaction, texts("queue.cancelled", prompt=prompt))

@@ -185,7 +185,7 @@ class _Loader(_SAFE):
                         self.merged += len(part.value)
                     if self.merged > MERGED_MAX:
                         raise yaml.YAMLError("too much is merged")
-        super().flatten_mapping(node)
+        _SAFE.flatten_mapping(self, node)
 
 
 def _structured(data: Any, left: list[int], path: tuple[str, ...] = ()) -> Iterator[tuple[str, Entries]]:
