@@ -87,6 +87,7 @@ async def test_an_upload_is_not_undressed(stage):
 MODERATION = (
     ("ban", {"reason": "x", "duration": "soon"}, "duration_unreadable"),
     ("unban", {}, "ban_none"),
+    ("ban", {"reason": "x", "everywhere": True}, "operator_alone"),
     ("words add", {"words": " , ,"}, "word_empty"),
     ("words remove", {"words": "zebra"}, "word_unknown"),
     ("words add", {"words": "one"}, "words_full"),

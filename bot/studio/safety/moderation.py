@@ -191,10 +191,11 @@ class Moderation:
     # --- who, and telling ---------------------------------------------------------------------------------------------
 
     def _place(self, interaction: Interaction, *, everywhere: bool) -> int:
-        """The server, or everywhere for the operator. Raises UserFacingError: `moderators_only`, `operators_only`."""
+        """The server, or everywhere for the operator. Raises UserFacingError: `moderators_only`, `operators_only`,
+        `operator_alone`."""
         if everywhere or interaction.guild_id is None:
             if not self._stewards.is_operator(interaction):
-                raise UserFacingError("operators_only")
+                raise UserFacingError("operators_only" if interaction.guild_id is None else "operator_alone")
             return EVERYWHERE
         if not is_safety_moderator(interaction) and self._stewards.manages(interaction) is None:
             raise UserFacingError("moderators_only")
