@@ -52,7 +52,7 @@ async def test_save_from_a_finished_card(member, name):
 
     # The same name again is refused, unless it is meant to replace the other.
     form = await member.click(await member.more(card), "Save as style")
-    assert "already have a style" in await member.told(await member.submit_modal(form, {"name": name}))
+    assert "already a style" in await member.told(await member.submit_modal(form, {"name": name}))
     form = await member.click(await member.more(card), "Save as style")
     answer = await member.submit_modal(form, {"name": name, "keep": "no", "prompt": "only words", "replace": True})
     assert name in await member.told(answer)
