@@ -58,6 +58,8 @@ async def test_what_stands_in_a_private_picture_stays_private_behind_its_descrip
     assert card.ephemeral
     panel = await member.shown(await member.press(card, "useseen"))
     _draws_for_its_user(panel)
+    # Still so once a list of the panel is used, whose message says nothing of where it came from.
+    assert [row["private"] for row in stage.rows("SELECT private FROM drafts")] == [1]
 
 
 def _draws_for_its_user(panel):
