@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 SHOWN_MAX = 10
 SWEPT_MAX = 50
+RETRY_S = 60.0
 
 
 class Showing(Protocol):
@@ -60,6 +62,8 @@ class Starboard:
         self._locale_of = locale_of
         self._starred: set[ImageId] = set()
         self._deleted: set[JobId] = set()
+        self._owed = False
+        """Whether a claimed post has not been sent."""
         self._wake = asyncio.Event()
         self._looked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -126,8 +130,12 @@ class Starboard:
         while True:
             if not self._wake.is_set():
                 self._looked.set()
-            await self._wake.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), RETRY_S if self._owed else None)
             self._wake.clear()
+            if self._owed:
+                self._owed = False
+                await self._quietly(self._recover())
             starred, self._starred = self._starred, set()
             deleted, self._deleted = self._deleted, set()
             for job_id in deleted:
@@ -195,8 +203,8 @@ class Starboard:
             log.warning("the star board of server %s cannot be written to: %s", board.guild_id, error)
             message_id = None
         except (discord.HTTPException, aiohttp.ClientError, OSError):
-            # The row stays, so that the next start tries again; stars that come meanwhile change nothing.
-            await asyncio.sleep(0)
+            # The row stays: it is tried again soon, and at the next start. Stars that come meanwhile change nothing.
+            self._owed = True
             raise
         if message_id is None:
             await self._boards.drop(job.id)

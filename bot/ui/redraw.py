@@ -19,11 +19,11 @@ async def redraw(
     interaction: Interaction, view: discord.ui.LayoutView, files: Sequence[discord.File] | None = None
 ) -> None:
     """`files` None leaves those that the message has. After `begin_redraw`, or as the first answer."""
-    kept: dict[str, Sequence[discord.File]] = {} if files is None else {"attachments": files}
+    attachments: Sequence[discord.File] = discord.utils.MISSING if files is None else files
     if interaction.response.is_done():
-        await interaction.edit_original_response(view=view, **kept)
+        await interaction.edit_original_response(view=view, attachments=attachments)
     elif interaction.message is not None:
-        await interaction.response.edit_message(view=view, **kept)
+        await interaction.response.edit_message(view=view, attachments=attachments)
     else:
         await interaction.response.send_message(view=view, files=files or (), ephemeral=True)
 

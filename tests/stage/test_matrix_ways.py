@@ -11,6 +11,7 @@ from simcord.enums import OverwriteType
 
 from bot.delivery import deliver
 from bot.playground.person import Refused
+from bot.studio import starboard
 from bot.studio.history import exporting
 from tests.stage.matrix import describing
 from tests.stage.pictures_given import INFOTEXT, picture
@@ -23,6 +24,7 @@ EDITS, SENDS = r"^/(webhooks/.*|channels/\d+)/messages/", r"^/channels/\d+/messa
 def quick(monkeypatch):
     monkeypatch.setattr(deliver, "RETRY_S", (0.01,))
     monkeypatch.setattr(exporting, "RETRY_S", 0.01)
+    monkeypatch.setattr(starboard, "RETRY_S", 0.01)
 
 
 # --- what is asked for: each leaves its job with the painter, not yet drawn -------------------------------------------
@@ -194,3 +196,21 @@ async def test_a_hiccup_while_an_export_is_packed_does_not_stop_it(stage, monkey
     answer = await member.press(card, "historyexport")
     await member.shown(answer, lambda m: "exportpart" in str(m.raw["components"]))
     assert fault.met == 2
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+@pytest.mark.parametrize("status", [413, 429, 503])
+async def test_a_star_board_post_comes_exactly_once(stage, status, carried_out):
+    if status == 413 and carried_out:
+        pytest.skip("what is too large is never carried out")
+    admin, member = await stage.visitor("Admin"), await stage.visitor()
+    options = {"channel": str(stage.channel_id("studio")), "people": 1}
+    await admin.told(await admin.slash("general", "starboard channel", options))
+    card = await member.imagine(count=1, width=512, height=512)
+    fault = stage.fault("POST", SENDS, status, code=40005 if status == 413 else 0, carried_out=carried_out)
+    await member.react(card, "⭐")
+    async with asyncio.timeout(10):
+        while not stage.rows("SELECT * FROM star_posts WHERE message_id IS NOT NULL"):
+            await asyncio.sleep(0.005)
+    assert fault.met == 1
+    assert len([m for m in await member.messages("studio") if m.media]) == 1
