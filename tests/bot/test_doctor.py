@@ -424,8 +424,8 @@ def test_main_ends_well_and_prints_json(settings, capsys):
     assert main(["--json"]) == 0
     names = [check["name"] for check in json.loads(capsys.readouterr().out)]
     assert names == [
-        "python", "settings", "folder", "disk", "database", "backups", "port", "models", "token", "gpu", "torch", "worker",
-        "addons",
+        "python", "settings", "folder", "disk", "database", "backups", "port", "models", "token", "gpu", "torch",
+        "worker", "addons",
     ]  # fmt: skip
 
 

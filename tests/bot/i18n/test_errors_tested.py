@@ -1,4 +1,4 @@
-"""Every sentence of refusal is raised somewhere and named by some test: "every error path that a user can reach has one"."""
+"""Every sentence of refusal is raised somewhere and named by some test, as every error path needs one."""
 
 import re
 

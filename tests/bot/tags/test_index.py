@@ -1,9 +1,9 @@
 import random
 
+from bot.domain.tag_texts import piece_of, written
 from bot.tags.book import TagBook
 from bot.tags.entries import Tag, merged, read_rows, tags_in
 from bot.tags.index import CHUNK, TagIndex
-from bot.domain.tag_texts import piece_of, written
 
 
 def names(hits):
