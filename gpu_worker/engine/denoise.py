@@ -34,8 +34,8 @@ from gpu_worker.engine.guidance import Question, ask
 from gpu_worker.engine.hooks import Watch
 from gpu_worker.engine.memory import Portions, is_out_of_memory
 from gpu_worker.engine.preview import preview_bytes
-from gpu_worker.engine.taesd import PreviewDecoders
 from gpu_worker.engine.state import ModelStates
+from gpu_worker.engine.taesd import PreviewDecoders
 from gpu_worker.engine.vae import decode_latents, encode_pictures, pictures_of
 from gpu_worker.protocol.messages import PreviewWish
 

@@ -8,7 +8,8 @@ from gpu_worker.language.addons import added_samplers
 
 __all__ = [
     "AUTOMATIC", "BROWNIAN", "DISCARDS", "SAMPLERS", "SAMPLER_CHOICES", "SCHEDULES", "SECOND_ORDER", "USES_ENSD",
-    "SamplerChoice", "effective_schedule", "is_second_order", "resolve_sampler", "sampler_choices", "sampler_and_schedule",
+    "SamplerChoice", "effective_schedule", "is_second_order", "resolve_sampler", "sampler_and_schedule",
+    "sampler_choices",
 ]  # fmt: skip
 
 AUTOMATIC = "Automatic"
