@@ -18,6 +18,7 @@ from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
 from network_checkpoints import unet as random_unet
 
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
+from gpu_worker.engine.checkpoints.residence import Card, Resident
 from gpu_worker.engine.control.network import ControlModel, check_fit, load_control
 from gpu_worker.engine.control.residuals import Inputs, residuals
 from gpu_worker.engine.control.units import ControlMap, OpenedUnit
@@ -302,3 +303,25 @@ def test_damaged_and_foreign_files_are_told(families, tmp_path):
     (tmp_path / "x.safetensors").write_bytes(np.random.default_rng(1).bytes(99))
     with pytest.raises(EngineError):
         load_control(tmp_path / "x.safetensors", "x", found, CPU)
+
+
+@pytest.mark.parametrize("memory", ["medium", "low"])
+def test_it_stays_beside_the_unet_where_one_part_at_a_time_is_on_the_card(memory):
+    device = Device(torch.device("cpu"), torch.float32, memory=memory)
+    card = Card(device, None, lambda network, to: None)
+    text, unet, first, second, vae = (
+        Resident(part, [torch.nn.Linear(2, 2)]) for part in ("text", "unet", "control", "control", "vae")
+    )
+
+    def there(needed):
+        card.need(needed)
+        return [each for each in (text, unet, first, second, vae) if card.holds(each)]
+
+    assert there(text) == [text]
+    assert there(unet) == [unet]
+    assert there(first) == [unet, first]
+    assert there(second) == [unet, first, second]
+    assert there(unet) == [unet, first, second]
+    assert there(vae) == [vae]
+    assert there(first) == [first]
+    assert there(unet) == [unet, first]
