@@ -21,6 +21,7 @@ from gpu_worker.engine.checkpoints.hashes import HashBook
 from gpu_worker.engine.checkpoints.known import known_fact
 from gpu_worker.engine.conditioning.prompts import Conditioner
 from gpu_worker.engine.control.opening import UnitOpener
+from gpu_worker.engine.control.preprocessors.book import Preprocessors
 from gpu_worker.engine.denoise import Driver, Outcome, Tools
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
@@ -93,6 +94,7 @@ class Engine:
         self._decoders = PreviewDecoders(self._scan)
         self._finder = Finder(self._scan)
         self._image_prompts = ImagePromptBook(self._scan, self._device)
+        self._preprocessors = Preprocessors(self._scan, self._device)
         self.builder = Builder(
             self._finder,
             self._cache,
@@ -101,7 +103,7 @@ class Engine:
             EmbeddingBook(),
             self._upscalers,
             self._image_prompts,
-            UnitOpener(self._cache, self._states),
+            UnitOpener(self._cache, self._states, self._preprocessors),
         )
         self.loaded: str | None = None
         """Name of the checkpoint used last."""
@@ -157,6 +159,7 @@ class Engine:
             self.builder.conditioner.clear()
             self._upscalers.clear()
             self._image_prompts.clear()
+            self._preprocessors.clear()
             self._faces.clear()
             self.loaded = None
             free(self._device.torch_device)

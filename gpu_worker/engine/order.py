@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gpu_worker.engine.checkpoints.vae_choice import choose_vae
-from gpu_worker.engine.control.preprocess import PREPROCESSORS
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.language.models import ModelFile
 from gpu_worker.language.names import SamplerChoice, resolve_sampler
 from gpu_worker.language.networks import LoraRef, NetworkTagError, lora_refs, parse_networks, resolve_networks
+from gpu_worker.language.preprocessors import find_preprocessor
 from gpu_worker.protocol.messages import ModelKind
 from gpu_worker.protocol.specs import ControlUnit, Drawing, Txt2Img
 
@@ -136,7 +136,7 @@ def _control(models: Sequence[ModelFile], unit: ControlUnit) -> ModelFile:
     if found.fact.variant in ("ip_adapter", "lllite"):
         detail = {"controlnet": unit.model, "reason": "no_control_model"}
         raise EngineError("bad_input", f"{found.path}: {found.fact.variant}", detail)
-    if unit.preprocessor not in PREPROCESSORS:
+    if find_preprocessor(unit.preprocessor) is None:
         detail = {"preprocessor": unit.preprocessor, "reason": "preprocessor"}
         raise EngineError("bad_input", f"no preprocessor {unit.preprocessor}", detail)
     return found

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gpu_worker.engine.checkpoints.cache import ModelCache
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
 from gpu_worker.engine.control.network import check_fit, load_control
+from gpu_worker.engine.control.preprocessors.book import Preprocessors
 from gpu_worker.engine.control.units import OpenedUnit
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.hooks import Hooks, Watch
@@ -26,6 +29,7 @@ _OF_CHECKPOINT = frozenset({"control_difference", "control_lora"})
 class UnitOpener:
     cache: ModelCache
     states: ModelStates
+    preprocessors: Preprocessors
 
     def opened(
         self,
@@ -44,7 +48,10 @@ class UnitOpener:
             if unit.image is None and not isinstance(spec, Img2Img):
                 raise EngineError("bad_input", f"{unit.model}: no image", {"reason": "control_image"})
             if unit.weight > 0 and _leads(unit, spec, second=second):
-                found.append(self._opened(unit, file, model, borrowed, hooks, watch, second=second))
+                self.preprocessors.check(unit.preprocessor)
+                opened = self._opened(unit, file, model, borrowed, hooks, watch, second=second)
+                prepare = functools.partial(self.preprocessors.preprocess, seed=_lots(spec))
+                found.append(dataclasses.replace(opened, preprocess=prepare))
         return tuple(found)
 
     def _opened(
@@ -81,6 +88,11 @@ class UnitOpener:
         if control.loaded.kind == "union":
             opened.type_index()
         return opened
+
+
+def _lots(spec: Drawing) -> int:
+    """What preprocessors draw lots by, as A1111 does."""
+    return spec.seed + (spec.variations[0].seed if spec.variations else 0)
 
 
 def _leads(unit: ControlUnit, spec: Drawing, *, second: bool) -> bool:

@@ -15,7 +15,7 @@ import torch
 from gpu_worker.engine.calls import Floats, Picture
 from gpu_worker.engine.control.maps import brought_to, pixel_perfect_resolution
 from gpu_worker.engine.control.network import ControlModel
-from gpu_worker.engine.control.preprocess import CONTROL_TYPES, INPAINT, preprocess, softens_hires
+from gpu_worker.engine.control.preprocess import INPAINT, Preprocess, preprocess, shows, softens_hires
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.images.geometry import fit, resample
 from gpu_worker.engine.images.inpaint import PreparedInpaint
@@ -48,6 +48,7 @@ class OpenedUnit:
     """uint8 [h, w]."""
     second: bool = False
     """It leads the second pass of a hires fix."""
+    preprocess: Preprocess = preprocess
 
     @property
     def on_cond_alone(self) -> bool:
@@ -66,7 +67,7 @@ class OpenedUnit:
     def type_index(self) -> int:
         """For union models. Raises EngineError `bad_input`: `control_type` where nothing says it, `control_type_absent`
         for one that this model was not trained on."""
-        wanted = self.unit.control_type or CONTROL_TYPES.get(self.unit.preprocessor)
+        wanted = self.unit.control_type or shows(self.unit.preprocessor)
         detail = {"controlnet": self.model.name}
         if wanted is None:
             raise EngineError("bad_input", f"{self.model.name}: which type?", {**detail, "reason": "control_type"})
@@ -133,7 +134,7 @@ def _placed(opened: OpenedUnit, height: int, width: int, canvas: PreparedInpaint
     cell = _LATENT_PX if loaded.kind == "t2i" else loaded.pixels
     target = width * cell, height * cell
     seen, mask = _seen(opened, canvas)
-    made = _detected(opened.unit, seen, target)
+    made = _detected(opened, seen, target)
     inpaints = opened.unit.preprocessor in INPAINT
     if inpaints and mask is not None:
         hidden = np.where(resample(mask, made.shape[1], made.shape[0]) > 127, 255, 0).astype(np.uint8)
@@ -146,12 +147,13 @@ def _placed(opened: OpenedUnit, height: int, width: int, canvas: PreparedInpaint
     return ControlMap(opened, _tensor(made), None if where is None else torch.from_numpy(where)[None, None], index)
 
 
-def _detected(unit: ControlUnit, picture: Picture, target: Size) -> Picture:
+def _detected(opened: OpenedUnit, picture: Picture, target: Size) -> Picture:
+    unit = opened.unit
     if unit.pixel_perfect:
         size = picture.shape[1], picture.shape[0]
         perfect = max(64, pixel_perfect_resolution(size, target, unit.resize_mode))
         unit = unit.model_copy(update={"processor_resolution": perfect})
-    return preprocess(unit.preprocessor, picture, unit)
+    return opened.preprocess(unit.preprocessor, picture, unit)
 
 
 def _seen(opened: OpenedUnit, canvas: PreparedInpaint | None) -> tuple[Picture, Picture | None]:
