@@ -32,8 +32,7 @@ def _network(look: Look, make: Callable[[], torch.nn.Module]) -> torch.nn.Module
 
 def _stepped(edge: Floats) -> Floats:
     """Few shades: lines that hide no texture of the picture."""
-    made: Floats = (edge * (_SAFE_STEPS + 1)).astype(np.int32).astype(np.float32) / _SAFE_STEPS
-    return made
+    return (edge * (_SAFE_STEPS + 1)).astype(np.int32).astype(np.float32) / np.float32(_SAFE_STEPS)
 
 
 def _hed(look: Look, *, safe: bool = False) -> Picture:

@@ -6,6 +6,7 @@ import colorsys
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -67,7 +68,7 @@ def _body(canvas: Picture, points: Points) -> None:
         middle = int((from_x + to_x) / 2), int((from_y + to_y) / 2)
         length = math.hypot(from_x - to_x, from_y - to_y)
         angle = math.degrees(math.atan2(from_y - to_y, from_x - to_x))
-        limb = cv2.ellipse2Poly(middle, (int(length / 2), _LIMB_PX), int(angle), 0, 360, 1)
+        limb: Any = cv2.ellipse2Poly(middle, (int(length / 2), _LIMB_PX), int(angle), 0, 360, 1)
         cv2.fillConvexPoly(canvas, limb, tuple(int(part * _LIMB_SHADE) for part in colour))
     for point, colour in zip(_placed(canvas, known), _COLOURS, strict=True):
         if point is not None:
