@@ -86,14 +86,14 @@ def list_card(
     box.add_item(discord.ui.TextDisplay("\n".join(lines)))
     options: list[Row] = [(kept.ref, label, _gist(kept.style)) for label, kept in shown]
     box.add_item(select_row(Verb.STYLE_OPEN, "all", texts("style.open"), options, n=page))
-    if pages > 1:
-        _add_rows(
-            box,
-            [
-                button(Verb.STYLE_LIST, "all", texts("style.previous"), n=(page - 1) % pages, emoji="◀️"),
-                button(Verb.STYLE_LIST, "all", texts("style.next"), n=(page + 1) % pages, emoji="▶️"),
-            ],
-        )
+    # No way round from the last page to the first: of two pages both buttons would lead to the same one, and Discord
+    # refuses a message that has an address twice.
+    turns = [("style.previous", page - 1, "◀️"), ("style.next", page + 1, "▶️")]
+    ways = [
+        button(Verb.STYLE_LIST, "all", texts(label), n=n, emoji=emoji) for label, n, emoji in turns if 0 <= n < pages
+    ]
+    if ways:
+        _add_rows(box, ways)
     return view
 
 
