@@ -61,7 +61,7 @@ async def test_a_servers_admin(shared):
         assert "is enabled in this server" in await told(admin, "enable", model="of others")
         assert await loras(admin) == {"of us", "of others"}
 
-        assert "In direct messages only the operator" in await told(admin, "audit", "dm")
+        assert "In direct messages this is for the operator alone" in await told(admin, "audit", "dm")
         assert "used" in await told(admin, "add", links="https://a.example/x.safetensors")
         known = next(entry.key for entry in load_catalogue().entries if entry.installable)
         assert "beyond" in await told(admin, "install", name=known)

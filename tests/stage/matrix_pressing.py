@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from bot.playground.person import Answer
+from bot.playground.person import Answer, Refused
 from tests.stage.matrix import friendly
 from tests.stage.matrix_scenes import Press, Scene
 from tests.stage.stage import Stage
@@ -26,6 +26,7 @@ class Button:
         self.component = scene.card.find(self.custom_id)
         self._channel, self._message = int(scene.card.channel_id), int(scene.card.id)
         self._kept = copy.deepcopy(self._messages[self._message])
+        self._public = False
 
     @property
     def _messages(self) -> dict[int, Any]:
@@ -33,6 +34,7 @@ class Button:
 
     def put_back(self, custom_id: str | None = None, *, public: bool = False) -> None:
         """The card as it was, perhaps with another address, perhaps for everybody to see."""
+        self._public = public
         message = self._messages[self._message] = copy.deepcopy(self._kept)
         for item in _walk(message.components):
             if custom_id is not None and item.get("custom_id") == self.custom_id:
@@ -57,7 +59,15 @@ class Button:
         custom_id = custom_id or self.custom_id
         values = self._values() if self.component["type"] != 2 else None
         call: dict[str, Any] = {"kind": "component", "channel": str(self._channel), "message": str(self._message)}
-        return await person._interact(**call, custom_id=custom_id, **({} if values is None else {"values": values}))
+        more = {} if values is None else {"values": values}
+        try:
+            return await person._interact(**call, custom_id=custom_id, **more)
+        except Refused as refused:
+            if refused.key != "component.gone":
+                raise
+            # The bot was quicker with the press before this one: whoever had the card in sight still sends it.
+            self.put_back(custom_id, public=self._public)
+            return await person._interact(**call, custom_id=custom_id, **more)
 
     async def whole(self, person: StageVisitor, custom_id: str | None = None) -> list[Answer]:
         """Pressed and, where a form comes, filled in and sent; every answer is held to be a friendly one."""

@@ -38,6 +38,7 @@ class Talk:
         self.permissions = SimpleNamespace(manage_guild=True)
         self.created_at = datetime.datetime.now(datetime.UTC)
         self.channel = None
+        self.extras: dict[str, Any] = {}
         self.message: Any = None
         self.log: list[str] = []
         self.said: list[Any] = []

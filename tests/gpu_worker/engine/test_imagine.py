@@ -145,7 +145,7 @@ def test_the_options_of_pictures_reach_the_spec(tmp_path):
     )  # fmt: skip
     assert (spec.kind, spec.denoising_strength, spec.resize_mode) == ("img2img", 0.3, "Resize and fill")
     assert spec.mask.model_dump(exclude={"image"}) == {
-        "blur": 8, "invert": True, "content": "latent noise", "only_masked": True, "padding_px": 16,
+        "blur": 8, "invert": True, "content": "latent noise", "only_masked": True, "padding_px": 16, "prompt": "",
     }  # fmt: skip
     assert (spec.width, spec.height, spec.extend.left) == (624 + 64, 416, 64)
     assert spec.color_correction
