@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from typing import Any, cast
 
 import discord
@@ -64,7 +65,15 @@ class Tree(app_commands.CommandTree["PincelBot"]):
 class PincelBot(commands.AutoShardedBot):
     """Asks for no privileged intent, starts without torch, and mentions nobody unless it is told to."""
 
-    def __init__(self, parts: StudioParts, *, test_guild: int | None = None, sync_commands: bool = True) -> None:
+    def __init__(
+        self,
+        parts: StudioParts,
+        *,
+        test_guild: int | None = None,
+        sync_commands: bool = True,
+        started: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`started` is called once everything is loaded, before Discord is asked for anything."""
         # discord.py warns of missing voice libraries, which nothing here needs.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         intents = discord.Intents.none()
@@ -83,6 +92,7 @@ class PincelBot(commands.AutoShardedBot):
         )
         self._test_guild = discord.Object(test_guild) if test_guild is not None else None
         self._sync = sync_commands
+        self._started = started
         self.studio = Studio(self, parts)
 
     @property
@@ -99,6 +109,7 @@ class PincelBot(commands.AutoShardedBot):
         if self._sync:
             await self.sync_if_changed(self.studio.facts)
         await self.studio.start()
+        self._started()
 
     async def close(self) -> None:
         if not self.is_closed():
@@ -163,6 +174,12 @@ class PincelBot(commands.AutoShardedBot):
         log.exception("event %s failed", event_method)
 
 
-def create_bot(parts: StudioParts, *, test_guild: int | None = None, sync_commands: bool = True) -> PincelBot:
+def create_bot(
+    parts: StudioParts,
+    *,
+    test_guild: int | None = None,
+    sync_commands: bool = True,
+    started: Callable[[], None] = lambda: None,
+) -> PincelBot:
     """The factory for the composition root and for tests."""
-    return PincelBot(parts, test_guild=test_guild, sync_commands=sync_commands)
+    return PincelBot(parts, test_guild=test_guild, sync_commands=sync_commands, started=started)
