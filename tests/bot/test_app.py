@@ -187,3 +187,15 @@ async def test_no_warning_of_missing_voice_libraries(parts, monkeypatch, caplog)
     monkeypatch.setattr(discord.VoiceClient, "warn_dave", True)
     async with create_bot(parts):
         assert not [record for record in caplog.records if "voice" in record.getMessage()]
+
+
+async def test_what_follows_the_start_is_done_when_all_is_loaded(parts, monkeypatch):
+    order = []
+
+    async def start():
+        order.append("studio")
+
+    async with create_bot(parts, sync_commands=False, started=lambda: order.append("started")) as made:
+        monkeypatch.setattr(made.studio, "start", start)
+        await made.setup_hook()
+    assert order == ["studio", "started"]

@@ -41,7 +41,7 @@ class ImagePromptBook:
         self._device = device
         self._adapters: Shelf[ImageAdapter] = Shelf(2)
         self._encoders: Shelf[VisionEncoder] = Shelf(1)
-        self._seen: OrderedDict[tuple[str, str], Seen] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, int, int, str], Seen] = OrderedDict()
 
     def clear(self) -> None:
         self._adapters.clear()
@@ -75,7 +75,13 @@ class ImagePromptBook:
         return adapter.project(seen.embedding if adapter.reads == "embedding" else seen.patches)
 
     def _see(self, file: ModelFile, picture: Picture | None) -> Seen:
-        place = (str(file.weights), hashlib.sha256(picture.tobytes()).hexdigest() if picture is not None else "")
+        try:
+            stat = file.weights.stat()
+        except OSError as error:
+            raise EngineError("missing_model", f"{file.weights}: {error!r}", {"annotator": file.fact.name}) from error
+        # With the size, since a row of bytes has none; a file that changed is another encoder.
+        shown = f"{picture.shape}{hashlib.sha256(picture.tobytes()).hexdigest()}" if picture is not None else ""
+        place = (str(file.weights), stat.st_size, stat.st_mtime_ns, shown)
         if place not in self._seen:
             encoder = self._encoders.borrow(file, "annotator", lambda path: load_encoder(path, file.fact.name))
             self._seen[place] = encoder.see(picture, self._device.torch_device, self._device.dtype)

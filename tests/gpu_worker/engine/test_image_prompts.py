@@ -207,3 +207,13 @@ def test_the_infotext_tells_each_picture_as_a_unit(engine):
     unit = "Module: ip-adapter-auto, Model: ip-plain, Weight: 0.5, Guidance Start: 0, Guidance End: 0.8"
     fields = parse_infotext(made.infotext).fields
     assert [fields[f"ControlNet {at}"] for at in range(2)] == [unit, unit]
+
+
+def test_an_encoder_whose_file_changed_looks_anew(engine, files):
+    adapter = load_adapter(files / "controlnet" / "ip-plain.safetensors", "plain")
+    book = ImagePromptBook(engine._scan, engine._device)
+    before = book.tokens(adapter, [picture("red")], lambda: None).pictures[0]
+    write_encoder(files / "annotators" / "clip.safetensors", seed=6)
+    after = book.tokens(adapter, [picture("red")], lambda: None).pictures[0]
+    assert not torch.allclose(before, after)
+    write_encoder(files / "annotators" / "clip.safetensors")
