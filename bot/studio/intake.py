@@ -155,6 +155,7 @@ class Intake:
         self._deliverer.answering(new.id, interaction.filesize_limit)
         try:
             async with self._door.turn(request), self._inputs.holding(given_pictures(spec)):
+                await self.require_room(user_id)
                 job_id, added = await self._dispatcher.submit(new)
             if not added:
                 await say(interaction, texts_for(str(interaction.locale))("reply.already_queued"))
@@ -214,6 +215,7 @@ class Intake:
         self._deliverer.answering(new.id, None)
         try:
             async with self._door.turn(request), self._inputs.holding(given_pictures(spec)):
+                await self.require_room(user_id)
                 await self._dispatcher.submit(new)
             job = await self._jobs.get(new.id)
             if job is not None:
@@ -232,7 +234,6 @@ class Intake:
         await self._door.require(request)
         if not isinstance(request.task, FileTask):
             self._gate.require(request.task, request.where, exempt)
-        await self.require_room(request.user_id)
 
     async def require_shown(self, spec: JobSpec | FileSpec | PictureTask, where: Where, locale: str = "en-US") -> None:
         """That its result may be seen there, which is asked again before it is published. Raises UserFacingError."""
