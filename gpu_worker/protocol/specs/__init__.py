@@ -1,0 +1,72 @@
+"""What a job asks the worker for: `TaskSpec`, the part of an `Assign` that the engine reads; mostly a drawing.
+
+Specs are frozen and complete: every default is resolved and the seed drawn before a job is stored, so the same spec
+renders the same picture after a crash, on another worker, and years later from the database.
+Unknown fields are ignored on the wire (a newer bot may talk to an older worker); ranges are refused, never clamped.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gpu_worker.protocol.specs.base import (
+    OUTPUT_MAX_PX,
+    SEED_MAX,
+    SIZE_MAX_PX,
+    SIZE_MIN_PX,
+    FaceRestore,
+    ImagePrompt,
+    ImagePrompts,
+    ImageRef,
+    Refiner,
+    Template,
+    Texts,
+    Variation,
+    Wire,
+)
+from gpu_worker.protocol.specs.control import ControlMode, ControlResize, ControlType, ControlUnit
+from gpu_worker.protocol.specs.drawings import (
+    Drawing,
+    Extend,
+    Hires,
+    Img2Img,
+    JobSpec,
+    Mask,
+    RenderedSource,
+    Source,
+    StoredSource,
+    Txt2Img,
+)
+from gpu_worker.protocol.specs.files import (
+    BakedLora,
+    BakeSpec,
+    ConvertSpec,
+    FileSpec,
+    FileTask,
+    MergeSpec,
+    Parts,
+    Precision,
+)
+from gpu_worker.protocol.specs.pictures import Describe, PictureTask, Upscale
+
+__all__ = [
+    "DRAW_TASKS", "FILE_TASKS", "LOOK_TASKS", "OUTPUT_MAX_PX", "SEED_MAX", "SIZE_MAX_PX", "SIZE_MIN_PX", "BakeSpec",
+    "BakedLora", "ControlMode", "ControlResize", "ControlType", "ControlUnit", "ConvertSpec", "Describe", "DrawTask",
+    "Drawing", "Extend", "FaceRestore", "FileSpec", "FileTask", "Hires", "ImagePrompt", "ImagePrompts", "ImageRef",
+    "Img2Img", "JobSpec", "Mask", "MergeSpec", "Parts", "PictureTask", "Precision", "Refiner", "RenderedSource",
+    "Source", "StoredSource", "TaskSpec", "Template", "Texts", "Txt2Img", "Upscale", "Variation", "Wire",
+]  # fmt: skip
+
+DRAW_TASKS = ("txt2img", "img2img", "upscale")
+FILE_TASKS = ("convert", "merge", "bake")
+LOOK_TASKS = ("describe",)
+
+DrawTask = Txt2Img | Img2Img | Upscale
+"""What the engine draws."""
+
+TaskSpec = Annotated[
+    Txt2Img | Img2Img | Upscale | Describe | ConvertSpec | MergeSpec | BakeSpec, Field(discriminator="kind")
+]
+"""What a worker does; its `kind` is the task's name, announced in `Hello.tasks`."""
