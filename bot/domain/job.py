@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
+from bot.domain.scripts import Script, ScriptSpec
 from bot.domain.sizes import hires_target
 from bot.errors import UserFacingError
 from gpu_worker.protocol.messages import ModelKind
 from gpu_worker.protocol.results import Description
-from gpu_worker.protocol.specs import Drawing, FileSpec, FileTask, Img2Img, JobSpec, PictureTask, Upscale
+from gpu_worker.protocol.specs import Drawing, FileSpec, FileTask, Img2Img, JobSpec, PictureTask, Sheet, Upscale
 
 __all__ = [
     "TASK_MODEL", "Action", "Image", "Job", "JobStatus", "JobTask", "Lane", "MadeModel", "NewJob", "TokenGrant",
@@ -20,8 +21,8 @@ __all__ = [
 ]  # fmt: skip
 
 
-JobTask = JobSpec | FileSpec | PictureTask
-"""What a job may be: a drawing, work on model files, or work on a finished picture."""
+JobTask = JobSpec | FileSpec | PictureTask | Sheet | ScriptSpec
+"""What a job may be: a drawing, work on model files or on a finished picture, a script, or some cells of one."""
 
 
 class JobStatus(enum.StrEnum):
@@ -53,6 +54,8 @@ class Lane(enum.StrEnum):
 
     INTERACTIVE = "interactive"
     BATCH = "batch"
+    SCRIPT = "script"
+    """Of scripts, which no worker is given: their sheets are in batch."""
 
 
 class Action(enum.StrEnum):
@@ -78,8 +81,14 @@ class Action(enum.StrEnum):
     ENLARGE = "enlarge"
     """By an upscaler alone, without drawing."""
     DESCRIBE = "describe"
+    PREPROCESS = "preprocess"
+    """The map of a picture, for control."""
     BLEND = "blend"
     """From pictures that were read as prompts."""
+    MATRIX = "matrix"
+    PLOT = "plot"
+    CELL = "cell"
+    """Of a script's grid; its sheets, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,8 @@ class NewJob:
     reply_to_id: MessageId | None = None
     private: bool = False
     """For its user's eyes alone, until they publish it."""
+    script_id: JobId | None = None
+    """The script that a sheet belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +171,16 @@ class Job:
     """What a job that looked at a picture saw."""
     private: bool = False
     """As in NewJob: its card is ephemeral, and where that ends, it goes by direct message and never to the channel."""
+    script_id: JobId | None = None
+    """Of a sheet, and of the job of one cell: the script behind it. Such jobs have no card of their own, unless
+    somebody asks for a cell's."""
+    place: int | None = None
+    """Of the job of one cell: where it sits in the grid."""
 
     @property
     def spec(self) -> JobSpec:
-        """What is drawn. Raises UserFacingError for a job on model files or on a finished picture, of which nothing
-        that starts from a prompt can be asked."""
+        """What is drawn. Raises UserFacingError for a job on model files, on a finished picture or on a whole grid, of
+        which nothing that starts from one prompt can be asked."""
         if not isinstance(self.task, Drawing):
             raise UserFacingError("job_draws_nothing")
         return self.task
@@ -173,6 +189,11 @@ class Job:
     def draws(self) -> bool:
         """Whether `spec` may be asked for."""
         return isinstance(self.task, Drawing)
+
+    @property
+    def script(self) -> ScriptSpec | None:
+        """None for everything but the job that is a whole script."""
+        return self.task if isinstance(self.task, Script) else None
 
     @property
     def files(self) -> FileSpec | None:
@@ -211,7 +232,9 @@ TASK_MODEL = "task:"
 
 def model_of(task: JobTask) -> str:
     """The checkpoint that a worker should have loaded, or the task itself."""
-    return task.checkpoint if isinstance(task, Drawing) else f"{TASK_MODEL}{task.kind}"
+    if isinstance(task, Script):
+        return task.base.checkpoint
+    return task.checkpoint if isinstance(task, Drawing | Sheet) else f"{TASK_MODEL}{task.kind}"
 
 
 def work_units(spec: JobTask) -> float:
@@ -219,6 +242,10 @@ def work_units(spec: JobTask) -> float:
     larger it gets. Learnt seconds per unit turn it into a cost."""
     if isinstance(spec, FileTask):
         return spec.work_units
+    if isinstance(spec, Sheet):
+        return sum(map(work_units, spec.cells))
+    if isinstance(spec, Script):  # about; its sheets are what is paid for
+        return work_units(spec.base) * spec.size
     if isinstance(spec, Upscale):
         return spec.scale**2 if not (spec.width and spec.height) else max(1.0, spec.width * spec.height / 5e5)
     if not isinstance(spec, Drawing):

@@ -64,6 +64,7 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         # A moderator may have deleted pictures of others, which are deleted all the same.
         "deletions": (f"UPDATE deletions SET user_id = {NOBODY} WHERE user_id = :user",),  # noqa: S608
+        "script_offers": ("DELETE FROM script_offers WHERE user_id = :user",),
         "exports": ("DELETE FROM exports WHERE user_id = :user",),
         "history_desks": ("DELETE FROM history_desks WHERE user_id = :user",),
         "finds": ("DELETE FROM finds WHERE user_id = :user",),

@@ -34,7 +34,7 @@ class JobReader:
         """What this person asked for last, whatever became of it; tests of models are no pictures of anybody's."""
         rows = await self._db.all(
             "SELECT * FROM jobs WHERE user_id = ? AND json_extract(spec, '$.kind') IN ('txt2img', 'img2img') "
-            "AND action != 'test' ORDER BY created_at DESC, rowid DESC LIMIT 1",
+            "AND action != 'test' AND script_id IS NULL ORDER BY created_at DESC, rowid DESC LIMIT 1",
             (user_id,),
         )
         return next(iter(jobs_of(rows)), None)
@@ -54,19 +54,21 @@ class JobReader:
         return [Claim(JobId(r["id"]), r["attempt"], r["worker"] or "", r["cancel_by"] is not None) for r in rows]
 
     async def untold(self) -> list[Job]:
-        """Ended jobs whose user has not been told: failed, cancelled, or done and not delivered."""
+        """Ended jobs whose user has not been told: failed, cancelled, or done and not delivered. Of a script only its
+        own end is told."""
         rows = await self._db.all(
-            "SELECT * FROM jobs WHERE status IN ('done', 'delivering') "
-            "OR (status IN ('failed', 'cancelled') AND told_at IS NULL) ORDER BY created_at, rowid"
+            "SELECT * FROM jobs WHERE (status IN ('done', 'delivering') "
+            "OR (status IN ('failed', 'cancelled') AND told_at IS NULL)) AND script_id IS NULL "
+            "ORDER BY created_at, rowid"
         )
         return jobs_of(rows)
 
     async def queue(self) -> list[QueueRow]:
-        """All waiting jobs, oldest first."""
+        """All waiting jobs that a worker may be given, oldest first."""
         rows = await self._db.all(
             "SELECT id, user_id, lane, model, work_units, status, created_at, skipped, worker, guild_id, moved, "
             "moved_at FROM jobs "
-            "WHERE status IN ('queued', 'assigned') ORDER BY created_at, rowid"
+            "WHERE status IN ('queued', 'assigned') AND lane != 'script' ORDER BY created_at, rowid"
         )
         return [
             QueueRow(

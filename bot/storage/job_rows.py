@@ -101,4 +101,6 @@ def job_of(row: Row | sqlite3.Row) -> Job:
         result=MadeModel(**json.loads(result)) if result and not looked else None,
         description=Description.model_validate_json(result) if result and looked else None,
         private=row["private"] > 0,
+        script_id=optional("script_id", JobId),
+        place=row["place"],
     )

@@ -31,7 +31,7 @@ class Jobs(JobReader):
         insert = (
             "INSERT INTO jobs (id, interaction_id, parent_id, action, source_image_id, lane, user_id, guild_id, "
             "channel_id, locale, reply_to_id, token, token_expires_at, spec, model, work_units, status, "
-            "created_at, private) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+            "created_at, private, script_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (interaction_id) DO NOTHING RETURNING id"
         )
         values = (
@@ -39,7 +39,7 @@ class Jobs(JobReader):
             new.guild_id, new.channel_id, new.locale, new.reply_to_id,
             new.grant.token if new.grant else None, new.grant.expires_at if new.grant else None,
             new.task.model_dump_json(), model_of(new.task), work_units(new.task), JobStatus.QUEUED, now,
-            int(new.private),
+            int(new.private), new.script_id,
         )  # fmt: skip
         if await self._db.one("SELECT 1 FROM users WHERE id = ? AND locale = ?", (new.user_id, new.locale)):
             added = await self._db.write_one(insert, values)

@@ -27,6 +27,7 @@ from gpu_worker.protocol.specs.base import (
     Wire,
 )
 from gpu_worker.protocol.specs.control import ControlMode, ControlResize, ControlType, ControlUnit
+from gpu_worker.protocol.specs.details import DETAILS_MAX, DetailFix, DetailSort
 from gpu_worker.protocol.specs.drawings import (
     Drawing,
     Extend,
@@ -50,23 +51,29 @@ from gpu_worker.protocol.specs.files import (
     Precision,
 )
 from gpu_worker.protocol.specs.pictures import Describe, PictureTask, Upscale
+from gpu_worker.protocol.specs.preprocess import Preprocess
+from gpu_worker.protocol.specs.regions import REGIONS_MAX, Region, Regions
+from gpu_worker.protocol.specs.sheet import SHEET_CELLS_MAX, Sheet
 
 __all__ = [
-    "DRAW_TASKS", "FILE_TASKS", "LOOK_TASKS", "OUTPUT_MAX_PX", "SEED_MAX", "SIZE_MAX_PX", "SIZE_MIN_PX", "BakeSpec",
-    "BakedLora", "ControlMode", "ControlResize", "ControlType", "ControlUnit", "ConvertSpec", "Describe", "DrawTask",
-    "Drawing", "Extend", "FaceRestore", "FileSpec", "FileTask", "Hires", "ImagePrompt", "ImagePrompts", "ImageRef",
-    "Img2Img", "JobSpec", "Mask", "MergeSpec", "Parts", "PictureTask", "Precision", "Refiner", "RenderedSource",
-    "Source", "StoredSource", "TaskSpec", "Template", "Texts", "Txt2Img", "Upscale", "Variation", "Wire",
+    "DETAILS_MAX", "DRAW_TASKS", "FILE_TASKS", "LOOK_TASKS", "OUTPUT_MAX_PX", "REGIONS_MAX", "SEED_MAX",
+    "SHEET_CELLS_MAX", "SIZE_MAX_PX", "SIZE_MIN_PX", "BakeSpec", "BakedLora", "ControlMode", "ControlResize",
+    "ControlType", "ControlUnit", "ConvertSpec", "Describe", "DetailFix", "DetailSort", "DrawTask", "Drawing",
+    "Extend", "FaceRestore", "FileSpec", "FileTask", "Hires", "ImagePrompt", "ImagePrompts", "ImageRef", "Img2Img",
+    "JobSpec", "Mask", "MergeSpec", "Parts", "PictureTask", "Precision", "Preprocess", "Refiner", "Region", "Regions",
+    "RenderedSource", "Sheet", "Source", "StoredSource", "TaskSpec", "Template", "Texts", "Txt2Img", "Upscale",
+    "Variation", "Wire",
 ]  # fmt: skip
 
-DRAW_TASKS = ("txt2img", "img2img", "upscale")
+DRAW_TASKS = ("txt2img", "img2img", "upscale", "preprocess", "sheet")
 FILE_TASKS = ("convert", "merge", "bake")
 LOOK_TASKS = ("describe",)
 
-DrawTask = Txt2Img | Img2Img | Upscale
+DrawTask = Txt2Img | Img2Img | Upscale | Preprocess | Sheet
 """What the engine draws."""
 
 TaskSpec = Annotated[
-    Txt2Img | Img2Img | Upscale | Describe | ConvertSpec | MergeSpec | BakeSpec, Field(discriminator="kind")
+    Txt2Img | Img2Img | Upscale | Preprocess | Sheet | Describe | ConvertSpec | MergeSpec | BakeSpec,
+    Field(discriminator="kind"),
 ]
 """What a worker does; its `kind` is the task's name, announced in `Hello.tasks`."""
