@@ -1,0 +1,1 @@
+"""Ultimate SD upscale: a picture enlarged, then drawn again tile by tile (behaviours §16)."""
