@@ -27,7 +27,7 @@ from bot.storage.origins import Parent
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
 from gpu_worker.language.pictures import picture_spec
-from gpu_worker.protocol.specs import Describe, Drawing, JobSpec, Upscale
+from gpu_worker.protocol.specs import Describe, Drawing, JobSpec, Preprocess, Upscale
 
 __all__ = [
     "Picture", "cancelled_card", "failed_card", "filename", "made_card", "progress_card", "queued_card", "result_card",
@@ -41,7 +41,7 @@ SOON_S = 3
 """What is nearer than this is no promise worth reading; it would soon say "a second ago"."""
 PREVIEW_NAME = "preview.webp"
 
-_ABOUT = ("lora", "vae", "upscaler", "face", "embedding", "sampler", "tagger", "controlnet", "annotator")
+_ABOUT = ("lora", "vae", "upscaler", "face", "embedding", "sampler", "tagger", "controlnet", "annotator", "detector")
 """What a failure may be about, apart from the checkpoint."""
 
 _BARS = {
@@ -180,7 +180,7 @@ def failure_sentence(job: Job, texts: Texts) -> str:
 
 def cancelled_card(job: Job) -> discord.ui.LayoutView:
     texts = texts_for(job.locale)
-    key = "looked.cancelled" if isinstance(job.task, Upscale | Describe) else "card.cancelled"
+    key = "looked.cancelled" if isinstance(job.task, Upscale | Describe | Preprocess) else "card.cancelled"
     key = key if job.files is None else "made.cancelled"
     return _card(job, texts, GREY, texts(key), buttons=[_again(job, texts)])
 

@@ -16,6 +16,7 @@ from bot.delivery.changed import joined_changes
 from bot.delivery.extras import extra_buttons, with_row
 from bot.delivery.ladder import Rung, Upload, climb_down
 from bot.delivery.looked import enlarged_card
+from bot.delivery.mapped import mapped_card
 from bot.delivery.post import Card, TooLargeError
 from bot.delivery.veils import Veiled, Veils, veiled
 from bot.domain.actions import first_pass
@@ -26,7 +27,7 @@ from bot.i18n import Texts, texts_for
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
 from bot.storage.origins import as_drawn, parent_of
-from gpu_worker.protocol.specs import Img2Img, Txt2Img, Upscale
+from gpu_worker.protocol.specs import Img2Img, Preprocess, Txt2Img, Upscale
 
 __all__ = ["FinishedCards"]
 
@@ -109,12 +110,13 @@ class FinishedCards:
             return [discord.File(io.BytesIO(upload.data), name) for _, upload, name in named]
 
         def view(*more: str) -> discord.ui.LayoutView:
-            if isinstance(drawn.task, Upscale):
+            if isinstance(drawn.task, Upscale | Preprocess):
                 first = pictures[0] if pictures else None
                 image, name = (first.image, first.filename) if first is not None else (None, None)
                 owner = parent.owner_id if parent is not None else None
                 veil = first is not None and first.spoiler
-                made = enlarged_card(job, image, name, notes=[*notes, *more], source_owner=owner, spoiler=veil)
+                card = mapped_card if isinstance(drawn.task, Preprocess) else enlarged_card
+                made = card(job, image, name, notes=[*notes, *more], source_owner=owner, spoiler=veil)
             else:
                 made = result_card(drawn, pictures, notes=[*notes, *more], parent=parent)
             return with_row(made, below)

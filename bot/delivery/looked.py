@@ -18,7 +18,7 @@ from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
 from gpu_worker.protocol.specs import Describe, Upscale
 
-__all__ = ["described_card", "enlarged_card"]
+__all__ = ["described_card", "enlarged_card", "job_card"]
 
 GREEN = 0x23A55A
 TAGS_CHARS = 2400
@@ -54,7 +54,7 @@ def enlarged_card(
             button(Verb.INFO, image.id, texts("button.picture_info"), emoji="📋"),
         ]
     row.append(button(Verb.DELETE, job.id, texts("button.delete"), emoji="🗑️"))
-    return _card(job, texts, "", gallery, [row], [" · ".join(facts), *notes], source_owner)
+    return job_card(job, texts, "", gallery, [row], [" · ".join(facts), *notes], source_owner)
 
 
 def described_card(job: Job, found: Seen) -> discord.ui.LayoutView:
@@ -84,7 +84,7 @@ def described_card(job: Job, found: Seen) -> discord.ui.LayoutView:
         general=f"{job.task.general:g}",
         character=f"{job.task.character:g}",
     )
-    return _card(job, texts, "\n".join(lines), [], [row], [small], None)
+    return job_card(job, texts, "\n".join(lines), [], [row], [small], None)
 
 
 def _fenced(text: str) -> str:
@@ -93,7 +93,7 @@ def _fenced(text: str) -> str:
     return shown if len(shown) <= TAGS_CHARS else shown[: TAGS_CHARS - 1].rpartition(",")[0] + " …"
 
 
-def _card(
+def job_card(
     job: Job,
     texts: Texts,
     body: str,

@@ -6,7 +6,7 @@ from bot.domain.amounts import size_text
 from bot.domain.job import Job
 from bot.domain.mentions import neutral
 from bot.i18n import Texts
-from gpu_worker.protocol.specs import BakeSpec, ConvertSpec, Describe, FileSpec, Upscale
+from gpu_worker.protocol.specs import BakeSpec, ConvertSpec, Describe, FileSpec, Preprocess, Upscale
 
 __all__ = ["headline", "made_lines"]
 
@@ -19,6 +19,8 @@ def headline(job: Job, texts: Texts) -> str:
         return texts("looked.title.upscale", upscaler=job.task.upscaler)
     if isinstance(job.task, Describe):
         return texts("looked.title.describe", tagger=job.task.tagger)
+    if isinstance(job.task, Preprocess):
+        return texts("mapped.title", preprocessor=job.task.preprocessor)
     return _sentence(job.files, texts) if job.files is not None else job.spec.prompt
 
 

@@ -20,6 +20,7 @@ from gpu_worker.protocol.specs import (
     Img2Img,
     JobSpec,
     PictureTask,
+    Preprocess,
     RenderedSource,
     Source,
     StoredSource,
@@ -53,6 +54,9 @@ class SpecResolver:
         """Raises OSError where the transport cannot take a source now, SourceGoneError where there is none."""
         if job.files is not None:
             return job.files
+        if isinstance(job.task, Preprocess):
+            mask = await self._given(job.task.mask) if job.task.mask is not None else None
+            return job.task.model_copy(update={"image": await self._given(job.task.image), "mask": mask})
         if isinstance(job.task, Upscale | Describe):
             return job.task.model_copy(update={"image": await self._given(job.task.image)})
         if isinstance(job.spec, Img2Img):

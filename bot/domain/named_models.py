@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from bot.domain.models import AUTOMATIC_VAE, NONE, UPSCALERS
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
+from gpu_worker.language.preprocessors import find_preprocessor
 from gpu_worker.protocol.messages import ModelFact, ModelKind
-from gpu_worker.protocol.specs import Describe, JobSpec, PictureTask, Txt2Img, Upscale
+from gpu_worker.protocol.specs import Describe, JobSpec, PictureTask, Preprocess, Txt2Img, Upscale
 
 __all__ = ["embeddings_in", "models_of"]
 
@@ -19,6 +20,8 @@ def models_of(spec: JobSpec | PictureTask, facts: Sequence[ModelFact] = ()) -> l
     as plain words, and a LoRA by its alias. A VAE that the worker chooses by itself is not among them."""
     if isinstance(spec, Describe):
         return [("tagger", spec.tagger)]
+    if isinstance(spec, Preprocess):
+        return _annotators(spec.preprocessor, facts)
     if isinstance(spec, Upscale):
         return [("upscaler", name) for name in (spec.upscaler, spec.upscaler_2) if name not in UPSCALERS]
     found: dict[Named, None] = {("checkpoint", spec.checkpoint): None}
@@ -47,6 +50,13 @@ def models_of(spec: JobSpec | PictureTask, facts: Sequence[ModelFact] = ()) -> l
     for name in embeddings_in(" ".join(texts), facts):
         found["embedding", name] = None
     return list(found)
+
+
+def _annotators(preprocessor: str, facts: Sequence[ModelFact]) -> list[Named]:
+    """By the names in the list, which hold no suffix of the published files."""
+    entry = find_preprocessor(preprocessor)
+    wanted = {name.casefold() for name in entry.files} if entry is not None else set[str]()
+    return [("annotator", fact.name) for fact in facts if fact.kind == "annotator" and fact.name.casefold() in wanted]
 
 
 def embeddings_in(text: str, facts: Iterable[ModelFact]) -> list[str]:

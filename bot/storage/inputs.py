@@ -29,6 +29,7 @@ from gpu_worker.protocol.specs import (
     Img2Img,
     JobSpec,
     PictureTask,
+    Preprocess,
     StoredSource,
     Txt2Img,
     Upscale,
@@ -59,6 +60,8 @@ def given_pictures(spec: JobSpec | FileSpec | PictureTask) -> list[ImageRef]:
     """What a request starts from."""
     if isinstance(spec, Upscale | Describe):
         return [spec.image]
+    if isinstance(spec, Preprocess):
+        return [spec.image, *([spec.mask] if spec.mask is not None else [])]
     if isinstance(spec, Drawing) and spec.image_prompts is not None:
         read = [prompt.image for prompt in spec.image_prompts.pictures]
         return [*given_pictures(spec.model_copy(update={"image_prompts": None})), *read]

@@ -24,7 +24,7 @@ __all__ = [
     "RestoreCall", "Sampling", "Task", "UpscaleCall",
 ]  # fmt: skip
 
-Phase = Literal["loading", "encoding", "sampling", "hires", "decoding", "upscaling", "restoring", "saving"]
+Phase = Literal["loading", "encoding", "sampling", "hires", "decoding", "upscaling", "restoring", "looking", "saving"]
 
 Picture: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
@@ -66,6 +66,8 @@ class GuidedCall:
     """Counts the calls of the pass from 0; prompt editing goes by it (behaviours §2.3)."""
     done: float = 0.0
     """Share of the pass's steps that lie behind; control units go by it (behaviours §17)."""
+    step: int = 0
+    """Of the pass, from 0; regions go by it (behaviours §18)."""
 
 
 @dataclass(frozen=True)

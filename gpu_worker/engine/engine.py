@@ -20,6 +20,7 @@ from gpu_worker.engine.checkpoints.cache import ModelCache
 from gpu_worker.engine.checkpoints.hashes import HashBook
 from gpu_worker.engine.checkpoints.known import known_fact
 from gpu_worker.engine.conditioning.prompts import Conditioner
+from gpu_worker.engine.control.mapping import made_map
 from gpu_worker.engine.control.opening import UnitOpener
 from gpu_worker.engine.control.preprocessors.book import Preprocessors
 from gpu_worker.engine.denoise import Driver, Outcome, Tools
@@ -28,13 +29,14 @@ from gpu_worker.engine.errors import DrawingCancelled, EngineError
 from gpu_worker.engine.faces.restore import FaceRestorer
 from gpu_worker.engine.hooks import Hooks, Watch
 from gpu_worker.engine.image_prompts.book import ImagePromptBook
-from gpu_worker.engine.images.files import open_picture, png_bytes, read_infotext
-from gpu_worker.engine.images.record import picture_infotext, upscale_infotext
+from gpu_worker.engine.images.files import open_mask, open_picture, png_bytes, read_infotext
+from gpu_worker.engine.images.record import map_infotext, picture_infotext, upscale_infotext
 from gpu_worker.engine.memory import free, is_out_of_memory
 from gpu_worker.engine.options import EngineOptions
 from gpu_worker.engine.order import Finder, Order
 from gpu_worker.engine.records import Hashes
 from gpu_worker.engine.sampling.noise import image_seeds
+from gpu_worker.engine.sheets import draw_sheet
 from gpu_worker.engine.state import ModelStates
 from gpu_worker.engine.taesd import PreviewDecoders
 from gpu_worker.engine.upscale.extras import run_extras
@@ -42,8 +44,8 @@ from gpu_worker.engine.upscale.upscalers import Upscalers
 from gpu_worker.language.model_book import ModelBook
 from gpu_worker.language.models import ModelFile, demo_folder
 from gpu_worker.language.pictures import picture_spec
-from gpu_worker.protocol.messages import ModelFact, ModelKind
-from gpu_worker.protocol.specs import Drawing, DrawTask, Img2Img, Txt2Img, Upscale
+from gpu_worker.protocol.messages import Missing, ModelFact, ModelKind
+from gpu_worker.protocol.specs import Drawing, DrawTask, Img2Img, Preprocess, Sheet, Txt2Img, Upscale
 
 __all__ = ["DrawingCancelled", "Drawn", "Engine", "EngineError", "Hooks"]
 
@@ -146,6 +148,11 @@ class Engine:
             return self._draw_apart(spec, hooks)
         return self.draw_all([(spec, hooks)])[0].get()
 
+    def draw_sheet(self, sheet: Sheet, hooks: Hooks) -> list[Drawn | Missing]:
+        """What came of each cell, in their order; one that cannot be drawn leaves the others be. Raises as `draw`,
+        where none can be drawn what is wrong with the first."""
+        return draw_sheet(sheet, hooks, self.draw_all)
+
     def draw_all(self, jobs: Sequence[tuple[DrawTask, Hooks]]) -> list[Outcome[list[Drawn]]]:
         """Several jobs side by side; those of one model state share its batches. What fails in one is its own."""
         outcomes = self._draw_all(jobs)
@@ -189,6 +196,8 @@ class Engine:
                 try:
                     if isinstance(spec, Upscale):
                         outcomes[index].value = [self._upscaled(spec, hooks)]
+                    elif isinstance(spec, Preprocess):
+                        outcomes[index].value = [self._mapped(spec, hooks)]
                     else:
                         ready.append((index, self._ready(spec, hooks, borrowed)))
                 except Exception as error:
@@ -237,6 +246,17 @@ class Engine:
         png = png_bytes(picture, source_text, extras=done)
         return Drawn(png, picture.shape[1], picture.shape[0], 0, None, source_text or done)
 
+    def _mapped(self, spec: Preprocess, hooks: Hooks) -> Drawn:
+        watch = Watch(hooks)
+        self._preprocessors.check(spec.preprocessor)
+        source = open_picture(hooks.open_image(spec.image), spec.image)
+        mask = open_mask(hooks.open_image(spec.mask), spec.mask) if spec.mask else None
+        watch.report("looking", 0, 0)
+        watch.check()
+        picture = made_map(spec, source, mask, self._preprocessors)
+        done = map_infotext(spec)
+        return Drawn(png_bytes(picture, "", extras=done), picture.shape[1], picture.shape[0], spec.seed, None, done)
+
     def _enlarge(self, call: UpscaleCall, watch: Watch) -> list[Picture]:
         return self._upscalers.enlarge(
             call.pictures,
@@ -263,6 +283,6 @@ class _Job:
 
 
 def _size(spec: DrawTask) -> dict[str, int]:
-    if isinstance(spec, Upscale):
+    if isinstance(spec, Upscale | Preprocess):
         return {"width": spec.width, "height": spec.height, "count": 1}
     return {"width": spec.width, "height": spec.height, "count": spec.count}

@@ -19,7 +19,7 @@ from bot.storage.server_rules import ServerRuleBook
 from bot.storage.spending import Spending
 from bot.studio.safety.audit import SafetyLog
 from bot.studio.safety.request import JobRequest
-from gpu_worker.protocol.specs import Drawing, FileTask, Upscale
+from gpu_worker.protocol.specs import Drawing, FileTask, Preprocess, Upscale
 
 __all__ = ["BanCheck", "LimitCheck", "PlaceCheck", "wanted_of", "when"]
 
@@ -110,6 +110,8 @@ def wanted_of(task: JobTask, estimate_s: Callable[[str, float], float | None]) -
         return Wanted(task.count, seconds, max(picture_size(task)), task.steps)
     if isinstance(task, Upscale):
         return Wanted(1, seconds, max(task.width, task.height), 0)
+    if isinstance(task, Preprocess):
+        return Wanted(1, seconds, max(task.width, task.height) if task.fit else 0, 0)
     return Wanted(0, seconds, 0, 0)
 
 

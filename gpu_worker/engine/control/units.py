@@ -21,7 +21,7 @@ from gpu_worker.engine.images.geometry import fit, resample
 from gpu_worker.engine.images.inpaint import PreparedInpaint
 from gpu_worker.protocol.specs import ControlType, ControlUnit
 
-__all__ = ["ControlMap", "OpenedUnit", "cut_out", "output_weights", "placed_units"]
+__all__ = ["ControlMap", "OpenedUnit", "at_resolution", "cut_out", "output_weights", "placed_units"]
 
 Size = tuple[int, int]
 Box = tuple[int, int, int, int]
@@ -147,12 +147,16 @@ def _placed(opened: OpenedUnit, height: int, width: int, canvas: PreparedInpaint
     return ControlMap(opened, _tensor(made), None if where is None else torch.from_numpy(where)[None, None], index)
 
 
+def at_resolution(unit: ControlUnit, size: Size, target: Size) -> ControlUnit:
+    """With the resolution that holds for a picture of `size`: pixel perfect is reckoned."""
+    if not unit.pixel_perfect:
+        return unit
+    perfect = max(64, pixel_perfect_resolution(size, target, unit.resize_mode))
+    return unit.model_copy(update={"processor_resolution": perfect})
+
+
 def _detected(opened: OpenedUnit, picture: Picture, target: Size) -> Picture:
-    unit = opened.unit
-    if unit.pixel_perfect:
-        size = picture.shape[1], picture.shape[0]
-        perfect = max(64, pixel_perfect_resolution(size, target, unit.resize_mode))
-        unit = unit.model_copy(update={"processor_resolution": perfect})
+    unit = at_resolution(opened.unit, (picture.shape[1], picture.shape[0]), target)
     return opened.preprocess(unit.preprocessor, picture, unit)
 
 

@@ -1,4 +1,4 @@
-"""The infotext of a drawn picture (behaviours §22), and of an upscaled one (§20)."""
+"""The infotext of a drawn picture (behaviours §22), of an upscaled one (§20), and of a map."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from gpu_worker.engine.sampling.noise import ImageSeed
+from gpu_worker.language.control_fields import map_fields
 from gpu_worker.language.infotext import build_infotext
 from gpu_worker.language.names import SamplerChoice
 from gpu_worker.language.picture_fields import DrawnWith, OwnKey, extras_fields, picture_fields
-from gpu_worker.protocol.specs import Img2Img, StoredSource, Txt2Img, Upscale
+from gpu_worker.protocol.specs import Img2Img, Preprocess, StoredSource, Txt2Img, Upscale
 
-__all__ = ["VARIATION_PATH", "Record", "picture_infotext", "upscale_infotext"]
+__all__ = ["VARIATION_PATH", "Record", "map_infotext", "picture_infotext", "upscale_infotext"]
 
 VARIATION_PATH = OwnKey.VARIATION_PATH
 
@@ -71,6 +72,11 @@ def picture_infotext(
 def upscale_infotext(spec: Upscale) -> str:
     """What was done, without prompts: A1111 keeps it apart from the source's own text (PNG keyword `extras`)."""
     return build_infotext("", "", extras_fields(spec) | {"Version": f"Pincel {_version()}"})
+
+
+def map_infotext(spec: Preprocess) -> str:
+    """How a map was made, without prompts, by the words of a control unit (behaviours §17.6)."""
+    return build_infotext("", "", map_fields(spec) | {"Version": f"Pincel {_version()}"})
 
 
 def _source_hash(record: Record) -> str | None:

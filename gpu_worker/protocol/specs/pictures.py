@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from gpu_worker.protocol.specs.base import OUTPUT_MAX_PX, ImageRef, Share, Wire
+from gpu_worker.protocol.specs.preprocess import Preprocess
 
 __all__ = [
     "Describe", "PictureTask", "Upscale",
@@ -43,4 +44,4 @@ class Describe(Wire):
     """Probabilities from which a tag of that category counts. Ratings are never told."""
 
 
-PictureTask = Upscale | Describe
+PictureTask = Upscale | Describe | Preprocess
