@@ -304,10 +304,14 @@ class Server:
         files: list[OutFile] = []
         try:
             drawn = self._engine.draw(task.assign.spec, hooks)
-            files = [_out_file(picture) for picture in drawn]
+            missing = tuple(item for item in drawn if isinstance(item, m.Missing))
+            files = [_out_file(item) for item in drawn if not isinstance(item, m.Missing)]
             end: End = m.Done(
-                job=job, attempt=attempt, outputs=(), load_s=hooks.load_s, run_s=time.monotonic() - started
-            )
+                job=job, attempt=attempt, outputs=(), load_s=hooks.load_s, run_s=time.monotonic() - started,
+                missing=missing,
+            )  # fmt: skip
+            for cell in missing:
+                log.warning("job %s, cell %s: %s %s", job, cell.index, cell.kind, cell.detail)
         except BaseException as error:  # whatever it is, the GPU thread goes on
             files = []
             end = self._failure(task, error)

@@ -16,8 +16,8 @@ from gpu_worker.engine.images.files import open_picture
 from gpu_worker.engine.images.foreign import read_text
 from gpu_worker.engine.memory import is_out_of_memory
 from gpu_worker.engine.tagging.tagger import Taggers
-from gpu_worker.protocol.messages import ModelFact, ModelKind
-from gpu_worker.protocol.specs import Describe, FileSpec, FileTask, TaskSpec
+from gpu_worker.protocol.messages import Missing, ModelFact, ModelKind
+from gpu_worker.protocol.specs import Describe, FileSpec, FileTask, Sheet, TaskSpec
 from gpu_worker.task import JobHooks, MadeFile, SaidText
 
 __all__ = ["Workshop"]
@@ -48,12 +48,14 @@ class Workshop:
     def prepare(self, checkpoint: str) -> None:
         self._engine.prepare(checkpoint)
 
-    def draw(self, spec: TaskSpec, hooks: JobHooks) -> Sequence[Drawn | MadeFile | SaidText]:
+    def draw(self, spec: TaskSpec, hooks: JobHooks) -> Sequence[Drawn | MadeFile | SaidText | Missing]:
         """Raises EngineError and DrawingCancelled; of a file nothing is left then."""
         if isinstance(spec, FileTask):
             return [self._make(spec, hooks)]
         if isinstance(spec, Describe):
             return [self._describe(spec, hooks)]
+        if isinstance(spec, Sheet):
+            return self._engine.draw_sheet(spec, hooks)
         return self._engine.draw(spec, hooks)
 
     def _describe(self, spec: Describe, hooks: JobHooks) -> SaidText:

@@ -197,7 +197,7 @@ class Engine:
                     if isinstance(spec, Upscale):
                         outcomes[index].value = [self._upscaled(spec, hooks)]
                     elif isinstance(spec, Preprocess):
-                        outcomes[index].value = [self._mapped(spec, hooks)]
+                        outcomes[index].value = self._mapped(spec, hooks)
                     else:
                         ready.append((index, self._ready(spec, hooks, borrowed)))
                 except Exception as error:
@@ -246,9 +246,13 @@ class Engine:
         png = png_bytes(picture, source_text, extras=done)
         return Drawn(png, picture.shape[1], picture.shape[0], 0, None, source_text or done)
 
-    def _mapped(self, spec: Preprocess, hooks: Hooks) -> Drawn:
+    def _mapped(self, spec: Preprocess, hooks: Hooks) -> list[Drawn]:
+        for each in spec.maps:
+            self._preprocessors.check(each.preprocessor)
+        return [self._map(each, hooks) for each in spec.maps]
+
+    def _map(self, spec: Preprocess, hooks: Hooks) -> Drawn:
         watch = Watch(hooks)
-        self._preprocessors.check(spec.preprocessor)
         source = open_picture(hooks.open_image(spec.image), spec.image)
         mask = open_mask(hooks.open_image(spec.mask), spec.mask) if spec.mask else None
         watch.report("looking", 0, 0)

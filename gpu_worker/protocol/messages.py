@@ -16,7 +16,7 @@ from gpu_worker.protocol.specs import TaskSpec, Wire
 __all__ = [
     "PROTO_MAX", "PROTO_MIN", "AddonFact", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed",
     "FailureKind",
-    "Heartbeat", "Hello", "JobFrame", "ModelFact", "ModelKind", "Output", "Partial", "Prediction", "Prepare",
+    "Heartbeat", "Hello", "JobFrame", "Missing", "ModelFact", "ModelKind", "Output", "Partial", "Prediction", "Prepare",
     "PreviewWish", "Progress", "Rescan", "Resync", "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot",
     "parse_to_worker",
 ]  # fmt: skip
@@ -42,7 +42,8 @@ class JobFrame(Frame):
 
 
 ModelKind = Literal[
-    "checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler", "face", "annotator", "tagger", "preview"
+    "checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler", "face", "annotator", "tagger", "preview",
+    "detector",
 ]  # fmt: skip
 Prediction = Literal["epsilon", "v"]
 
@@ -173,6 +174,16 @@ class Output(Wire):
     """What the classifier says; None where none is installed, and of what is no picture."""
 
 
+class Missing(Wire):
+    """A cell of a sheet that could not be drawn; the others were."""
+
+    index: int = Field(ge=0)
+    """In `Sheet.cells`."""
+    kind: FailureKind
+    detail: dict[str, Any] = Field(default_factory=dict)
+    """As in `Failed`."""
+
+
 class Done(JobFrame):
     """Durable: kept in the outbox until `settled`."""
 
@@ -181,6 +192,8 @@ class Done(JobFrame):
     load_s: float = 0.0
     """Part of `run_s` that went into loading the model: paid once, so no speed is learnt from it."""
     run_s: float = 0.0
+    missing: tuple[Missing, ...] = ()
+    """Of a sheet; `outputs` are those of the other cells, in their order."""
 
 
 class Failed(JobFrame):

@@ -54,26 +54,27 @@ from gpu_worker.protocol.specs.pictures import Describe, PictureTask, Upscale
 from gpu_worker.protocol.specs.preprocess import Preprocess
 from gpu_worker.protocol.specs.regions import REGIONS_MAX, Region, Regions
 from gpu_worker.protocol.specs.sheet import SHEET_CELLS_MAX, Sheet
+from gpu_worker.protocol.specs.ultimate import TILES_MAX, ULTIMATE_MAX_PX, Ultimate
 
 __all__ = [
     "DETAILS_MAX", "DRAW_TASKS", "FILE_TASKS", "LOOK_TASKS", "OUTPUT_MAX_PX", "REGIONS_MAX", "SEED_MAX",
-    "SHEET_CELLS_MAX", "SIZE_MAX_PX", "SIZE_MIN_PX", "BakeSpec", "BakedLora", "ControlMode", "ControlResize",
-    "ControlType", "ControlUnit", "ConvertSpec", "Describe", "DetailFix", "DetailSort", "DrawTask", "Drawing",
-    "Extend", "FaceRestore", "FileSpec", "FileTask", "Hires", "ImagePrompt", "ImagePrompts", "ImageRef", "Img2Img",
-    "JobSpec", "Mask", "MergeSpec", "Parts", "PictureTask", "Precision", "Preprocess", "Refiner", "Region", "Regions",
-    "RenderedSource", "Sheet", "Source", "StoredSource", "TaskSpec", "Template", "Texts", "Txt2Img", "Upscale",
-    "Variation", "Wire",
+    "SHEET_CELLS_MAX", "SIZE_MAX_PX", "SIZE_MIN_PX", "TILES_MAX", "ULTIMATE_MAX_PX", "BakeSpec", "BakedLora",
+    "ControlMode", "ControlResize", "ControlType", "ControlUnit", "ConvertSpec", "Describe", "DetailFix",
+    "DetailSort", "DrawTask", "Drawing", "Extend", "FaceRestore", "FileSpec", "FileTask", "Hires", "ImagePrompt",
+    "ImagePrompts", "ImageRef", "Img2Img", "JobSpec", "Mask", "MergeSpec", "Parts", "PictureTask", "Precision",
+    "Preprocess", "Refiner", "Region", "Regions", "RenderedSource", "Sheet", "Source", "StoredSource", "TaskSpec",
+    "Template", "Texts", "Txt2Img", "Ultimate", "Upscale", "Variation", "Wire",
 ]  # fmt: skip
 
-DRAW_TASKS = ("txt2img", "img2img", "upscale", "preprocess", "sheet")
+DRAW_TASKS = ("txt2img", "img2img", "upscale", "preprocess", "sheet", "ultimate")
 FILE_TASKS = ("convert", "merge", "bake")
 LOOK_TASKS = ("describe",)
 
-DrawTask = Txt2Img | Img2Img | Upscale | Preprocess | Sheet
-"""What the engine draws."""
+DrawTask = Txt2Img | Img2Img | Upscale | Preprocess
+"""What the engine draws; a sheet is several of them."""
 
 TaskSpec = Annotated[
-    Txt2Img | Img2Img | Upscale | Preprocess | Sheet | Describe | ConvertSpec | MergeSpec | BakeSpec,
+    Txt2Img | Img2Img | Upscale | Preprocess | Sheet | Ultimate | Describe | ConvertSpec | MergeSpec | BakeSpec,
     Field(discriminator="kind"),
 ]
 """What a worker does; its `kind` is the task's name, announced in `Hello.tasks`."""
