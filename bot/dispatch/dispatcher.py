@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bot.dispatch.floor import Floor, Listener
 from bot.dispatch.handing import HandingOut
@@ -28,6 +28,7 @@ from bot.domain.queue_rules import Move
 from bot.storage.facts import Timings
 from bot.storage.jobs import Jobs
 from bot.storage.queue_gates import QueueGates
+from bot.storage.scripts import Scripts
 from gpu_worker.protocol import messages as m
 
 __all__ = ["Dispatcher", "Leases", "Listener", "Standing"]
@@ -41,6 +42,7 @@ class Dispatcher:
         self,
         *,
         jobs: Jobs,
+        scripts: Scripts,
         timings: Timings,
         settler: Settler,
         resolver: SpecResolver,
@@ -52,6 +54,7 @@ class Dispatcher:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._jobs = jobs
+        self._scripts = scripts
         self._timings = timings
         self._floor = floor = Floor(
             transport=transport,
@@ -103,8 +106,18 @@ class Dispatcher:
             self._floor.changed()
         return job_id, added
 
+    async def submit_script(self, new: NewJob, sheets: Sequence[NewJob]) -> tuple[JobId, bool]:
+        """The same for a script and everything it is drawn with, in one transaction."""
+        job_id, added = await self._jobs.add(new, sheets)
+        if added:
+            self._floor.changed()
+        return job_id, added
+
     async def cancel(self, job_id: JobId, by: UserId) -> JobStatus | None:
-        """Queued: cancelled at once. Running: the worker is told and stops within one step."""
+        """Queued: cancelled at once. Running: the worker is told and stops within one step. A script stops with its
+        sheets, and ends once they have (`assigned` until then)."""
+        if await self.cancel_sheets(job_id, by):
+            return JobStatus.ASSIGNED
         status = await self._jobs.ask_cancel(job_id, by)
         if status is JobStatus.CANCELLED:
             self._floor.ended(job_id)
@@ -118,6 +131,18 @@ class Dispatcher:
                 # Nobody is there to confirm it; a worker that comes back with it will be fenced.
                 return await self._losses.lose(job_id, orphan.attempt, blamed=False, outcome="lost") or status
         return status
+
+    async def cancel_sheets(self, script_id: JobId, by: UserId | None) -> bool:
+        """As `Scripts.cancel`, with those that are drawn just now. False where that is no script, or is over."""
+        found = await self._scripts.cancel(script_id, by)
+        if found is None:
+            return False
+        waiting, running = found
+        for sheet_id in running:
+            await self.cancel(sheet_id, by if by is not None else UserId(0))
+        for sheet_id in waiting:
+            self._floor.ended(sheet_id)
+        return True
 
     async def move(self, job_id: JobId, move: Move) -> bool:
         """False where it waits no longer."""

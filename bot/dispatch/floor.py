@@ -15,6 +15,7 @@ from bot.domain.ids import JobId
 from bot.domain.job import Job
 from bot.storage.queue_gates import QueueGates
 from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.specs import Sheet
 
 __all__ = ["Floor", "Listener"]
 
@@ -69,6 +70,8 @@ class Floor:
         await self.transport.send(worker, m.Cancel(worker=worker, job=job, attempt=attempt, reason=reason))
 
     async def wish(self, job: Job) -> m.PreviewWish:
+        if isinstance(job.task, Sheet):  # what its script shows is made of finished cells
+            return m.PreviewWish(hz=0.0)
         return m.PreviewWish() if self.previews is None else await self.previews(job)
 
     def holds(self, guild_id: int | None) -> bool:

@@ -15,7 +15,7 @@ from bot.dispatch.settle import Settler
 from bot.dispatch.sources import SourceGoneError, SpecResolver
 from bot.dispatch.workers import Assigned, WorkerView
 from bot.domain.ids import JobId
-from bot.domain.job import TASK_MODEL, Job, JobStatus
+from bot.domain.job import TASK_MODEL, Job, JobStatus, Lane
 from bot.storage.database import StorageFullError
 from bot.storage.facts import Timings
 from bot.storage.jobs import Jobs, QueueRow
@@ -64,7 +64,7 @@ class HandingOut:
         candidates = [self.candidate(row) for row in rows]
         for view in ready:
             choice = choose(
-                [c for c in candidates if c.id not in view.refused], self._floor.fair,
+                [c for c in candidates if c.id not in view.refused and self._may_wait_in(view, c)], self._floor.fair,
                 planned_model=view.planned_model, lanes=view.hello.lanes,
                 draws=lambda model, view=view: self._floor.workers.may_draw(view, model),
             )  # fmt: skip
@@ -72,6 +72,12 @@ class HandingOut:
                 await self._hand_out(view, choice)
                 return True
         return False
+
+    def _may_wait_in(self, view: WorkerView, candidate: Candidate) -> bool:
+        """A worker that draws takes nothing from batch for later, unless it is batch's turn: whoever comes meanwhile
+        would wait for that, too."""
+        busy = len(view.assigned) >= view.hello.slots
+        return not busy or candidate.lane is not Lane.BATCH or self._floor.fair.is_batch_due
 
     async def _hand_out(self, view: WorkerView, choice: Choice) -> None:
         candidate = choice.job

@@ -79,6 +79,11 @@ class FairClock:
     """A user who comes back begins here, not in the past."""
     since_batch: int = 0
 
+    @property
+    def is_batch_due(self) -> bool:
+        """The next start belongs to batch."""
+        return self.since_batch >= BATCH_SHARE - 1
+
     def start_of(self, lane: Lane, user: UserId) -> float:
         return max(self.virtual.get((lane, user), 0.0), self.now.get(lane, 0.0))
 
@@ -149,7 +154,7 @@ class _Waiting:
 
     def _lane_order(self, clock: FairClock, lanes: frozenset[str]) -> list[Lane]:
         order = [Lane.INTERACTIVE, Lane.BATCH]
-        if clock.since_batch >= BATCH_SHARE - 1:
+        if clock.is_batch_due:
             order.reverse()
         return [lane for lane in order if lane in self._lanes and (not lanes or lane in lanes)]
 

@@ -168,7 +168,7 @@ class Reception:
         if view is not None and held is not None and held.attempt == message.attempt:
             del view.assigned[job_id]
         if status is not None and not status.waiting:
-            if isinstance(message, m.Done) and view is not None:
+            if isinstance(message, m.Done) and not message.missing and view is not None:
                 await self._learn(job_id, view, message)
             await self._withdraw_others(job_id, message.attempt)
             self._floor.ended(job_id)

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bot.dispatch.settle_sheets import SheetSettler
 from bot.dispatch.transport import BotTransport
 from bot.dispatch.verdicts import WITHHELD, ResultJudge, Verdict
 from bot.domain.ids import JobId, new_image_id
@@ -26,7 +27,7 @@ from bot.storage.picture_looks import PictureLooks
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.outbox import MODEL_MIME
 from gpu_worker.protocol.results import TEXT_MIME, Description
-from gpu_worker.protocol.specs import ConvertSpec, Describe, FileSpec
+from gpu_worker.protocol.specs import ConvertSpec, Describe, FileSpec, Sheet
 
 __all__ = ["MADE_BY", "Settler", "new_reference"]
 
@@ -66,6 +67,7 @@ class Settler:
         self._jobs = jobs
         self._images = images
         self._transport = transport
+        self._sheets = SheetSettler(database=database, jobs=jobs, images=images, looks=self._looks, judge=judge)
 
     async def settle(self, message: m.Done | m.Failed | m.Cancelled, *, max_crashes: int) -> JobStatus | None:
         """Commits what a worker says of the end of an attempt.
@@ -156,6 +158,8 @@ class Settler:
             return await self._made(job, job.files, done)
         if isinstance(job.task, Describe):
             return await self._described(job, done)
+        if isinstance(job.task, Sheet):
+            return await self._sheets.done(job, job.task, done, self._taken, self._withhold)
         verdict = await self._judge.judge(job, done.outputs) if self._judge is not None else None
         if verdict is not None and done.outputs and not verdict.kept:
             return await self._withhold(job, done, verdict)
@@ -163,25 +167,7 @@ class Settler:
         for index, output in enumerate(done.outputs):
             if verdict is not None and index not in verdict.kept:
                 continue
-            place = self._images.place(job, index, _SUFFIXES.get(output.mime, ".png"))
-            await self._images.take(await self._transport.fetch(done, output), place, output.sha256)
-            images.append(
-                Image(
-                    id=new_image_id(),
-                    job_id=job.id,
-                    index=index,
-                    path=place,
-                    sha256=output.sha256,
-                    mime=output.mime,
-                    width=output.width,
-                    height=output.height,
-                    size_bytes=output.size_bytes,
-                    seed=output.seed,
-                    infotext=output.infotext,
-                    action=job.action,
-                    parent_image_id=job.source_image_id,
-                )
-            )
+            images.append(await self._taken(job, index, done, output))
         async with self._db.write() as tx:
             acted = await self._jobs.transition_in(
                 tx, job.id, WAITING, JobStatus.DONE, finished_at=time.time(), run_s=done.run_s
@@ -201,6 +187,25 @@ class Settler:
         for image in images:
             await self._images.discard(image.path)
         return None
+
+    async def _taken(self, job: Job, index: int, done: m.Done, output: m.Output) -> Image:
+        place = self._images.place(job, index, _SUFFIXES.get(output.mime, ".png"))
+        await self._images.take(await self._transport.fetch(done, output), place, output.sha256)
+        return Image(
+            id=new_image_id(),
+            job_id=job.id,
+            index=index,
+            path=place,
+            sha256=output.sha256,
+            mime=output.mime,
+            width=output.width,
+            height=output.height,
+            size_bytes=output.size_bytes,
+            seed=output.seed,
+            infotext=output.infotext,
+            action=job.action,
+            parent_image_id=job.source_image_id,
+        )
 
     async def _withhold(self, job: Job, done: m.Done, verdict: Verdict) -> JobStatus | None:
         """None of its pictures may be kept: they go with their outbox entry."""

@@ -22,6 +22,7 @@ from gpu_worker.protocol.specs import (
     PictureTask,
     Preprocess,
     RenderedSource,
+    Sheet,
     Source,
     StoredSource,
     Txt2Img,
@@ -50,18 +51,23 @@ class SpecResolver:
         self._inputs = inputs
         self._transport = transport
 
-    async def resolve(self, job: Job) -> JobSpec | FileSpec | PictureTask:
+    async def resolve(self, job: Job) -> JobSpec | FileSpec | PictureTask | Sheet:
         """Raises OSError where the transport cannot take a source now, SourceGoneError where there is none."""
         if job.files is not None:
             return job.files
         if isinstance(job.task, Preprocess):
-            mask = await self._given(job.task.mask) if job.task.mask is not None else None
-            return job.task.model_copy(update={"image": await self._given(job.task.image), "mask": mask})
+            return await self._mapped(job.task)
         if isinstance(job.task, Upscale | Describe):
             return job.task.model_copy(update={"image": await self._given(job.task.image)})
-        if isinstance(job.spec, Img2Img):
-            return await self._from_picture(await self._read_pictures(job.spec))
-        return await self._second_pass(job.spec)
+        if isinstance(job.task, Sheet):
+            cells = tuple([await self._drawing(cell) for cell in job.task.cells])
+            return job.task.model_copy(update={"cells": cells})
+        return await self._drawing(job.spec)
+
+    async def _drawing(self, spec: JobSpec) -> JobSpec:
+        if isinstance(spec, Img2Img):
+            return await self._from_picture(await self._read_pictures(spec))
+        return await self._second_pass(spec)
 
     async def _read_pictures(self, spec: Drawn) -> Drawn:
         """With the pictures that are read as prompts, and those that control units follow."""
@@ -77,6 +83,11 @@ class SpecResolver:
         image = await self._given(unit.image) if unit.image is not None else None
         mask = await self._given(unit.mask) if unit.mask is not None else None
         return unit.model_copy(update={"image": image, "mask": mask})
+
+    async def _mapped(self, spec: Preprocess) -> Preprocess:
+        mask = await self._given(spec.mask) if spec.mask is not None else None
+        others = tuple([await self._mapped(other) for other in spec.others])
+        return spec.model_copy(update={"image": await self._given(spec.image), "mask": mask, "others": others})
 
     async def _from_picture(self, spec: Img2Img) -> Img2Img:
         changes: dict[str, object] = {"image": await self._given(spec.image)}

@@ -96,15 +96,18 @@ class JobReader:
         return found is not None
 
     async def waiting_of(self, user_id: UserId) -> list[Job]:
+        """Scripts as a whole, and not their sheets."""
         rows = await self._db.all(
-            "SELECT * FROM jobs WHERE user_id = ? AND status IN ('queued', 'assigned') ORDER BY created_at, rowid",
+            "SELECT * FROM jobs WHERE user_id = ? AND status IN ('queued', 'assigned') AND script_id IS NULL "
+            "ORDER BY created_at, rowid",
             (user_id,),
         )
         return jobs_of(rows)
 
     async def waiting_in(self, guild_id: int) -> list[Job]:
         rows = await self._db.all(
-            "SELECT * FROM jobs WHERE guild_id = ? AND status IN ('queued', 'assigned') ORDER BY created_at, rowid",
+            "SELECT * FROM jobs WHERE guild_id = ? AND status IN ('queued', 'assigned') AND script_id IS NULL "
+            "ORDER BY created_at, rowid",
             (guild_id,),
         )
         return jobs_of(rows)
@@ -119,7 +122,8 @@ class JobReader:
 
     async def count_waiting_of(self, user_id: UserId) -> int:
         row = await self._db.one(
-            "SELECT count(*) FROM jobs WHERE user_id = ? AND status IN ('queued', 'assigned')", (user_id,)
+            "SELECT count(*) FROM jobs WHERE user_id = ? AND status IN ('queued', 'assigned') AND script_id IS NULL",
+            (user_id,),
         )
         return int(row[0]) if row else 0
 

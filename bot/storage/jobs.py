@@ -25,8 +25,9 @@ class Jobs(JobReader):
 
     # --- coming in ----------------------------------------------------------------------------------------------------
 
-    async def add(self, new: NewJob) -> tuple[JobId, bool]:
-        """Commits the job as queued. Returns its id and True; for a repeated interaction the first one's and False."""
+    async def add(self, new: NewJob, sheets: Sequence[NewJob] = ()) -> tuple[JobId, bool]:
+        """Commits the job as queued, with all its sheets where it is a script. Returns its id and True; for a repeated
+        interaction the first one's and False."""
         now = time.time()
         insert = (
             "INSERT INTO jobs (id, interaction_id, parent_id, action, source_image_id, lane, user_id, guild_id, "
@@ -34,14 +35,10 @@ class Jobs(JobReader):
             "created_at, private, script_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (interaction_id) DO NOTHING RETURNING id"
         )
-        values = (
-            new.id, new.interaction_id, new.parent_id, new.action, new.source_image_id, new.lane, new.user_id,
-            new.guild_id, new.channel_id, new.locale, new.reply_to_id,
-            new.grant.token if new.grant else None, new.grant.expires_at if new.grant else None,
-            new.task.model_dump_json(), model_of(new.task), work_units(new.task), JobStatus.QUEUED, now,
-            int(new.private), new.script_id,
-        )  # fmt: skip
-        if await self._db.one("SELECT 1 FROM users WHERE id = ? AND locale = ?", (new.user_id, new.locale)):
+        values = _row_of(new, now)
+        if not sheets and await self._db.one(
+            "SELECT 1 FROM users WHERE id = ? AND locale = ?", (new.user_id, new.locale)
+        ):
             added = await self._db.write_one(insert, values)
         else:
             async with self._db.write() as tx:
@@ -51,6 +48,8 @@ class Jobs(JobReader):
                     (new.user_id, new.locale, now),
                 )
                 added = list(await tx.execute_fetchall(insert, values))
+                for sheet in sheets if added else ():
+                    await tx.execute_fetchall(insert, _row_of(sheet, now))
         if added:
             return new.id, True
         earlier = await self._db.one("SELECT id FROM jobs WHERE interaction_id = ?", (new.interaction_id,))
@@ -253,6 +252,16 @@ class Jobs(JobReader):
             )
             if state is not None:
                 await tx.execute("UPDATE jobs SET state = ? WHERE id = ?", (state, job_id))
+
+
+def _row_of(new: NewJob, now: float) -> tuple[Any, ...]:
+    return (
+        new.id, new.interaction_id, new.parent_id, new.action, new.source_image_id, new.lane, new.user_id,
+        new.guild_id, new.channel_id, new.locale, new.reply_to_id,
+        new.grant.token if new.grant else None, new.grant.expires_at if new.grant else None,
+        new.task.model_dump_json(), model_of(new.task), work_units(new.task), JobStatus.QUEUED, now,
+        int(new.private), new.script_id,
+    )  # fmt: skip
 
 
 async def _value(tx: aiosqlite.Connection, sql: str, values: Sequence[Any]) -> Any:

@@ -13,11 +13,15 @@ __all__ = ["COUNTED_JOBS", "PICTURES_OF_JOB", "Spending"]
 
 COUNTED_JOBS = (
     "status NOT IN ('failed', 'cancelled') AND action != 'test' "
-    "AND json_extract(spec, '$.kind') NOT IN ('convert', 'merge', 'bake')"
+    "AND json_extract(spec, '$.kind') NOT IN ('convert', 'merge', 'bake') AND lane != 'script'"
 )
-"""Of `jobs`: what counts at all. Admins' tests and work on model files do not."""
-PICTURES_OF_JOB = "iif(json_extract(spec, '$.kind') = 'describe', 0, coalesce(json_extract(spec, '$.count'), 1))"
-"""Looking at a picture draws none."""
+"""Of `jobs`: what counts at all. Admins' tests and work on model files do not, nor a script beside its sheets."""
+PICTURES_OF_JOB = (
+    "CASE json_extract(spec, '$.kind') WHEN 'describe' THEN 0 "
+    "WHEN 'sheet' THEN iif(status IN ('queued', 'assigned'), json_array_length(spec, '$.cells'), 0) "
+    "ELSE coalesce(json_extract(spec, '$.count'), 1) END"
+)
+"""Looking at a picture draws none. A sheet's are promised as long as it waits; each that was drawn is a job's own."""
 
 
 class Spending:
@@ -34,19 +38,20 @@ class Spending:
         """In one server, or everywhere."""
         since = time.time() - DAY_S
         rows = await self._db.all(
-            f"SELECT created_at, status, model, work_units, run_s, {PICTURES_OF_JOB} AS pictures FROM jobs "  # noqa: S608
+            "SELECT created_at, status, model, work_units, run_s, coalesce(script_id, id) AS request, "  # noqa: S608
+            f"{PICTURES_OF_JOB} AS pictures FROM jobs "
             f"WHERE user_id = ?1 AND created_at > ?2 AND (?3 IS NULL OR guild_id = ?3) AND {COUNTED_JOBS} "
-            "UNION ALL SELECT at, 'delivered', '', 0, gpu_s, pictures FROM spending_kept "
+            "UNION ALL SELECT at, 'delivered', '', 0, gpu_s, NULL, pictures FROM spending_kept "
             "WHERE user_id = ?1 AND at > ?2 AND (?3 IS NULL OR guild_id = ?3) ORDER BY 1",
             (user_id, since, guild_id),
         )
         uses: list[tuple[float, int, float]] = []
-        waiting = 0
+        waiting: set[str] = set()
         for row in rows:
             open_now = row["status"] in ("queued", "assigned")
-            waiting += open_now
+            waiting |= {row["request"]} if open_now else set()
             seconds = row["run_s"] if row["run_s"] is not None else 0.0
             if open_now:
                 seconds = self._estimate_s(row["model"], row["work_units"]) or 0.0
             uses.append((row["created_at"], int(row["pictures"]), float(seconds)))
-        return Spent(tuple(uses), waiting)
+        return Spent(tuple(uses), len(waiting))

@@ -18,6 +18,7 @@ from bot.storage.facts import Timings
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
+from bot.storage.scripts import Scripts
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import Txt2Img
 from tests.contract.kits import Kit
@@ -78,6 +79,7 @@ class Farm:
         self.seen = Recorder()
         self.dispatcher = Dispatcher(
             jobs=self.jobs,
+            scripts=Scripts(database),
             timings=self.timings,
             settler=self.settler,
             resolver=SpecResolver(

@@ -24,7 +24,7 @@ from gpu_worker.language.passes import hires_target
 from gpu_worker.language.picture_fields import DrawnWith, extras_fields, picture_fields
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.safety import Looked
-from gpu_worker.protocol.specs import DRAW_TASKS, ImageRef, Img2Img, StoredSource, Txt2Img, Upscale, Variation
+from gpu_worker.protocol.specs import DRAW_TASKS, ImageRef, Img2Img, Sheet, StoredSource, Txt2Img, Upscale, Variation
 
 __all__ = ["FACTS", "Drawn", "Failure", "Painter"]
 
@@ -84,6 +84,8 @@ class Painter:
         """Name of its classifier, told with `announce()`."""
         self.look: Callable[[Any, int], Looked | None] = lambda spec, index: None
         """What the classifier says of picture `index` of a spec."""
+        self.lacks: Callable[[Any], m.FailureKind | None] = lambda cell: None
+        """Why a cell of a sheet cannot be drawn; None for one that can."""
         self._failures: list[Failure] = []
         self._open = asyncio.Event()
         self._open.set()
@@ -217,7 +219,8 @@ class Painter:
                 return
             make = self.answers.get(assign.spec.kind, self._pictures)
             drawn = await asyncio.to_thread(make, assign.spec)
-            done = m.Done(**frame, outputs=tuple(await asyncio.to_thread(self._stored, assign, drawn)), run_s=0.1)
+            outputs = tuple(await asyncio.to_thread(self._stored, assign, drawn))
+            done = m.Done(**frame, outputs=outputs, run_s=0.1, missing=tuple(self._missing(assign.spec)))
             self._outbox[assign.job, assign.attempt] = done
         await self._tell(done)
 
@@ -238,9 +241,15 @@ class Painter:
     def _pictures(self, spec: Any) -> list[Drawn]:
         if isinstance(spec, Upscale):
             return [self._upscaled(spec)]
+        if isinstance(spec, Sheet):
+            return [picture for cell in spec.cells if self.lacks(cell) is None for picture in self._pictures(cell)]
         assert isinstance(spec, Txt2Img | Img2Img), f"the painter needs an entry in `answers` for {spec.kind}"
         sampler = sampler_and_schedule(spec.sampler, spec.schedule)
         return [self._picture(spec, index, sampler) for index in range(spec.count)]
+
+    def _missing(self, spec: Any) -> list[m.Missing]:
+        kinds = [self.lacks(cell) for cell in spec.cells] if isinstance(spec, Sheet) else []
+        return [m.Missing(index=index, kind=kind) for index, kind in enumerate(kinds) if kind is not None]
 
     def _picture(self, spec: Txt2Img | Img2Img, index: int, sampler: SamplerChoice) -> Drawn:
         seed, variations = spec.seed + index, spec.variations

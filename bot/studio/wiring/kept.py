@@ -15,6 +15,7 @@ from bot.storage.model_rules import ModelRules
 from bot.storage.preferences import Preferences
 from bot.storage.private_jobs import PrivateJobs
 from bot.storage.queue_gates import QueueGates
+from bot.storage.scripts import Scripts
 from bot.storage.styles import Styles
 from bot.storage.users import Users
 
@@ -27,6 +28,7 @@ class Kept:
         self.facts = Facts(database)
         self.timings = Timings(database)
         self.jobs = Jobs(database)
+        self.scripts = Scripts(database)
         self.private_jobs = PrivateJobs(database)
         self.images = Images(database, settings.outputs_dir)
         self.favourites = Favourites(database)

@@ -69,6 +69,7 @@ class LineParts:
         )
         self.dispatcher = Dispatcher(
             jobs=kept.jobs,
+            scripts=kept.scripts,
             timings=kept.timings,
             settler=Settler(
                 database=kept.database,

@@ -23,6 +23,7 @@ from bot.storage.facts import Timings
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
+from bot.storage.scripts import Scripts
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import ImageRef
 from tests.contract.farm import Recorder, new_job
@@ -86,7 +87,7 @@ class Desk:
         self.seen = Recorder()
         self.settler = Settler(database=database, jobs=self.jobs, images=self.images, transport=self.transport)
         self.dispatcher = Dispatcher(
-            jobs=self.jobs, timings=self.timings, settler=self.settler,
+            jobs=self.jobs, scripts=Scripts(database), timings=self.timings, settler=self.settler,
             resolver=SpecResolver(
                 jobs=self.jobs,
                 images=self.images,

@@ -65,7 +65,7 @@ queues = st.lists(
         job,
         user=st.integers(1, 6),
         model=st.sampled_from(["m1", "m2", "m3"]),
-        lane=st.sampled_from(list(Lane)),
+        lane=st.sampled_from([Lane.INTERACTIVE, Lane.BATCH]),
         cost=st.floats(0.01, 50),
         skipped=st.integers(0, MAX_SKIPS + 2),
         passed_over_s=st.floats(0, 2 * MAX_WAIT_S),
