@@ -19,6 +19,7 @@ from gpu_worker.engine.conditioning.guide import Guide, ImageShare
 from gpu_worker.engine.conditioning.prompts import Conditioner, Steps
 from gpu_worker.engine.control.opening import UnitOpener
 from gpu_worker.engine.control.units import OpenedUnit
+from gpu_worker.engine.details.detectors import Detectors
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.hooks import Hooks, Watch
 from gpu_worker.engine.image_prompts.attention import AppliedImages
@@ -30,17 +31,21 @@ from gpu_worker.engine.sampling.noise import image_seeds
 from gpu_worker.engine.sampling.plan import SamplerOptions, SamplingPlan
 from gpu_worker.engine.state import ModelState
 from gpu_worker.engine.tasks.canvas import canvas_of
+from gpu_worker.engine.tasks.details import detail_spec, detailed, texts_of
 from gpu_worker.engine.tasks.finding import found_mask
 from gpu_worker.engine.tasks.hires import check_hires
 from gpu_worker.engine.tasks.img2img import img2img
 from gpu_worker.engine.tasks.model_inputs import conditioned
-from gpu_worker.engine.tasks.plan import DrawPlan, Pass
+from gpu_worker.engine.tasks.plan import DetailPlan, DrawPlan, Pass
 from gpu_worker.engine.tasks.txt2img import txt2img
+from gpu_worker.engine.tasks.ultimate.pieces import Pieces
+from gpu_worker.engine.tasks.ultimate.task import enlarged, ultimate
+from gpu_worker.engine.tasks.ultimate.watching import TileWatch
 from gpu_worker.engine.upscale.upscalers import Upscalers
 from gpu_worker.language.models import ModelFile
 from gpu_worker.language.names import is_second_order
 from gpu_worker.language.passes import hires_target
-from gpu_worker.protocol.specs import Hires, Img2Img, StoredSource, Txt2Img
+from gpu_worker.protocol.specs import Hires, Img2Img, StoredSource, Txt2Img, Ultimate
 
 __all__ = ["Builder", "Built", "drawn_size"]
 
@@ -74,6 +79,7 @@ class Builder:
     upscalers: Upscalers
     images: ImagePromptBook
     control: UnitOpener
+    detectors: Detectors
 
     def build(self, order: Order, hooks: Hooks, watch: Watch, borrowed: contextlib.ExitStack) -> Built:
         """`borrowed` takes back the checkpoints. Raises EngineError and DrawingCancelled."""
@@ -85,30 +91,66 @@ class Builder:
             built.task = self._txt2img(order, order.spec, hooks, _Making(hooks, watch, borrowed, built), depth=0)
         return built
 
+    def build_ultimate(
+        self, order: Order, spec: Ultimate, hooks: Hooks, watch: TileWatch, borrowed: contextlib.ExitStack
+    ) -> Built:
+        """The order is that of one tile. Errors as in `build`."""
+        built = Built(iter(()))  # pyright: ignore[reportArgumentType] (replaced below)
+        drawing = spec.drawing
+        if spec.upscaler not in self.upscalers.names():
+            raise EngineError("bad_input", f"no upscaler {spec.upscaler}", {"upscaler": spec.upscaler})
+        picture = open_picture(hooks.open_image(drawing.image), drawing.image)
+        # Enlarged before the checkpoint is loaded: the card need not hold both.
+        watch.report("upscaling", 0, 1)
+        start = enlarged(
+            picture,
+            (spec.width, spec.height),
+            spec.upscaler,
+            lambda seen, factor: self.upscalers.scaled(
+                seen,
+                factor,
+                spec.upscaler,
+                check=watch.check,
+                report=lambda step, of: watch.report("upscaling", step, of),
+            ),
+        )
+        first = self._pass(
+            order, order.first, (drawing.width, drawing.height), None, _Making(hooks, watch, borrowed, built)
+        )
+        plan = DrawPlan(drawing, image_seeds(drawing), first)
+        built.task = ultimate(plan, spec, start, watch, Pieces.of(hooks, start))
+        return built
+
     def _img2img(self, order: Order, spec: Img2Img, hooks: Hooks, making: _Making) -> Task[list[Picture]]:
         picture = open_picture(hooks.open_image(spec.image), spec.image)
+        details = self._details(spec, making)
+        if spec.details_only:
+            return detailed([picture] * spec.count, details, image_seeds(spec))
         if spec.mask is not None and spec.mask.prompt:
-            return self._found(order, spec, picture, making)
+            return self._found(order, spec, picture, details, making)
         mask = open_mask(hooks.open_image(spec.mask.image), spec.mask.image) if spec.mask else None
         canvas = canvas_of(picture, mask, spec)
         first = self._pass(order, order.first, (spec.width, spec.height), None, making)
-        return img2img(DrawPlan(spec, image_seeds(spec), first), spec, canvas)
+        return img2img(DrawPlan(spec, image_seeds(spec), first, details=details), spec, canvas)
 
-    def _found(self, order: Order, spec: Img2Img, picture: Picture, making: _Making) -> Task[list[Picture]]:
+    def _found(
+        self, order: Order, spec: Img2Img, picture: Picture, details: tuple[DetailPlan, ...], making: _Making
+    ) -> Task[list[Picture]]:
         """What the mask's words name is looked for first."""
         assert spec.mask is not None, "asked before"
         size = (spec.width, spec.height)
-        words = dataclasses.replace(order.first, prompt=spec.mask.prompt, negative_prompt="")
+        words = dataclasses.replace(order.first, prompt=spec.mask.prompt, negative_prompt="", parts=())
         state = ModelState(self._borrow(words, making), self._applied(words.networks), spec.tiling)
         guide = self._guide(order, words, state, size, None, making)
         first = self._pass(order, order.first, size, None, making)
-        return _in_found(DrawPlan(spec, image_seeds(spec), first), spec, picture, guide)
+        return _in_found(DrawPlan(spec, image_seeds(spec), first, details=details), spec, picture, guide)
 
     def _txt2img(self, order: Order, spec: Txt2Img, hooks: Hooks, making: _Making, depth: int) -> Task[list[Picture]]:
         hires = spec.hires
+        details = self._details(spec, making)
         if hires is None:
             first = self._pass(order, order.first, (spec.width, spec.height), None, making)
-            return txt2img(DrawPlan(spec, image_seeds(spec), first), None)
+            return txt2img(DrawPlan(spec, image_seeds(spec), first, details=details), None)
         source, behind = self._source(hires, hooks, depth)
         size = drawn_size(behind) if behind else (source.shape[1], source.shape[0]) if source is not None else None
         start = size or (spec.width, spec.height)
@@ -118,7 +160,7 @@ class Builder:
         second = self._pass(order, order.second, target.upscale_to, hires, making)
         # With a source there is no first pass to encode for.
         first = second if size else self._pass(order, order.first, (spec.width, spec.height), None, making)
-        plan = DrawPlan(spec, image_seeds(spec), first, second)
+        plan = DrawPlan(spec, image_seeds(spec), first, second, details)
         if behind is None:
             if depth == 0 and source is not None:
                 making.built.source_size = size
@@ -135,6 +177,24 @@ class Builder:
             raise EngineError("bad_input", "sources nested too deeply", {"reason": "source_depth"})
         return None, hires.source.spec.model_copy(update={"count": 1})
 
+    def _details(self, spec: Txt2Img | Img2Img, making: _Making) -> tuple[DetailPlan, ...]:
+        """Looked for and encoded before anything is drawn, so that what is missing is told at once."""
+        plans: list[DetailPlan] = []
+        for unit in spec.details:
+            if unit.denoising_strength == 0:
+                continue
+            self.detectors.check(unit)
+            texts = texts_of(spec, unit)
+            passes = [
+                None if text is None else self._detail_pass(detail_spec(spec, unit, text), making) for text in texts
+            ]
+            plans.append(DetailPlan(unit, detail_spec(spec, unit, spec.prompt), tuple(passes)))
+        return tuple(plans)
+
+    def _detail_pass(self, spec: Img2Img, making: _Making) -> Pass:
+        order = self.finder.order(spec)
+        return self._pass(order, order.first, (spec.width, spec.height), None, making)
+
     def _pass(self, order: Order, wanted: PassOrder, size: Size, hires: Hires | None, making: _Making) -> Pass:
         """`hires` is set for the second pass of a hires fix, which alone a refiner joins where there is one."""
         spec = order.spec
@@ -143,17 +203,17 @@ class Builder:
         state = ModelState(checkpoint, self._applied(wanted.networks), spec.tiling, applied)
         control = self._control(order, wanted.model, checkpoint, hires, making)
         guide = self._guide(order, wanted, state, size, hires, making)
-        guide = dataclasses.replace(guide, images=shown, control=control)
+        guide = dataclasses.replace(guide, images=shown, control=control, regions=spec.regions)
         last = hires is not None or order.second is None
         if spec.refiner is not None and order.refiner is not None and last:
             # The pass decodes with its own VAE; a refiner's is not even loaded. Networks fit checkpoints of one family.
             vae = wanted.vae or wanted.model
             alike = order.refiner.fact.family == wanted.model.fact.family
-            networks = wanted.networks if alike else ()
-            other = PassOrder(order.refiner, vae, wanted.sampler, wanted.prompt, wanted.negative_prompt, networks)
+            networks, parts = (wanted.networks, wanted.parts) if alike else ((), ())
+            other = dataclasses.replace(wanted, model=order.refiner, vae=vae, networks=networks, parts=parts)
             refining = self._borrow(other, making)
             state = ModelState(refining, self._applied(networks), spec.tiling)
-            refiner = self._guide(order, other, state, size, hires, making)
+            refiner = dataclasses.replace(self._guide(order, other, state, size, hires, making), regions=spec.regions)
             if alike:
                 control = self._control(order, other.model, refining, hires, making)
                 refiner = dataclasses.replace(refiner, control=control)
@@ -202,7 +262,8 @@ class Builder:
     ) -> Guide:
         spec, checkpoint = order.spec, state.checkpoint
         making.watch.report("encoding", 0, 1)
-        shelf = self.embeddings.shelf(checkpoint, order.embeddings, [file for _, file in wanted.networks])
+        shelf = self.embeddings.shelf(checkpoint, order.embeddings, [file for _, file in wanted.every_network])
+        parts = tuple(dataclasses.replace(state, networks=self._applied(own)) for own in wanted.parts)
         steps = _steps(order, hires)
         positive = Reading(spec.clip_skip, spec.emphasis, shelf, check=making.watch.check)
         negative = dataclasses.replace(positive, negative=True)
@@ -214,13 +275,14 @@ class Builder:
         return Guide(
             state=state,
             table=table,
-            positive=self.conditioner.positive(state, wanted.prompt, steps, positive, making.built.uses),
+            positive=self.conditioner.positive(state, wanted.prompt, steps, positive, making.built.uses, parts),
             negative=self.conditioner.timeline(state, wanted.negative_prompt, steps, negative, making.built.uses),
             scale=spec.cfg_scale,
             width=size[0],
             height=size[1],
             image_scale=spec.image_cfg_scale if isinstance(spec, Img2Img) else 1.0,
             ngms=spec.ngms,
+            parts=parts,
         )
 
 

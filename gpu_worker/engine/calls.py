@@ -17,14 +17,17 @@ import torch
 if TYPE_CHECKING:
     from gpu_worker.engine.conditioning.guide import Guide
     from gpu_worker.engine.state import ModelState
-    from gpu_worker.protocol.specs import FaceRestore
+    from gpu_worker.protocol.specs import DetailFix, FaceRestore
 
 __all__ = [
-    "Call", "DecodeCall", "EncodeCall", "Floats", "GuidedCall", "ModelCall", "Phase", "Picture", "Prediction",
-    "RestoreCall", "Sampling", "Task", "UpscaleCall",
+    "Call", "DecodeCall", "DetectCall", "EncodeCall", "Floats", "GuidedCall", "ModelCall", "Phase", "Picture",
+    "Prediction", "RestoreCall", "Sampling", "Task", "UpscaleCall",
 ]  # fmt: skip
 
-Phase = Literal["loading", "encoding", "sampling", "hires", "decoding", "upscaling", "restoring", "looking", "saving"]
+Phase = Literal[
+    "loading", "encoding", "sampling", "hires", "tiles", "decoding", "upscaling", "restoring", "looking", "saving",
+    "details",
+]  # fmt: skip
 
 Picture: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
@@ -107,7 +110,15 @@ class RestoreCall:
     wish: FaceRestore
 
 
-Call: TypeAlias = GuidedCall | DecodeCall | EncodeCall | UpscaleCall | RestoreCall
+@dataclass(frozen=True)
+class DetectCall:
+    """Answered by a list of masks, uint8 [height, width] of the picture, 255 where a find is."""
+
+    picture: Picture
+    unit: DetailFix
+
+
+Call: TypeAlias = GuidedCall | DecodeCall | EncodeCall | UpscaleCall | RestoreCall | DetectCall
 T = TypeVar("T")
 Sampling: TypeAlias = Generator[ModelCall, Prediction, torch.Tensor]
 Task: TypeAlias = Generator[Call, Any, T]

@@ -18,6 +18,7 @@ import torch
 from gpu_worker.engine.calls import (
     Call,
     DecodeCall,
+    DetectCall,
     EncodeCall,
     GuidedCall,
     Picture,
@@ -30,8 +31,9 @@ from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.evaluate import evaluate
-from gpu_worker.engine.guidance import Question, ask
+from gpu_worker.engine.guidance import Question, Rows, ask
 from gpu_worker.engine.hooks import Watch
+from gpu_worker.engine.images.masks import Mask8
 from gpu_worker.engine.memory import Portions, is_out_of_memory
 from gpu_worker.engine.preview import preview_bytes
 from gpu_worker.engine.state import ModelStates
@@ -52,6 +54,7 @@ class Tools:
 
     enlarge: Callable[[UpscaleCall, Watch], list[Picture]]
     restore: Callable[[RestoreCall, Watch], list[Picture]]
+    detect: Callable[[DetectCall, Watch], list[Mask8]]
 
 
 @dataclass
@@ -87,6 +90,7 @@ class Driver:
         self._portions = Portions(device.torch_device)
         self._fences: deque[torch.cuda.Event] = deque()
         self._state: tuple[object, ...] = ()
+        self._entered: tuple[object, ...] = ()
 
     def run(self, task: Task[T], watch: Watch) -> T:
         """Raises what the task raises, and DrawingCancelled before the next call once the job is cancelled."""
@@ -180,9 +184,22 @@ class Driver:
         state = questions[0].guide.state
         # Where memory is short, weights are changed where they will be used.
         state.checkpoint.need("unet")
-        self._states.enter(state)
-        outputs = iter(evaluate(state.checkpoint, [row for q in questions for row in q.rows], self._portions))
+        outputs = iter(self._outputs([row for question in questions for row in question.rows]))
         return [question.answer([next(outputs) for _ in question.rows]) for question in questions]
+
+    def _outputs(self, rows: list[Rows]) -> list[torch.Tensor]:
+        """Texts may have LoRAs of their own; the weights that stand are used first."""
+        groups: dict[tuple[object, ...], list[int]] = {}
+        for index, row in enumerate(rows):
+            groups.setdefault(row.state.key, []).append(index)
+        answers: dict[int, torch.Tensor] = {}
+        for members in sorted(groups.values(), key=lambda members: rows[members[0]].state.key != self._entered):
+            state = rows[members[0]].state
+            self._states.enter(state)
+            self._entered = state.key
+            own = evaluate(state.checkpoint, [rows[index] for index in members], self._portions)
+            answers |= zip(members, own, strict=True)
+        return [answers[index] for index in range(len(rows))]
 
     def _told(self, lane: _Lane, question: Question, prediction: Prediction) -> None:
         call = question.call.call
@@ -196,7 +213,7 @@ class Driver:
         else:
             self._advance(lane, prediction)
 
-    def _answer(self, call: Call | None, watch: Watch) -> list[Picture] | torch.Tensor:
+    def _answer(self, call: Call | None, watch: Watch) -> list[Picture] | list[Mask8] | torch.Tensor:
         if isinstance(call, EncodeCall):
             self._states.tile(call.state)
             return encode_pictures(call.state.checkpoint, call.pictures)
@@ -207,6 +224,9 @@ class Driver:
         if isinstance(call, UpscaleCall):
             watch.report("upscaling", 0, 1)
             return self._tools.enlarge(call, watch)
+        if isinstance(call, DetectCall):
+            watch.report("looking", 0, 0)
+            return self._tools.detect(call, watch)
         assert isinstance(call, RestoreCall), f"no such call: {call!r}"
         watch.report("restoring", 0, 1)
         return self._tools.restore(call, watch)

@@ -17,6 +17,8 @@ import torch
 from gpu_worker.engine.calls import GuidedCall, Prediction
 from gpu_worker.engine.conditioning.guide import Encoded, Guide, encoding_at
 from gpu_worker.engine.control.units import ControlMap
+from gpu_worker.engine.regional import PlacedRegions
+from gpu_worker.engine.state import ModelState
 
 __all__ = ["Question", "Rows", "ask"]
 
@@ -30,6 +32,7 @@ class Rows:
 
     sample: torch.Tensor
     """[n, channels, h, w], scaled as the model reads it, in its precision."""
+    state: ModelState
     timestep: float
     context: torch.Tensor
     """[1, length, width]."""
@@ -56,11 +59,15 @@ class Question:
     """Of the texts of an AND, times the guidance scale; their rows come first."""
     kind: str
     """`plain` (one text, no guidance), `guided`, `skipped` (the first text stands in for the negative), `image`."""
+    regions: PlacedRegions | None = None
+    """Where each text counts at this step; None: everywhere."""
 
     def answer(self, outputs: Sequence[torch.Tensor]) -> Prediction:
         """`outputs` are the UNet's answers to `rows`, float32."""
         conds, rest = outputs[: len(self.weights)], outputs[len(self.weights) :]
         uncond = conds[0] if self.kind in ("plain", "skipped") else rest[0]
+        if self.regions is not None:
+            conds = self.regions.blended(conds, uncond)
         if self.kind == "plain":
             mixed = conds[0]
         elif self.kind == "image":
@@ -92,17 +99,21 @@ def ask(call: GuidedCall) -> Question:
     led = tuple(each for each in guide.maps if each.counts(call.done))
     uncond = tuple(each for each in led if not each.opened.on_cond_alone)
     rows = [_rows(call, guide, text, AESTHETIC, led, images=shown) for text in texts]
+    if guide.parts:
+        own = [dataclasses.replace(guide.state, networks=part.networks) for part in guide.parts]
+        rows = [dataclasses.replace(row, state=state) for row, state in zip(rows, own, strict=True)]
+    regions = guide.placed if guide.placed is not None and guide.placed.counts(call.step) else None
     if guide.state.checkpoint.concat == "pix2pix" and guide.image_scale != 1:
         blind = torch.zeros_like(guide.concat) if guide.concat is not None else None
         rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, uncond, images=hidden))
         rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, uncond, blind, images=hidden))
-        return Question(call, guide, (rows[0], *rows[-2:]), weights[:1], "image")
-    if weights == (1.0,) and not asked.wants_uncond:
+        return Question(call, guide, (rows[0], *rows[-2:]), weights[:1], "image", regions)
+    if weights == (1.0,) and not asked.wants_uncond and regions is None:
         return Question(call, guide, tuple(rows), weights, "plain")
     if call.number % 2 and 0 < asked.sigma < guide.ngms:
-        return Question(call, guide, tuple(rows), weights, "skipped")
+        return Question(call, guide, tuple(rows), weights, "skipped", regions)
     rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, uncond, images=hidden))
-    return Question(call, guide, tuple(rows), weights, "guided")
+    return Question(call, guide, tuple(rows), weights, "guided", regions)
 
 
 def _in_share(call: GuidedCall) -> Guide:
@@ -131,7 +142,7 @@ def _rows(
     timestep = guide.table.timestep(sigma) if call.call.timestep is None else call.call.timestep
     size = (float(guide.height), float(guide.width))
     ids = {"sdxl": (*size, 0.0, 0.0, *size), "sdxl_refiner": (*size, 0.0, 0.0, aesthetic)}.get(checkpoint.family)
-    return Rows(sample, timestep, text.context, text.pooled if ids else None, ids, control, images)
+    return Rows(sample, guide.state, timestep, text.context, text.pooled if ids else None, ids, control, images)
 
 
 def _equal_lengths(texts: list[Encoded]) -> list[Encoded]:

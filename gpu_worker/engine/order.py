@@ -9,10 +9,18 @@ from gpu_worker.engine.checkpoints.vae_choice import choose_vae
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.language.models import ModelFile
 from gpu_worker.language.names import SamplerChoice, resolve_sampler
-from gpu_worker.language.networks import LoraRef, NetworkTagError, lora_refs, parse_networks, resolve_networks
+from gpu_worker.language.networks import (
+    LoraRef,
+    NetworkTag,
+    NetworkTagError,
+    lora_refs,
+    parse_networks,
+    resolve_networks,
+)
 from gpu_worker.language.preprocessors import find_preprocessor
+from gpu_worker.language.regions import is_whole, networks_of_parts
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.specs import ControlUnit, Drawing, Txt2Img
+from gpu_worker.protocol.specs import ControlUnit, Drawing, Regions, Txt2Img
 
 __all__ = ["Finder", "Networks", "Order", "PassOrder"]
 
@@ -20,6 +28,7 @@ UNSUPPORTED_NETWORKS = frozenset({"hypernet"})
 """Kinds that change the picture in A1111; tags of unknown kinds do nothing there and are left out here, too."""
 
 Networks = tuple[tuple[LoraRef, ModelFile], ...]
+Tags = tuple[NetworkTag, ...]
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,13 @@ class PassOrder:
     """Without network tags."""
     negative_prompt: str
     networks: Networks
+    parts: tuple[Networks, ...] = ()
+    """Of each part of an `AND`, where they are not the same for all: those for all and its own."""
+
+    @property
+    def every_network(self) -> Networks:
+        every = (*self.networks, *(each for part in self.parts for each in part))
+        return tuple({ref: (ref, file) for ref, file in every}.values())
 
 
 @dataclass(frozen=True)
@@ -99,14 +115,29 @@ def _pass(
     choice = resolve_sampler(sampler, schedule)
     if choice is None:
         raise EngineError("bad_input", f"no sampler {sampler}", {"sampler": sampler, "schedule": schedule})
-    text, networks = _networks(models, prompt)
+    text, tags = parse_networks(prompt)
+    parts: tuple[Networks, ...] = ()
+    if spec.regions is not None and spec.regions.loras_apart:
+        tags, apart = _shared(prompt, spec.regions)
+        parts = tuple(_networks(models, own) for own in apart)
+    networks = _networks(models, tags)
     model = _find(models, "checkpoint", checkpoint)
     vae = choose_vae(spec.vae, model, [m for m in models if m.fact.kind == "vae"])
-    return PassOrder(model, vae, choice, text, negative_prompt, networks)
+    return PassOrder(model, vae, choice, text, negative_prompt, networks, parts)
 
 
-def _networks(models: Sequence[ModelFile], prompt: str) -> tuple[str, Networks]:
-    text, tags = parse_networks(prompt)
+def _shared(prompt: str, regions: Regions) -> tuple[Tags, tuple[Tags, ...]]:
+    """The tags for all: of the parts that count in the whole picture; and for each part these and its own."""
+    parts = networks_of_parts(prompt)
+    areas = regions.areas
+    whole = [at >= len(areas) or is_whole(areas[at]) for at in range(len(parts))]
+    shared = tuple(tag for tags, everywhere in zip(parts, whole, strict=True) if everywhere for tag in tags)
+    return shared, tuple(
+        shared if everywhere else shared + tags for tags, everywhere in zip(parts, whole, strict=True)
+    )  # fmt: skip
+
+
+def _networks(models: Sequence[ModelFile], tags: Tags) -> Networks:
     foreign = next((tag for tag in tags if tag.kind.lower() in UNSUPPORTED_NETWORKS), None)
     if foreign is not None:
         detail = {"network": f"{foreign.kind}:{foreign.items[0]}", "reason": "network_kind"}
@@ -120,7 +151,7 @@ def _networks(models: Sequence[ModelFile], prompt: str) -> tuple[str, Networks]:
     found, missing = resolve_networks(refs, [(model.fact.name, model.fact.alias) for model in loras])
     if missing:
         raise EngineError("missing_model", f"no lora {missing[0]}", {"lora": missing[0]})
-    return text, tuple((ref, _usable(loras[index])) for index, ref in found)
+    return tuple((ref, _usable(loras[index])) for index, ref in found)
 
 
 def _adapter(models: Sequence[ModelFile], name: str) -> ModelFile:

@@ -36,7 +36,7 @@ class Hashes:
         def begun(model: ModelFile | None) -> Digest | None:
             return book.start(model.weights) if model else None
 
-        networks = {ref.name: file for ref, file in (*first.networks, *(second.networks if second else ()))}
+        networks = {ref.name: file for ref, file in (*first.every_network, *(second.every_network if second else ()))}
         return cls(
             model=book.start(first.model.weights),
             vae=begun(first.vae),

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
-    "LoraRef", "NetworkTag", "NetworkTagError", "lora_refs", "parse_networks", "parse_networks_of_batch",
-    "resolve_networks",
+    "NETWORK_TAG", "LoraRef", "NetworkTag", "NetworkTagError", "lora_refs", "parse_networks",
+    "parse_networks_of_batch", "resolve_networks",
 ]  # fmt: skip
 
-_TAG = re.compile(r"<(\w+):([^>]+)>")
+NETWORK_TAG = re.compile(r"<(\w+):([^>]+)>")
 LORA_KINDS = frozenset({"lora", "lyco"})
 
 
@@ -57,7 +57,7 @@ def parse_networks(prompt: str) -> tuple[str, tuple[NetworkTag, ...]]:
         tags.append(NetworkTag(match[1], tuple(match[2].split(":"))))
         return ""
 
-    return _TAG.sub(take, prompt), tuple(tags)
+    return NETWORK_TAG.sub(take, prompt), tuple(tags)
 
 
 def parse_networks_of_batch(prompts: Sequence[str]) -> tuple[tuple[str, ...], tuple[NetworkTag, ...]]:

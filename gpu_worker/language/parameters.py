@@ -10,9 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from gpu_worker.language.control_reader import read_units
+from gpu_worker.language.detail_reader import details_from
 from gpu_worker.language.field_reader import FieldReader, Note, held, number_of
 from gpu_worker.language.names import AUTOMATIC, SCHEDULES, effective_schedule, resolve_sampler
 from gpu_worker.language.picture_fields import OwnKey
+from gpu_worker.language.regions import RegionSyntaxError, regions_of_params
 from gpu_worker.language.versions import is_before_schedules
 from gpu_worker.protocol.specs import (
     SEED_MAX,
@@ -49,8 +52,8 @@ def drawing_from_infotext(fields: Mapping[str, Any], fallback_checkpoint: str) -
     """Values for `Txt2Img(**values)`, or for `Img2Img` where `values["kind"]` says so; never raises.
 
     `fields` is what `parse_generation_parameters` made of a text. Values lie within the specs' ranges. Missing seed,
-    size, steps … are left out. An img2img result lacks `image`, and its `mask`, if there is one, lacks its own: a text
-    holds no pictures. A bare sampler name from before A1111 1.9 means the uniform schedule, as it did then.
+    size, steps … are left out. An img2img result lacks `image`, and its `mask` and `control` units, if there are any,
+    lack their own: a text holds no pictures. A bare sampler name from before A1111 1.9 means the uniform schedule, as it did then.
     """
     reader = FieldReader(fields)
     values: dict[str, Any] = {
@@ -72,8 +75,15 @@ def drawing_from_infotext(fields: Mapping[str, Any], fallback_checkpoint: str) -
             "checkpoint": refiner,
             **reader.numbers(Refiner, (("Refiner switch at", "switch_at"),)),
         }
+    _regions(reader, values)
+    if units := read_units(reader):
+        values["control"] = units
+    if details := details_from(reader):
+        values["details"] = details
     second, picture = _hires(reader), _picture(reader)
     source = reader.raw("Init image hash")
+    if reader.text(OwnKey.DETAILS_ONLY) == "True" and details:
+        picture, second = {"kind": "img2img", "details_only": True, "denoising_strength": 0.0}, None
     from_picture = second is None and "denoising_strength" in picture
     values |= picture if from_picture else second or {"kind": "txt2img"}
     if from_picture or (second and source):
@@ -169,6 +179,16 @@ def _face(reader: FieldReader, values: dict[str, Any]) -> None:
     numbers = reader.numbers(FaceRestore, ((OwnKey.FACE_VISIBILITY, "visibility"), (OwnKey.FACE_WEIGHT, "weight")))
     if model:
         values["face_restore"] = {**model, **numbers}
+
+
+def _regions(reader: FieldReader, values: dict[str, Any]) -> None:
+    text, apart = reader.text("Latent Couple"), reader.text(OwnKey.LORAS_APART) == "True"
+    if text is None:
+        return
+    try:
+        values["regions"] = {**regions_of_params(text).model_dump(), "loras_apart": apart}
+    except RegionSyntaxError:
+        reader.note("unreadable", "Latent Couple")
 
 
 def _hires(reader: FieldReader) -> dict[str, Any] | None:

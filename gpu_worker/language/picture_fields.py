@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpu_worker.language.attention import parse_attention
+from gpu_worker.language.control_fields import control_fields
+from gpu_worker.language.detail_fields import detail_fields
 from gpu_worker.language.infotext import lossless
 from gpu_worker.language.names import USES_ENSD, SamplerChoice
-from gpu_worker.protocol.specs import ControlUnit, Hires, Img2Img, Mask, Txt2Img, Upscale, Variation
+from gpu_worker.language.regions import regions_text
+from gpu_worker.protocol.specs import Hires, Img2Img, Mask, Txt2Img, Upscale, Variation
 
 __all__ = ["ETA_DDIM", "DrawnWith", "OwnKey", "extras_fields", "picture_fields"]
 
@@ -40,6 +43,9 @@ class OwnKey:
     """Side in pixels of the tiles that the second pass was drawn in."""
     MASK_FIND = "Mask of"
     """Words that named what was drawn again."""
+    LORAS_APART = "LoRA per region"
+    DETAILS_ONLY = "Details only"
+    """A finished picture's details were fixed, and nothing else was drawn."""
     SECOND_VISIBILITY = "Postprocess upscaler 2 visibility"
 
 
@@ -71,7 +77,7 @@ def picture_fields(
     """Key → value, in order; None is left out by `build_infotext`, which adds prompts. Everything but the version."""
     one = variations[0] if len(variations) == 1 else None
     hires = spec.hires if isinstance(spec, Txt2Img) else None
-    picture = spec if isinstance(spec, Img2Img) else None
+    picture = spec if isinstance(spec, Img2Img) and not spec.details_only else None
     strength = hires.denoising_strength if hires else picture.denoising_strength if picture else None
     shows_ensd = spec.ensd != 0 and found.sampler.sampler in USES_ENSD and spec.eta != 0
     return _lossless({
@@ -116,8 +122,10 @@ def picture_fields(
         "Noise Schedule": "Zero Terminal SNR" if spec.zero_terminal_snr else None,
         "Refiner": _title(spec.refiner.checkpoint, found.refiner_hash) if spec.refiner else None,
         "Refiner switch at": _number(spec.refiner.switch_at) if spec.refiner else None,
-        **_control(spec, found.control_models),
+        **_regions(spec),
+        **control_fields(spec.control, found.control_models),
         **_image_prompts(spec),
+        **detail_fields(spec.details),
         "TI hashes": _hashes(found.embedding_hashes),
         "Lora hashes": _hashes(found.lora_hashes),
         "Template": spec.template.prompt if spec.template else None,
@@ -172,32 +180,12 @@ def _mask(mask: Mask) -> dict[str, Any]:
     }
 
 
-def _control(spec: Txt2Img | Img2Img, models: Sequence[str]) -> dict[str, Any]:
-    """A key for each unit (behaviours §17.6); defaults that later versions leave out are left out."""
-    return {
-        f"ControlNet {at}": _control_unit(unit, models[at] if at < len(models) else unit.model)
-        for at, unit in enumerate(spec.control)
-    }
-
-
-def _control_unit(unit: ControlUnit, model: str) -> str:
-    parts: dict[str, Any] = {
-        "Module": unit.preprocessor,
-        "Model": model,
-        "Weight": _number(unit.weight),
-        "Resize Mode": unit.resize_mode,
-        "Low Vram": unit.low_memory or None,
-        "Processor Res": unit.processor_resolution if unit.preprocessor not in ("none", "invert") else None,
-        "Threshold A": _number(unit.threshold_a) if unit.threshold_a is not None else None,
-        "Threshold B": _number(unit.threshold_b) if unit.threshold_b is not None else None,
-        "Guidance Start": _number(unit.start),
-        "Guidance End": _number(unit.end),
-        "Pixel Perfect": unit.pixel_perfect,
-        "Control Mode": unit.mode,
-        "Hr Option": unit.hires if unit.hires != "Both" else None,
-        "Union Control Type": unit.control_type,
-    }
-    return ", ".join(f"{key}: {value}" for key, value in parts.items() if value is not None)
+def _regions(spec: Txt2Img | Img2Img) -> dict[str, Any]:
+    """As the extension writes them, which says nothing where they end at step 0 (behaviours §18)."""
+    regions = spec.regions
+    if regions is None or regions.end_step == 0:
+        return {}
+    return {"Latent Couple": regions_text(regions), OwnKey.LORAS_APART: regions.loras_apart or None}
 
 
 def _image_prompts(spec: Txt2Img | Img2Img) -> dict[str, Any]:
@@ -233,7 +221,9 @@ def _own(
     if not found.vae and spec.vae == "None":
         # Understood there too, though A1111 does not say that a checkpoint's own VAE was asked for.
         fields["VAE"] = "None"
-    if isinstance(spec, Img2Img):
+    if isinstance(spec, Img2Img) and spec.details_only:
+        fields |= {OwnKey.DETAILS_ONLY: True}
+    elif isinstance(spec, Img2Img):
         extend = spec.extend
         fields |= {
             OwnKey.RESIZE_MODE: spec.resize_mode if spec.resize_mode != "Just resize" else None,

@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, Union
 
-__all__ = ["Schedule", "prompt_schedule", "split_and", "text_at"]
+__all__ = ["AND", "Schedule", "prompt_schedule", "split_and", "text_at"]
 
 Schedule: TypeAlias = tuple[tuple[int, str], ...]
 """(end, text) in order of the ends; ends are numbers of model calls."""
 
 _TOKEN = re.compile(r"(?P<text>(?:[^\\\[\]():|]|\\.)+)|(?P<mark>[\[\]():|])")
 _NUMBER = re.compile(r"\s*([+-]?(?:[0-9]+\.[0-9]*|\.?[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*")
-_AND = re.compile(r"\bAND\b")
+AND = re.compile(r"\bAND\b")
 _WEIGHT = re.compile(r"[+-]?(?:\d+\.?|\d*\.\d+)")
 _CLOSER = {"(": ")", "[": "]"}
 
@@ -109,7 +109,7 @@ def text_at(schedule: Schedule, call_number: int) -> str:
 def split_and(prompt: str) -> tuple[tuple[str, float], ...]:
     """The parts between the words AND with their weights: 1 where none ends the part. Never empty."""
     found: list[tuple[str, float]] = []
-    for part in _AND.split(prompt):
+    for part in AND.split(prompt):
         text, colon, tail = part.rpartition(":")
         number = tail.strip()
         if colon and _WEIGHT.fullmatch(number) and math.isfinite(float(number)):

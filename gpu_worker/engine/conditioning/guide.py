@@ -9,8 +9,10 @@ import torch
 
 from gpu_worker.engine.control.units import ControlMap, OpenedUnit
 from gpu_worker.engine.image_prompts.book import ImageTokens
+from gpu_worker.engine.regional import PlacedRegions
 from gpu_worker.engine.sampling.sigmas import SigmaTable
 from gpu_worker.engine.state import ModelState
+from gpu_worker.protocol.specs import Regions
 
 __all__ = ["Encoded", "Guide", "ImageShare", "Timeline", "encoding_at"]
 
@@ -70,6 +72,12 @@ class Guide:
     control: tuple[OpenedUnit, ...] = ()
     maps: tuple[ControlMap, ...] = ()
     """Of `control`, once the size of the latent is known."""
+    regions: Regions | None = None
+    """Where each part of the `AND` counts."""
+    placed: PlacedRegions | None = None
+    """Of `regions`, once the size of the latent is known."""
+    parts: tuple[ModelState, ...] = ()
+    """Of each part of the `AND`, where they have LoRAs of their own."""
     refiner: tuple[float, Guide] | None = None
     """From this share of the trained noise levels on, another guide."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,10 +50,21 @@ class Conditioner:
         """Calls that really ran a text model; for tests and benchmarks."""
 
     def positive(
-        self, state: ModelState, prompt: str, steps: Steps, reading: Reading, used: Callable[[Embedding], object]
+        self,
+        state: ModelState,
+        prompt: str,
+        steps: Steps,
+        reading: Reading,
+        used: Callable[[Embedding], object],
+        states: Sequence[ModelState] = (),
     ) -> tuple[tuple[float, Timeline], ...]:
-        """The parts of an AND. `used` is told every textual inversion that is read."""
-        return tuple((weight, self.timeline(state, text, steps, reading, used)) for text, weight in split_and(prompt))
+        """The parts of an AND; `states` are theirs where they differ. `used` is told every textual inversion that is
+        read."""
+        parts = split_and(prompt)
+        return tuple(
+            (weight, self.timeline(own, text, steps, reading, used))
+            for (text, weight), own in zip(parts, states or (state,) * len(parts), strict=True)
+        )
 
     def timeline(
         self, state: ModelState, prompt: str, steps: Steps, reading: Reading, used: Callable[[Embedding], object]

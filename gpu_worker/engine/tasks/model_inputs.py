@@ -14,6 +14,7 @@ from gpu_worker.engine.calls import Call, EncodeCall, Floats
 from gpu_worker.engine.conditioning.guide import Guide
 from gpu_worker.engine.control.units import placed_units
 from gpu_worker.engine.images.inpaint import PreparedInpaint
+from gpu_worker.engine.regional import placed_regions
 
 __all__ = ["conditioned"]
 
@@ -21,8 +22,8 @@ __all__ = ["conditioned"]
 def conditioned(
     guide: Guide, height: int, width: int, canvas: PreparedInpaint | None = None, weight: float = 1.0
 ) -> Generator[Call, Any, Guide]:
-    """The guide with its control maps and, where the checkpoint needs it, its `concat`, for a latent of `height` x
-    `width` cells.
+    """The guide with its control maps, its regions and, where the checkpoint needs it, its `concat`, for a latent of
+    `height` x `width` cells.
 
     `weight` 0 shows an inpainting checkpoint the whole canvas, 1 none of what is repainted. Without a canvas all of it
     is repainted, and an instruct-pix2pix checkpoint sees nothing. The same for its refiner.
@@ -34,6 +35,9 @@ def conditioned(
     if guide.control:
         guide = dataclasses.replace(guide, maps=placed_units(guide.control, height, width, canvas))
     checkpoint = guide.state.checkpoint
+    if guide.regions is not None:
+        placed = placed_regions(guide.regions, height, width, checkpoint.device.torch_device)
+        guide = dataclasses.replace(guide, placed=placed)
     if checkpoint.concat == "inpaint":
         seen, mask = _masked(height * checkpoint.factor, width * checkpoint.factor, canvas, weight)
         latent = yield EncodeCall([seen], guide.state)

@@ -25,7 +25,9 @@ def guided(sampling: Sampling, guide: Guide, share: tuple[int, int] = (0, 1)) ->
             # A sampler may go back to higher levels (Restart, churn); a refiner that has begun stays.
             guide = guide.at(call.sigma)
             told = dataclasses.replace(call, step=batch * call.of + call.step, of=call.of * batches)
-            prediction: Prediction = yield GuidedCall(told, guide, number, call.step / max(1, call.of))
+            prediction: Prediction = yield GuidedCall(
+                told, guide, number, done=call.step / max(1, call.of), step=call.step
+            )
             number += 1
             call = sampling.send(prediction)
     except StopIteration as stop:

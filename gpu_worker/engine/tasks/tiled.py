@@ -11,7 +11,9 @@ import numpy as np
 import torch
 
 from gpu_worker.engine.calls import Call, DecodeCall, EncodeCall, Picture
+from gpu_worker.engine.conditioning.guide import Guide
 from gpu_worker.engine.control.units import cut_out, placed_units
+from gpu_worker.engine.regional import PlacedRegions, placed_regions
 from gpu_worker.engine.sampling.noise import ImageSeed
 from gpu_worker.engine.tasks.model_inputs import conditioned
 from gpu_worker.engine.tasks.passes import guided
@@ -43,6 +45,7 @@ def redrawn_in_tiles(
     grid = tile_grid(picture.shape[1], picture.shape[0], hires.tile_px)
     size = picture.shape[1], picture.shape[0]
     maps = placed_units(plan.second.guide.control, size[1] // plan.factor, size[0] // plan.factor)
+    regions = placed_regions(plan.second.guide.regions, size[1] // plan.factor, size[0] // plan.factor, plan.device)
     guide = dataclasses.replace(plan.second.guide, width=grid.tile_width, height=grid.tile_height, control=())
     done, of = share[0] * len(grid), share[1] * len(grid)
     tiles: list[Picture] = []
@@ -52,6 +55,8 @@ def redrawn_in_tiles(
         own = dataclasses.replace(seed, seed=(seed.seed + number) & SEED_MAX)
         looking = yield from conditioned(guide, init.shape[2], init.shape[3])
         looking = dataclasses.replace(looking, maps=cut_out(maps, (left, top, right, bottom), size))
+        if regions is not None:
+            looking = _placed(looking, regions.cut_out((left, top, right, bottom), size))
         sampling = plan.second.sampling.from_latent(
             init,
             plan.noise((own,), init.shape[2], init.shape[3]),
@@ -64,3 +69,11 @@ def redrawn_in_tiles(
         drawn: list[Picture] = yield DecodeCall(latents, guide.state)
         tiles += drawn
     return merged(tiles, grid, 1)
+
+
+def _placed(guide: Guide, regions: PlacedRegions) -> Guide:
+    """A tile has its part of the whole picture's regions, under the refiner, too."""
+    if guide.refiner is not None:
+        share, refiner = guide.refiner
+        guide = dataclasses.replace(guide, refiner=(share, dataclasses.replace(refiner, placed=regions)))
+    return dataclasses.replace(guide, placed=regions)

@@ -25,6 +25,8 @@ from gpu_worker.protocol.specs.base import (
     Wire,
 )
 from gpu_worker.protocol.specs.control import ControlUnit
+from gpu_worker.protocol.specs.details import DETAILS_MAX, DetailFix
+from gpu_worker.protocol.specs.regions import Regions
 
 __all__ = [
     "Drawing", "Extend", "Hires", "Img2Img", "JobSpec", "Mask", "RenderedSource", "Source", "StoredSource", "Txt2Img",
@@ -133,6 +135,9 @@ class Drawing(Wire):
     template: Template | None = None
     image_prompts: ImagePrompts | None = None
     control: tuple[ControlUnit, ...] = Field(default=(), max_length=4)
+    regions: Regions | None = None
+    details: tuple[DetailFix, ...] = Field(default=(), max_length=DETAILS_MAX)
+    """What is found in the picture and drawn once more, one unit after the other, after its faces were restored."""
 
     @model_validator(mode="after")
     def _a_text_for_each(self) -> Drawing:
@@ -192,6 +197,9 @@ class Img2Img(Drawing):
     """For instruct-pix2pix checkpoints alone."""
     noise_multiplier: float = Field(default=1.0, ge=0, le=1.5)
     extra_noise: Share = 0.0
+    details_only: bool = False
+    """The picture stays as it is, at its own size, but for what `details` find in it. Width and height are then the
+    size at which a find is drawn; what else is said of the drawing counts for finds alone."""
 
 
 JobSpec = Txt2Img | Img2Img
