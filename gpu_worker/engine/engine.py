@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from gpu_worker.engine.addons import engine_parts
 from gpu_worker.engine.apart import Parts
 from gpu_worker.engine.books import NetworkBook
 from gpu_worker.engine.build import Builder, Built
-from gpu_worker.engine.calls import Picture, RestoreCall, UpscaleCall
+from gpu_worker.engine.calls import DetectCall, Picture, RestoreCall, UpscaleCall
 from gpu_worker.engine.checkpoints.cache import ModelCache
 from gpu_worker.engine.checkpoints.hashes import HashBook
 from gpu_worker.engine.checkpoints.known import known_fact
@@ -24,12 +25,14 @@ from gpu_worker.engine.control.mapping import made_map
 from gpu_worker.engine.control.opening import UnitOpener
 from gpu_worker.engine.control.preprocessors.book import Preprocessors
 from gpu_worker.engine.denoise import Driver, Outcome, Tools
+from gpu_worker.engine.details.detectors import Detectors
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
 from gpu_worker.engine.faces.restore import FaceRestorer
 from gpu_worker.engine.hooks import Hooks, Watch
 from gpu_worker.engine.image_prompts.book import ImagePromptBook
 from gpu_worker.engine.images.files import open_mask, open_picture, png_bytes, read_infotext
+from gpu_worker.engine.images.masks import Mask8
 from gpu_worker.engine.images.record import map_infotext, picture_infotext, upscale_infotext
 from gpu_worker.engine.memory import free, is_out_of_memory
 from gpu_worker.engine.options import EngineOptions
@@ -39,13 +42,14 @@ from gpu_worker.engine.sampling.noise import image_seeds
 from gpu_worker.engine.sheets import draw_sheet
 from gpu_worker.engine.state import ModelStates
 from gpu_worker.engine.taesd import PreviewDecoders
+from gpu_worker.engine.tasks.ultimate.watching import TileWatch
 from gpu_worker.engine.upscale.extras import run_extras
 from gpu_worker.engine.upscale.upscalers import Upscalers
 from gpu_worker.language.model_book import ModelBook
 from gpu_worker.language.models import ModelFile, demo_folder
 from gpu_worker.language.pictures import picture_spec
 from gpu_worker.protocol.messages import Missing, ModelFact, ModelKind
-from gpu_worker.protocol.specs import Drawing, DrawTask, Img2Img, Preprocess, Sheet, Txt2Img, Upscale
+from gpu_worker.protocol.specs import Drawing, DrawTask, Img2Img, Preprocess, Sheet, Txt2Img, Ultimate, Upscale
 
 __all__ = ["DrawingCancelled", "Drawn", "Engine", "EngineError", "Hooks"]
 
@@ -93,6 +97,7 @@ class Engine:
         self._states = ModelStates()
         self._upscalers = Upscalers(self._scan, self._device)
         self._faces = FaceRestorer(self._scan, self._device)
+        self._detectors = Detectors(self._scan, self._device, self._faces)
         self._decoders = PreviewDecoders(self._scan)
         self._finder = Finder(self._scan)
         self._image_prompts = ImagePromptBook(self._scan, self._device)
@@ -106,6 +111,7 @@ class Engine:
             self._upscalers,
             self._image_prompts,
             UnitOpener(self._cache, self._states, self._preprocessors),
+            self._detectors,
         )
         self.loaded: str | None = None
         """Name of the checkpoint used last."""
@@ -168,6 +174,7 @@ class Engine:
             self._image_prompts.clear()
             self._preprocessors.clear()
             self._faces.clear()
+            self._detectors.clear()
             self.loaded = None
             free(self._device.torch_device)
         return outcomes
@@ -189,7 +196,7 @@ class Engine:
 
     def _draw_all(self, jobs: Sequence[tuple[DrawTask, Hooks]]) -> list[Outcome[list[Drawn]]]:
         outcomes: list[Outcome[list[Drawn]]] = [Outcome() for _ in jobs]
-        driver = Driver(self._states, Tools(self._enlarge, self._restore), self._device, self._decoders)
+        driver = Driver(self._states, Tools(self._enlarge, self._restore, self._detect), self._device, self._decoders)
         ready: list[tuple[int, _Job]] = []
         with contextlib.ExitStack() as borrowed, torch.no_grad(), self._states.restored():
             for index, (spec, hooks) in enumerate(jobs):
@@ -198,6 +205,8 @@ class Engine:
                         outcomes[index].value = [self._upscaled(spec, hooks)]
                     elif isinstance(spec, Preprocess):
                         outcomes[index].value = self._mapped(spec, hooks)
+                    elif isinstance(spec, Ultimate):
+                        ready.append((index, self._ready_in_tiles(spec, hooks, borrowed)))
                     else:
                         ready.append((index, self._ready(spec, hooks, borrowed)))
                 except Exception as error:
@@ -218,11 +227,22 @@ class Engine:
         self.loaded = order.first.model.fact.name
         return _Job(order, built, watch, hashes)
 
+    def _ready_in_tiles(self, spec: Ultimate, hooks: Hooks, borrowed: contextlib.ExitStack) -> _Job:
+        order = self._finder.order(spec.drawing)
+        hashes = Hashes.started(self._hashes, order)
+        watch = TileWatch(hooks)
+        built = self.builder.build_ultimate(order, spec, hooks, watch, borrowed)
+        self.loaded = order.first.model.fact.name
+        return _Job(order, built, watch, hashes, spec)
+
     def _saved(self, job: _Job, pictures: list[Picture]) -> list[Drawn]:
         job.watch.report("saving", 0, len(pictures))
         record = job.hashes.record(job.order, job.built)
+        seeds = image_seeds(job.order.spec)
+        if job.tiled is not None:  # the pictures differ by what was drawn over their seams
+            record, seeds = dataclasses.replace(record, tiled=job.tiled), seeds * len(pictures)
         drawn: list[Drawn] = []
-        for picture, seed in zip(pictures, image_seeds(job.order.spec), strict=True):
+        for picture, seed in zip(pictures, seeds, strict=True):
             text = picture_infotext(record, seed)
             height, width, _ = picture.shape
             variation = seed.variations[-1].seed if seed.variations else None
@@ -274,6 +294,9 @@ class Engine:
     def _restore(self, call: RestoreCall, watch: Watch) -> list[Picture]:
         return self._faces.restore(call.pictures, call.wish, watch.check)
 
+    def _detect(self, call: DetectCall, watch: Watch) -> list[Mask8]:
+        return self._detectors.masks(call.picture, call.unit, watch.check)
+
     def _scan(self) -> tuple[ModelFile, ...]:
         return self._models.models()
 
@@ -284,9 +307,14 @@ class _Job:
     built: Built
     watch: Watch
     hashes: Hashes
+    tiled: Ultimate | None = None
+    """What is drawn tile by tile; the order is that of one of them."""
 
 
-def _size(spec: DrawTask) -> dict[str, int]:
+def _size(spec: DrawTask) -> dict[str, int | str]:
+    if isinstance(spec, Ultimate):
+        width, height = max((tile.process for tile in spec.tiles()), default=(0, 0), key=lambda size: size[0] * size[1])
+        return {"width": width, "height": height, "count": 1, "reason": "tile"}
     if isinstance(spec, Upscale | Preprocess):
         return {"width": spec.width, "height": spec.height, "count": 1}
     return {"width": spec.width, "height": spec.height, "count": spec.count}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gpu_worker.engine.calls import Phase
 from gpu_worker.engine.errors import DrawingCancelled
 from gpu_worker.protocol.messages import PreviewWish
 from gpu_worker.protocol.specs import ImageRef
 
-__all__ = ["Hooks", "Watch"]
+__all__ = ["Hooks", "Resumable", "Watch"]
 
 
 class Hooks(Protocol):
@@ -25,6 +25,25 @@ class Hooks(Protocol):
     def cancelled(self) -> bool: ...
 
     def open_image(self, ref: ImageRef) -> bytes: ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """Hooks of a job whose finished parts are kept for a later attempt, if this one is lost. Parts are numbered by the
+    task; keeping one again replaces it."""
+
+    @property
+    def state(self) -> bytes | None:
+        """The newest that any attempt left with a part."""
+        ...
+
+    def part(self, number: int) -> bytes | None:
+        """What an earlier attempt kept; None where it kept none, or what it kept is damaged."""
+        ...
+
+    def keep(self, number: int, data: bytes, state: bytes | None = None) -> None:
+        """Durable when it returns, or left out (no room): then that part is made again."""
+        ...
 
 
 class Watch:

@@ -5,6 +5,8 @@ from reference import vectors
 
 from gpu_worker.engine.tasks.ultimate.masks import mask_box, place
 from gpu_worker.language.tiles import drawn_tiles, scaled_size, upscale_factors
+from gpu_worker.language.ultimate_fields import ultimate_fields
+from gpu_worker.protocol.specs import ImageRef, Img2Img, Ultimate
 
 
 def tiles_of(given):
@@ -53,3 +55,17 @@ def test_seams_fix(given, expected):
     assert len(tiles) == expected["job_count"]
     found = [told(tile, size, padding=tile.padding, mask_blur=tile.blur, denoise=given["sf_denoise"]) for tile in tiles]
     assert found == expected["passes"]
+
+
+@pytest.mark.parametrize(("given", "expected"), vectors("usdu_infotext"))
+def test_infotext(given, expected):
+    picture = ImageRef(ref="a", sha256="0" * 64, mime="image/png", size_bytes=1)
+    drawing = Img2Img(prompt="a tower", checkpoint="demo", seed=1, image=picture, width=512, height=512)
+    spec = Ultimate(
+        drawing=drawing, width=given["pw"], height=given["ph"], tile_width=given["tile_width"],
+        tile_height=given["tile_height"], mask_blur=given["mask_blur"], padding=given["padding"],
+        upscaler=given["upscaler"], redraw=given["redraw"], seams=given["sf_type"].lower(),
+    )  # fmt: skip
+    fields = ultimate_fields(spec)
+    assert {key: fields[key] for key in expected} == expected
+    assert fields["Size"] == "1024x1024"

@@ -10,7 +10,8 @@ from gpu_worker.language.control_fields import map_fields
 from gpu_worker.language.infotext import build_infotext
 from gpu_worker.language.names import SamplerChoice
 from gpu_worker.language.picture_fields import DrawnWith, OwnKey, extras_fields, picture_fields
-from gpu_worker.protocol.specs import Img2Img, Preprocess, StoredSource, Txt2Img, Upscale
+from gpu_worker.language.ultimate_fields import ultimate_fields
+from gpu_worker.protocol.specs import Img2Img, Preprocess, StoredSource, Txt2Img, Ultimate, Upscale
 
 __all__ = ["VARIATION_PATH", "Record", "map_infotext", "picture_infotext", "upscale_infotext"]
 
@@ -40,6 +41,8 @@ class Record:
     """An instruct-pix2pix checkpoint."""
     control_models: tuple[str, ...] = ()
     """Name and old hash of each control unit's model."""
+    tiled: Ultimate | None = None
+    """What was drawn tile by tile; `spec` is then that of a tile."""
 
 
 def picture_infotext(
@@ -61,7 +64,10 @@ def picture_infotext(
         edits=record.edits,
         control_models=record.control_models,
     )
-    fields = picture_fields(spec, seed.seed, seed.variations, found) | {"Version": f"Pincel {_version()}"}
+    fields = picture_fields(spec, seed.seed, seed.variations, found)
+    if record.tiled is not None:
+        fields |= ultimate_fields(record.tiled)
+    fields |= {"Version": f"Pincel {_version()}"}
     return build_infotext(
         spec.prompt if prompt is None else prompt,
         spec.negative_prompt if negative_prompt is None else negative_prompt,
