@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from bot.delivery.progress_state import ProgressState
 from bot.delivery.result_rows import result_rows
 from bot.dispatch.dispatcher import Standing
 from bot.domain.changes import sampler_label
+from bot.domain.control.units import unit_label
 from bot.domain.job import Action, Image, Job
 from bot.domain.mentions import neutral, spoken
 from bot.i18n import Texts, texts_for
@@ -47,6 +49,8 @@ _ABOUT = ("lora", "vae", "upscaler", "face", "embedding", "sampler", "tagger", "
 _BARS = {
     "sampling": "card.running", "hires": "card.hires", "converting": "card.converting", "upscaling": "card.upscaling",
 }  # fmt: skip
+
+_DETAIL = re.compile(r"details ([0-9]{1,3})/([0-9]{1,3})")
 
 GREY, BLUE, GREEN, RED = 0x80848E, 0x5865F2, 0x23A55A, 0xDA373C
 
@@ -103,6 +107,11 @@ def _progress_line(job: Job, progress: ProgressState, texts: Texts) -> str:
             return texts("card.loading", model=neutral(job.model))
         case "encoding":
             return texts("card.encoding")
+        case phase if (found := _DETAIL.fullmatch(phase)) is not None:
+            line = texts("card.details", number=int(found[1]), of=int(found[2]))
+            if progress.eta_s is not None and progress.eta_s > SOON_S:
+                line += " · " + texts("card.eta", when=_when(progress.eta_s))
+            return line
         case "sampling" | "hires" | "converting" | "upscaling" if progress.of:
             key = _BARS[progress.phase]
             share = min(1.0, progress.step / progress.of)
@@ -254,6 +263,7 @@ def _parameters(spec: JobSpec, images: Sequence[Image], texts: Texts) -> str:
         if seeds[0] == seeds[-1]
         else texts("card.seeds", first=seeds[0], last=seeds[-1])
     )
+    led = [texts("card.control", units=neutral(", ".join(map(unit_label, spec.control)), 200))] if spec.control else []
     parts = [
         f"{width}×{height}",
         sampler_label(spec),
@@ -261,6 +271,7 @@ def _parameters(spec: JobSpec, images: Sequence[Image], texts: Texts) -> str:
         f"CFG {spec.cfg_scale:g}",
         seed,
         neutral(spec.checkpoint),
+        *led,
     ]
     return " · ".join(parts)
 

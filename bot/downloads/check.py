@@ -18,9 +18,9 @@ __all__ = ["QUARANTINED", "Checked", "Container", "container_of", "judge"]
 
 Container = Literal["safetensors", "pickle", "archive", "onnx", "page", "other"]
 
-_LOOSE: frozenset[ModelKind] = frozenset({"upscaler", "face", "annotator", "tagger"})
+_LOOSE: frozenset[ModelKind] = frozenset({"upscaler", "face", "annotator", "tagger", "detector"})
 """Kinds of so many layouts that any weights may be one."""
-_ONNX_KINDS: frozenset[ModelKind] = frozenset({"annotator", "tagger"})
+_ONNX_KINDS: frozenset[ModelKind] = frozenset({"annotator", "tagger", "detector"})
 _PROBLEMS = {
     "unsafe": "download_unsafe", "corrupt": "download_damaged", "pickled": "download_pickle",
     "no_text_encoder": "download_no_text_encoder", "unsupported": "download_unsupported",

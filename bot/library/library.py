@@ -38,7 +38,7 @@ TRASH_EVERY_S = 3600.0
 FOLDERS: dict[ModelKind, str] = {
     "checkpoint": "checkpoints", "vae": "vae", "lora": "loras", "embedding": "embeddings", "controlnet": "controlnet",
     "upscaler": "upscalers", "face": "face", "annotator": "annotators", "tagger": "taggers",
-    "preview": "previews",
+    "preview": "previews", "detector": "detectors",
 }  # fmt: skip
 
 

@@ -31,9 +31,9 @@ from gpu_worker.language.layouts import (
 )
 from gpu_worker.protocol.messages import ModelKind
 
-__all__ = ["WRAPPERS", "control_layout", "is_preview_decoder", "kind_of", "read_file", "vision_widths"]
+__all__ = ["WRAPPERS", "control_layout", "is_detector", "is_preview_decoder", "kind_of", "read_file", "vision_widths"]
 
-_LOOSE: frozenset[ModelKind] = frozenset({"upscaler", "face", "annotator", "tagger"})
+_LOOSE: frozenset[ModelKind] = frozenset({"upscaler", "face", "annotator", "tagger", "detector"})
 """Kinds of so many layouts that any weights may be one."""
 WRAPPERS = ("state_dict", "params_ema", "params-ema", "params", "string_to_param", "model", "depth_model")
 """What the tensors of a pickle may lie below. The last two are of annotators: Normal BAE's and LeReS'."""
@@ -97,7 +97,14 @@ def kind_of(shapes: Shapes) -> ModelKind | None:
         return "annotator"
     if any(_FACE.match(key) for key in shapes):
         return "face"
+    if is_detector(shapes):
+        return "detector"
     return "upscaler" if any(_UPSCALER.match(key) for key in shapes) else None
+
+
+def is_detector(shapes: Mapping[str, object]) -> bool:
+    """A YOLOv8, which finds boxes, or boxes with outlines: by its first layer, its last, and what is between."""
+    return {"model.0.conv.weight", "model.9.cv2.conv.weight", "model.22.cv3.0.2.weight"} <= shapes.keys()
 
 
 def is_preview_decoder(shapes: Shapes) -> bool:
@@ -129,7 +136,8 @@ def _read(kind: ModelKind | None, path: Path) -> Reading:
     if path.stat().st_size == 0:
         return Reading(problem="corrupt")
     try:
-        header = read_any_header(path, ("string_to_param",) if kind == "embedding" else _wrappers(kind))
+        wrappers = ("string_to_param",) if kind == "embedding" else _wrappers(kind)
+        header = read_any_header(path, wrappers, networks=kind in (None, "detector"))
     except HeaderError as error:
         # torch.jit's archives, ONNX and older layouts are for their own libraries to judge; a trap is a trap.
         opaque = kind in _LOOSE and error.problem != "unsafe" and path.suffix.lower() != ".safetensors"
@@ -209,6 +217,10 @@ def _loose_reading(header: TensorHeader) -> Reading:
     return Reading()
 
 
+def _detector_reading(header: TensorHeader) -> Reading:
+    return Reading() if is_detector(header.shapes) else Reading(problem="unknown_layout")
+
+
 def _preview_reading(header: TensorHeader) -> Reading:
     return Reading() if is_preview_decoder(header.shapes) else Reading(problem="unknown_layout")
 
@@ -220,5 +232,5 @@ def _looks_like_vectors(shape: tuple[int, ...]) -> bool:
 _JUDGES: dict[ModelKind, Callable[[TensorHeader], Reading]] = {
     "checkpoint": checkpoint_reading, "vae": vae_reading, "lora": lora_reading, "embedding": embedding_reading,
     "controlnet": _control_reading, "upscaler": _loose_reading, "face": _loose_reading, "annotator": _annotator_reading,
-    "tagger": _loose_reading, "preview": _preview_reading,
+    "tagger": _loose_reading, "preview": _preview_reading, "detector": _detector_reading,
 }  # fmt: skip

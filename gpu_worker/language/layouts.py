@@ -96,15 +96,15 @@ def type_of(shapes: Mapping[str, Any]) -> tuple[str, Variant | None] | None:
     return _TYPES.get(model_type_from_keys(shapes))
 
 
-def read_any_header(path: Path, wrappers: Sequence[str] = ("state_dict",)) -> TensorHeader:
-    """Of a safetensors file or of torch.save's, whatever the name says; of the latter what lies below `wrappers`.
-    Raises HeaderError: `unsafe`, `corrupt`."""
+def read_any_header(path: Path, wrappers: Sequence[str] = ("state_dict",), *, networks: bool = False) -> TensorHeader:
+    """Of a safetensors file or of torch.save's, whatever the name says; of the latter what lies below `wrappers`;
+    `networks` as in `read_pickled`. Raises HeaderError: `unsafe`, `corrupt`."""
     try:
         return read_header(path)
     except HeaderError as error:
         if error.problem != "pickled":
             raise
-    tensors = flat_tensors(read_pickled(path).content, wrappers)
+    tensors = flat_tensors(read_pickled(path, networks=networks).content, wrappers)
     counts: dict[str, int] = {}
     for tensor in tensors.values():
         counts[tensor.storage.kind] = counts.get(tensor.storage.kind, 0) + math.prod(tensor.shape)

@@ -21,7 +21,7 @@ from gpu_worker.protocol.messages import ModelKind
 __all__ = ["Listed", "Stamp", "folder_bytes", "list_files", "stamp_of"]
 
 _SUFFIXES = PICKLE_SUFFIXES | {".safetensors"}
-_ONNX_KINDS: frozenset[ModelKind] = frozenset({"annotator", "tagger"})
+_ONNX_KINDS: frozenset[ModelKind] = frozenset({"annotator", "tagger", "detector"})
 _DEPTH_MAX = 24
 _INDEX = "model_index.json"
 

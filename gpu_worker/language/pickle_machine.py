@@ -37,6 +37,9 @@ _ALLOWED = frozenset({
     "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint",
     *(f"torch.{name}" for name in DTYPE_BYTES), *(f"torch.cuda.{name}" for name in DTYPE_BYTES),
 })  # fmt: skip
+_NETWORKS = ("torch.nn.modules.", "ultralytics.")
+_IN_NETWORKS = frozenset({"builtins.getattr", "__builtin__.getattr", "pathlib.PosixPath", "pathlib.WindowsPath"})
+"""What networks that were saved whole name besides: their modules' classes, as notes like all others."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,9 @@ class Inert:
 class Machine:
     """Runs the opcodes that torch's pickles use; any other ends the reading."""
 
-    def __init__(self) -> None:
+    def __init__(self, networks: bool = False) -> None:
+        """`networks` lets names of whole networks pass."""
+        self._networks = networks
         self.storages: dict[str, Storage] = {}
         self._stack: list[Any] = []
         self._marks: list[int] = []
@@ -113,10 +118,10 @@ class Machine:
         elif name in _COLLECTIONS:
             self._collect(name)
         elif name == "GLOBAL":
-            stack.append(_allowed(*arg.split(" ", 1)))
+            stack.append(_allowed(*arg.split(" ", 1), networks=self._networks))
         elif name == "STACK_GLOBAL":
             attribute, module = stack.pop(), stack.pop()
-            stack.append(_allowed(module, attribute))
+            stack.append(_allowed(module, attribute, networks=self._networks))
         elif name == "REDUCE":
             args, function = stack.pop(), stack.pop()
             stack.append(_called(function, args))
@@ -192,9 +197,10 @@ _COLLECTIONS = frozenset({
 })  # fmt: skip
 
 
-def _allowed(module: Any, attribute: Any) -> Inert:
+def _allowed(module: Any, attribute: Any, *, networks: bool) -> Inert:
     name = f"{module}.{attribute}" if isinstance(module, str) and isinstance(attribute, str) else ""
-    if name not in _ALLOWED:
+    known = name in _ALLOWED or (networks and (name.startswith(_NETWORKS) or name in _IN_NETWORKS))
+    if not known:
         raise HeaderError("unsafe")
     return Inert(name)
 

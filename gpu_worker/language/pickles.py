@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from gpu_worker.language.headers import HeaderError
+from gpu_worker.language.module_pickles import is_module, module_tensors
 from gpu_worker.language.pickle_machine import DTYPE_BYTES, Inert, Machine, PickledTensor, Storage
 
 __all__ = ["Inert", "PickledFile", "PickledTensor", "Storage", "flat_tensors", "read_pickled"]
@@ -41,16 +42,17 @@ class PickledFile:
     """Storage key → offset and length of its bytes in the file."""
 
 
-def read_pickled(path: Path) -> PickledFile:
+def read_pickled(path: Path, *, networks: bool = False) -> PickledFile:
     """Reads no tensor's data. Raises HeaderError: `unsafe` for a program that asks for more than tensors need,
-    `corrupt` for everything else that is no whole file of torch.save."""
+    `corrupt` for everything else that is no whole file of torch.save. With `networks` the modules of one that was saved
+    whole may be named, too."""
     try:
         with path.open("rb") as file:
             size_bytes = file.seek(0, 2)
             file.seek(0)
             start = file.read(4)
             file.seek(0)
-            found = _zipped(file, size_bytes) if start == b"PK\x03\x04" else _legacy(file, size_bytes)
+            found = (_zipped if start == b"PK\x03\x04" else _legacy)(file, size_bytes, networks)
     except _DAMAGE as error:
         raise HeaderError("corrupt") from error
     for tensor in _walk(found.content):
@@ -63,9 +65,11 @@ SECTIONS = ("image_proj", "ip_adapter")
 
 def flat_tensors(content: Any, wrappers: Sequence[str] = ("state_dict",)) -> dict[str, PickledTensor]:
     """The tensors of a dict by their keys, what is none left out. A dict below one of `wrappers` stands for the whole
-    (twice at most, behaviours §12.3)."""
+    (twice at most, behaviours §12.3), and a network that was saved whole for its weights."""
     for _ in range(2):
         content = next((content[key] for key in wrappers if _has(content, key)), content)
+    if is_module(content):
+        return module_tensors(content)
     items = _items(content)
     if all(_has(content, section) for section in SECTIONS):  # an IP-Adapter, as its safetensors files name it
         items = {f"{section}.{key}": value for section in SECTIONS for key, value in _items(items[section]).items()}
@@ -123,7 +127,7 @@ def _check(tensor: PickledTensor, places: Mapping[str, tuple[int, int]]) -> None
         raise HeaderError("corrupt")
 
 
-def _zipped(file: BinaryIO, size_bytes: int) -> PickledFile:
+def _zipped(file: BinaryIO, size_bytes: int, networks: bool) -> PickledFile:
     """Members must be named as torch names them and stored as they are, all of them within the file."""
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
@@ -142,7 +146,7 @@ def _zipped(file: BinaryIO, size_bytes: int) -> PickledFile:
             raise HeaderError("corrupt")
         if names["data.pkl"].file_size > PROGRAM_LIMIT_BYTES:
             raise HeaderError("corrupt")
-        content = Machine().run(io.BytesIO(archive.read(names["data.pkl"])))
+        content = Machine(networks).run(io.BytesIO(archive.read(names["data.pkl"])))
         places = {
             name.removeprefix("data/"): (_data_offset(file, member), member.file_size)
             for name, member in names.items()
@@ -163,7 +167,7 @@ def _data_offset(file: BinaryIO, member: zipfile.ZipInfo) -> int:
     return member.header_offset + 30 + lengths
 
 
-def _legacy(file: BinaryIO, size_bytes: int) -> PickledFile:
+def _legacy(file: BinaryIO, size_bytes: int, networks: bool) -> PickledFile:
     """Five pickles in a row (magic, version, system, content, storage keys), then each storage: 8 bytes that count
     its elements, and its data. A file that is one pickle alone is judged all the same: it may be a trap."""
     program = io.BytesIO(file.read(min(size_bytes, PROGRAM_LIMIT_BYTES)))
@@ -173,7 +177,7 @@ def _legacy(file: BinaryIO, size_bytes: int) -> PickledFile:
     system: Any = Machine().run(program)
     if not isinstance(system, dict) or not cast("dict[Any, Any]", system).get("little_endian"):
         raise HeaderError("corrupt")
-    machine = Machine()
+    machine = Machine(networks)
     content = machine.run(program)
     keys: Any = Machine().run(program)
     if not isinstance(keys, list) or len(cast("list[Any]", keys)) > STREAM_LIMIT:

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, cast
 
 from gpu_worker.language.headers import HeaderError
 from gpu_worker.language.kinds import WRAPPERS
+from gpu_worker.language.module_pickles import class_names
 from gpu_worker.language.pickle_machine import DTYPE_BYTES
 from gpu_worker.language.pickles import PickledTensor, flat_tensors, read_pickled
 from gpu_worker.language.reader import be_modest
@@ -39,7 +40,7 @@ _FORMATS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 def rewrite(source: Path, target: Path) -> None:
     """`target` appears when it is whole and on the disk. Raises HeaderError (`corrupt`, `unsafe`, `unknown_layout`),
     OSError."""
-    pickled = read_pickled(source)
+    pickled = read_pickled(source, networks=True)
     tensors = _named(pickled.content)
     if not tensors:
         raise HeaderError("unknown_layout")
@@ -50,7 +51,7 @@ def rewrite(source: Path, target: Path) -> None:
     part = target.with_name(f".{target.name}.part")
     try:
         with source.open("rb") as given, part.open("wb") as made:
-            made.write(_header(order, tensors))
+            made.write(_header(order, tensors, class_names(pickled.content)))
             for key in order:
                 place = pickled.places[tensors[key].storage.key]
                 for piece in _pieces(given, place[0], tensors[key]):
@@ -75,8 +76,9 @@ def _size(tensor: PickledTensor) -> int:
     return math.prod(tensor.shape) * DTYPE_BYTES[tensor.storage.kind]
 
 
-def _header(order: list[str], tensors: Mapping[str, PickledTensor]) -> bytes:
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+def _header(order: list[str], tensors: Mapping[str, PickledTensor], classes: tuple[str, ...]) -> bytes:
+    metadata = {"format": "pt"} | ({"names": json.dumps(classes)} if classes else {})
+    header: dict[str, Any] = {"__metadata__": metadata}
     at = 0
     for key in order:
         end = at + _size(tensors[key])

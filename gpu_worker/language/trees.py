@@ -21,17 +21,17 @@ Layout = Literal["pincel", "a1111", "comfyui", "plain", "missing"]
 _OURS: dict[str, ModelKind] = {
     "checkpoints": "checkpoint", "vae": "vae", "loras": "lora", "embeddings": "embedding", "controlnet": "controlnet",
     "upscalers": "upscaler", "face": "face", "faces": "face", "annotators": "annotator", "taggers": "tagger",
-    "previews": "preview", "vae_approx": "preview", "vae-approx": "preview",
+    "previews": "preview", "vae_approx": "preview", "vae-approx": "preview", "detectors": "detector",
 }  # fmt: skip
 _COMFYUI: dict[str, ModelKind] = {
     "checkpoints": "checkpoint", "vae": "vae", "loras": "lora", "embeddings": "embedding", "controlnet": "controlnet",
     "t2i_adapter": "controlnet", "upscale_models": "upscaler", "facerestore_models": "face", "facedetection": "face",
     "ipadapter": "controlnet", "clip_vision": "annotator",
-    "vae_approx": "preview",
+    "vae_approx": "preview", "ultralytics": "detector",
 }  # fmt: skip
 _COMFYUI_MARKS = frozenset({
     "upscale_models", "diffusion_models", "unet", "clip", "clip_vision", "text_encoders", "style_models",
-    "hypernetworks", "configs", "gligen", "diffusers", "vae_approx", "facerestore_models",
+    "hypernetworks", "configs", "gligen", "diffusers", "vae_approx", "facerestore_models", "ultralytics",
 })  # fmt: skip
 _COMFYUI_AROUND: dict[str, ModelKind] = {"custom_nodes/comfyui_controlnet_aux/ckpts": "annotator"}
 _A1111: dict[str, ModelKind] = {
@@ -39,6 +39,7 @@ _A1111: dict[str, ModelKind] = {
     "controlnetpreprocessor": "annotator", "esrgan": "upscaler", "realesrgan": "upscaler", "swinir": "upscaler",
     "dat": "upscaler", "scunet": "upscaler", "gfpgan": "face", "codeformer": "face", "embeddings": "embedding",
     "taggeronnx": "tagger", "interrogators": "tagger", "vae-approx": "preview",
+    "adetailer": "detector",
 }  # fmt: skip
 _A1111_AROUND: dict[str, ModelKind] = {
     "embeddings": "embedding", "extensions/sd-webui-controlnet/models": "controlnet",

@@ -11,18 +11,22 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from gpu_worker.protocol.safety import Looked
-from gpu_worker.protocol.specs import TaskSpec, Wire
+from gpu_worker.protocol.specs import ImageRef, TaskSpec, Wire
 
 __all__ = [
-    "PROTO_MAX", "PROTO_MIN", "AddonFact", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed",
-    "FailureKind",
-    "Heartbeat", "Hello", "JobFrame", "Missing", "ModelFact", "ModelKind", "Output", "Partial", "Prediction", "Prepare",
-    "PreviewWish", "Progress", "Rescan", "Resync", "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot",
-    "parse_to_worker",
+    "PARTS_MAX", "PART_BYTES_MAX", "PROTO_MAX", "PROTO_MIN", "STATE_BYTES_MAX", "AddonFact", "Assign", "AssignReply",
+    "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind", "Heartbeat", "Hello", "JobFrame", "KeptPart",
+    "Missing", "ModelFact", "ModelKind", "Output", "Partial", "Prediction", "Prepare", "PreviewWish", "Progress",
+    "Rescan", "Resync", "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot", "parse_to_worker",
 ]  # fmt: skip
 
 PROTO_MIN = 1
 PROTO_MAX = 1
+
+PARTS_MAX = 4096
+"""Parts of one job that can be kept."""
+PART_BYTES_MAX = 64 * 2**20
+STATE_BYTES_MAX = 2**20
 
 FailureKind = Literal["oom", "bad_input", "missing_model", "bad_model", "disk_full", "crash", "timeout", "other"]
 
@@ -76,6 +80,8 @@ class ModelFact(Wire):
     `no_tokenizer`); such a model is listed, never loaded."""
     defaults: dict[str, Any] | None = None
     """Parameters this model draws best with, by the names of Txt2Img; None where nothing is known."""
+    only_for: str | None = None
+    """The name of the one checkpoint that it was made for and fits; None for the usual models of a family."""
 
 
 class AddonFact(Wire):
@@ -149,7 +155,7 @@ class Progress(JobFrame):
     """Counts up per attempt."""
     phase: str
     """`starting`, `loading`, `encoding`, `sampling`, `hires`, `decoding`, `saving`, `upscaling`, `looking`,
-    `converting`."""
+    `converting`, `tiles` (in hundredths of a tile); `details 2/3` while the second of three finds is drawn."""
     step: int
     of: int
     eta_s: float | None = None
@@ -228,6 +234,13 @@ class PreviewWish(Wire):
     """Only such previews are wanted as the classifier has looked at."""
 
 
+class KeptPart(Wire):
+    """What an earlier attempt handed over with a `Partial`."""
+
+    n: int = Field(ge=0)
+    image: ImageRef
+
+
 class Assign(JobFrame):
     t: Literal["assign"] = "assign"
     lane: str = "interactive"
@@ -235,6 +248,8 @@ class Assign(JobFrame):
     spec: TaskSpec
     resume: bytes | None = None
     """Resumable state that an earlier attempt left (`Checkpointed` work such as training); None starts afresh."""
+    parts: tuple[KeptPart, ...] = ()
+    """Finished parts of the job, which need not be made again."""
     max_run_s: float = 3600.0
     preview: PreviewWish = PreviewWish()
 
@@ -270,12 +285,14 @@ class Settled(JobFrame):
 
 
 class Partial(JobFrame):
-    """Durable partial result (a finished tile, one cell of a plot, a training snapshot) and the state to go on from."""
+    """A finished part of a job (a tile, a training snapshot) and the state to go on from; kept in the outbox until the
+    bot has it. The same `n` again replaces the earlier one."""
 
     t: Literal["partial"] = "partial"
-    n: int
-    outputs: tuple[Output, ...] = ()
-    state: bytes | None = None
+    n: int = Field(ge=0, lt=PARTS_MAX)
+    outputs: tuple[Output, ...] = Field(default=(), max_length=1)
+    """The part's bytes; none where `state` alone is left."""
+    state: bytes | None = Field(default=None, max_length=STATE_BYTES_MAX)
 
 
 ToBot = Annotated[

@@ -39,6 +39,8 @@ EYE_DISTANCE_MIN_PX = 5
 class Face:
     score: float
     landmarks: Landmarks
+    box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Left, top, right, bottom in pixels of the picture, perhaps beyond its edges."""
 
 
 class _Context(nn.Module):
@@ -139,8 +141,8 @@ def load_detector(path: Path) -> RetinaFace:
 
 
 @torch.inference_mode()
-def find_faces(network: RetinaFace, picture: Picture) -> list[Face]:
-    """All faces, the surest first. The network says on which device."""
+def find_faces(network: RetinaFace, picture: Picture, least: float = SCORE_MIN) -> list[Face]:
+    """All faces of more than that certainty, the surest first. The network says on which device."""
     height, width = picture.shape[:2]
     scale = min(SHORT_SIDE_PX / min(height, width), LONG_SIDE_MAX_PX / max(height, width))
     size = (max(1, int(width * scale)), max(1, int(height * scale)))
@@ -148,7 +150,7 @@ def find_faces(network: RetinaFace, picture: Picture) -> list[Face]:
     x = torch.from_numpy((pixels - np.array(MEAN_BGR, np.float32)).transpose(2, 0, 1).copy())[None]
     device = next(network.parameters()).device
     scores, boxes, landmarks = network(x.to(device))
-    likely = (scores > SCORE_MIN).nonzero()[:, 0]
+    likely = (scores > least).nonzero()[:, 0]
     anchors = _anchors(*size)[likely.cpu()].to(device)
     scores, boxes, landmarks = scores[likely], boxes[likely], landmarks[likely]
     corners = _corners(anchors, boxes)
@@ -156,8 +158,9 @@ def find_faces(network: RetinaFace, picture: Picture) -> list[Face]:
     from torchvision.ops import nms
 
     kept = nms(corners, scores, OVERLAP_MAX)
-    faces = zip(scores[kept].tolist(), (points[kept].cpu().numpy() / scale), strict=True)
-    return [Face(score, points) for score, points in faces if _eye_distance(points) >= EYE_DISTANCE_MIN_PX]
+    boxes = [(at[0], at[1], at[2], at[3]) for at in (corners[kept] / scale).tolist()]
+    faces = zip(scores[kept].tolist(), (points[kept].cpu().numpy() / scale), boxes, strict=True)
+    return [Face(score, points, box) for score, points, box in faces if _eye_distance(points) >= EYE_DISTANCE_MIN_PX]
 
 
 def _anchors(width: int, height: int) -> torch.Tensor:

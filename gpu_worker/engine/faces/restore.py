@@ -16,7 +16,7 @@ from gpu_worker.engine.calls import Floats, Picture
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.faces.align import Landmarks, box_mask, crop, paste, placement
-from gpu_worker.engine.faces.detect import DETECTOR_NAME, find_faces, load_detector
+from gpu_worker.engine.faces.detect import DETECTOR_NAME, SCORE_MIN, Face, find_faces, load_detector
 from gpu_worker.engine.faces.outline import OUTLINE_NAME, load_outline, outline_mask
 from gpu_worker.engine.memory import free, is_out_of_memory
 from gpu_worker.engine.upscale.load import ImageModel, Shelf, bad_model, load_image_model
@@ -118,12 +118,17 @@ class FaceRestorer:
 
         return self._shelf.borrow(file, "face", load)
 
+    def finder(self) -> Callable[[Picture, float], list[Face]]:
+        """What finds faces of at least that certainty. Raises EngineError `missing_model`, `bad_model`."""
+        file = self._file(DETECTOR_NAME.casefold(), f"{DETECTOR_NAME}.pth")
+        detector = self._shelf.borrow(file, "face", lambda path: self._moved(load_detector(path)))
+        return lambda picture, least: find_faces(detector, picture, least)
+
     def _find(self) -> Finder:
         if self._finder is not None:
             return self._finder
-        file = self._file(DETECTOR_NAME.casefold(), f"{DETECTOR_NAME}.pth")
-        detector = self._shelf.borrow(file, "face", lambda path: self._moved(load_detector(path)))
-        return lambda picture: [face.landmarks for face in find_faces(detector, picture)]
+        find = self.finder()
+        return lambda picture: [face.landmarks for face in find(picture, SCORE_MIN)]
 
     def _outline(self) -> Callable[[Picture], Floats]:
         """By the parsing network if it is there; without it the whole square is pasted, soft at its border."""

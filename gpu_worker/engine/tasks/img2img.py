@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from gpu_worker.engine.calls import Call, DecodeCall, EncodeCall, Picture, Task
+from gpu_worker.engine.calls import Call, DecodeCall, EncodeCall, Phase, Picture, Task
 from gpu_worker.engine.conditioning.guide import Guide
 from gpu_worker.engine.images.colours import matched
 from gpu_worker.engine.images.inpaint import PreparedInpaint
 from gpu_worker.engine.sampling.noise import ImageSeed
 from gpu_worker.engine.tasks.canvas import LATENT_RESIZE
-from gpu_worker.engine.tasks.finish import restored_faces
+from gpu_worker.engine.tasks.finish import finished
 from gpu_worker.engine.tasks.model_inputs import conditioned
 from gpu_worker.engine.tasks.passes import guided, kept
 from gpu_worker.engine.tasks.plan import DrawPlan
@@ -26,14 +26,23 @@ Held = tuple[torch.Tensor, torch.Tensor | None]
 """The picture as a latent, and where it is drawn again: [1, 1, h, w] of 0 and 1, or None for all of it."""
 
 
-def img2img(plan: DrawPlan, spec: Img2Img, canvas: PreparedInpaint) -> Task[list[Picture]]:
-    """One picture for each of the plan's seeds. Without a mask, `canvas.mask` is None."""
+def img2img(
+    plan: DrawPlan,
+    spec: Img2Img,
+    canvas: PreparedInpaint,
+    *,
+    phase: Phase = "sampling",
+    part: tuple[int, int] = (0, 1),
+) -> Task[list[Picture]]:
+    """One picture for each of the plan's seeds. Without a mask, `canvas.mask` is None. `part` is which of how many of
+    such tasks this is, for the progress."""
     guide, held = yield from _start(plan, spec, canvas)
     pictures: list[Picture] = []
     for seeds, share in plan.batches():
-        latents = yield from _redrawn(plan, spec, guide, held, seeds, share)
+        share = part[0] * share[1] + share[0], part[1] * share[1]
+        latents = yield from _redrawn(plan, spec, guide, held, seeds, share, phase)
         drawn: list[Picture] = yield DecodeCall(latents, guide.state)
-        drawn = yield from restored_faces(drawn, spec.face_restore)
+        drawn = yield from finished(plan, drawn, seeds, canvas.mask.drawn if canvas.mask else None)
         if spec.color_correction:
             drawn = [matched(picture, canvas.picture) for picture in drawn]
         pictures += [canvas.finish(picture) for picture in drawn]
@@ -58,6 +67,7 @@ def _redrawn(
     held: Held,
     seeds: tuple[ImageSeed, ...],
     share: tuple[int, int],
+    phase: Phase,
 ) -> Generator[Call, Any, torch.Tensor]:
     init, repaint = held
     init = init.expand(len(seeds), -1, -1, -1)
@@ -73,7 +83,7 @@ def _redrawn(
         steps=spec.steps,
         strength=spec.denoising_strength,
         exact=spec.exact_steps,
-        phase="sampling",
+        phase=phase,
         noise_multiplier=spec.noise_multiplier,
         extra_noise=spec.extra_noise,
     )

@@ -10,9 +10,9 @@ import torch
 from gpu_worker.engine.conditioning.guide import Guide
 from gpu_worker.engine.sampling.noise import ImageNoise, ImageSeed
 from gpu_worker.engine.sampling.plan import SamplingPlan
-from gpu_worker.protocol.specs import Drawing
+from gpu_worker.protocol.specs import DetailFix, Drawing, Img2Img
 
-__all__ = ["DrawPlan", "Pass"]
+__all__ = ["DetailPlan", "DrawPlan", "Pass"]
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,24 @@ class Pass:
 
 
 @dataclass(frozen=True)
+class DetailPlan:
+    """One unit of detail fix."""
+
+    unit: DetailFix
+    spec: Img2Img
+    """How a find is drawn; it has no picture of its own."""
+    passes: tuple[Pass | None, ...]
+    """By the number of the find, the last for all that follow; None leaves it as it is."""
+
+
+@dataclass(frozen=True)
 class DrawPlan:
     spec: Drawing
     seeds: tuple[ImageSeed, ...]
     first: Pass
     second: Pass | None = None
     """Of a hires fix."""
+    details: tuple[DetailPlan, ...] = ()
 
     @property
     def device(self) -> torch.device:

@@ -10,7 +10,7 @@ import torch
 from gpu_worker.engine.calls import Call, DecodeCall, EncodeCall, Picture, Task, UpscaleCall
 from gpu_worker.engine.conditioning.guide import Guide
 from gpu_worker.engine.sampling.noise import ImageSeed
-from gpu_worker.engine.tasks.finish import restored_faces
+from gpu_worker.engine.tasks.finish import finished
 from gpu_worker.engine.tasks.hires import is_latent, upscaled_latents
 from gpu_worker.engine.tasks.model_inputs import conditioned
 from gpu_worker.engine.tasks.passes import guided
@@ -40,13 +40,12 @@ def txt2img(plan: DrawPlan, hires: Hires | None, source: Picture | None = None) 
             begun = start or (yield from _second_start(plan, hires, seeds, share))
             guide, latents = yield from _second_pass(plan, hires, begun, seeds, share)
         drawn: list[Picture] = yield DecodeCall(latents, guide.state)
-        pictures += yield from restored_faces(drawn, plan.spec.face_restore)
+        pictures += yield from finished(plan, drawn, seeds)
     return pictures
 
 
 def _in_tiles(plan: DrawPlan, hires: Hires, source: Picture | None) -> Task[list[Picture]]:
     """Each picture enlarged, and drawn again tile by tile."""
-    spec = plan.spec
     pictures: list[Picture] = []
     count = len(plan.seeds)
     for number, seed in enumerate(plan.seeds):
@@ -59,7 +58,7 @@ def _in_tiles(plan: DrawPlan, hires: Hires, source: Picture | None) -> Task[list
         enlarged: list[Picture] = yield UpscaleCall([first], *target.upscale_to, hires.upscaler)
         whole = _centred(enlarged[0], *target.final)
         drawn = yield from redrawn_in_tiles(plan, hires, whole, seed, (number, count))
-        pictures += yield from restored_faces([drawn], spec.face_restore)
+        pictures += yield from finished(plan, [drawn], (seed,))
     return pictures
 
 

@@ -63,7 +63,7 @@ class ConvertSpec(FileTask):
     """Name as in the worker's model list."""
     model_kind: Literal[
         "checkpoint", "vae", "lora", "embedding", "controlnet", "upscaler", "face", "annotator", "tagger",
-        "preview",
+        "preview", "detector",
     ] = "checkpoint"  # fmt: skip
     weights: Literal["all", "no-ema", "ema-only"] = "no-ema"
     parts: Parts = Parts()

@@ -13,7 +13,7 @@ from gpu_worker.language.networks import LoraRef, parse_networks, parse_networks
 from gpu_worker.language.parameters import drawing_from_infotext
 from gpu_worker.language.picture_fields import DrawnWith, picture_fields
 from gpu_worker.language.schedule import prompt_schedule, split_and, text_at
-from gpu_worker.protocol.specs import ImageRef, Img2Img, Txt2Img
+from gpu_worker.protocol.specs import DetailFix, ImageRef, Img2Img, Txt2Img
 
 syntax = st.text(
     alphabet=st.sampled_from("ab ()[]:\\.0123456789+-<>lora,=|BREAKND\n\"'") | st.characters(), max_size=80
@@ -159,6 +159,22 @@ ranges = {
     }),
     "refiner": st.none() | st.fixed_dictionaries({"checkpoint": names, "switch_at": st.floats(0, 1)}),
 }  # fmt: skip
+sides = st.tuples(st.integers(8, 256), st.integers(8, 256)).map(lambda size: (size[0] * 8, size[1] * 8))
+units = st.fixed_dictionaries({"model": st.sampled_from(["retinaface", "face_yolov8n", "a, b"])}, optional={
+    "classes": st.sampled_from(["cat", "cat, 1"]), "confidence": st.floats(0, 1), "only_k": st.integers(0, 32),
+    "prompt": st.sampled_from(["a (cat:1.2)", "[SKIP] [SEP] x, y: z"]), "negative_prompt": st.just("bad"),
+    "most": st.integers(1, 32), "min_ratio": st.floats(0, 0.5), "max_ratio": st.floats(0.5, 1),
+    "sort": st.sampled_from(["None", "Position (left to right)", "Area (large to small)"]),
+    "x_offset": st.integers(-200, 200), "y_offset": st.integers(-200, 200), "dilate": st.integers(-128, 128),
+    "merge": st.sampled_from(["None", "Merge", "Merge and Invert"]), "mask_blur": st.integers(0, 64),
+    "denoising_strength": st.floats(0, 1), "steps": st.integers(0, 150),
+    "cfg_scale": st.none() | st.floats(1, 30),
+    "sampler": st.none() | st.just("Euler a"), "schedule": st.none() | st.just("Karras"),
+}).flatmap(lambda made: st.one_of(
+    st.just(made), sides.map(lambda size: made | {"width": size[0], "height": size[1]}),
+    st.just(made | {"only_masked": False}), st.integers(0, 256).map(lambda px: made | {"padding_px": px}),
+)).map(lambda made: DetailFix(**made))  # fmt: skip
+ranges["details"] = st.lists(units, max_size=4).map(tuple)
 required = {
     "prompt": st.just("a (cat:1.2)"), "negative_prompt": st.sampled_from(["", "bad"]), "checkpoint": names,
     "width": st.integers(8, 256).map(lambda n: n * 8), "height": st.integers(8, 256).map(lambda n: n * 8),
@@ -242,5 +258,6 @@ def test_the_round_trips_miss_no_parameter():
         "template",
         "image_prompts",
         "control",
+        "details_only",
     }
     assert set(Txt2Img.model_fields) | set(Img2Img.model_fields) == {*required, *ranges, *pictures, *left_out}

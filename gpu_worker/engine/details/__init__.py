@@ -1,0 +1,1 @@
+"""Detail fix: parts of a picture that a detector finds, as masks."""

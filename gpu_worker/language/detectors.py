@@ -1,0 +1,40 @@
+"""Detectors of detail fix by name: the one that needs no file of its own kind, and how the prompts of a unit go to the
+finds (ADetailer's `[PROMPT]`, `[SEP]`, `[SKIP]`)."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["CATALOGUE_DETECTORS", "FACES", "FACES_FILE", "detail_prompts", "wanted_classes"]
+
+FACES = "retinaface"
+"""Finds faces with the detector that face restoration uses."""
+FACES_FILE = "detection_Resnet50_Final"
+CATALOGUE_DETECTORS = {
+    "face_yolov8n": "detector-face", "face_yolov8s": "detector-face-s", "hand_yolov8n": "detector-hand",
+    "person_yolov8n-seg": "detector-person",
+}  # fmt: skip
+"""What `models install` calls the published files."""
+PROMPTS_MAX = 32
+_SEPARATOR = re.compile(r"\s*\[SEP\]\s*")
+_SKIP = re.compile(r"\s*\[SKIP\]\s*")
+
+
+def detail_prompts(text: str, drawn: str) -> tuple[str | None, ...]:
+    """One for each find, the last for all that follow; None leaves a find as it is. `drawn` is the picture's own."""
+    parts = _SEPARATOR.split(text)[:PROMPTS_MAX]
+    return tuple(None if _SKIP.fullmatch(part) else part.replace("[PROMPT]", drawn) or drawn for part in parts)
+
+
+def wanted_classes(text: str, names: tuple[str, ...]) -> frozenset[int] | None:
+    """Numbers of the classes that a unit names, empty for all; None for a name that the detector does not know."""
+    known = {name.casefold(): at for at, name in reversed(list(enumerate(names)))}
+    found: set[int] = set()
+    for part in filter(None, (part.strip().casefold() for part in text.split(","))):
+        if part in known:
+            found.add(known[part])
+        elif part.isdecimal() and len(part) < 6:
+            found.add(int(part))
+        else:
+            return None
+    return frozenset(found)
