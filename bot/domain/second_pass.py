@@ -14,7 +14,7 @@ from bot.errors import UserFacingError
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import Hires
 
-__all__ = ["LATENT_DENOISING", "build_hires", "upscale_denoising", "wants_hires"]
+__all__ = ["LATENT_DENOISING", "build_hires", "check_target", "upscale_denoising", "wants_hires"]
 
 DEFAULT_SCALE = 2.0
 LATENT_DENOISING = 0.7
@@ -80,6 +80,12 @@ def _sampler(wishes: Parameters) -> tuple[str | None, str | None]:
     if wishes.hires_schedule:
         return None, choose_schedule(wishes.hires_schedule, choose_sampler(wishes.sampler, None).sampler)
     return None, None
+
+
+def check_target(size: tuple[int, int], hires: Hires, limits: Limits) -> None:
+    """Whether a second pass over `size` pixels may be as large as that. Raises UserFacingError: `hires_smaller`,
+    `hires_too_large`."""
+    _check_target(size, hires_target(size, hires.scale, (hires.resize_width, hires.resize_height)), limits)
 
 
 def _check_target(size: tuple[int, int], target: tuple[int, int], limits: Limits) -> None:

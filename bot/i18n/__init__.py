@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from bot.errors import UserFacingError
 from bot.i18n.plurals import plural_form
 
 __all__ = [
@@ -91,13 +92,18 @@ class Texts:
         self._english = load_language(ENGLISH)
 
     def __call__(self, key: str, /, **values: object) -> str:
-        """Raises KeyError for an unknown key or a missing value: both are bugs that a test finds."""
+        """A value that is a refusal is said as its own sentence. Raises KeyError for an unknown key or a missing value:
+        both are bugs that a test finds."""
+        values = {name: self._said(value) for name, value in values.items()}
         text = self._found(key, self._own, self.language, values)
         if text is None:
             text = self._found(key, self._english, ENGLISH, values)
         if text is None:
             raise KeyError(key)
         return text.format_map(values)
+
+    def _said(self, value: object) -> object:
+        return self(f"error.{value.key}", **value.values) if isinstance(value, UserFacingError) else value
 
     def has(self, key: str) -> bool:
         return key in self._own or key in self._english

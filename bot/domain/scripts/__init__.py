@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bot.domain.scripts.base import Cell, Expanded, GridLayout, Script, Title, TitlePart
 from bot.domain.scripts.matrix import Matrix
+from bot.domain.scripts.plot import Plot
 
-__all__ = ["Cell", "Expanded", "GridLayout", "Matrix", "Script", "ScriptSpec", "Title", "TitlePart"]
+__all__ = ["Cell", "Expanded", "GridLayout", "Matrix", "Plot", "Script", "ScriptSpec", "Title", "TitlePart"]
 
-ScriptSpec = Matrix
+ScriptSpec = Matrix | Plot
 """Every script that a job may be (a union, told apart by `kind`)."""
