@@ -57,6 +57,11 @@ def _sizes(query: Tensor, key: Tensor) -> list[ctypes.c_int64]:
     return [ctypes.c_int64(size) for size in (batch, queries, key.shape[1], heads)]
 
 
+def _check(code: int) -> None:
+    if code:
+        raise ValueError("heads of a width that attention.cpp is not compiled for")
+
+
 class _Attend(torch.autograd.Function):
     """Of q, k and v: float32, contiguous, (batch, length, heads, width)."""
 
@@ -66,7 +71,9 @@ class _Attend(torch.autograd.Function):
         sums = query.new_empty(query.shape[0], query.shape[2], query.shape[1])
         library = _library()
         assert library is not None
-        library.attention_forward(query.shape[3], *_addresses(query, key, value, out, sums), *_sizes(query, key))
+        _check(
+            library.attention_forward(query.shape[3], *_addresses(query, key, value, out, sums), *_sizes(query, key))
+        )
         ctx.save_for_backward(query, key, value, out, sums)
         return out
 
@@ -78,7 +85,7 @@ class _Attend(torch.autograd.Function):
         library = _library()
         assert library is not None
         addresses = _addresses(query, key, value, out, sums, gradient, *changes)
-        library.attention_backward(query.shape[3], *addresses, *_sizes(query, key))
+        _check(library.attention_backward(query.shape[3], *addresses, *_sizes(query, key)))
         return changes
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from demo_kit.people import Person
 from demo_kit.scenes import Scene
 
-__all__ = ["MAPS", "canny_map", "depth_map", "drawn_pose", "pose_map", "scribble_map"]
+__all__ = ["MAPS", "canny_map", "depth_map", "drawn_pose", "pose_map", "scribble_map", "thrice"]
 
 Pixels = NDArray[np.uint8]
 
@@ -22,14 +22,14 @@ class _Joint:
         self.x, self.y = x, y
 
 
-def _thrice(grey: NDArray[np.uint8]) -> Pixels:
+def thrice(grey: NDArray[np.uint8]) -> Pixels:
     return np.repeat(grey[..., None], 3, axis=2)
 
 
 def canny_map(scene: Scene, rng: Random) -> Pixels:
     """Edges by A1111's default thresholds, and others."""
     low = rng.choice([100, 100, 60, 140])
-    return _thrice(cv2.Canny(np.asarray(scene.picture), low, 2 * low))
+    return thrice(cv2.Canny(np.asarray(scene.picture), low, 2 * low))
 
 
 def scribble_map(scene: Scene, rng: Random) -> Pixels:
@@ -45,7 +45,7 @@ def scribble_map(scene: Scene, rng: Random) -> Pixels:
     lines = cv2.remap(lines, x + dx, y + dy, cv2.INTER_LINEAR)
     size = rng.choice([2, 3, 3, 4])
     thick = cv2.dilate(lines, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
-    return _thrice(np.where(thick > 90, np.uint8(255), np.uint8(0)))
+    return thrice(np.where(thick > 90, np.uint8(255), np.uint8(0)))
 
 
 def depth_map(scene: Scene, rng: Random) -> Pixels:
@@ -57,7 +57,7 @@ def depth_map(scene: Scene, rng: Random) -> Pixels:
     near = rng.uniform(150, 190) + rng.uniform(20, 60) * bulge
     share = cover.astype(np.float32) / 255
     depth = cv2.GaussianBlur(ground * (1 - share) + near * share, (0, 0), rng.uniform(0.6, 1.6))
-    return _thrice(depth.clip(0, 255).astype(np.uint8))
+    return thrice(depth.clip(0, 255).astype(np.uint8))
 
 
 def pose_map(scene: Scene, rng: Random) -> Pixels:

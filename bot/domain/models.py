@@ -185,6 +185,8 @@ def share_latents(one: ModelFact, other: ModelFact) -> bool:
 
 def suits(fact: ModelFact, checkpoint: ModelFact) -> bool:
     """Whether a model does what it is for with that checkpoint, as far as is known."""
+    if fact.only_for is not None:
+        return fact.only_for == checkpoint.name
     if fact.kind == "upscaler" or fact.family is None or checkpoint.family is None:
         return True
     if fact.kind == "vae":

@@ -63,7 +63,7 @@ class Scanner:
     ) -> None:
         self.entries: dict[Path, Entry] = {}
         """Replaced and added to on the loop only; whoever needs it in a thread copies it."""
-        self.demo: ModelFile | None = None
+        self.demo: tuple[ModelFile, ...] = ()
         self._store = store
         self._reader = reader
         self._models_dir = models_dir
@@ -86,7 +86,7 @@ class Scanner:
         self._known_before = bool(rows)
         self.entries, self._parked, self.demo = await asyncio.to_thread(self._unpack, rows)
 
-    def _unpack(self, rows: Sequence[FileRow]) -> tuple[dict[Path, Entry], dict[Path, Entry], ModelFile | None]:
+    def _unpack(self, rows: Sequence[FileRow]) -> tuple[dict[Path, Entry], dict[Path, Entry], tuple[ModelFile, ...]]:
         roots = set(model_roots(self._models_dir, self._extra))
         found = [entry for row in rows if (entry := entry_of(row)) is not None]
         present = {entry.listed.path: entry for entry in found if entry.listed.root in roots}

@@ -57,7 +57,8 @@ class Sources:
     previews: Previews
     records: Mapping[str, Record]
     usage: Mapping[tuple[ModelKind, str], Usage]
-    demo: ModelFile | None
+    demo: tuple[ModelFile, ...]
+    """What ships with the project."""
     family_by_hash: Callable[[str], str | None]
     """What the catalogue says of a file with this SHA-256."""
 

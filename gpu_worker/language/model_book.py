@@ -36,7 +36,7 @@ class ModelBook:
         self._lock = threading.Lock()
         self._known: dict[Stamp, Reading] = _read(notes) if notes else {}
         self._noted = len(self._known)
-        self._last: tuple[list[Listed], list[Reading], ModelFile | None] = ([], [], None)
+        self._last: tuple[list[Listed], list[Reading], tuple[ModelFile, ...]] = ([], [], ())
         self._models: tuple[ModelFile, ...] = ()
 
     def models(self) -> tuple[ModelFile, ...]:

@@ -1,7 +1,8 @@
 """Which models there are: the folders listed, each file judged by its header alone, and named.
 
 Bot and worker both do this, over the same folders and with these functions, so that their names are equal. VAEs may
-also lie beside checkpoints, as `*.vae.pt` and the like (behaviours §11). The demo checkpoint ships with the project.
+also lie beside checkpoints, as `*.vae.pt` and the like (behaviours §11). The demo checkpoint and what was made for it
+alone ship with the project.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class ModelFile:
     path: Path
     weights: Path
     root: Root | None = None
-    """None is the demo's."""
+    """None for what ships with the project."""
     reading: Reading = field(default_factory=Reading)
     neighbours: tuple[str, ...] = ()
     stamp: Stamp | None = None
@@ -97,7 +98,7 @@ def folder_kind(found: Listed) -> ModelKind | None:
 
 
 def name_models(
-    listed: Sequence[Listed], readings: Mapping[Path, Reading], demo: ModelFile | None
+    listed: Sequence[Listed], readings: Mapping[Path, Reading], demo: Sequence[ModelFile]
 ) -> tuple[ModelFile, ...]:
     """Gives each its kind and a name that no other of its kind has. Pictures without an embedding, and files of a heap
     that do not say what they are, are left out."""
@@ -114,13 +115,12 @@ def name_models(
             (found, dataclasses.replace(reading, problem=reading.problem or "no_vae") if reading.lacks_vae else reading)
             for found, reading in places["checkpoint"]
         ]
-    models = _named("checkpoint", places["checkpoint"], {DEMO_NAME} if demo else set())
-    if demo:
-        models.append(demo)
-    models += vaes
+    models: list[ModelFile] = []
     for kind in KINDS:
-        if kind not in ("checkpoint", "vae"):
-            models += _named(kind, places[kind], set())
+        shipped = [model for model in demo if model.fact.kind == kind]
+        taken = {model.fact.name for model in shipped}
+        models += vaes if kind == "vae" else _named(kind, places[kind], taken)
+        models += shipped
     return tuple(models)
 
 
@@ -137,10 +137,11 @@ def demo_folder(demo_dir: Path) -> Path | None:
     return next((path for path in (demo_dir, demo_dir / "sd-mini") if (path / "model_index.json").is_file()), None)
 
 
-def read_demo(demo_dir: Path, memory: dict[Stamp, Reading]) -> ModelFile | None:
+def read_demo(demo_dir: Path, memory: dict[Stamp, Reading]) -> tuple[ModelFile, ...]:
+    """The demo checkpoint, then the control models beside its folder, which fit no other; empty without the demo."""
     folder = demo_folder(demo_dir)
     if folder is None:
-        return None
+        return ()
     weights = folder_weights(folder / "unet") or folder
     stamp = stamp_of(folder, weights, "checkpoint")
     reading = memory.get(stamp) if stamp else None
@@ -149,7 +150,16 @@ def read_demo(demo_dir: Path, memory: dict[Stamp, Reading]) -> ModelFile | None:
         if stamp:
             memory[stamp] = reading
     fact = _fact("checkpoint", DEMO_NAME, reading, _DEMO_DEFAULTS)
-    return ModelFile(fact, folder, weights, None, reading, stamp=stamp, size_bytes=folder_bytes(folder))
+    checkpoint = ModelFile(fact, folder, weights, None, reading, stamp=stamp, size_bytes=folder_bytes(folder))
+    beside = list_files([Root(folder.parent / "controlnet", "controlnet")])
+    return (checkpoint, *(_companion(found, read_listed(found, memory), fact) for found in beside))
+
+
+def _companion(found: Listed, reading: Reading, demo: ModelFact) -> ModelFile:
+    # Too narrow to tell a family by: it is the checkpoint's.
+    reading = dataclasses.replace(reading, family=reading.family or demo.family)
+    fact = _fact("controlnet", found.path.stem, reading, None).model_copy(update={"only_for": demo.name})
+    return ModelFile(fact, found.path, found.weights, None, reading, stamp=found.stamp, size_bytes=found.size_bytes)
 
 
 def _named(kind: ModelKind, places: Iterable[tuple[Listed, Reading]], taken: set[str]) -> list[ModelFile]:

@@ -207,6 +207,24 @@ def test_a_file_named_like_the_demo_does_not_hide_it(tmp_path, demo_dir):
     assert sorted(names) == [DEMO_NAME, f"{DEMO_NAME} (sub)"]
 
 
+def test_what_ships_beside_the_demo_is_for_the_demo_alone(tmp_path, demo_dir):
+    shipped = tmp_path / "shipped"
+    (shipped / "sd-mini").parent.mkdir()
+    (shipped / "sd-mini").symlink_to(demo_dir / "sd-mini")
+    narrow = {
+        "control_model.zero_convs.0.0.weight": [64, 64, 1, 1],
+        "control_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": [64, 96],
+    }
+    write(shipped / "controlnet" / "pincel-demo-canny.safetensors", narrow)
+    write(tmp_path / "models" / "controlnet" / "pincel-demo-canny.safetensors", narrow)
+    write(tmp_path / "models" / "checkpoints" / "real.safetensors", SD1)
+    facts = scan_models(tmp_path / "models", shipped)
+    assert [(fact.name, fact.family, fact.only_for) for fact in facts[2:]] == [
+        ("pincel-demo-canny (.safetensors)", None, None),
+        ("pincel-demo-canny", "sd1", DEMO_NAME),
+    ]
+
+
 def test_a_diffusers_folder_with_a_part_missing(tmp_path, demo_dir):
     folder = tmp_path / "checkpoints" / "mine"
     folder.mkdir(parents=True)
