@@ -120,6 +120,8 @@ class Settings(BaseSettings):
     """Largest width or height that a member may ask for, in pixels, a multiple of 8."""
     max_queued_per_user: int = Field(default=10, ge=1, le=1000)
     """How many of one member's jobs may wait at a time."""
+    script_cells_max: int = Field(default=100, ge=4, le=400)
+    """How many pictures a plot or a prompt matrix may have, 4 to 400."""
     previews: bool = True
     """on or off: small previews while a picture is drawn."""
     backup_hours: float = Field(default=24, ge=0, le=1000)
@@ -163,6 +165,11 @@ class Settings(BaseSettings):
     @property
     def inputs_dir(self) -> Path:
         return self.data / "inputs"
+
+    @property
+    def parts_dir(self) -> Path:
+        """Finished parts of jobs that are not done."""
+        return self.data / "parts"
 
     @property
     def models_dir(self) -> Path:

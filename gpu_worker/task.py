@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Protocol
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.safety import Looked
 from gpu_worker.protocol.specs import ImageRef, TaskSpec
-from gpu_worker.transport import WorkerTransport
+from gpu_worker.transport import OutFile, WorkerTransport
 
 __all__ = [
     "Drawer",
@@ -27,6 +28,11 @@ __all__ = [
     "Task",
     "TimeUp",
 ]
+
+
+log = logging.getLogger(__name__)
+
+BINARY_MIME = "application/octet-stream"
 
 
 @dataclass
@@ -66,6 +72,10 @@ class JobHooks:
         self._started = time.monotonic()
         self._loading_since: float | None = None
         self.load_s = 0.0
+        self._parts = {part.n: part.image for part in task.assign.parts}
+        self._state = task.assign.resume
+        self._begun: tuple[str, float, int] | None = None
+        """Phase, when it was first told of, and how far it was then: what was taken over took no time."""
 
     def progress(self, phase: str, step: int, of: int, preview: bytes | None) -> None:
         task = self._task
@@ -78,7 +88,7 @@ class JobHooks:
         self._transport.event(
             m.Progress(
                 job=task.assign.job, attempt=task.assign.attempt, n=self._n, phase=phase, step=step, of=of,
-                eta_s=(now - self._started) * (of - step) / step if step else None, preview=preview,
+                eta_s=self._eta_s(phase, step, of, now), preview=preview,
                 preview_guarded=self._guard is not None,
             )
         )  # fmt: skip
@@ -99,9 +109,52 @@ class JobHooks:
             raise InputLostError(ref.ref)
         return data
 
+    @property
+    def state(self) -> bytes | None:
+        return self._state
+
+    def part(self, number: int) -> bytes | None:
+        ref = self._parts.get(number)
+        if ref is None:
+            return None
+        try:
+            return self.open_image(ref)
+        except InputLostError:
+            log.warning("part %s of job %s is damaged; it is made again", number, self._task.assign.job)
+            return None
+
+    def keep(self, number: int, data: bytes, state: bytes | None = None) -> None:
+        job, attempt = self._task.key
+        if state is not None:
+            self._state = state
+        if number >= m.PARTS_MAX or len(data) > m.PART_BYTES_MAX or len(state or b"") > m.STATE_BYTES_MAX:
+            log.warning("part %s of job %s is too large to be kept", number, job)
+            return
+        file: OutFile | None = None
+        if data:
+            digest = hashlib.sha256(data).hexdigest()
+            mime = "image/png" if data[:4] == b"\x89PNG" else BINARY_MIME
+            output = m.Output(
+                blob="", size_bytes=len(data), sha256=digest, mime=mime, width=0, height=0, seed=0,
+                infotext="",
+            )  # fmt: skip
+            file = OutFile(data, output)
+        try:
+            self._transport.keep(m.Partial(job=job, attempt=attempt, n=number, state=state), file)
+        except OSError as error:
+            log.warning("part %s of job %s is not kept: %s", number, job, error)
+
     def place(self, suffix: str) -> Path:
         """Where a result too large for memory is to be written; it is taken from there when the job is done."""
         return self._transport.place(self._task.assign.job, self._task.assign.attempt, suffix)
+
+    def _eta_s(self, phase: str, step: int, of: int, now: float) -> float | None:
+        if self._begun is None or self._begun[0] != phase or step < self._begun[2]:
+            self._begun = phase, now, step
+        _, at, first = self._begun
+        if first:  # a later attempt goes on from there
+            return (now - at) * (of - step) / (step - first) if step > first else None
+        return (now - self._started) * (of - step) / step if step else None
 
     def _time_loading(self, phase: str, now: float) -> None:
         if self._loading_since is not None:

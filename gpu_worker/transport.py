@@ -15,7 +15,15 @@ from typing import BinaryIO, Protocol
 
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.frames import Unframer, frame, pack
-from gpu_worker.protocol.outbox import INPUTS, MODEL_MIME, PART_SUFFIX, fin_name, output_name
+from gpu_worker.protocol.outbox import (
+    INPUTS,
+    MODEL_MIME,
+    PART_SUFFIX,
+    fin_name,
+    kept_name,
+    kept_output_name,
+    output_name,
+)
 from gpu_worker.protocol.results import TEXT_MIME
 from gpu_worker.protocol.specs import ImageRef, Wire
 
@@ -54,6 +62,10 @@ class WorkerTransport(Protocol):
 
     def finish(self, message: m.Done | m.Failed | m.Cancelled, files: Sequence[OutFile] = ()) -> None:
         """Returns only when it is stored durably; retries for ever; idempotent."""
+        ...
+
+    def keep(self, message: m.Partial, file: OutFile | None = None) -> None:
+        """Durable when it returns. Raises OSError where it cannot be stored: a part is not waited for."""
         ...
 
     def open_input(self, ref: ImageRef) -> bytes:
@@ -131,6 +143,17 @@ class PipeWorkerTransport:
         with self._ready:
             self._latest.pop(message.job, None)
         self.event(stored)
+
+    def keep(self, message: m.Partial, file: OutFile | None = None) -> None:
+        self._box.mkdir(parents=True, exist_ok=True)
+        if file is not None:
+            assert isinstance(file.data, bytes), "a part is small enough for memory"
+            suffix = _SUFFIXES.get(file.output.mime, ".bin")
+            name = kept_output_name(message.job, message.attempt, message.n, suffix)
+            _write_durably(self._box / name, file.data)
+            message = message.model_copy(update={"outputs": (file.output.model_copy(update={"blob": name}),)})
+        _write_durably(self._box / kept_name(message.job, message.attempt, message.n), pack(message))
+        self.event(message)
 
     def open_input(self, ref: ImageRef) -> bytes:
         return (self._inputs / Path(ref.ref).name).read_bytes()

@@ -64,6 +64,9 @@ class Dispatcher:
             gates=gates,
             clock=clock,
         )
+        self._parts = settler.parts
+        if self._parts is not None:
+            floor.forget = self._parts.forget
         self._losses = Losses(floor, jobs=jobs, settler=settler)
         self._reception = Reception(floor, self._losses, jobs=jobs, timings=timings, settler=settler)
         self._handing = HandingOut(floor, self._losses, jobs=jobs, timings=timings, settler=settler, resolver=resolver)
@@ -82,6 +85,8 @@ class Dispatcher:
             self._floor.orphans[claim.job_id] = Orphan(claim.attempt, claim.worker, deadline)
             if claim.cancel_asked:
                 self._floor.cancelling.add(claim.job_id)
+        if self._parts is not None:
+            await self._parts.sweep()
         await self._floor.transport.start(self.on_message, self.on_gone)
         self._tasks = [
             asyncio.create_task(self._handing.pump(), name="dispatcher-pump"),
@@ -99,15 +104,9 @@ class Dispatcher:
 
     # --- what the rest of the bot asks --------------------------------------------------------------------------------
 
-    async def submit(self, new: NewJob) -> tuple[JobId, bool]:
-        """Commits the job; only afterwards may the user be answered. False: this interaction already had its job."""
-        job_id, added = await self._jobs.add(new)
-        if added:
-            self._floor.changed()
-        return job_id, added
-
-    async def submit_script(self, new: NewJob, sheets: Sequence[NewJob]) -> tuple[JobId, bool]:
-        """The same for a script and everything it is drawn with, in one transaction."""
+    async def submit(self, new: NewJob, sheets: Sequence[NewJob] = ()) -> tuple[JobId, bool]:
+        """Commits the job, with its sheets where it is a script, in one transaction; only afterwards may the user be
+        answered. False: this interaction already had its job."""
         job_id, added = await self._jobs.add(new, sheets)
         if added:
             self._floor.changed()

@@ -54,6 +54,8 @@ class Floor:
         """Ends that were delivered and are not in the table yet, and since when."""
         self.cancelling: set[JobId] = set()
         self.passed_over_at: dict[JobId, float] = {}
+        self.forget: Callable[[JobId], Coroutine[Any, Any, None]] | None = None
+        """What is left of a job once it is over goes by this."""
         self.version = 0
         """Of what standings are made of."""
         self.wake = asyncio.Event()
@@ -89,6 +91,8 @@ class Floor:
     def ended(self, job_id: JobId) -> None:
         self.cancelling.discard(job_id)
         self.passed_over_at.pop(job_id, None)
+        if self.forget is not None:
+            self.spawn(self.forget(job_id), f"forget-{job_id}")
         self.changed()
         self.tell(self.listener.ended, job_id)
 

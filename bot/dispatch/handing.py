@@ -164,9 +164,21 @@ class HandingOut:
             model=job.model,
             spec=await self._resolver.resolve(job),
             resume=job.state,
+            parts=await self._parts(job),
             max_run_s=self._floor.leases.max_run_s,
             preview=preview,
         )
+
+    async def _parts(self, job: Job) -> tuple[m.KeptPart, ...]:
+        """What earlier attempts finished. One that cannot be handed over is made again."""
+        if self._settler.parts is None or job.attempt <= 1:
+            return ()
+        found: list[m.KeptPart] = []
+        for part in await self._settler.parts.of_job(job.id):
+            with contextlib.suppress(OSError):
+                image = await self._floor.transport.put_file(part.path, part.sha256, part.mime)
+                found.append(m.KeptPart(n=part.n, image=image))
+        return tuple(found)
 
     def candidate(self, row: QueueRow) -> Candidate:
         cost = self._timings.estimate_s(row.model, row.work_units)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +15,7 @@ from pydantic import ValidationError
 
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.frames import FrameError, unpack
-from gpu_worker.protocol.outbox import INPUTS, OUTBOX_SUFFIX, fin_name, owned_names
+from gpu_worker.protocol.outbox import INPUTS, KEPT_SUFFIX, OUTBOX_SUFFIX, fin_name, kept_name, owned_names
 
 __all__ = ["DamagedEntryError", "Inputs", "Outbox"]
 
@@ -36,19 +38,25 @@ class Outbox:
             (self._root / name).mkdir(parents=True, exist_ok=True)
 
     def entries(self, name: str | None = None) -> list[Path]:
-        """Of one worker, or of all that ever were."""
-        return sorted(self._root.glob(f"{name or '*'}/*{OUTBOX_SUFFIX}"))
+        """Of one worker, or of all that ever were; parts before ends, after which nobody needs them."""
+        box = name or "*"
+        return [path for suffix in (KEPT_SUFFIX, OUTBOX_SUFFIX) for path in sorted(self._root.glob(f"{box}/*{suffix}"))]
 
-    def read(self, entry: Path) -> m.Done | m.Failed | m.Cancelled:
+    def read(self, entry: Path) -> m.Done | m.Failed | m.Cancelled | m.Partial:
         """Raises DamagedEntryError, or OSError where it is gone or cannot be read now."""
         data = entry.read_bytes()
         try:
             message = m.parse_to_bot({**unpack(data), "worker": entry.parent.name})
         except (FrameError, ValidationError) as error:
             raise DamagedEntryError(entry.name) from error
-        if not isinstance(message, m.Done | m.Failed | m.Cancelled) or entry.name != fin_name(
-            message.job, message.attempt
-        ):
+        match message:
+            case m.Done() | m.Failed() | m.Cancelled():
+                named = fin_name(message.job, message.attempt)
+            case m.Partial():
+                named = kept_name(message.job, message.attempt, message.n)
+            case _:
+                named = ""
+        if entry.name != named or isinstance(message, m.Hello | m.Heartbeat | m.AssignReply | m.Progress):
             raise DamagedEntryError(entry.name)
         return message
 
@@ -56,7 +64,7 @@ class Outbox:
         with contextlib.suppress(OSError):
             entry.replace(entry.with_suffix(".bad"))
 
-    def picture(self, done: m.Done, output: m.Output) -> Path:
+    def picture(self, done: m.Done | m.Partial, output: m.Output) -> Path:
         """A name from another process: one that is not of this attempt counts as a picture that is not there."""
         name = Path(output.blob).name
         if not name.startswith(f"{done.job}.{done.attempt}."):
@@ -69,6 +77,12 @@ class Outbox:
         # The entry last: while it is there, a removal that was cut short is taken up again.
         for leftover in sorted(box.glob(owned_names(job, attempt)), key=lambda path: path.suffix == OUTBOX_SUFFIX):
             leftover.unlink(missing_ok=True)
+
+    def remove_part(self, part: m.Partial) -> None:
+        """The entry, and its bytes where nobody took them."""
+        for output in part.outputs:
+            self.picture(part, output).unlink(missing_ok=True)
+        (self._root / part.worker / kept_name(part.job, part.attempt, part.n)).unlink(missing_ok=True)
 
 
 class Inputs:
@@ -96,6 +110,26 @@ class Inputs:
             part.unlink(missing_ok=True)
             raise
         return digest
+
+    def link(self, path: Path, sha256: str) -> int:
+        """A file of ours under the hash of its bytes, without another copy where the disk can do that; its size."""
+        size = path.stat().st_size
+        target = self._folder / sha256
+        if target.is_file() and target.stat().st_size == size:
+            target.touch()
+            return size
+        part = self._folder / f"{sha256}.{secrets.token_hex(4)}.part"
+        try:
+            try:
+                os.link(path, part)
+            except OSError:  # another file system, or one without links
+                shutil.copyfile(path, part)
+            part.touch()
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return size
 
     def clear_old(self) -> None:
         """A job's input is put again at every attempt, so old ones are no longer needed."""

@@ -1,8 +1,9 @@
 """The embedded transport: child processes, frames over their pipes, pictures and durable messages as files.
 
 The outbox of a worker holds `<job>.<attempt>.fin` (the msgpack of its `done`, `failed` or `cancelled`) beside the
-pictures. A worker writes it before it sends the frame and the bot deletes it when its table holds the end, so a result
-survives the death of either side; whatever lies there at a start is delivered first.
+pictures, and `<job>.<attempt>.k<n>.kept` (that of a `partial`) beside the part. A worker writes it before it sends the
+frame and the bot deletes it when its table holds the end, so a result survives the death of either side; whatever lies
+there at a start is delivered first.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class PipeTransport:
         self._times = times or PipeTimes()
         self._children: dict[str, Child] = {}
         self._replies: dict[tuple[str, str, int], asyncio.Future[bool]] = {}
-        self._delivering: set[tuple[str, str, int]] = set()
+        self._delivering: set[tuple[str, str, int, int | None]] = set()
         self._keepers: list[asyncio.Task[None]] = []
         self._redeliverer: asyncio.Task[None] | None = None
         self._stopping = False
@@ -124,11 +125,18 @@ class PipeTransport:
         if child is not None:
             await child.send(message)
 
-    async def fetch(self, done: m.Done, output: m.Output) -> Path:
+    async def fetch(self, done: m.Done | m.Partial, output: m.Output) -> Path:
         return self._outbox.picture(done, output)
 
     async def settled(self, message: m.Settled) -> None:
         await asyncio.to_thread(self._outbox.remove, message.worker, message.job, message.attempt)
+
+    async def taken(self, part: m.Partial) -> None:
+        await asyncio.to_thread(self._outbox.remove_part, part)
+
+    async def put_file(self, path: Path, sha256: str, mime: str) -> ImageRef:
+        size = await asyncio.to_thread(self._inputs.link, path, sha256)
+        return ImageRef(ref=sha256, sha256=sha256, mime=mime, size_bytes=size)
 
     async def put_input(self, data: bytes, mime: str) -> ImageRef:
         digest = await asyncio.to_thread(self._inputs.put, data)
@@ -217,7 +225,7 @@ class PipeTransport:
                 if not message.accepted:
                     log.warning("worker %s refused job %s: %s", message.worker, message.job, message.reason)
                 reply.set_result(message.accepted)
-        elif isinstance(message, m.Done | m.Failed | m.Cancelled):
+        elif isinstance(message, m.Done | m.Failed | m.Cancelled | m.Partial):
             await self._deliver(message)
         else:
             try:
@@ -242,8 +250,9 @@ class PipeTransport:
             else:
                 await self._deliver(message)
 
-    async def _deliver(self, message: m.Done | m.Failed | m.Cancelled) -> None:
-        key = (message.worker, message.job, message.attempt)
+    async def _deliver(self, message: m.Done | m.Failed | m.Cancelled | m.Partial) -> None:
+        part = message.n if isinstance(message, m.Partial) else None
+        key = (message.worker, message.job, message.attempt, part)
         if key in self._delivering:
             return
         self._delivering.add(key)
@@ -251,7 +260,7 @@ class PipeTransport:
             await self._on_message(message)
         except Exception:
             # A full disk, most likely. The entry stays and is tried again; nothing is lost.
-            log.exception("the end of job %s could not be stored yet; it is tried again", message.job)
+            log.exception("the %s of job %s could not be stored yet; it is tried again", message.t, message.job)
         finally:
             self._delivering.discard(key)
 

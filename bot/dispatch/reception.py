@@ -42,6 +42,7 @@ class Reception:
                 self._on_progress(message)
             case m.Partial():
                 await self._settler.partial(message)
+                await self._floor.transport.taken(message)
             case m.Done() | m.Failed() | m.Cancelled():
                 await self._on_end(message)
             case m.AssignReply():

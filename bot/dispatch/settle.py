@@ -23,6 +23,7 @@ from bot.library import Arrival, Library, LibraryFile
 from bot.storage.database import Database
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import WAITING, Jobs
+from bot.storage.kept_parts import KeptParts
 from bot.storage.picture_looks import PictureLooks
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.outbox import MODEL_MIME
@@ -58,8 +59,11 @@ class Settler:
         transport: BotTransport,
         library: Library | None = None,
         judge: ResultJudge | None = None,
+        parts: KeptParts | None = None,
     ) -> None:
-        """`library` takes the files of jobs that make some; without a `judge` every picture is kept."""
+        """`library` takes the files of jobs that make some; without a `judge` every picture is kept, without `parts` no
+        finished part of a job that is not done."""
+        self.parts = parts
         self._library = library
         self._judge = judge
         self._looks = PictureLooks(database)
@@ -104,8 +108,15 @@ class Settler:
                 )
 
     async def partial(self, message: m.Partial) -> None:
-        outputs = [output.model_dump(mode="json") for output in message.outputs]
-        await self._jobs.save_partial(JobId(message.job), message.n, message.attempt, outputs, message.state)
+        """A finished part, as far as there is room. Raises OSError where its bytes may be there at the next try."""
+        if self.parts is None:
+            return
+        part: tuple[Path, str, str, int] | None = None
+        for output in message.outputs:
+            if output.size_bytes > m.PART_BYTES_MAX:
+                return
+            part = await self._transport.fetch(message, output), output.sha256, output.mime, output.size_bytes
+        await self.parts.keep(JobId(message.job), message.attempt, message.n, message.state, part)
 
     async def lose(
         self,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from gpu_worker.protocol.messages import Assign, Done, Output, Settled, ToBot, ToWorker
+from gpu_worker.protocol.messages import Assign, Done, Output, Partial, Settled, ToBot, ToWorker
 from gpu_worker.protocol.specs import ImageRef
 
 __all__ = ["BotTransport", "OnGone", "OnMessage", "WorkerGone"]
@@ -50,7 +50,7 @@ class BotTransport(Protocol):
         """Best effort, bounded, raises nothing."""
         ...
 
-    async def fetch(self, done: Done, output: Output) -> Path:
+    async def fetch(self, done: Done | Partial, output: Output) -> Path:
         """A local file where the output's bytes are or were put; the caller checks their hash and may move it.
 
         Raises OSError where it may be there at the next try.
@@ -59,6 +59,14 @@ class BotTransport(Protocol):
 
     async def settled(self, message: Settled) -> None:
         """The table holds the end of this attempt: its outbox entry may go."""
+        ...
+
+    async def taken(self, part: Partial) -> None:
+        """The table holds this part, or never will: its outbox entry may go."""
+        ...
+
+    async def put_file(self, path: Path, sha256: str, mime: str) -> ImageRef:
+        """As `put_input`, for bytes that lie in a file of ours, which stays as it is. Raises OSError."""
         ...
 
     async def put_input(self, data: bytes, mime: str) -> ImageRef:

@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-__all__ = ["clear", "sync", "sync_folder"]
+__all__ = ["clear", "move", "sync", "sync_folder"]
 
 
 def clear(*paths: Path) -> None:
@@ -15,6 +15,26 @@ def clear(*paths: Path) -> None:
         for suffix in ("", "-journal", "-wal", "-shm"):
             with contextlib.suppress(OSError):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def move(source: Path, target: Path) -> None:
+    """Replaces `target`, on another file system, too. Raises OSError; then `target` is as it was."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.replace(source, target)  # noqa: PTH105 - Path.replace is the same call, this one says what happens
+    except OSError:
+        # Another file system (outbox on a RAM disk): copy beside the target, then rename, so no half file is ever seen.
+        beside = target.with_name(target.name + ".part")
+        try:
+            beside.write_bytes(source.read_bytes())
+            beside.replace(target)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+        source.unlink(missing_ok=True)
+    sync(target)
+    # The name, too, must survive a power cut: right after this a row says that the file is here.
+    sync_folder(target.parent)
 
 
 def sync(path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import aiosqlite
 from bot.domain.ids import ImageId, JobId, UserId
 from bot.domain.job import Action, Image, Job
 from bot.storage.database import Database, Row
+from bot.storage.durable import move
 from bot.storage.prompt_sql import ALL_PROMPTS, PICTURE_PROMPT
 
 __all__ = ["Images", "MissingPictureError"]
@@ -42,6 +42,11 @@ class Images:
         Raises MissingPictureError where it is gone or damaged, OSError where the disk is full.
         """
         await asyncio.to_thread(_take, source, self._root / place, sha256)
+
+    async def put(self, data: bytes, place: str) -> str:
+        """Writes a picture that was made here, durably, off the loop, and returns its hash. Repeating it is harmless;
+        raises OSError where the disk is full."""
+        return await asyncio.to_thread(_put, data, self._root / place)
 
     async def discard(self, place: str) -> None:
         """Removes a file that `take` brought and no row will know."""
@@ -129,34 +134,21 @@ class Images:
 
 def _take(source: Path, target: Path, sha256: str) -> None:
     if source.exists():
-        _move_durably(source, target)
+        move(source, target)
     # Missing here, but already there: the bot died between this move and its commit.
     _read_checked(target, sha256)
 
 
-def _move_durably(source: Path, target: Path) -> None:
+def _put(data: bytes, target: Path) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.made")
     try:
-        os.replace(source, target)  # noqa: PTH105 - Path.replace is the same call, this one says what happens
+        part.write_bytes(data)
+        move(part, target)
     except OSError:
-        # Another file system (outbox on a RAM disk): copy beside the target, then rename, so no half file is ever seen.
-        beside = target.with_name(target.name + ".part")
-        try:
-            beside.write_bytes(source.read_bytes())
-            beside.replace(target)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
-        source.unlink(missing_ok=True)
-    with target.open("r+b") as file:
-        os.fsync(file.fileno())
-    if os.name == "posix":
-        # The name, too, must survive a power cut: right after this the row says that the picture is here.
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        part.unlink(missing_ok=True)
+        raise
+    return hashlib.sha256(data).hexdigest()
 
 
 def _read_checked(path: Path, sha256: str) -> bytes:

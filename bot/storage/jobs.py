@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -18,6 +17,8 @@ from bot.storage.job_rows import Claim, QueueRow, job_of
 __all__ = ["WAITING", "Claim", "Jobs", "QueueRow"]
 
 WAITING = (JobStatus.QUEUED, JobStatus.ASSIGNED)
+ATTEMPTS_MAX = 50
+"""Starts of a job that gets a little further each time and is lost each time."""
 
 
 class Jobs(JobReader):
@@ -152,8 +153,9 @@ class Jobs(JobReader):
         """A running attempt has ended without a result; one transaction decides what becomes of its job.
 
         Cancelled, where somebody asked for that; failed, with the columns of `failure`, where this was the
-        `max_crashes`-th blamed start; else queued again. Returns that status, or None where this attempt was not the
-        running one and nothing changed.
+        `max_crashes`-th blamed start; else queued again. A start that left a finished part behind is not counted: the
+        next one goes on from there, and does not meet the same end. Returns that status, or None where this attempt
+        was not the running one and nothing changed.
         """
         async with self._db.write() as tx:
             async with tx.execute(
@@ -163,12 +165,12 @@ class Jobs(JobReader):
                 row = await cursor.fetchone()
             if row is None:
                 return None
-            crashes = int(row["crashes"]) + blamed
+            crashes = int(row["crashes"]) + (blamed and not await _progressed(tx, job_id, attempt))
             columns: dict[str, Any] = {"crashes": crashes, "worker": None}
             if row["cancel_by"] is not None:
                 status = JobStatus.CANCELLED
                 columns["finished_at"] = time.time()
-            elif blamed and crashes >= max_crashes:
+            elif blamed and (crashes >= max_crashes or attempt >= ATTEMPTS_MAX):
                 status = JobStatus.FAILED
                 columns |= {**failure, "finished_at": time.time()}
             else:
@@ -193,9 +195,9 @@ class Jobs(JobReader):
                     return None
             # Silence was taken for a death of its worker, and it was none.
             async with tx.execute(
-                "UPDATE jobs SET status = 'assigned', worker = ?, crashes = max(0, crashes - 1) WHERE id = ? "
+                "UPDATE jobs SET status = 'assigned', worker = ?, crashes = max(0, crashes - ?) WHERE id = ? "
                 "AND status = 'queued' RETURNING *",
-                (worker, job_id),
+                (worker, int(not await _progressed(tx, job_id, attempt)), job_id),
             ) as cursor:
                 row = await cursor.fetchone()
             return job_of(row) if row else None
@@ -241,18 +243,6 @@ class Jobs(JobReader):
         )
         return bool(moved)
 
-    async def save_partial(
-        self, job_id: JobId, n: int, attempt: int, outputs: Sequence[Mapping[str, Any]], state: bytes | None
-    ) -> None:
-        """Idempotent: a partial result that is repeated after a reconnect is kept once."""
-        async with self._db.write() as tx:
-            await tx.execute(
-                "INSERT OR IGNORE INTO partials (job_id, n, attempt, outputs, created_at) VALUES (?, ?, ?, ?, ?)",
-                (job_id, n, attempt, json.dumps(list(outputs)), time.time()),
-            )
-            if state is not None:
-                await tx.execute("UPDATE jobs SET state = ? WHERE id = ?", (state, job_id))
-
 
 def _row_of(new: NewJob, now: float) -> tuple[Any, ...]:
     return (
@@ -262,6 +252,11 @@ def _row_of(new: NewJob, now: float) -> tuple[Any, ...]:
         new.task.model_dump_json(), model_of(new.task), work_units(new.task), JobStatus.QUEUED, now,
         int(new.private), new.script_id,
     )  # fmt: skip
+
+
+async def _progressed(tx: aiosqlite.Connection, job_id: JobId, attempt: int) -> bool:
+    """Whether an attempt left a part behind (bot/storage/kept_parts.py)."""
+    return await _value(tx, "SELECT 1 FROM partials WHERE job_id = ? AND attempt = ?", (job_id, attempt)) is not None
 
 
 async def _value(tx: aiosqlite.Connection, sql: str, values: Sequence[Any]) -> Any:

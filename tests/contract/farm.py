@@ -18,6 +18,7 @@ from bot.storage.facts import Timings
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
+from bot.storage.kept_parts import KeptParts
 from bot.storage.scripts import Scripts
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import Txt2Img
@@ -75,7 +76,13 @@ class Farm:
         self.images = Images(database, root / "outputs")
         self.timings = Timings(database)
         self.transport = kit.make(root, workers)
-        self.settler = Settler(database=database, jobs=self.jobs, images=self.images, transport=self.transport)
+        self.settler = Settler(
+            database=database,
+            jobs=self.jobs,
+            images=self.images,
+            transport=self.transport,
+            parts=KeptParts(database, root / "parts"),
+        )
         self.seen = Recorder()
         self.dispatcher = Dispatcher(
             jobs=self.jobs,

@@ -4,6 +4,7 @@ label:NAME    what the journal calls the job          sleep:S   takes S seconds,
 block:S       blocks the GPU thread for S seconds     poison    kills its own process, as a segfault would
 fail:KIND     fails as the engine would               flaky:N   fails N times in a way worth another try
 bug           raises what no engine should            odd       a failure kind that the protocol does not know
+parts:N       made of N parts, each kept once made    dies:A,B  kills its process in starts A, B, … after a part each
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class StubEngine:
             if "sleep" in words:
                 time.sleep(STEP_S)
         self._fail(words, label)
+        self._make_parts(words, label, hooks)
         self._note("end", label)
         return [
             StubPicture(
@@ -91,6 +93,20 @@ class StubEngine:
             )
             for i in range(spec.count)
         ]
+
+    def _make_parts(self, words: dict[str, str], label: str, hooks: JobHooks) -> None:
+        dies = {int(start) for start in words.get("dies", "").split(",") if start}
+        for number in range(int(words.get("parts", 0))):
+            bytes_of_part = f"part {number} of {label}".encode()
+            if hooks.part(number) == bytes_of_part:
+                assert hooks.state is not None
+                continue
+            self._note("part", f"{label} {number}")
+            hooks.keep(number, bytes_of_part, f"up to {number}".encode())
+            if self._count("start", label) in dies:
+                os._exit(9)
+            if "slow" in words:
+                time.sleep(float(words["slow"]))
 
     def _fail(self, words: dict[str, str], label: str) -> None:
         if "fail" in words:

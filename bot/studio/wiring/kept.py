@@ -10,6 +10,7 @@ from bot.storage.favourites import Favourites
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
+from bot.storage.kept_parts import KeptParts
 from bot.storage.model_choices import NextPictures
 from bot.storage.model_rules import ModelRules
 from bot.storage.preferences import Preferences
@@ -31,6 +32,7 @@ class Kept:
         self.scripts = Scripts(database)
         self.private_jobs = PrivateJobs(database)
         self.images = Images(database, settings.outputs_dir)
+        self.parts = KeptParts(database, settings.parts_dir)
         self.favourites = Favourites(database)
         self.inputs = InputPictures(database, settings.inputs_dir)
         self.drafts = Drafts(database)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import discord
 
 from bot.delivery.deliver import Deliverer
@@ -24,9 +26,10 @@ __all__ = ["LineParts"]
 
 
 class _Relay:
-    """The dispatcher's listener: results to the deliverer, progress to the cards."""
+    """The dispatcher's listener: results to the deliverer, progress to the cards, sheets to their script."""
 
     def __init__(self, editor: CardEditor, deliverer: Deliverer) -> None:
+        self.scripts: Callable[[JobId], None] | None = None
         self._editor = editor
         self._deliverer = deliverer
 
@@ -38,6 +41,8 @@ class _Relay:
 
     def ended(self, job_id: JobId) -> None:
         self._deliverer.ended(job_id)
+        if self.scripts is not None:
+            self.scripts(job_id)
 
 
 class LineParts:
@@ -52,6 +57,7 @@ class LineParts:
             allowed=judge.wish,
             shown=settings.previews,
         )
+        self.wants_previews = wishes.wanted
         self.editor = CardEditor(
             jobs=kept.jobs,
             poster=self.poster,
@@ -65,8 +71,10 @@ class LineParts:
             poster=self.poster,
             editor=self.editor,
             veils=judge,
+            scripts=kept.scripts,
             pinger=Pinger(client=client, jobs=kept.jobs, preferences=kept.preferences, poster=self.poster),
         )
+        self.relay = _Relay(self.editor, self.deliverer)
         self.dispatcher = Dispatcher(
             jobs=kept.jobs,
             scripts=kept.scripts,
@@ -78,10 +86,11 @@ class LineParts:
                 transport=transport,
                 library=library,
                 judge=judge,
+                parts=kept.parts,
             ),
             resolver=SpecResolver(jobs=kept.jobs, images=kept.images, inputs=kept.inputs, transport=transport),
             transport=transport,
-            listener=_Relay(self.editor, self.deliverer),
+            listener=self.relay,
             leases=opened.leases,
             previews=wishes.wish,
             gates=kept.gates,

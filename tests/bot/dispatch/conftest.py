@@ -23,6 +23,7 @@ from bot.storage.facts import Timings
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
+from bot.storage.kept_parts import KeptParts
 from bot.storage.scripts import Scripts
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import ImageRef
@@ -38,6 +39,7 @@ class FakeTransport:
         self.assigned: list[m.Assign] = []
         self.sent: list[tuple[str, m.ToWorker]] = []
         self.settled_entries: list[m.Settled] = []
+        self.taken_parts: list[m.Partial] = []
         self.inputs: list[bytes] = []
         self.failing: Exception | None = None
         self._folder = folder
@@ -60,6 +62,12 @@ class FakeTransport:
 
     async def settled(self, message: m.Settled) -> None:
         self.settled_entries.append(message)
+
+    async def taken(self, part: m.Partial) -> None:
+        self.taken_parts.append(part)
+
+    async def put_file(self, path: Path, sha256: str, mime: str) -> ImageRef:
+        return ImageRef(ref=sha256, sha256=sha256, mime=mime, size_bytes=path.stat().st_size)
 
     async def put_input(self, data: bytes, mime: str) -> ImageRef:
         self.inputs.append(data)
@@ -85,7 +93,13 @@ class Desk:
         self.blobs.mkdir(exist_ok=True)
         self.transport = FakeTransport(self.blobs)
         self.seen = Recorder()
-        self.settler = Settler(database=database, jobs=self.jobs, images=self.images, transport=self.transport)
+        self.settler = Settler(
+            database=database,
+            jobs=self.jobs,
+            images=self.images,
+            transport=self.transport,
+            parts=KeptParts(database, root / "parts"),
+        )
         self.dispatcher = Dispatcher(
             jobs=self.jobs, scripts=Scripts(database), timings=self.timings, settler=self.settler,
             resolver=SpecResolver(

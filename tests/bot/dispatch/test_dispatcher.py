@@ -427,6 +427,7 @@ async def test_partial_result_is_kept_once_with_the_state_to_go_on_from(desk):
         await desk.dispatcher.on_message(m.Partial(worker="w1", job=job, attempt=1, n=1, state=b"half way"))
     rows = await desk.database.all("SELECT n FROM partials WHERE job_id = ?", (job,))
     assert len(rows) == 1
+    assert len(desk.transport.taken_parts) == 2
     await desk.dispatcher.on_gone(_gone("w1"))
     await desk.hello("w1", boot="another")
     assert desk.transport.assigned[-1].resume == b"half way"
