@@ -24,9 +24,8 @@ from gpu_worker.language.plots import PlotRecord, Value, ValuesError, ValuesProb
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import JobSpec
 
-__all__ = ["CELLS_MAX", "PIXELS_MAX", "AxisWish", "PlotWishes", "build_plot", "letter", "recorded_axes", "style_values"]
+__all__ = ["PIXELS_MAX", "AxisWish", "PlotWishes", "build_plot", "letter", "recorded_axes", "style_values"]
 
-CELLS_MAX = 400
 PIXELS_MAX = 200_000_000
 """Of all cells, as A1111 has it (`img_max_size_mp`)."""
 EVERYTHING = "*"
@@ -63,7 +62,7 @@ def recorded_axes(record: PlotRecord) -> tuple[AxisWish, AxisWish, AxisWish]:
     return x, y, z
 
 
-def style_values(wishes: PlotWishes) -> list[str]:
+def style_values(wishes: PlotWishes, most: int) -> list[str]:
     """Every value of an axis of styles, whose names somebody else knows: `PlotContext.styles` says what they mean.
 
     Raises UserFacingError as `build_plot`."""
@@ -71,7 +70,7 @@ def style_values(wishes: PlotWishes) -> list[str]:
     for at, wish in enumerate(wishes.axes):
         axis = find_axis(wish.type or "")
         if axis is not None and axis.name == "Styles":
-            found += [str(value) for value in _read(at, axis, wish.text, CELLS_MAX)]
+            found += [str(value) for value in _read(at, axis, wish.text, most)]
     return found
 
 
@@ -99,13 +98,16 @@ def build_plot(
     for at, axis in enumerate(types):
         require_needs(axis, base, [axis.name for axis in types], letter(at))
     read = [
-        _read(at, axis, _typed(axis, wish.text, context), CELLS_MAX)
+        _read(at, axis, _typed(axis, wish.text, context), limits.max_script_cells)
         for at, (axis, wish) in enumerate(zip(types, wishes.axes, strict=True))
     ]
     count = math.prod(map(len, read))
-    if count > CELLS_MAX:
+    if count > limits.max_script_cells:
         raise UserFacingError(
-            "plot_cells", count=count, sizes=" × ".join(str(len(values)) for values in read), limit=CELLS_MAX
+            "plot_cells",
+            count=count,
+            sizes=" × ".join(str(len(values)) for values in read),
+            limit=limits.max_script_cells,
         )
     x, y, z = (
         _axis(at, axis, _typed(axis, wish.text, context), values, context, wishes, rng)
