@@ -29,7 +29,8 @@ LATE = LateSuggestions()
 
 EXTENSIONS = (
     "cogs.imagine", "cogs.style", "cogs.queue", "cogs.models", "cogs.model_admin", "cogs.help", "cogs.settings",
-    "cogs.looking", "cogs.blend", "cogs.inpaint", "cogs.again",
+    "cogs.looking", "cogs.preprocess", "cogs.blend", "cogs.control", "cogs.regions", "cogs.inpaint", "cogs.again",
+    "cogs.matrix",
     "cogs.operations",
     "cogs.history",
     "cogs.tags",

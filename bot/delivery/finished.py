@@ -14,10 +14,12 @@ import discord
 from bot.delivery.cards import Picture, filename, result_card
 from bot.delivery.changed import joined_changes
 from bot.delivery.extras import extra_buttons, with_row
+from bot.delivery.grid_card import GridPart, finished_grid_card
 from bot.delivery.ladder import Rung, Upload, climb_down
 from bot.delivery.looked import enlarged_card
 from bot.delivery.mapped import mapped_card
 from bot.delivery.post import Card, TooLargeError
+from bot.delivery.tiled import tiled_card, tiles_line
 from bot.delivery.veils import Veiled, Veils, veiled
 from bot.domain.actions import first_pass
 from bot.domain.changes import changes
@@ -27,7 +29,8 @@ from bot.i18n import Texts, texts_for
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
 from bot.storage.origins import as_drawn, parent_of
-from gpu_worker.protocol.specs import Img2Img, Preprocess, Txt2Img, Upscale
+from bot.storage.scripts import Scripts
+from gpu_worker.protocol.specs import Img2Img, Preprocess, Txt2Img, Ultimate, Upscale
 
 __all__ = ["FinishedCards"]
 
@@ -47,7 +50,8 @@ class _Prepared:
 
 
 class FinishedCards:
-    def __init__(self, jobs: Jobs, images: Images, veils: Veils | None) -> None:
+    def __init__(self, jobs: Jobs, images: Images, veils: Veils | None, scripts: Scripts | None = None) -> None:
+        self._scripts = scripts
         self._jobs = jobs
         self._images = images
         self._veils = veils
@@ -99,6 +103,8 @@ class FinishedCards:
         drawn = await as_drawn(self._jobs, self._images, job)
         if drawn is not job and isinstance(job.task, Upscale):
             notes.insert(0, texts("looked.by", upscaler=spoken(job.task.upscaler)))
+        if drawn is not job and isinstance(job.task, Ultimate):
+            notes.insert(0, tiles_line(job.task, texts))
         named = [
             (image, upload, filename(job, image.index, upload.suffix))
             for image, upload in zip(images, prepared.uploads, strict=False)
@@ -106,17 +112,25 @@ class FinishedCards:
         pictures = [Picture(image, name, image.id in seen.spoilers) for image, _, name in named]
         pictures = pictures or [Picture(image, None) for image in images]
 
+        cells = await self._cells(job) if job.script is not None else []
+
         def files() -> list[discord.File]:
             return [discord.File(io.BytesIO(upload.data), name) for _, upload, name in named]
 
         def view(*more: str) -> discord.ui.LayoutView:
-            if isinstance(drawn.task, Upscale | Preprocess):
+            owner = parent.owner_id if parent is not None else None
+            if job.script is not None:
+                parts = [GridPart(picture.image, picture.filename, picture.spoiler) for picture in pictures]
+                made = finished_grid_card(job, parts, cells, total=job.script.size, notes=[*notes, *more])
+            elif isinstance(drawn.task, Preprocess):
+                made = mapped_card(job, pictures, notes=[*notes, *more], source_owner=owner)
+            elif isinstance(drawn.task, Ultimate):
+                made = tiled_card(job, pictures, notes=[*notes, *more], source_owner=owner)
+            elif isinstance(drawn.task, Upscale):
                 first = pictures[0] if pictures else None
                 image, name = (first.image, first.filename) if first is not None else (None, None)
-                owner = parent.owner_id if parent is not None else None
                 veil = first is not None and first.spoiler
-                card = mapped_card if isinstance(drawn.task, Preprocess) else enlarged_card
-                made = card(job, image, name, notes=[*notes, *more], source_owner=owner, spoiler=veil)
+                made = enlarged_card(job, image, name, notes=[*notes, *more], source_owner=owner, spoiler=veil)
             else:
                 made = result_card(drawn, pictures, notes=[*notes, *more], parent=parent)
             return with_row(made, below)
@@ -126,6 +140,14 @@ class FinishedCards:
             return Card(view(texts("private.only_you")), files, view(direct), in_channel_only=seen.nude)
         direct_view = view(texts("card.dm_because")) if job.guild_id is not None else None
         return Card(view(), files, direct_view, in_channel_only=seen.nude)
+
+    async def _cells(self, job: Job) -> list[tuple[int, str]]:
+        """Those that can be picked, each with what sets it apart."""
+        assert job.script is not None
+        expanded = await asyncio.to_thread(job.script.expanded)
+        labels = {cell.index: cell.note or "" for cell in expanded.cells}
+        found = await self._scripts.pictures(job.id) if self._scripts is not None else []
+        return [(cell.place, labels.get(cell.place, "")) for cell in found if not cell.deleted]
 
     async def _changed(self, job: Job, texts: Texts) -> str:
         """What it does differently from the job it was changed from; empty where its action says so much."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from bot.domain.amounts import size_text
 from bot.domain.job import Job
 from bot.domain.mentions import neutral
+from bot.domain.scripts import Script
 from bot.i18n import Texts
-from gpu_worker.protocol.specs import BakeSpec, ConvertSpec, Describe, FileSpec, Preprocess, Upscale
+from gpu_worker.protocol.specs import BakeSpec, ConvertSpec, Describe, FileSpec, Preprocess, Sheet, Ultimate, Upscale
 
 __all__ = ["headline", "made_lines"]
 
@@ -20,7 +21,14 @@ def headline(job: Job, texts: Texts) -> str:
     if isinstance(job.task, Describe):
         return texts("looked.title.describe", tagger=job.task.tagger)
     if isinstance(job.task, Preprocess):
-        return texts("mapped.title", preprocessor=job.task.preprocessor)
+        names = ", ".join(each.preprocessor for each in job.task.maps)
+        return texts("mapped.title" if not job.task.others else "mapped.title_several", preprocessor=names)
+    if isinstance(job.task, Ultimate):
+        return job.task.drawing.prompt or texts("ultimate.title", upscaler=job.task.upscaler)
+    if isinstance(job.task, Script):
+        return job.task.base.prompt
+    if isinstance(job.task, Sheet):
+        return texts("script.title.sheet", n=len(job.task.cells), prompt=job.task.cells[0].prompt)
     return _sentence(job.files, texts) if job.files is not None else job.spec.prompt
 
 

@@ -40,6 +40,8 @@ def result_rows(job: Job, images: Sequence[Image], texts: Texts) -> list[list[Ad
             button(Verb.MORE, job.id, texts("button.more"), emoji="🧰"),
         ]
     )
+    if job.draws and job.spec.control:
+        rows[-1].append(button(Verb.MAPS, job.id, texts("button.maps"), emoji="🗺️"))
     return rows
 
 

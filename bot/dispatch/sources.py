@@ -26,6 +26,7 @@ from gpu_worker.protocol.specs import (
     Source,
     StoredSource,
     Txt2Img,
+    Ultimate,
     Upscale,
 )
 
@@ -59,6 +60,9 @@ class SpecResolver:
             return await self._mapped(job.task)
         if isinstance(job.task, Upscale | Describe):
             return job.task.model_copy(update={"image": await self._given(job.task.image)})
+        if isinstance(job.task, Ultimate):
+            drawing = await self._from_picture(await self._read_pictures(job.task.drawing))
+            return job.task.model_copy(update={"drawing": drawing})
         if isinstance(job.task, Sheet):
             cells = tuple([await self._drawing(cell) for cell in job.task.cells])
             return job.task.model_copy(update={"cells": cells})

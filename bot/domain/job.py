@@ -13,7 +13,19 @@ from bot.domain.sizes import hires_target
 from bot.errors import UserFacingError
 from gpu_worker.protocol.messages import ModelKind
 from gpu_worker.protocol.results import Description
-from gpu_worker.protocol.specs import Drawing, FileSpec, FileTask, Img2Img, JobSpec, PictureTask, Sheet, Upscale
+from gpu_worker.protocol.specs import (
+    DetailFix,
+    Drawing,
+    FileSpec,
+    FileTask,
+    Img2Img,
+    JobSpec,
+    PictureTask,
+    Preprocess,
+    Sheet,
+    Ultimate,
+    Upscale,
+)
 
 __all__ = [
     "TASK_MODEL", "Action", "Image", "Job", "JobStatus", "JobTask", "Lane", "MadeModel", "NewJob", "TokenGrant",
@@ -83,6 +95,10 @@ class Action(enum.StrEnum):
     DESCRIBE = "describe"
     PREPROCESS = "preprocess"
     """The map of a picture, for control."""
+    DETAILS = "details"
+    """Faces, hands … of a finished picture drawn once more."""
+    ULTIMATE = "ultimate"
+    """Enlarged, and drawn again tile by tile."""
     BLEND = "blend"
     """From pictures that were read as prompts."""
     MATRIX = "matrix"
@@ -226,6 +242,8 @@ class Image:
     deleted: bool = False
 
 
+USUAL_FINDS = 2
+"""Faces in a picture that has any, for the estimate; nobody knows before it is drawn."""
 TASK_MODEL = "task:"
 """Before the name of a task that needs no loaded checkpoint: what stands for its model in the queue."""
 
@@ -234,7 +252,7 @@ def model_of(task: JobTask) -> str:
     """The checkpoint that a worker should have loaded, or the task itself."""
     if isinstance(task, Script):
         return task.base.checkpoint
-    return task.checkpoint if isinstance(task, Drawing | Sheet) else f"{TASK_MODEL}{task.kind}"
+    return task.checkpoint if isinstance(task, Drawing | Sheet | Ultimate) else f"{TASK_MODEL}{task.kind}"
 
 
 def work_units(spec: JobTask) -> float:
@@ -248,12 +266,19 @@ def work_units(spec: JobTask) -> float:
         return work_units(spec.base) * spec.size
     if isinstance(spec, Upscale):
         return spec.scale**2 if not (spec.width and spec.height) else max(1.0, spec.width * spec.height / 5e5)
+    if isinstance(spec, Preprocess):
+        return float(len(spec.maps))
+    if isinstance(spec, Ultimate):
+        return _tiles_units(spec)
     if not isinstance(spec, Drawing):
         return 1.0
     base_mp = spec.width * spec.height / 1e6
+    details = sum(_finds_units(unit, spec) for unit in spec.details) * spec.count
+    if isinstance(spec, Img2Img) and spec.details_only:
+        return max(0.01, details)
     if isinstance(spec, Img2Img):
         share = 1.0 if spec.exact_steps else spec.denoising_strength
-        return max(1.0, spec.steps * share) * base_mp * spec.count
+        return max(1.0, spec.steps * share) * base_mp * spec.count + details
     hires = spec.hires
     units = spec.steps * base_mp if hires is None or hires.source is None else 0.0
     if hires is not None:
@@ -262,4 +287,23 @@ def work_units(spec: JobTask) -> float:
         units += (hires.steps or spec.steps) * width * height / 1e6
         if hires.source is not None and hires.source.type == "rendered":
             units += work_units(hires.source.spec) / spec.count
-    return units * spec.count
+    return units * spec.count + details
+
+
+def _tiles_units(spec: Ultimate) -> float:
+    """Of all tiles, at the size that each is drawn at; beside them an upscaler's work is small."""
+    units = 0.0
+    for tile in spec.tiles():
+        strength = spec.seams_denoise if tile.mends else spec.drawing.denoising_strength
+        steps = spec.drawing.steps if spec.drawing.exact_steps else max(1.0, spec.drawing.steps * strength)
+        units += steps * tile.process[0] * tile.process[1] / 1e6
+    return max(0.01, units)
+
+
+def _finds_units(unit: DetailFix, spec: Drawing) -> float:
+    """Of one unit in one picture, as if it found as many as it usually does."""
+    if unit.denoising_strength == 0:
+        return 0.0
+    found = min(USUAL_FINDS, unit.only_k or unit.most, unit.most)
+    mp = (unit.width or spec.width) * (unit.height or spec.height) / 1e6
+    return max(1.0, (unit.steps or spec.steps) * unit.denoising_strength) * mp * found

@@ -5,23 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bot.domain.models import AUTOMATIC_VAE, NONE, UPSCALERS
+from bot.domain.scripts import Script, ScriptSpec
+from gpu_worker.language.detectors import FACES, FACES_FILE
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
 from gpu_worker.language.preprocessors import find_preprocessor
 from gpu_worker.protocol.messages import ModelFact, ModelKind
-from gpu_worker.protocol.specs import Describe, JobSpec, PictureTask, Preprocess, Txt2Img, Upscale
+from gpu_worker.protocol.specs import Describe, JobSpec, PictureTask, Preprocess, Sheet, Txt2Img, Ultimate, Upscale
 
 __all__ = ["embeddings_in", "models_of"]
 
 Named = tuple[ModelKind, str]
 
 
-def models_of(spec: JobSpec | PictureTask, facts: Sequence[ModelFact] = ()) -> list[Named]:
+def models_of(spec: JobSpec | PictureTask | Sheet | ScriptSpec, facts: Sequence[ModelFact] = ()) -> list[Named]:
     """Kind and name, each once, the checkpoint first. `facts` are needed to know embeddings, which stand in a prompt
     as plain words, and a LoRA by its alias. A VAE that the worker chooses by itself is not among them."""
+    if isinstance(spec, Script):
+        return models_of(spec.base, facts)
+    if isinstance(spec, Sheet):
+        return list(dict.fromkeys(named for cell in spec.cells for named in models_of(cell, facts)))
+    if isinstance(spec, Ultimate):
+        upscaler: list[Named] = [("upscaler", spec.upscaler)] if spec.upscaler not in UPSCALERS else []
+        return [*models_of(spec.drawing, facts), *upscaler]
     if isinstance(spec, Describe):
         return [("tagger", spec.tagger)]
     if isinstance(spec, Preprocess):
-        return _annotators(spec.preprocessor, facts)
+        return list(dict.fromkeys(named for each in spec.maps for named in _annotators(each.preprocessor, facts)))
     if isinstance(spec, Upscale):
         return [("upscaler", name) for name in (spec.upscaler, spec.upscaler_2) if name not in UPSCALERS]
     found: dict[Named, None] = {("checkpoint", spec.checkpoint): None}
@@ -42,6 +51,9 @@ def models_of(spec: JobSpec | PictureTask, facts: Sequence[ModelFact] = ()) -> l
         found["controlnet", spec.image_prompts.adapter] = None
     for unit in spec.control:
         found["controlnet", unit.model] = None
+    for detail in spec.details:
+        found[("face", FACES_FILE) if detail.model == FACES else ("detector", detail.model)] = None
+        texts += [detail.prompt, detail.negative_prompt]
     aliases = {fact.alias: fact.name for fact in facts if fact.kind == "lora" and fact.alias}
     names = {fact.name for fact in facts if fact.kind == "lora"}
     for text in texts:

@@ -18,20 +18,21 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 
+from bot.domain.job import JobTask
+from bot.domain.scripts import Script
 from bot.storage.database import Database, StorageFullError
 from bot.storage.drafts import KEPT_S
 from bot.storage.images import MissingPictureError
 from gpu_worker.protocol.specs import (
     Describe,
     Drawing,
-    FileSpec,
     ImageRef,
     Img2Img,
-    JobSpec,
-    PictureTask,
     Preprocess,
+    Sheet,
     StoredSource,
     Txt2Img,
+    Ultimate,
     Upscale,
 )
 
@@ -42,26 +43,37 @@ _ADDRESS = re.compile(r"input:([0-9a-f]{64})")
 _LIVE = (
     "jobs.deleted_at IS NULL AND (NOT EXISTS (SELECT 1 FROM images AS made WHERE made.job_id = jobs.id) OR EXISTS "
     "(SELECT 1 FROM images AS made WHERE made.job_id = jobs.id AND (made.deleted_at IS NULL "
-    "OR made.id IN (SELECT image_id FROM deletion_items))))"
+    "OR made.id IN (SELECT image_id FROM deletion_items)))) "
+    "AND (jobs.script_id IS NULL OR jobs.place IS NOT NULL OR jobs.status IN ('queued', 'assigned'))"
 )
-"""Not drawn yet, or one of its pictures is there, or can still be brought back."""
+"""Not drawn yet, or one of its pictures is there, or can still be brought back. Of a sheet that is over its cells are
+what needs them."""
 _NEEDED = " ".join(
     (
         "WITH RECURSIVE users (id) AS (SELECT id FROM jobs WHERE instr(spec, ?1)",
         "UNION SELECT later.id FROM users JOIN images ON images.job_id = users.id",
-        "JOIN jobs AS later ON later.source_image_id = images.id AND later.action IN ('upscale', 'upscale_subtle'))",
+        "JOIN jobs AS later ON later.source_image_id = images.id",
+        "AND later.action IN ('upscale', 'upscale_subtle', 'ultimate'))",
         f"SELECT 1 FROM users JOIN jobs ON jobs.id = users.id WHERE {_LIVE}",  # noqa: S608
-        "UNION ALL SELECT 1 FROM drafts WHERE instr(spec || coalesce(base, ''), ?1) AND created_at >= ?2 LIMIT 1",
+        "UNION ALL SELECT 1 FROM drafts WHERE instr(spec || coalesce(base, ''), ?1) AND created_at >= ?2",
+        "UNION ALL SELECT 1 FROM script_offers WHERE instr(spec, ?1) AND created_at >= ?2 LIMIT 1",
     )
 )
 
 
-def given_pictures(spec: JobSpec | FileSpec | PictureTask) -> list[ImageRef]:
+def given_pictures(spec: JobTask) -> list[ImageRef]:
     """What a request starts from."""
+    if isinstance(spec, Script):
+        return given_pictures(spec.base)
+    if isinstance(spec, Sheet):
+        return [ref for cell in spec.cells for ref in given_pictures(cell)]
+    if isinstance(spec, Ultimate):
+        return given_pictures(spec.drawing)
     if isinstance(spec, Upscale | Describe):
         return [spec.image]
     if isinstance(spec, Preprocess):
-        return [spec.image, *([spec.mask] if spec.mask is not None else [])]
+        masks = [spec.mask] if spec.mask is not None else []
+        return [spec.image, *masks, *(ref for other in spec.others for ref in given_pictures(other))]
     if isinstance(spec, Drawing) and spec.image_prompts is not None:
         read = [prompt.image for prompt in spec.image_prompts.pictures]
         return [*given_pictures(spec.model_copy(update={"image_prompts": None})), *read]
@@ -137,7 +149,8 @@ class InputPictures:
         rows = await self._db.all(
             f"SELECT spec FROM jobs WHERE instr(spec, ?1) AND {_LIVE} "  # noqa: S608
             "UNION ALL SELECT spec || coalesce(base, '') FROM drafts "
-            "WHERE instr(spec || coalesce(base, ''), ?1) AND created_at >= ?2",
+            "WHERE instr(spec || coalesce(base, ''), ?1) AND created_at >= ?2 "
+            "UNION ALL SELECT spec FROM script_offers WHERE instr(spec, ?1) AND created_at >= ?2",
             (INPUT_SCHEME, time.time() - KEPT_S),
         )
         needed = {name for row in rows for name in _ADDRESS.findall(row["spec"])}

@@ -32,6 +32,8 @@ THUMBNAIL_NAME = "picture.jpg"
 INFOTEXT_CHARS = 2800
 """All texts of a message together may have 4000."""
 BLUE = 0x5865F2
+IN_A_ROW = 4
+"""A narrow phone wraps the fifth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ def _ends(job: Job, image: Image, texts: Texts, sight: Sight) -> list[list[Addre
         of_picture = [
             button(Verb.ZOOM_CUSTOM, image.id, texts("button.zoom_custom"), emoji="🔭"),
             button(Verb.ENLARGE, image.id, texts("button.enlarge_custom"), emoji="⏫"),
+            button(Verb.MAP, image.id, texts("button.map"), emoji="🗺️"),
+            button(Verb.AS_UNIT, image.id, texts("button.as_unit"), emoji="🕹️"),
         ]
         if image.width != image.height:
             of_picture.insert(1, button(Verb.SQUARE, image.id, texts("button.square"), emoji="⏹️"))
@@ -138,7 +142,7 @@ def _ends(job: Job, image: Image, texts: Texts, sight: Sight) -> list[list[Addre
     ]
     if job.private:
         of_job.append(button(Verb.PUBLISH, job.id, texts("private.publish"), emoji="📣"))
-    return [row for row in (of_picture, of_job) if row]
+    return [row[start : start + IN_A_ROW] for row in (of_picture, of_job) for start in range(0, len(row), IN_A_ROW)]
 
 
 def _fenced(text: str) -> str:

@@ -11,14 +11,18 @@ from bot.domain.limits import Limits
 from bot.domain.preferences import Level
 from bot.i18n import LANGUAGES, load_language
 from bot.studio.again import Again
+from bot.studio.control.parts import ControlParts
 from bot.studio.history.parts import HistoryParts
 from bot.studio.languages import Languages
+from bot.studio.layouts.parts import LayoutParts
 from bot.studio.looking.parts import LookingParts
+from bot.studio.mapping.parts import MappingParts
 from bot.studio.model_names import ModelNames
 from bot.studio.models import Models
 from bot.studio.operations.parts import Operations
 from bot.studio.router import Router
 from bot.studio.safety import SafetyParts
+from bot.studio.scripts.parts import ScriptParts
 from bot.studio.settings_desk import SETTINGS_VERBS, SettingsDesk
 from bot.studio.stewards import Stewards
 from bot.studio.styles.parts import StyleParts
@@ -42,7 +46,11 @@ class Studio:
 
     def __init__(self, client: discord.Client, parts: StudioParts) -> None:
         settings, database = parts.settings, parts.database
-        self.limits = Limits(max_side_px=settings.max_side, max_queued_per_user=settings.max_queued_per_user)
+        self.limits = Limits(
+            max_side_px=settings.max_side,
+            max_queued_per_user=settings.max_queued_per_user,
+            max_script_cells=settings.script_cells_max,
+        )
         self._kept = kept = Kept(settings, database)
         self.facts, self.jobs, self.images = kept.facts, kept.jobs, kept.images
         self.favourites, self.preferences = kept.favourites, kept.preferences
@@ -88,6 +96,19 @@ class Studio:
         self.intake, self.attachments, self.combinations = drawing.intake, drawing.attachments, drawing.combinations
         self.panels, self.pressed, self.reactions = drawing.panels, drawing.pressed, drawing.reactions
 
+        self.scripts = ScriptParts(
+            kept=kept,
+            line=line,
+            safety=self.safety,
+            words=words,
+            intake=self.intake,
+            attachments=self.attachments,
+            models=self.models,
+            usuals=self.usuals,
+            wardrobe=self.wardrobe,
+            limits=self.limits,
+        )
+
         desks = ModelDesks(
             client=client,
             settings=settings,
@@ -125,6 +146,35 @@ class Studio:
             panels=self.panels,
             limits=self.limits,
         )
+        self.mapping = MappingParts(
+            database=database,
+            jobs=self.jobs,
+            pointed=self.looking.pointed,
+            attachments=self.attachments,
+            intake=self.intake,
+            models=self.models,
+        )
+        self.control = ControlParts(
+            database=database,
+            jobs=self.jobs,
+            images=self.images,
+            inputs=kept.inputs,
+            attachments=self.attachments,
+            intake=self.intake,
+            models=self.models,
+            names=self.model_names,
+            panels=self.panels,
+            requests=self.looking.requests,
+            pointed=self.looking.pointed,
+        )
+        self.layouts = LayoutParts(
+            panels=self.panels,
+            requests=self.looking.requests,
+            intake=self.intake,
+            models=self.models,
+            limits=self.limits,
+        )
+        self.looking.desk.restored = self.control.opening.restored
         self.again = Again(
             jobs=self.jobs,
             pressed=self.pressed,
@@ -199,10 +249,14 @@ class Studio:
             drawing.submitted,
             presses={
                 **drawing.presses,
+                **self.scripts.presses,
                 **desks.presses,
                 **dict.fromkeys(SETTINGS_VERBS, self.settings_desk),
                 **self.safety.presses,
                 **self.looking.presses,
+                **self.control.presses,
+                **self.layouts.presses,
+                **self.mapping.presses,
                 **self.operations.presses,
                 **self.history.presses,
                 **styles.presses,
@@ -214,6 +268,9 @@ class Studio:
                 Verb.SETTINGS_FORM: self.settings_desk,
                 Verb.SAFETY_FORM: self.safety.panel,
                 **self.looking.forms,
+                **self.control.forms,
+                **self.layouts.forms,
+                **self.mapping.forms,
                 **self.history.forms,
                 **styles.forms,
                 **tags.forms,
@@ -241,10 +298,12 @@ class Studio:
         await self._kept.inputs.sweep()
         await self._kept.private_jobs.stay_private()
         for job in await self.jobs.queue():
-            self._line.editor.watch(job.id)
+            if job.script_id is None:  # a sheet has no card
+                self._line.editor.watch(job.id)
         self._line.editor.start(self.dispatcher, self.machine)
         await self.dispatcher.start()
         await self.deliverer.start()
+        await self.scripts.start()
         self.library.subscribe_files(self.dispatcher.rescan)
         self.tag_book.look()
         await self.library.start()
@@ -261,6 +320,7 @@ class Studio:
         await self._board.stop()
         await self.downloads.stop()
         await self.library.stop()
+        await self.scripts.stop()
         await self.dispatcher.stop()
         await self.deliverer.stop()
         await self.safety.stop()

@@ -32,6 +32,7 @@ COMMANDS: dict[str, Given] = {
     "png-info": Given(files={"image": PICTURE}),
     "describe": Given(files={"image": PICTURE}),
     "upscale": Given(files={"image": PICTURE}),
+    "preprocess": Given({"preprocessor": "canny"}, {"image": PICTURE}),
     "history": Given(),
     "tags": Given(),
     "queue": Given(),

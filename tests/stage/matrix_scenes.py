@@ -16,6 +16,7 @@ from tests.e2e.model_files import lora_file
 from tests.stage.matrix import describing
 from tests.stage.painter import FACTS
 from tests.stage.pictures_given import INFOTEXT, picture
+from tests.stage.refusing import offered
 from tests.stage.stage import Stage
 from tests.stage.test_blend import ADAPTERS
 from tests.stage.visitor import StageVisitor, verbs
@@ -400,6 +401,30 @@ def _choices(card: SeenMessage, verb: str) -> list[str]:
     return [option["value"] for option in found["options"]]
 
 
+async def _map_list(stage: Stage) -> Scene:
+    scene = await _more(stage)
+    return replace(scene, card=await scene.owner.shown(await scene.owner.press(scene.card, "map")))
+
+
+async def _mapped(stage: Stage) -> Scene:
+    member = await stage.visitor()
+    options = {"preprocessor": "canny"}
+    answer = await member.slash("general", "preprocess", options, attachments={"image": ("a.png", picture())})
+    return Scene(member, await member.drawn(answer))
+
+
+async def _led(stage: Stage) -> Scene:
+    """As a drawing that two units led."""
+    scene = await _result(stage)
+    image = scene.owner.images(scene.card)[0]
+    ref = {"ref": f"image:{image['id']}", "sha256": image["sha256"], "mime": image["mime"], "size_bytes": 1}
+    units = [{"model": "any", "image": ref, "preprocessor": name} for name in ("canny", "invert")]
+    job = scene.owner.job(scene.card)["id"]
+    sql = "UPDATE jobs SET spec = json_set(spec, '$.control', json(?)) WHERE id = ?"
+    await changed(stage, sql, json.dumps(units), job)
+    return replace(scene, card=await offered(stage, scene.owner, "maps", job))
+
+
 Make = Callable[[Stage], Awaitable[Scene]]
 SCENES: dict[str, Make] = {
     "result": _result, "more": _more, "region": _region, "panel": _panel,
@@ -415,6 +440,7 @@ SCENES: dict[str, Make] = {
     "bans": _bans, "log": _log, "queue panel": _queue_panel, "queue job": _queue_job, "forget": _forget,
     "shelf": _shelf, "shelf of all": _shelf_of_all, "opened shelf": _shelf_opened, "model": _model,
     "removed model": _model_removed,    "reports": _model_reports,
+    "map list": _map_list, "mapped": _mapped, "led": _led,
     "doctor": lambda stage: _admin(stage, "doctor"), "usage": lambda stage: _admin(stage, "usage"),
     **{f"setup {step}": (lambda stage, step=step: _setup(stage, step)) for step in range(6)},
 }  # fmt: skip
@@ -434,6 +460,9 @@ PRESSES: tuple[Press, ...] = (
     Press("combinations", "combine", 1, jobs=1), Press("info", "usefound", jobs=0),
     Press("info", "stylefound", opens="stylefoundform", fields={"name": "Mine"}, jobs=0),
     Press("info", "finddescribe"), Press("info", "findenlarge", opens="enlargeform"),
+    Press("info", "findmap", jobs=0), Press("more", "map", jobs=0),
+    Press("map list", "mapmake", 0, values=["canny"]), Press("mapped", "mapadjust", opens="mapadjustform"),
+    Press("led", "maps"),
     Press("pictures as prompts", "findprompt", opens="findpromptform"), Press("info of several", "find", jobs=0),
     Press("described", "drawtags"), Press("described", "edittags", opens="edittagsform"),
     Press("described", "useseen", jobs=0), Press("history", "history", 1, jobs=0),

@@ -18,13 +18,24 @@ from typing import Any
 from PIL import Image, PngImagePlugin
 
 from bot.dispatch.transport import OnGone, OnMessage
+from gpu_worker.language.control_fields import map_fields
 from gpu_worker.language.infotext import build_infotext
 from gpu_worker.language.names import SamplerChoice, sampler_and_schedule
 from gpu_worker.language.passes import hires_target
 from gpu_worker.language.picture_fields import DrawnWith, extras_fields, picture_fields
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.safety import Looked
-from gpu_worker.protocol.specs import DRAW_TASKS, ImageRef, Img2Img, Sheet, StoredSource, Txt2Img, Upscale, Variation
+from gpu_worker.protocol.specs import (
+    DRAW_TASKS,
+    ImageRef,
+    Img2Img,
+    Preprocess,
+    Sheet,
+    StoredSource,
+    Txt2Img,
+    Upscale,
+    Variation,
+)
 
 __all__ = ["FACTS", "Drawn", "Failure", "Painter"]
 
@@ -241,6 +252,8 @@ class Painter:
     def _pictures(self, spec: Any) -> list[Drawn]:
         if isinstance(spec, Upscale):
             return [self._upscaled(spec)]
+        if isinstance(spec, Preprocess):
+            return [self._mapped(each) for each in spec.maps]
         if isinstance(spec, Sheet):
             return [picture for cell in spec.cells if self.lacks(cell) is None for picture in self._pictures(cell)]
         assert isinstance(spec, Txt2Img | Img2Img), f"the painter needs an entry in `answers` for {spec.kind}"
@@ -271,6 +284,12 @@ class Painter:
         text = build_infotext(own.prompt, own.negative_prompt, fields)
         last_seed = variations[-1].seed if variations else None
         return Drawn(_png(size, f"{seed}.{last_seed}", "parameters", text), *size, seed, text, variation_seed=last_seed)
+
+    def _mapped(self, spec: Preprocess) -> Drawn:
+        with Image.open(io.BytesIO(self.input(spec.image))) as source:
+            size = (spec.width, spec.height) if spec.fit else source.size
+        text = build_infotext("", "", map_fields(spec))
+        return Drawn(_png(size, spec.preprocessor, "parameters", "", text), *size, spec.seed, text)
 
     def _upscaled(self, spec: Upscale) -> Drawn:
         with Image.open(io.BytesIO(self.input(spec.image))) as source:

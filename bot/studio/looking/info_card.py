@@ -73,8 +73,9 @@ def info_card(info: Info, texts: Texts) -> tuple[discord.ui.LayoutView, str | No
     if len(info.others) > 1:
         rows = [(str(at), texts("info.other", n=at + 1), name) for at, name in enumerate(info.others)]
         box.add_item(select_row(Verb.FIND, info.find, texts("info.others"), rows, str(info.number)))
-    actions: discord.ui.ActionRow[discord.ui.LayoutView] = discord.ui.ActionRow(*map(in_layout, _buttons(info, texts)))
-    box.add_item(actions)
+    for row in (_buttons(info, texts), _lower(info, texts)):
+        actions: discord.ui.ActionRow[discord.ui.LayoutView] = discord.ui.ActionRow(*map(in_layout, row))
+        box.add_item(actions)
     view.add_item(box)
     return view, whole
 
@@ -92,6 +93,13 @@ def _buttons(info: Info, texts: Texts) -> Sequence[AddressButton]:
         button(Verb.FIND_DESCRIBE, find, texts("button.describe"), n=n, emoji="🔎"),
         button(Verb.FIND_ENLARGE, find, texts("button.enlarge"), n=n, emoji="🔍"),
         button(Verb.FIND_PROMPT, find, texts("button.image_prompt"), n=n, emoji="🖼️"),
+    ]
+
+
+def _lower(info: Info, texts: Texts) -> Sequence[AddressButton]:
+    return [
+        button(Verb.FIND_CONTROL, info.find, texts("button.as_unit"), n=info.number, emoji="🕹️"),
+        button(Verb.FIND_MAP, info.find, texts("button.map"), n=info.number, emoji="🗺️"),
     ]
 
 

@@ -19,7 +19,7 @@ from bot.storage.server_rules import ServerRuleBook
 from bot.storage.spending import Spending
 from bot.studio.safety.audit import SafetyLog
 from bot.studio.safety.request import JobRequest
-from gpu_worker.protocol.specs import Drawing, FileTask, Preprocess, Upscale
+from gpu_worker.protocol.specs import Drawing, FileTask, Preprocess, Sheet, Ultimate, Upscale
 
 __all__ = ["BanCheck", "LimitCheck", "PlaceCheck", "wanted_of", "when"]
 
@@ -84,7 +84,7 @@ class LimitCheck:
         """Raises UserFacingError (`limit_…`)."""
         if isinstance(request.task, FileTask) or request.action is Action.TEST:
             return
-        wanted = wanted_of(request.task, self._estimate_s)
+        wanted = request.wanted or wanted_of(request.task, self._estimate_s)
         for limits, spent in await self.standing(request.where):
             found = exceeded(limits, spent, wanted, time.time())
             if found is not None:
@@ -108,10 +108,15 @@ def wanted_of(task: JobTask, estimate_s: Callable[[str, float], float | None]) -
     seconds = estimate_s(model_of(task), work_units(task)) or 0.0
     if isinstance(task, Drawing):
         return Wanted(task.count, seconds, max(picture_size(task)), task.steps)
+    if isinstance(task, Sheet):
+        side, steps = max(max(picture_size(cell)) for cell in task.cells), max(cell.steps for cell in task.cells)
+        return Wanted(len(task.cells), seconds, side, steps, count=1)
     if isinstance(task, Upscale):
         return Wanted(1, seconds, max(task.width, task.height), 0)
+    if isinstance(task, Ultimate):
+        return Wanted(task.results, seconds, max(task.width, task.height), task.drawing.steps)
     if isinstance(task, Preprocess):
-        return Wanted(1, seconds, max(task.width, task.height) if task.fit else 0, 0)
+        return Wanted(len(task.maps), seconds, max(task.width, task.height) if task.fit else 0, 0)
     return Wanted(0, seconds, 0, 0)
 
 

@@ -9,7 +9,7 @@ from gpu_worker.engine.control.maps import brought_to
 from gpu_worker.engine.control.preprocess import INPAINT
 from gpu_worker.engine.control.preprocessors.book import Preprocessors
 from gpu_worker.engine.control.units import at_resolution
-from gpu_worker.engine.images.geometry import resample
+from gpu_worker.engine.images.geometry import fit, resample
 from gpu_worker.protocol.specs import Preprocess
 
 __all__ = ["made_map"]
@@ -19,6 +19,9 @@ def made_map(spec: Preprocess, picture: Picture, mask: Picture | None, preproces
     """uint8 [h, w, 3]: of the target's size with `fit`, else as large as it was detected. Raises EngineError as
     `Preprocessors.preprocess` does, and as `brought_to`."""
     target = spec.width, spec.height
+    if spec.brought is not None:
+        picture = fit(picture, *target, spec.brought)
+        mask = fit(mask, *target, spec.brought) if mask is not None else None
     unit = at_resolution(spec.unit, (picture.shape[1], picture.shape[0]), target)
     made = preprocessors.preprocess(spec.preprocessor, picture, unit, spec.seed)
     if mask is not None and spec.preprocessor.casefold() in INPAINT:

@@ -33,16 +33,27 @@ class Preprocess(Wire):
     """How the picture would come to the target."""
     fit: bool = False
     """The map is brought to the target, as a drawing's network sees it; else it is as large as it was detected."""
+    brought: Literal["Just resize", "Crop and resize", "Resize and fill"] | None = None
+    """How the picture itself comes to the target before anything looks at it, as that of an img2img does."""
     mask: ImageRef | None = None
     """For the `inpaint` preprocessors: white is what they hide. It is shown faded."""
     seed: int = Field(default=0, ge=0, le=SEED_MAX)
     """What preprocessors that draw lots go by."""
+    others: tuple[Preprocess, ...] = Field(default=(), max_length=3)
+    """Further maps of the same job, in order: those of a drawing with several units. They have none themselves."""
 
     @model_validator(mode="after")
     def _has_target(self) -> Preprocess:
-        if (self.pixel_perfect or self.fit) and not (self.width and self.height):
-            raise ValueError("pixel perfect and fit need a width and a height")
+        if (self.pixel_perfect or self.fit or self.brought) and not (self.width and self.height):
+            raise ValueError("a width and a height are needed")
+        if any(other.others for other in self.others):
+            raise ValueError("maps below maps")
         return self
+
+    @property
+    def maps(self) -> tuple[Preprocess, ...]:
+        """Each by itself, in order."""
+        return (self.model_copy(update={"others": ()}), *self.others)
 
     @property
     def unit(self) -> ControlUnit:
