@@ -19,7 +19,7 @@ from demo_kit.sprites import object_sprite, shape_sprite
 from demo_kit.words import COLOURS, LANDSCAPES, OBJECTS, SHAPES
 from demo_kit.worlds import WORLDS
 
-__all__ = ["KNOWN", "LAYERED_MAPS", "Layered", "layered_scene"]
+__all__ = ["KNOWN", "LAYERED_MAPS", "Layered", "layered_scene", "overlapping"]
 
 Pixels = NDArray[np.uint8]
 
@@ -39,6 +39,8 @@ class Layered(Scene):
     """`layers`: where each thing can be seen, one channel, from the one farthest behind to the nearest."""
 
     layers: tuple[Image.Image, ...]
+    wholes: tuple[Image.Image, ...] = ()
+    """Of `overlapping`: the nearer thing and the farther one, each as if the other were not there."""
 
 
 def layered_scene(rng: Random) -> Layered:
@@ -78,6 +80,27 @@ def _free(rng: Random) -> Layered:
     return Layered(
         caption=said, things=tuple(things), background=behind, picture=picture, cover=whole, layers=tuple(layers)
     )
+
+
+def overlapping(rng: Random) -> Layered:
+    """Two shapes, one of which hides a part of the other; no caption."""
+    behind, first, second = rng.sample(list(COLOURS), 3)
+    things, picture, wholes = [], background(behind, rng), []
+    across = rng.choice((-1, 1)) * rng.randint(14, 22)
+    for colour, x in ((first, 64 - across), (second, 64 + across)):
+        shape, side = rng.choice(SHAPES), rng.randint(58, 72)
+        drawn = shape_sprite(shape, colour).resize((side, side), Image.Resampling.LANCZOS)
+        corner = x - side // 2, 64 + rng.randint(-8, 8) - side // 2
+        cover = Image.new("L", (PX, PX))
+        cover.paste(drawn.getchannel("A"), corner)
+        picture.paste(drawn, corner, drawn)
+        wholes.append(cover)
+        things.append(f"{colour} {shape}")
+    far, near = wholes
+    return Layered(
+        caption="", things=tuple(things), background=behind, picture=picture, cover=ImageChops.lighter(far, near),
+        layers=(ImageChops.subtract(far, near), near), wholes=(near, far),
+    )  # fmt: skip
 
 
 def _thing(rng: Random, behind: str) -> tuple[str, Image.Image]:

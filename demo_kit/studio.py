@@ -1,5 +1,6 @@
 """Draws through the product's own engine, as a user would: what is measured is what people get."""
 
+import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from demo_kit.folders import KIT
 from gpu_worker.engine.engine import Engine
 from gpu_worker.engine.options import EngineOptions
 from gpu_worker.protocol.messages import PreviewWish
-from gpu_worker.protocol.specs import Txt2Img
+from gpu_worker.protocol.specs import ControlUnit, ImageRef, Txt2Img
 
 __all__ = ["Studio", "contact_sheet"]
 
@@ -25,13 +26,16 @@ class _Quiet:
 
     preview = PreviewWish(hz=0)
 
+    def __init__(self, given: dict[str, bytes]) -> None:
+        self._given = given
+
     def progress(self, *_about: Any) -> None: ...
 
     def cancelled(self) -> bool:
         return False
 
-    def open_image(self, ref: Any) -> bytes:
-        raise LookupError(ref)
+    def open_image(self, ref: ImageRef) -> bytes:
+        return self._given[ref.ref]
 
 
 class Studio:
@@ -40,13 +44,34 @@ class Studio:
     def __init__(self, models: Path, checkpoint: str) -> None:
         self._engine = Engine(models_dir=models, demo_dir=KIT, options=EngineOptions())
         self._checkpoint = checkpoint
+        self._given: dict[str, bytes] = {}
 
-    def draw(self, prompts: Sequence[str], seeds: Sequence[int], batch: int = 8, **options: Any) -> list[Pixels]:
-        """Pictures of those prompts at the kit's settings."""
+    def give(self, picture: Pixels) -> ImageRef:
+        """A picture that jobs can refer to."""
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "png")
+        digest = hashlib.sha256(file.getvalue()).hexdigest()
+        self._given[digest] = file.getvalue()
+        return ImageRef(ref=digest, sha256=digest, mime="image/png", size_bytes=len(file.getvalue()))
+
+    def draw(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        batch: int = 8,
+        control: Sequence[tuple[ControlUnit, ...]] = (),
+        **options: Any,
+    ) -> list[Pixels]:
+        """Pictures of those prompts at the kit's settings; `control` has the units of each, or is empty."""
         made: list[Pixels] = []
+        units = list(control) or [()] * len(prompts)
         for start in range(0, len(prompts), batch):
-            chosen = zip(prompts[start : start + batch], seeds[start : start + batch], strict=True)
-            jobs = [(self._spec(prompt, seed, options), _Quiet()) for prompt, seed in chosen]
+            part = slice(start, start + batch)
+            chosen = zip(prompts[part], seeds[part], units[part], strict=True)
+            jobs = [
+                (self._spec(prompt, seed, {**options, "control": held}), _Quiet(self._given))
+                for prompt, seed, held in chosen
+            ]
             for outcome in self._engine.draw_all(jobs):
                 picture = Image.open(io.BytesIO(outcome.get()[0].png))
                 made.append(np.asarray(picture.convert("RGB")))
