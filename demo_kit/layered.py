@@ -31,6 +31,7 @@ UNKNOWN = frozenset({
 })  # fmt: skip
 KNOWN: tuple[str, ...] = tuple(name for name in OBJECTS if name not in UNKNOWN)
 """Objects of the world that the shipped checkpoint draws by name."""
+_HIDDEN_PX = 200
 _GROUNDS = [*COLOURS, *(name for name in LANDSCAPES if name != "desert")]
 
 
@@ -97,6 +98,9 @@ def overlapping(rng: Random) -> Layered:
         wholes.append(cover)
         things.append(f"{colour} {shape}")
     far, near = wholes
+    hidden = ImageChops.multiply(far, near)
+    if (np.asarray(hidden) > 127).sum() < _HIDDEN_PX:
+        return overlapping(rng)
     return Layered(
         caption="", things=tuple(things), background=behind, picture=picture, cover=ImageChops.lighter(far, near),
         layers=(ImageChops.subtract(far, near), near), wholes=(near, far),
