@@ -130,11 +130,15 @@ def _ends(job: Job, image: Image, texts: Texts, sight: Sight) -> list[list[Addre
         of_picture = [
             button(Verb.ZOOM_CUSTOM, image.id, texts("button.zoom_custom"), emoji="🔭"),
             button(Verb.ENLARGE, image.id, texts("button.enlarge_custom"), emoji="⏫"),
+            button(Verb.ULTIMATE, image.id, texts("button.ultimate"), emoji="🧩"),
             button(Verb.MAP, image.id, texts("button.map"), emoji="🗺️"),
             button(Verb.AS_UNIT, image.id, texts("button.as_unit"), emoji="🕹️"),
+            button(Verb.FIX, image.id, texts("button.fix"), emoji="🙂"),
         ]
         if image.width != image.height:
             of_picture.insert(1, button(Verb.SQUARE, image.id, texts("button.square"), emoji="⏹️"))
+    if job.draws and not image.deleted:
+        of_picture.append(button(Verb.PLOT, image.id, texts("button.plot"), emoji="📊"))
     of_job = [
         button(Verb.TWEAK, job.id, texts("button.tweak"), emoji="🎛️"),
         button(Verb.STYLE, job.id, texts("button.style"), emoji="🎨"),

@@ -12,6 +12,7 @@ from bot.domain.preferences import Level
 from bot.i18n import LANGUAGES, load_language
 from bot.studio.again import Again
 from bot.studio.control.parts import ControlParts
+from bot.studio.details.parts import DetailParts
 from bot.studio.history.parts import HistoryParts
 from bot.studio.languages import Languages
 from bot.studio.layouts.parts import LayoutParts
@@ -20,6 +21,7 @@ from bot.studio.mapping.parts import MappingParts
 from bot.studio.model_names import ModelNames
 from bot.studio.models import Models
 from bot.studio.operations.parts import Operations
+from bot.studio.plots.parts import PlotParts
 from bot.studio.router import Router
 from bot.studio.safety import SafetyParts
 from bot.studio.scripts.parts import ScriptParts
@@ -108,6 +110,15 @@ class Studio:
             wardrobe=self.wardrobe,
             limits=self.limits,
         )
+        self.plots = PlotParts(
+            bases=self.scripts.bases,
+            intake=self.intake,
+            models=self.models,
+            wardrobe=self.wardrobe,
+            jobs=self.jobs,
+            images=self.images,
+            limits=self.limits,
+        )
 
         desks = ModelDesks(
             client=client,
@@ -145,6 +156,7 @@ class Studio:
             wardrobe=self.wardrobe,
             panels=self.panels,
             limits=self.limits,
+            timings=kept.timings,
         )
         self.mapping = MappingParts(
             database=database,
@@ -163,6 +175,16 @@ class Studio:
             intake=self.intake,
             models=self.models,
             names=self.model_names,
+            panels=self.panels,
+            requests=self.looking.requests,
+            pointed=self.looking.pointed,
+        )
+        self.details = DetailParts(
+            jobs=self.jobs,
+            images=self.images,
+            attachments=self.attachments,
+            intake=self.intake,
+            models=self.models,
             panels=self.panels,
             requests=self.looking.requests,
             pointed=self.looking.pointed,
@@ -250,11 +272,13 @@ class Studio:
             presses={
                 **drawing.presses,
                 **self.scripts.presses,
+                **self.plots.presses,
                 **desks.presses,
                 **dict.fromkeys(SETTINGS_VERBS, self.settings_desk),
                 **self.safety.presses,
                 **self.looking.presses,
                 **self.control.presses,
+                **self.details.presses,
                 **self.layouts.presses,
                 **self.mapping.presses,
                 **self.operations.presses,
@@ -268,7 +292,9 @@ class Studio:
                 Verb.SETTINGS_FORM: self.settings_desk,
                 Verb.SAFETY_FORM: self.safety.panel,
                 **self.looking.forms,
+                **self.plots.forms,
                 **self.control.forms,
+                **self.details.forms,
                 **self.layouts.forms,
                 **self.mapping.forms,
                 **self.history.forms,

@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel
 
 from gpu_worker.language.picture_fields import OwnKey
+from gpu_worker.language.plots import is_plot_key
 
 __all__ = ["FieldReader", "Note", "NoteReason", "held", "number_of"]
 
@@ -121,7 +122,7 @@ class FieldReader:
 
     def leftovers(self) -> None:
         for key in self.fields:
-            if key not in self._read and self.text(key) is not None:
+            if key not in self._read and not is_plot_key(key) and self.text(key) is not None:
                 self.note("not_supported", key)
 
 

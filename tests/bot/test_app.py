@@ -77,7 +77,7 @@ async def test_the_commands_there_are(payloads):
     assert set(payloads) == {
         "imagine", "style", "queue", "cancel", "help", "models", "loras", "model-admin", "settings",
         "blend", "control", "describe", "png-info", "preprocess", "upscale", "inpaint", "random", "repeat",
-        "limits", "quota", "moderation",
+        "limits", "quota", "moderation", "plot",
         *OPERATIONS,
         "tags", "wildcards",
         "history", "forget-me", "starboard", "retention",

@@ -406,6 +406,17 @@ async def _map_list(stage: Stage) -> Scene:
     return replace(scene, card=await scene.owner.shown(await scene.owner.press(scene.card, "map")))
 
 
+async def _details(stage: Stage) -> Scene:
+    scene = await _panel(stage)
+    return replace(scene, card=await scene.owner.shown(await scene.owner.press(scene.card, "details")))
+
+
+async def _detail(stage: Stage) -> Scene:
+    scene = await _details(stage)
+    picked = await scene.owner.pick(scene.card, "detailspick", ["face-finder"])
+    return replace(scene, card=await scene.owner.shown(picked))
+
+
 async def _mapped(stage: Stage) -> Scene:
     member = await stage.visitor()
     options = {"preprocessor": "canny"}
@@ -440,6 +451,7 @@ SCENES: dict[str, Make] = {
     "bans": _bans, "log": _log, "queue panel": _queue_panel, "queue job": _queue_job, "forget": _forget,
     "shelf": _shelf, "shelf of all": _shelf_of_all, "opened shelf": _shelf_opened, "model": _model,
     "removed model": _model_removed,    "reports": _model_reports,
+    "details": _details, "detail": _detail,
     "map list": _map_list, "mapped": _mapped, "led": _led,
     "doctor": lambda stage: _admin(stage, "doctor"), "usage": lambda stage: _admin(stage, "usage"),
     **{f"setup {step}": (lambda stage, step=step: _setup(stage, step)) for step in range(6)},
@@ -452,7 +464,11 @@ PRESSES: tuple[Press, ...] = (
     Press("more", "pan", 1), Press("more", "square"), Press("more", "zoomcustom", opens="zoomform"),
     Press("more", "region", jobs=0), Press("more", "favourite", jobs=0), Press("more", "tweak", jobs=0),
     Press("more", "original", jobs=0), Press("more", "style", opens="styleform", fields={"name": "Mine"}, jobs=0),
-    Press("more", "enlarge", opens="enlargeform"), Press("region", "regioncells", opens="regionform"),
+    Press("more", "fix", opens="fixform"), Press("panel", "details", jobs=0),
+    Press("details", "detailspick", 0, values=["face-finder"], jobs=0),
+    Press("detail", "detailsopen", 1, opens="detailsform", jobs=0), Press("detail", "detailsdo", 2, jobs=0),
+    Press("more", "plot", opens="plotform", fields={"x_values": "5,10"}, jobs=0),
+    Press("more", "enlarge", opens="enlargeform"), Press("more", "ultimate", opens="ultimateform"), Press("region", "regioncells", opens="regionform"),
     Press("panel", "pick", 1, jobs=0), Press("panel", "draw", jobs=1), Press("panel", "draw", 1, jobs=1),
     Press("panel", "advanced", 0, opens="advancedform", jobs=0),
     Press("panel", "pick", 5, values=["?"], opens="lookupform"), Press("panel as last time", "revise", 1, jobs=0),

@@ -32,7 +32,7 @@ EVERYTHING = "*"
 """Stands for all the names that an axis may have."""
 _TITLE_CHARS = 300
 _UNREADABLE: Mapping[ValuesProblem, str] = MappingProxyType(
-    {"number": "plot_values_decimal", "many": "plot_values_many", "long": "plot_values_long", "csv": "plot_values_csv"}
+    {"number": "plot_values_decimal", "many": "plot_values_many", "long": "plot_values_long"}
 )
 
 
