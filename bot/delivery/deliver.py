@@ -29,6 +29,7 @@ from bot.domain.job import Job, JobStatus
 from bot.i18n import texts_for
 from bot.storage.images import Images
 from bot.storage.jobs import Jobs
+from bot.storage.scripts import Scripts
 from gpu_worker.protocol.results import Description
 from gpu_worker.protocol.specs import Describe
 
@@ -56,9 +57,10 @@ class Deliverer:
         editor: CardEditor,
         pinger: Pinger | None = None,
         veils: Veils | None = None,
+        scripts: Scripts | None = None,
     ) -> None:
         self._client = client
-        self._cards = FinishedCards(jobs, images, veils)
+        self._cards = FinishedCards(jobs, images, veils, scripts)
         self._pinger = pinger
         self.follow: Callable[[JobId], Awaitable[None]] | None = None
         """What comes after a job on model files; called again where the bot died meanwhile."""
@@ -165,7 +167,7 @@ class Deliverer:
         match job.status:
             case JobStatus.DONE | JobStatus.DELIVERING:
                 await self._deliver_result(job)
-            case JobStatus.FAILED | JobStatus.CANCELLED if job.told_at is None:
+            case JobStatus.FAILED | JobStatus.CANCELLED if job.told_at is None and job.script_id is None:
                 await self._deliver_end(job)
             case _:
                 pass

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import discord
 
 from bot.delivery.cards import queued_card
+from bot.delivery.grid_card import filling_grid_card
 from bot.delivery.ladder import Rung
 from bot.delivery.machine import MachineState
 from bot.dispatch.dispatcher import Standing
@@ -37,6 +38,8 @@ def waiting_card(
 ) -> discord.ui.LayoutView:
     """The card of a job that waits. `only_by_token`: it is out of reach once its token is over, which is told as soon
     as it will take longer than that."""
+    if job.script is not None:
+        return filling_grid_card(job, 0, job.script.size, has_preview=False)
     view = queued_card(job, standing, machine)
     eta_s = standing.eta_s if standing is not None else None
     if only_by_token and eta_s is not None and job.grant is not None and time.time() + eta_s > job.grant.expires_at:

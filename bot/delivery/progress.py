@@ -6,7 +6,7 @@ import asyncio
 import io
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -34,6 +34,9 @@ BY_BOT_EVERY_S = 5.0
 """Without the interaction's token: such edits count for the whole channel, and of old messages only a few are allowed,
 one of which the result needs."""
 QUEUED_EVERY_S = 4.0
+SCRIPT_BY_BOT_EVERY_S = 60.0
+OLD_AFTER_S = 50 * 60.0
+"""Of messages older than an hour only a few edits are allowed, one of which the finished grid needs."""
 LATE_EDIT_S = 5.0
 """How long a result waits for an edit under way."""
 EDITS_AT_ONCE = 6
@@ -54,6 +57,7 @@ class _Watched:
     last_edit: float = 0.0
     by_token: bool = True
     """Edits by an interaction's token count against nothing but themselves."""
+    is_script: bool = False
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
@@ -67,6 +71,9 @@ class CardEditor:
         self._previews = previews
         self._wants_previews = wants_previews
         self._watched: dict[JobId, _Watched] = {}
+        self.script_card: Callable[[Job, bool], Awaitable[tuple[object, Card] | None]] | None = None
+        """What a script's card shows as it fills, and what of it could change; `True`: it is being cancelled. Set by
+        whoever wires the parts."""
         self._task: asyncio.Task[None] | None = None
         self._machine_was: MachineState | None = None
 
@@ -98,6 +105,12 @@ class CardEditor:
             state.preview = progress.preview
         watched.state = state
         watched.dirty = True
+
+    def script_changed(self, job_id: JobId) -> None:
+        """Another of its cells is there, or none will be."""
+        watched = self._watched.get(job_id)
+        if watched is not None:
+            watched.dirty = True
 
     def queue_changed(self) -> None:
         for watched in self._watched.values():
@@ -163,13 +176,21 @@ class CardEditor:
         watched.by_token = self._poster.token_lives(job)
         if not watched.by_token and self._poster.only_by_token(job):
             return  # out of reach; the result goes another way
+        if job.script is not None:
+            await self._show(job, await self._filling(job, watched))
+            return
         # What a worker has only prefetched still waits, as far as its user can tell.
         queued = job.status is JobStatus.QUEUED or watched.state is None
         # A queue position is not worth an edit that counts against the channel's limit; a token edit does not.
         if queued and not watched.by_token:
             return
-        card = await (self._queued(job, watched) if queued else self._running(job, watched))
-        if card is None:
+        await self._show(job, await (self._queued(job, watched) if queued else self._running(job, watched)))
+
+    async def _show(self, job: Job, card: Card | None) -> None:
+        """None where nothing on it has changed."""
+        job_id = job.id
+        watched = self._watched.get(job_id)
+        if card is None or watched is None:
             return
         try:
             posted = await self._poster.post(job, card, only_edit=True)
@@ -180,8 +201,18 @@ class CardEditor:
         if posted is not None and job.message_id is None:
             await self._jobs.set_message(job_id, MessageId(posted.message_id))
 
+    async def _filling(self, job: Job, watched: _Watched) -> Card | None:
+        watched.is_script = True
+        old = not watched.by_token and time.time() - job.created_at > OLD_AFTER_S
+        if self.script_card is None or old:
+            return None
+        found = await self.script_card(job, job.cancel_by is not None)
+        if found is None or found[0] == watched.shown:
+            return None
+        watched.shown = found[0]
+        return found[1]
+
     async def _queued(self, job: Job, watched: _Watched) -> Card | None:
-        """None where nothing on it has changed."""
         watched.state = None  # it may have been running before its worker died
         standing = (await self._dispatcher.standings()).get(job.id)
         machine = self._machine.state
@@ -211,6 +242,8 @@ class CardEditor:
 
 
 def _pace_s(watched: _Watched) -> float:
+    if watched.is_script and not watched.by_token:
+        return SCRIPT_BY_BOT_EVERY_S
     if watched.state is None:
         return QUEUED_EVERY_S
     return RUNNING_EVERY_S if watched.by_token else BY_BOT_EVERY_S

@@ -20,6 +20,8 @@ class Limits:
     max_upscaled_pixels: int = 2048 * 2048
     max_tiled_pixels: int = 4096 * 4096
     """After a second pass in tiles."""
+    max_ultimate_side_px: int = 8192
+    """After Ultimate SD upscale, which holds no more of a picture in the card's memory than a tile."""
     max_steps: int = 150
     max_cfg_scale: float = 30.0
     max_clip_skip: int = 12
@@ -30,6 +32,8 @@ class Limits:
     """Of an uploaded picture, before it is brought to the size of the drawing; the worker decodes no larger ones."""
     max_count: int = 4
     max_queued_per_user: int = 10
+    max_script_cells: int = 100
+    """Pictures of one grid."""
     max_styles_per_user: int = 100
     max_styles_per_server: int = 200
     max_variation_path: int = 16

@@ -67,7 +67,7 @@ class JobReader:
         """All waiting jobs that a worker may be given, oldest first."""
         rows = await self._db.all(
             "SELECT id, user_id, lane, model, work_units, status, created_at, skipped, worker, guild_id, moved, "
-            "moved_at FROM jobs "
+            "moved_at, script_id FROM jobs "
             "WHERE status IN ('queued', 'assigned') AND lane != 'script' ORDER BY created_at, rowid"
         )
         return [
@@ -75,6 +75,7 @@ class JobReader:
                 JobId(r["id"]), UserId(r["user_id"]), Lane(r["lane"]), r["model"], r["work_units"],
                 JobStatus(r["status"]), r["created_at"], r["skipped"], r["worker"], r["guild_id"],
                 Move(r["moved"]) if r["moved"] else None, r["moved_at"],
+                JobId(r["script_id"]) if r["script_id"] else None,
             )
             for r in rows
         ]  # fmt: skip
@@ -109,6 +110,13 @@ class JobReader:
             "SELECT * FROM jobs WHERE guild_id = ? AND status IN ('queued', 'assigned') AND script_id IS NULL "
             "ORDER BY created_at, rowid",
             (guild_id,),
+        )
+        return jobs_of(rows)
+
+    async def cells_without_card(self, script_id: JobId) -> list[Job]:
+        """Its cells that nobody asked to see alone."""
+        rows = await self._db.all(
+            "SELECT * FROM jobs WHERE script_id = ? AND place IS NOT NULL AND message_id IS NULL", (script_id,)
         )
         return jobs_of(rows)
 

@@ -41,6 +41,8 @@ class QueueRow:
     guild_id: int | None = None
     moved: Move | None = None
     moved_at: float | None = None
+    script_id: JobId | None = None
+    """Of a sheet."""
 
 
 @dataclass(frozen=True, slots=True)

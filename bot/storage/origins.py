@@ -13,7 +13,7 @@ from gpu_worker.protocol.specs import Drawing
 
 __all__ = ["ENLARGED", "Parent", "as_drawn", "origin_of", "parent_of"]
 
-ENLARGED = frozenset({Action.UPSCALE, Action.UPSCALE_SUBTLE})
+ENLARGED = frozenset({Action.UPSCALE, Action.UPSCALE_SUBTLE, Action.ULTIMATE})
 """Actions whose pictures go on as what they were enlarged from."""
 
 
@@ -40,7 +40,7 @@ async def origin_of(jobs: Jobs, images: Images, job: Job, index: int) -> tuple[J
 async def as_drawn(jobs: Jobs, images: Images, job: Job) -> Job:
     """The same job with the request behind its picture as its task, where an upscaler alone made a drawn picture
     larger: its card is that of what can be seen on it."""
-    if job.action is not Action.UPSCALE_SUBTLE or isinstance(job.task, Drawing):
+    if job.action not in (Action.UPSCALE_SUBTLE, Action.ULTIMATE) or isinstance(job.task, Drawing):
         return job
     origin, index = await origin_of(jobs, images, job, 0)
     return replace(job, task=picture_spec(origin.spec, index)) if isinstance(origin.task, Drawing) else job

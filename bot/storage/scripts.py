@@ -13,7 +13,6 @@ import aiosqlite
 from bot.domain.ids import ImageId, JobId, UserId, new_job_id
 from bot.domain.job import Action, Job, JobStatus, Lane, NewJob, model_of, work_units
 from bot.storage.database import Database
-from bot.storage.job_rows import jobs_of
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import JobSpec
 
@@ -177,10 +176,3 @@ class Scripts:
                 "SELECT id FROM jobs WHERE script_id = ? AND status = 'assigned'", (script_id,)
             )
         return [JobId(one["id"]) for one in cancelled], [JobId(one["id"]) for one in running]
-
-    async def cells_without_card(self, script_id: JobId) -> list[Job]:
-        """Its cells that nobody asked to see alone."""
-        rows = await self._db.all(
-            "SELECT * FROM jobs WHERE script_id = ? AND place IS NOT NULL AND message_id IS NULL", (script_id,)
-        )
-        return jobs_of(rows)

@@ -19,6 +19,8 @@ COUNTED_JOBS = (
 PICTURES_OF_JOB = (
     "CASE json_extract(spec, '$.kind') WHEN 'describe' THEN 0 "
     "WHEN 'sheet' THEN iif(status IN ('queued', 'assigned'), json_array_length(spec, '$.cells'), 0) "
+    "WHEN 'ultimate' THEN iif(json_extract(spec, '$.seams') = 'none', 1, "
+    "json_extract(spec, '$.keep_upscaled') + json_extract(spec, '$.keep_mended')) "
     "ELSE coalesce(json_extract(spec, '$.count'), 1) END"
 )
 """Looking at a picture draws none. A sheet's are promised as long as it waits; each that was drawn is a job's own."""

@@ -18,6 +18,8 @@ DAY_S = 86_400
 BUSY_MS = 5000
 WAITS_KEPT = 200_000
 """Waiting times that percentiles are taken from at most: the newest."""
+_JOBS, _FAILED = "sum(script_id IS NULL)", "sum(status = 'failed' AND script_id IS NULL)"
+"""Of `jobs`: what people asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,8 @@ def reading(path: Path) -> sqlite3.Connection:
 
 
 def read_usage(path: Path, since: float, until: float, guild_id: int | None) -> UsageReport:
-    """Jobs, and their pictures, count by when they ended. Blocks; for a thread."""
+    """Jobs, and their pictures, count by when they ended. A script is one job; its pictures are its cells, its time is
+    that of its sheets. Blocks; for a thread."""
     where, values = _place(guild_id)
     period = (since, until, *values)
     connection = reading(path)
@@ -131,7 +134,7 @@ def read_usage(path: Path, since: float, until: float, guild_id: int | None) -> 
         made_on: dict[int, int] = {}
         for day, user_id, count in connection.execute(
             f"SELECT cast(j.finished_at / {DAY_S} AS INTEGER), j.user_id, count(*) FROM jobs j "  # noqa: S608
-            "JOIN images i ON i.job_id = j.id WHERE j.finished_at >= ? AND j.finished_at < ? "
+            "JOIN images i ON i.job_id = j.id WHERE j.finished_at >= ? AND j.finished_at < ? AND j.lane != 'script' "
             f"{where.replace('guild_id', 'j.guild_id')} GROUP BY 1, 2",
             period,
         ):
@@ -141,22 +144,23 @@ def read_usage(path: Path, since: float, until: float, guild_id: int | None) -> 
         totals = {
             row[0]: row
             for row in connection.execute(
-                f"SELECT cast(finished_at / {DAY_S} AS INTEGER), count(*), sum(status = 'failed'), "
-                f"sum(status = 'cancelled'), sum(coalesce(run_s, 0)) {ended} GROUP BY 1",
+                f"SELECT cast(finished_at / {DAY_S} AS INTEGER), {_JOBS}, {_FAILED}, "
+                f"sum(status = 'cancelled' AND script_id IS NULL), sum(coalesce(run_s, 0)) {ended} GROUP BY 1",
                 period,
             )
         }
         waits: dict[int, list[float]] = {}
         for row in connection.execute(
             f"SELECT cast(finished_at / {DAY_S} AS INTEGER), max(0.0, finished_at - run_s - created_at) {ended} "
-            "AND run_s IS NOT NULL AND status NOT IN ('failed', 'cancelled') ORDER BY finished_at DESC LIMIT ?",
+            "AND run_s IS NOT NULL AND script_id IS NULL AND status NOT IN ('failed', 'cancelled') "
+            "ORDER BY finished_at DESC LIMIT ?",
             (*period, WAITS_KEPT),
         ):
             waits.setdefault(row[0], []).append(float(row[1]))
         users = [
             UserUse(r[0], r[1], made_by.get(r[0], 0), r[2], float(r[3]))
             for r in connection.execute(
-                f"SELECT user_id, count(*), sum(status = 'failed'), sum(coalesce(run_s, 0)) {ended} GROUP BY 1 "
+                f"SELECT user_id, {_JOBS}, {_FAILED}, sum(coalesce(run_s, 0)) {ended} GROUP BY 1 "
                 "ORDER BY 4 DESC, 2 DESC, 1",
                 period,
             )
@@ -164,14 +168,14 @@ def read_usage(path: Path, since: float, until: float, guild_id: int | None) -> 
         models = [
             ModelUse(r[0], r[1], float(r[2]))
             for r in connection.execute(
-                f"SELECT model, count(*), sum(coalesce(run_s, 0)) {ended} GROUP BY 1 ORDER BY 3 DESC, 2 DESC, 1",
+                f"SELECT model, {_JOBS}, sum(coalesce(run_s, 0)) {ended} GROUP BY 1 ORDER BY 3 DESC, 2 DESC, 1",
                 period,
             )
         ]
         servers = [
             ServerUse(r[0], r[1], float(r[2]))
             for r in connection.execute(
-                f"SELECT coalesce(guild_id, 0), count(*), sum(coalesce(run_s, 0)) {ended} GROUP BY 1 "
+                f"SELECT coalesce(guild_id, 0), {_JOBS}, sum(coalesce(run_s, 0)) {ended} GROUP BY 1 "
                 "ORDER BY 3 DESC, 2 DESC, 1",
                 period,
             )
@@ -179,7 +183,7 @@ def read_usage(path: Path, since: float, until: float, guild_id: int | None) -> 
         failures = [
             FailureUse(r[0], r[1])
             for r in connection.execute(
-                f"SELECT coalesce(failure_kind, 'other'), count(*) {ended} AND status = 'failed' "
+                f"SELECT coalesce(failure_kind, 'other'), count(*) {ended} AND status = 'failed' AND script_id IS NULL "
                 "GROUP BY 1 ORDER BY 2 DESC, 1",
                 period,
             )

@@ -1,18 +1,21 @@
-"""Nothing is drawn with a model that is disabled where it is asked for, and what is drawn with counts as used."""
+"""Nothing is drawn with a model that is disabled where it is asked for, no control unit goes out that cannot lead, and
+what is drawn with counts as used."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Set as AbstractSet
 
+from bot.domain.control.models import require_units
 from bot.domain.mentions import spoken
 from bot.domain.model_rules import Where
 from bot.domain.named_models import models_of
+from bot.domain.scripts import ScriptSpec
 from bot.errors import UserFacingError
 from bot.library import Library
 from bot.studio.models import Models
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.specs import JobSpec, PictureTask
+from gpu_worker.protocol.specs import Drawing, JobSpec, PictureTask, Sheet, Ultimate
 
 __all__ = ["ModelGate"]
 
@@ -25,7 +28,10 @@ class ModelGate:
         self._library = library
 
     def require(
-        self, spec: JobSpec | PictureTask, where: Where, exempt: AbstractSet[tuple[ModelKind, str]] = frozenset()
+        self,
+        spec: JobSpec | PictureTask | Sheet | ScriptSpec,
+        where: Where,
+        exempt: AbstractSet[tuple[ModelKind, str]] = frozenset(),
     ) -> None:
         """Raises UserFacingError (`model_disabled`). Buttons and reactions draw old records again, which were made
         under other rules, so building a request is too early to look. `exempt` are models that an admin tests."""
@@ -36,7 +42,13 @@ class ModelGate:
             if (kind, name) in disabled:
                 raise UserFacingError("model_disabled", name=spoken(name))
 
-    async def used(self, spec: JobSpec | PictureTask, user_id: int) -> None:
+    def require_units(self, spec: JobSpec | PictureTask | Sheet | ScriptSpec) -> None:
+        """That its control units can lead. Raises UserFacingError as `require_units`."""
+        drawing = spec.drawing if isinstance(spec, Ultimate) else spec
+        if isinstance(drawing, Drawing) and drawing.control:
+            require_units(drawing, self._models.facts())
+
+    async def used(self, spec: JobSpec | PictureTask | Sheet | ScriptSpec, user_id: int) -> None:
         """Never raises: a picture is worth more than its statistics."""
         try:
             await self._library.used(models_of(spec, self._models.facts()), user_id)

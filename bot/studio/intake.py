@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Protocol
 
 import aiohttp
 import discord
@@ -18,10 +17,11 @@ from bot.delivery.post import Card, Poster
 from bot.delivery.progress import CardEditor
 from bot.dispatch.dispatcher import Dispatcher
 from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId, new_job_id
-from bot.domain.job import Action, Lane, NewJob, TokenGrant
+from bot.domain.job import Action, JobTask, Lane, NewJob
 from bot.domain.limits import Limits
 from bot.domain.model_rules import Where
 from bot.domain.preferences import PRIVATE
+from bot.domain.scripts import Script, ScriptSpec
 from bot.domain.templates import to_be_drawn
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
@@ -34,36 +34,20 @@ from bot.studio.dynamic import Dynamic, in_time
 from bot.studio.gate import ModelGate
 from bot.studio.habits import Habits
 from bot.studio.hidden import answer_hidden
+from bot.studio.new_jobs import TOKEN_LIFE_S, job_from
 from bot.studio.notes import joined, told
+from bot.studio.offers import Offers, ScriptOffering
 from bot.studio.safety.request import Door, JobRequest, TextsOnly
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.door import TEXT_LIMIT, say
 from bot.ui.waiting import answered
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.specs import FileSpec, FileTask, Img2Img, JobSpec, PictureTask, Txt2Img
+from gpu_worker.protocol.specs import FileSpec, FileTask, Img2Img, JobSpec, PictureTask, Sheet, Txt2Img
 
-__all__ = ["TOKEN_LIFE_S", "Intake", "Offers"]
+__all__ = ["TOKEN_LIFE_S", "Intake"]
 
 log = logging.getLogger(__name__)
-
-TOKEN_LIFE_S = 15 * 60.0
-"""An interaction token's life (receiving-and-responding, PLATFORM.md)."""
-
-
-class Offers(Protocol):
-    """Shows what a request would cost before it is drawn."""
-
-    async def offer(
-        self,
-        interaction: Interaction,
-        spec: JobSpec,
-        action: Action,
-        *,
-        source_image_id: ImageId | None = None,
-        notes: Sequence[str] = (),
-        private: bool = False,
-    ) -> None: ...
 
 
 class Intake:
@@ -93,7 +77,8 @@ class Intake:
         self._dynamic = dynamic
         self._habits = habits
         self.combinations: Offers
-        """Set by whoever wires the parts, since what it offers comes back here."""
+        self.scripts: ScriptOffering
+        """Both set by whoever wires the parts, since what they offer comes back here."""
         self._gate = gate
         self._jobs = jobs
         self._inputs = inputs
@@ -107,7 +92,7 @@ class Intake:
     async def begin(
         self,
         interaction: Interaction,
-        spec: JobSpec | FileSpec | PictureTask,
+        spec: JobSpec | FileSpec | PictureTask | ScriptSpec,
         action: Action,
         *,
         source_image_id: ImageId | None = None,
@@ -124,6 +109,12 @@ class Intake:
         if private is None:
             private = await self.is_private(interaction, parent_id, source_image_id)
         private = private and not isinstance(spec, FileTask) and not _alone(interaction)
+        if isinstance(spec, Script):  # as everything that costs much
+            await self.scripts.offer(
+                interaction, spec, action, source_image_id=source_image_id, parent_id=parent_id, notes=notes,
+                private=private,
+            )  # fmt: skip
+            return None
         user_id = UserId(interaction.user.id)
         if isinstance(spec, Txt2Img | Img2Img) and to_be_drawn(spec):
             if spec.template is not None:  # combinations cost as much as there are: they are shown first
@@ -135,34 +126,14 @@ class Intake:
             spec, more = await in_time(interaction, self._dynamic.drawn(spec, where_of(interaction)), hidden=private)
             notes = (*notes, *told(more, texts_for(str(interaction.locale))))
         request = JobRequest(user_id, spec, action, where_of(interaction), str(interaction.locale))
-        await self._check(request, exempt)
-        assert interaction.channel_id is not None, "whatever can be sent or pressed has a channel"
-        new = NewJob(
-            id=new_job_id(),
-            action=action,
-            user_id=user_id,
-            channel_id=ChannelId(interaction.channel_id),
-            guild_id=GuildId(interaction.guild_id) if interaction.guild_id is not None else None,
-            locale=str(interaction.locale),
-            task=spec,
-            lane=Lane.INTERACTIVE if not isinstance(spec, FileTask) else Lane.BATCH,
-            interaction_id=interaction.id,
-            grant=TokenGrant(interaction.token, interaction.created_at.timestamp() + TOKEN_LIFE_S),
-            parent_id=parent_id,
-            source_image_id=source_image_id,
-            private=private,
+        await self.check(request, exempt)
+        lane = Lane.INTERACTIVE if not isinstance(spec, FileTask) else Lane.BATCH
+        new = job_from(
+            interaction, spec, action, lane=lane, source_image_id=source_image_id, parent_id=parent_id, private=private
         )
-        self._deliverer.answering(new.id, interaction.filesize_limit)
-        try:
-            async with self._door.turn(request), self._inputs.holding(given_pictures(spec)):
-                await self.require_room(user_id)
-                job_id, added = await self._dispatcher.submit(new)
-            if not added:
-                await say(interaction, texts_for(str(interaction.locale))("reply.already_queued"))
-                return None
-            await self._answer(interaction, job_id)
-        finally:
-            self._deliverer.answered(new.id)
+        job_id = await self.commit(interaction, request, new)
+        if job_id is None:
+            return None
         if notes:
             try:
                 await interaction.followup.send(joined(notes, TEXT_LIMIT), ephemeral=True)
@@ -172,6 +143,24 @@ class Intake:
             await self._gate.used(spec, user_id)
         if action is Action.IMAGINE and isinstance(spec, Txt2Img | Img2Img):
             await self._habits.used(spec, user_id)
+        return job_id
+
+    async def commit(
+        self, interaction: Interaction, request: JobRequest, new: NewJob, sheets: Sequence[NewJob] = ()
+    ) -> JobId | None:
+        """Commits what was checked, with its sheets where it is a script, and answers with its card. None where this
+        interaction had its job already. Raises UserFacingError where it is too much now."""
+        self._deliverer.answering(new.id, interaction.filesize_limit)
+        try:
+            async with self._door.turn(request), self._inputs.holding(given_pictures(new.task)):
+                await self.require_room(new.user_id)
+                job_id, added = await self._dispatcher.submit(new, sheets)
+            if not added:
+                await say(interaction, texts_for(str(interaction.locale))("reply.already_queued"))
+                return None
+            await self._answer(interaction, job_id)
+        finally:
+            self._deliverer.answered(new.id)
         return job_id
 
     async def begin_by_reaction(
@@ -198,7 +187,7 @@ class Intake:
         if to_be_drawn(spec):
             spec, _ = await self._dynamic.drawn(spec, where)
         request = JobRequest(user_id, spec, action, where, locale)
-        await self._check(request, exempt)
+        await self.check(request, exempt)
         new = NewJob(
             id=job_id or new_job_id(),
             action=action,
@@ -228,14 +217,16 @@ class Intake:
             self._deliverer.answered(new.id)
         await self._gate.used(spec, user_id)
 
-    async def _check(self, request: JobRequest, exempt: AbstractSet[tuple[ModelKind, str]]) -> None:
+    async def check(self, request: JobRequest, exempt: AbstractSet[tuple[ModelKind, str]] = frozenset()) -> None:
+        """Everything but amounts. Raises UserFacingError."""
         if self._queue_gates is not None:
             self._queue_gates.require_open(request.where.guild_id)
         await self._door.require(request)
         if not isinstance(request.task, FileTask):
             self._gate.require(request.task, request.where, exempt)
+            self._gate.require_units(request.task)
 
-    async def require_shown(self, spec: JobSpec | FileSpec | PictureTask, where: Where, locale: str = "en-US") -> None:
+    async def require_shown(self, spec: JobTask, where: Where, locale: str = "en-US") -> None:
         """That its result may be seen there, which is asked again before it is published. Raises UserFacingError."""
         await self._door.require(JobRequest(UserId(where.user_id), spec, Action.IMAGINE, where, locale))
         if not isinstance(spec, FileTask):
@@ -257,6 +248,10 @@ class Intake:
             return True
         message_id = interaction.message.id if interaction.message is not None else None
         return await self._private.comes_of_private(UserId(interaction.user.id), parent_id, source_image_id, message_id)
+
+    async def used(self, task: JobSpec | PictureTask | Sheet, user_id: UserId) -> None:
+        """Its models are counted as used. Never raises."""
+        await self._gate.used(task, user_id)
 
     async def answers_over(self) -> None:
         """A card may be on the screen a moment before its message is stored: whoever misses one waits for that."""

@@ -14,6 +14,7 @@ from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.sources import IMAGE_SCHEME
 from bot.domain import actions
 from bot.domain.ids import ImageId, JobId, UserId
+from bot.domain.imagine import draw_seed
 from bot.domain.job import Action, Image, Job, JobStatus
 from bot.domain.limits import Limits
 from bot.domain.templates import as_asked
@@ -31,7 +32,7 @@ from bot.studio.tweaks import Remix
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.door import say
-from gpu_worker.protocol.specs import Drawing, ImageRef, Img2Img, JobSpec, StoredSource, Txt2Img
+from gpu_worker.protocol.specs import Drawing, ImageRef, Img2Img, JobSpec, Sheet, StoredSource, Txt2Img
 
 __all__ = ["Pressed", "stored_source"]
 
@@ -93,6 +94,12 @@ class Pressed:
                 )
             case Verb.REROLL:
                 job = await self.job(JobId(address.id))
+                if job.script is not None:  # its cost is shown again
+                    script = job.script.reseeded(draw_seed(self._rng))
+                    await self._intake.begin(
+                        interaction, script, job.action, source_image_id=job.source_image_id, parent_id=job.id
+                    )
+                    return
                 await self._remix.begin(
                     interaction,
                     await self.rerolled(job),
@@ -160,6 +167,8 @@ class Pressed:
         """Raises UserFacingError where it is somebody else's."""
         if job.user_id != by and not moderator:
             raise UserFacingError("not_your_job")
+        if isinstance(job.task, Sheet) and job.script_id is not None:  # the whole of it is what somebody waits for
+            job = await self.job(job.script_id)
         status = await self._dispatcher.cancel(job.id, by)
         if status is JobStatus.ASSIGNED:
             self._editor.cancelling(job.id)
@@ -173,6 +182,10 @@ class Pressed:
             await self._dispatcher.cancel(job.id, by)
         await self._images.delete_of_job(job.id)
         await self._jobs.set_deleted(job.id)
+        if job.script is not None:  # cells with cards of their own stay, as what was made from them
+            for cell in await self._jobs.cells_without_card(job.id):
+                await self._images.delete_of_job(cell.id)
+                await self._jobs.set_deleted(cell.id)
         # An enlargement was the last that needed what the job it came from began with.
         for task in (job.task, (await self.origin(job)).task):
             await self._inputs.discard_unused(given_pictures(task))

@@ -38,7 +38,7 @@ RANGES: Mapping[Limit, tuple[int, int]] = {
     Limit.GPU_S: (0, 86_400),
     Limit.JOBS: (1, 1000),
     Limit.COOLDOWN_S: (0, 86_400),
-    Limit.SIDE_PX: (64, 4096),
+    Limit.SIDE_PX: (64, 8192),
     Limit.STEPS: (1, 150),
     Limit.COUNT: (1, 16),
 }
@@ -71,6 +71,8 @@ class Wanted:
     gpu_s: float
     side_px: int
     steps: int
+    count: int | None = None
+    """What `Limit.COUNT` is about, where that is not all of them: a grid's cells are requests of one picture each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ class Exceeded:
 
 def exceeded(limits: Mapping[Limit, int], spent: Spent, wanted: Wanted, now: float) -> Exceeded | None:
     """The first limit that stands against it: those that waiting does not help first."""
-    for limit, value in ((Limit.COUNT, wanted.pictures), (Limit.STEPS, wanted.steps), (Limit.SIDE_PX, wanted.side_px)):
+    count = wanted.pictures if wanted.count is None else wanted.count
+    for limit, value in ((Limit.COUNT, count), (Limit.STEPS, wanted.steps), (Limit.SIDE_PX, wanted.side_px)):
         if limit in limits and value > limits[limit]:
             return Exceeded(limit, limits[limit])
     if Limit.JOBS in limits and spent.waiting >= limits[Limit.JOBS]:

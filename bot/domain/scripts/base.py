@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from gpu_worker.protocol.specs import JobSpec, Wire
 
@@ -91,6 +92,11 @@ class Script(Wire):
 
     def layout(self) -> GridLayout:
         raise NotImplementedError
+
+    def reseeded(self, seed: int) -> Self:
+        """The same with other pictures: every seed that was drawn is drawn anew from this one; what was asked for by
+        number stays."""
+        return self.model_copy(update={"base": self.base.model_copy(update={"seed": seed, "variations": ()})})
 
     def fields(self, page: int | None) -> Mapping[str, str]:
         """What a grid's infotext has beside that of its first cell (`Script: …` first); `page` None is the whole

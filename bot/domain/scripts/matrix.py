@@ -15,9 +15,11 @@ __all__ = ["Matrix"]
 
 
 class Matrix(Script):
-    """The side of `base` that `prompt_type` names holds the parts, between `|`."""
+    """The side of `base` that `prompt_type` names holds `varied_text`, whose parts stand between `|`."""
 
     kind: Literal["matrix"] = "matrix"
+    varied_text: str = ""
+    """What stands around it (styles, LoRAs) is in every picture. Empty: the whole side."""
     prompt_type: Literal["positive", "negative"] = "positive"
     at_start: bool = False
     """Variable parts stand before the first one."""
@@ -50,8 +52,12 @@ class Matrix(Script):
         return {"Script": "Prompt matrix"}
 
     @property
-    def _text(self) -> str:
+    def _side(self) -> str:
         return self.base.prompt if self.prompt_type == "positive" else self.base.negative_prompt
+
+    @property
+    def _text(self) -> str:
+        return self.varied_text or self._side
 
     def _found(self) -> MatrixTexts:
         return matrix_texts(
@@ -59,7 +65,8 @@ class Matrix(Script):
         )
 
     def _cell(self, index: int, text: str, found: MatrixTexts) -> Cell:
-        update: dict[str, object] = {"prompt" if self.prompt_type == "positive" else "negative_prompt": text}
+        whole = self._side.replace(self._text, text)
+        update: dict[str, object] = {"prompt" if self.prompt_type == "positive" else "negative_prompt": whole}
         if self.different_seeds:
             update["seed"] = min(self.base.seed + index, SEED_MAX)
         column, row = index % found.columns, index // found.columns

@@ -13,6 +13,7 @@ from bot.domain.content import require_allowed
 from bot.domain.ids import ImageId, UserId
 from bot.domain.job import Action, JobTask
 from bot.domain.model_rules import Where
+from bot.domain.safety.limits import Wanted
 from bot.domain.safety.texts import steering_of
 
 __all__ = ["Door", "JobCheck", "JobRequest", "SafetyDoor", "TextsOnly"]
@@ -27,6 +28,8 @@ class JobRequest:
     action: Action
     where: Where
     locale: str
+    wanted: Wanted | None = None
+    """How much it is, where that is not read off the task: of a script, which its cells say."""
 
 
 class JobCheck(Protocol):

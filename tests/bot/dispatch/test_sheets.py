@@ -28,7 +28,7 @@ def new_matrix(parts: int = 3, *, user: int = 1, side: int = 64) -> tuple[NewJob
 
 async def begun(desk, parts: int = 3, **options) -> tuple[JobId, list[JobId]]:
     new, sheets = new_matrix(parts, **options)
-    assert await desk.dispatcher.submit_script(new, sheets) == (new.id, True)
+    assert await desk.dispatcher.submit(new, sheets) == (new.id, True)
     await desk.quiet()
     return new.id, [sheet.id for sheet in sheets]
 
