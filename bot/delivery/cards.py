@@ -22,6 +22,7 @@ from bot.delivery.result_rows import result_rows
 from bot.dispatch.dispatcher import Standing
 from bot.domain.changes import sampler_label
 from bot.domain.control.units import unit_label
+from bot.domain.detail_fixes import unit_label as fix_label
 from bot.domain.job import Action, Image, Job
 from bot.domain.mentions import neutral, spoken
 from bot.i18n import Texts, texts_for
@@ -50,6 +51,7 @@ _BARS = {
     "sampling": "card.running", "hires": "card.hires", "converting": "card.converting", "upscaling": "card.upscaling",
 }  # fmt: skip
 
+HUNDRED = 100
 _DETAIL = re.compile(r"details ([0-9]{1,3})/([0-9]{1,3})")
 
 GREY, BLUE, GREEN, RED = 0x80848E, 0x5865F2, 0x23A55A, 0xDA373C
@@ -120,6 +122,8 @@ def _progress_line(job: Job, progress: ProgressState, texts: Texts) -> str:
             if progress.eta_s is not None and progress.eta_s > SOON_S:
                 line += " · " + texts("card.eta", when=_when(progress.eta_s))
             return line
+        case "tiles" if progress.of >= HUNDRED:
+            return _tiles_line(progress, texts)
         case "converting":
             return texts("card.reading_files")
         case "looking":
@@ -128,6 +132,17 @@ def _progress_line(job: Job, progress: ProgressState, texts: Texts) -> str:
             return texts("card.finishing")
         case _:
             return texts("card.starting")
+
+
+def _tiles_line(progress: ProgressState, texts: Texts) -> str:
+    """Step and of are hundredths of a tile."""
+    tiles = progress.of // HUNDRED
+    full = round(min(1.0, progress.step / progress.of) * BAR)
+    tile = min(tiles, progress.step // HUNDRED + 1)
+    line = texts("ultimate.progress", bar="▰" * full + "▱" * (BAR - full), n=tile, of=tiles)
+    if progress.eta_s is not None and progress.eta_s > SOON_S:
+        line += " · " + texts("card.eta", when=_when(progress.eta_s))
+    return line
 
 
 def result_card(
@@ -264,6 +279,7 @@ def _parameters(spec: JobSpec, images: Sequence[Image], texts: Texts) -> str:
         else texts("card.seeds", first=seeds[0], last=seeds[-1])
     )
     led = [texts("card.control", units=neutral(", ".join(map(unit_label, spec.control)), 200))] if spec.control else []
+    fixed = [texts("card.fixed", units=neutral(", ".join(map(fix_label, spec.details)), 200))] if spec.details else []
     parts = [
         f"{width}×{height}",
         sampler_label(spec),
@@ -272,6 +288,7 @@ def _parameters(spec: JobSpec, images: Sequence[Image], texts: Texts) -> str:
         seed,
         neutral(spec.checkpoint),
         *led,
+        *fixed,
     ]
     return " · ".join(parts)
 

@@ -19,6 +19,9 @@ DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024
 REQUEST_LIMIT_BYTES = 25 * 1024 * 1024
 """All attachments of one request together (PLATFORM.md, messages and files)."""
 _REQUEST_MARGIN_BYTES = 64 * 1024
+WEBP_MAX_PIXELS = 4096 * 4096
+_WEBP_GAIN = 3
+"""A PNG so many times over the limit is not brought under it without loss."""
 JPEG_QUALITIES = (95, 90, 82, 70, 50)
 USER_COMMENT = 0x9286
 
@@ -40,20 +43,27 @@ class Upload:
 def climb_down(originals: Sequence[bytes], infotexts: Sequence[str], limit_bytes: int) -> tuple[Rung, list[Upload]]:
     """All pictures on the first rung where each fits the limit and all together fit a request. CPU-bound: off the loop.
 
-    `originals` are our own PNG files.
+    `originals` are our own PNG files. One picture at a time is decoded, and each once for all qualities. Large ones
+    skip lossless WebP, which takes minutes of them and seldom halves a PNG.
     """
     room = REQUEST_LIMIT_BYTES - _REQUEST_MARGIN_BYTES
     uploads = [Upload(data, ".png") for data in originals]
     if _fits(uploads, limit_bytes, room):
         return Rung.PNG, uploads
-    uploads = [_webp(data, text) for data, text in zip(originals, infotexts, strict=True)]
-    if _fits(uploads, limit_bytes, room):
-        return Rung.WEBP, uploads
-    for quality in JPEG_QUALITIES:
-        uploads = [_jpeg(data, text, quality) for data, text in zip(originals, infotexts, strict=True)]
+    largest, together = max(map(len, originals)), sum(map(len, originals))
+    near = largest <= _WEBP_GAIN * limit_bytes and together <= _WEBP_GAIN * room
+    if near and all(_pixels(data) <= WEBP_MAX_PIXELS for data in originals):
+        uploads = [_webp(data, text) for data, text in zip(originals, infotexts, strict=True)]
         if _fits(uploads, limit_bytes, room):
-            return Rung.JPEG, uploads
-    return Rung.NOTHING, []
+            return Rung.WEBP, uploads
+    share = min(limit_bytes, room // max(1, len(originals)))
+    found: list[Upload] = []
+    for data, text in zip(originals, infotexts, strict=True):
+        upload = _jpeg_within(data, text, share)
+        if upload is None:
+            return Rung.NOTHING, []
+        found.append(upload)
+    return Rung.JPEG, found
 
 
 def _fits(uploads: Sequence[Upload], limit_bytes: int, room: int) -> bool:
@@ -74,8 +84,21 @@ def _webp(png: bytes, infotext: str) -> Upload:
     return Upload(out.getvalue(), ".webp")
 
 
-def _jpeg(png: bytes, infotext: str, quality: int) -> Upload:
-    out = io.BytesIO()
+def _jpeg_within(png: bytes, infotext: str, limit_bytes: int) -> Upload | None:
+    """At the best quality that fits; None where even the worst does not."""
+    exif = _exif(infotext)
     with Pillow.open(io.BytesIO(png), formats=("PNG",)) as image:
-        image.convert("RGB").save(out, "JPEG", quality=quality, optimize=True, exif=_exif(infotext))
-    return Upload(out.getvalue(), ".jpg")
+        # "optimize" keeps all of the file in a buffer as large as the picture.
+        small = image.width * image.height <= WEBP_MAX_PIXELS
+        whole = image.convert("RGB")
+    for quality in JPEG_QUALITIES:
+        out = io.BytesIO()
+        whole.save(out, "JPEG", quality=quality, optimize=small, exif=exif)
+        if out.tell() <= limit_bytes:
+            return Upload(out.getvalue(), ".jpg")
+    return None
+
+
+def _pixels(png: bytes) -> int:
+    with Pillow.open(io.BytesIO(png), formats=("PNG",)) as image:
+        return image.width * image.height

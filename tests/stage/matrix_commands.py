@@ -35,6 +35,7 @@ COMMANDS: dict[str, Given] = {
     "upscale": Given(files={"image": PICTURE}),
     "ultimate": Given(files={"image": PICTURE}),
     "detail-fix": Given(files={"image": PICTURE}),
+    "regions": Given({"prompt": "a beach", "region1": "a fox", "region2": "a robot"}),
     "preprocess": Given({"preprocessor": "canny"}, {"image": PICTURE}),
     "history": Given(),
     "tags": Given(),

@@ -417,6 +417,12 @@ async def _detail(stage: Stage) -> Scene:
     return replace(scene, card=await scene.owner.shown(picked))
 
 
+async def _layout(stage: Stage) -> Scene:
+    member = await stage.visitor()
+    options = {"prompt": "a beach", "region1": "a fox", "region2": "a robot", "count": 1}
+    return Scene(member, await member.shown(await member.slash("general", "regions", options)))
+
+
 async def _mapped(stage: Stage) -> Scene:
     member = await stage.visitor()
     options = {"preprocessor": "canny"}
@@ -452,6 +458,7 @@ SCENES: dict[str, Make] = {
     "shelf": _shelf, "shelf of all": _shelf_of_all, "opened shelf": _shelf_opened, "model": _model,
     "removed model": _model_removed,    "reports": _model_reports,
     "details": _details, "detail": _detail,
+    "layout": _layout,
     "map list": _map_list, "mapped": _mapped, "led": _led,
     "doctor": lambda stage: _admin(stage, "doctor"), "usage": lambda stage: _admin(stage, "usage"),
     **{f"setup {step}": (lambda stage, step=step: _setup(stage, step)) for step in range(6)},
@@ -469,6 +476,10 @@ PRESSES: tuple[Press, ...] = (
     Press("detail", "detailsopen", 1, opens="detailsform", jobs=0), Press("detail", "detailsdo", 2, jobs=0),
     Press("more", "plot", opens="plotform", fields={"x_values": "5,10"}, jobs=0),
     Press("more", "enlarge", opens="enlargeform"), Press("more", "ultimate", opens="ultimateform"), Press("region", "regioncells", opens="regionform"),
+    Press("panel", "layout", 1, jobs=0), Press("layout", "layout", 2, jobs=0), Press("layout", "draw", jobs=1),
+    Press("layout", "layout", 3, opens="layoutform", fields={"text": "a kite"}, jobs=0),
+    Press("layout", "layout", 6, jobs=0), Press("layout", "layoutpick", opens="layoutform", jobs=0),
+    Press("layout", "layoutshape", jobs=0),
     Press("panel", "pick", 1, jobs=0), Press("panel", "draw", jobs=1), Press("panel", "draw", 1, jobs=1),
     Press("panel", "advanced", 0, opens="advancedform", jobs=0),
     Press("panel", "pick", 5, values=["?"], opens="lookupform"), Press("panel as last time", "revise", 1, jobs=0),

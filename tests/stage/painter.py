@@ -23,6 +23,7 @@ from gpu_worker.language.infotext import build_infotext
 from gpu_worker.language.names import SamplerChoice, sampler_and_schedule
 from gpu_worker.language.passes import hires_target
 from gpu_worker.language.picture_fields import DrawnWith, extras_fields, picture_fields
+from gpu_worker.language.ultimate_fields import ultimate_fields
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.safety import Looked
 from gpu_worker.protocol.specs import (
@@ -33,6 +34,7 @@ from gpu_worker.protocol.specs import (
     Sheet,
     StoredSource,
     Txt2Img,
+    Ultimate,
     Upscale,
     Variation,
 )
@@ -51,6 +53,7 @@ FACTS = (
     m.ModelFact(kind="embedding", name="bad-hands", family="sd1"),
     m.ModelFact(kind="upscaler", name="4x-sharp"),
     m.ModelFact(kind="tagger", name="tagger-v3"),
+    m.ModelFact(kind="detector", name="face-finder"),
 )
 
 
@@ -197,6 +200,11 @@ class Painter:
     async def settled(self, message: m.Settled) -> None:
         self._outbox.pop((message.job, message.attempt), None)
 
+    async def taken(self, part: m.Partial) -> None: ...
+
+    async def put_file(self, path: Path, sha256: str, mime: str) -> ImageRef:
+        return await self.put_input(path.read_bytes(), mime)
+
     async def put_input(self, data: bytes, mime: str) -> ImageRef:
         digest = hashlib.sha256(data).hexdigest()
         (self._folder / "inputs").mkdir(exist_ok=True)
@@ -256,6 +264,8 @@ class Painter:
             return [self._mapped(each) for each in spec.maps]
         if isinstance(spec, Sheet):
             return [picture for cell in spec.cells if self.lacks(cell) is None for picture in self._pictures(cell)]
+        if isinstance(spec, Ultimate):
+            return [self._tiled(spec, index) for index in range(spec.results)]
         assert isinstance(spec, Txt2Img | Img2Img), f"the painter needs an entry in `answers` for {spec.kind}"
         sampler = sampler_and_schedule(spec.sampler, spec.schedule)
         return [self._picture(spec, index, sampler) for index in range(spec.count)]
@@ -284,6 +294,18 @@ class Painter:
         text = build_infotext(own.prompt, own.negative_prompt, fields)
         last_seed = variations[-1].seed if variations else None
         return Drawn(_png(size, f"{seed}.{last_seed}", "parameters", text), *size, seed, text, variation_seed=last_seed)
+
+    def _tiled(self, spec: Ultimate, index: int) -> Drawn:
+        drawing = spec.drawing
+        found = DrawnWith(
+            sampler=sampler_and_schedule(drawing.sampler, drawing.schedule),
+            model_name=drawing.checkpoint,
+            init_image_hash=drawing.image.sha256[:10],
+        )
+        fields = picture_fields(drawing, drawing.seed, drawing.variations, found) | ultimate_fields(spec)
+        text = build_infotext(drawing.prompt, drawing.negative_prompt, fields)
+        size = (spec.width, spec.height)
+        return Drawn(_png(size, f"tiled {drawing.seed} {index}", "parameters", text), *size, drawing.seed, text)
 
     def _mapped(self, spec: Preprocess) -> Drawn:
         with Image.open(io.BytesIO(self.input(spec.image))) as source:

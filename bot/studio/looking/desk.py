@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import discord
 
 from bot.domain import actions
 from bot.domain.enlarging import Enlargement
 from bot.domain.ids import ImageId, JobId, UserId
-from bot.domain.imagine import ImagineOptions
+from bot.domain.imagine import Built, ImagineOptions
 from bot.domain.job import Action, Job
 from bot.domain.mentions import neutral
 from bot.domain.notes import named
@@ -27,6 +28,7 @@ from bot.studio.looking.enlarging import Enlarging
 from bot.studio.looking.info_card import TEXT_FILE, Info, info_card
 from bot.studio.looking.pointed import Pointed
 from bot.studio.looking.style_form import found_style_form, sent_style
+from bot.studio.looking.tiling import Tiling
 from bot.studio.models import Models
 from bot.studio.notes import told
 from bot.studio.panels import Panels
@@ -44,9 +46,19 @@ __all__ = ["LOOKING_FORMS", "LOOKING_VERBS", "Looking"]
 
 LOOKING_VERBS = (
     Verb.ENLARGE, Verb.INFO, Verb.FIND, Verb.FIND_DESCRIBE, Verb.FIND_ENLARGE, Verb.USE_FOUND, Verb.STYLE_FOUND,
-    Verb.USE_SEEN, Verb.DRAW_TAGS, Verb.EDIT_TAGS, Verb.FIND_PROMPT,
+    Verb.ULTIMATE, Verb.USE_SEEN, Verb.DRAW_TAGS, Verb.EDIT_TAGS, Verb.FIND_PROMPT,
 )  # fmt: skip
-LOOKING_FORMS = (Verb.ENLARGE_FORM, Verb.EDIT_TAGS_FORM, Verb.STYLE_FOUND_FORM, Verb.FIND_PROMPT_FORM)
+LOOKING_FORMS = (
+    Verb.ENLARGE_FORM,
+    Verb.ULTIMATE_FORM,
+    Verb.EDIT_TAGS_FORM,
+    Verb.STYLE_FOUND_FORM,
+    Verb.FIND_PROMPT_FORM,
+)
+
+
+class Restored(Protocol):
+    async def __call__(self, interaction: Interaction, built: Built, *, panel: bool) -> Built: ...
 
 
 class Looking:
@@ -64,7 +76,9 @@ class Looking:
         describing: Describing,
         enlarging: Enlarging,
         prompting: ImagePrompting,
+        tiling: Tiling,
     ) -> None:
+        self._tiling = tiling
         self._finds = finds
         self._jobs = jobs
         self._styles = styles
@@ -76,6 +90,8 @@ class Looking:
         self._describing = describing
         self._enlarging = enlarging
         self._prompting = prompting
+        self.restored: Restored
+        """Set by whoever wires the parts: gives the control units of a text their pictures."""
 
     # --- what commands and menus ask ----------------------------------------------------------------------------------
 
@@ -119,6 +135,12 @@ class Looking:
         find = await self._finds.add(UserId(interaction.user.id), tuple(pictures))
         await interaction.response.send_modal(self._enlarging.form(interaction, find, 0))
 
+    async def ultimate_form(self, interaction: Interaction, picture: FoundPicture) -> None:
+        """Raises UserFacingError (`picture_unknown`): a form for what is gone would be filled in vain."""
+        await self._pointed.ours(picture)
+        find = await self._finds.add(UserId(interaction.user.id), (picture,))
+        await interaction.response.send_modal(self._tiling.form(interaction, find, 0))
+
     async def prompt_form(self, interaction: Interaction, pictures: Sequence[FoundPicture]) -> None:
         """The form that draws with it as an image prompt; of several the asker chooses first."""
         if len(pictures) > 1:
@@ -147,6 +169,8 @@ class Looking:
                 await self.info(interaction, [FoundPicture(image_id=ImageId(address.id))])
             case Verb.ENLARGE:
                 await self.enlarge_form(interaction, [FoundPicture(image_id=ImageId(address.id))])
+            case Verb.ULTIMATE:
+                await self.ultimate_form(interaction, FoundPicture(image_id=ImageId(address.id)))
             case Verb.DRAW_TAGS:
                 await self._describing.draw(interaction, await self._job(address))
             case Verb.EDIT_TAGS:
@@ -198,6 +222,9 @@ class Looking:
             case Verb.ENLARGE_FORM:
                 find = await self._find(interaction, address)
                 await self._enlarging.submitted(interaction, find.pictures[self._number(find, address)], fields)
+            case Verb.ULTIMATE_FORM:
+                find = await self._find(interaction, address)
+                await self._tiling.submitted(interaction, find.pictures[self._number(find, address)], fields)
             case Verb.FIND_PROMPT_FORM:
                 find = await self._find(interaction, address)
                 await self._prompting.submitted(interaction, find.pictures[self._number(find, address)], fields)
@@ -267,6 +294,7 @@ class Looking:
 
     async def _use_text(self, interaction: Interaction, infotext: str, *, private: bool) -> None:
         built = self._requests.build(interaction, ImagineOptions(infotext))
+        built = await self.restored(interaction, built, panel=True)
         notes = told(built.notes, texts_for(str(interaction.locale)))
         await self._panels.open(interaction, built.spec, Action.IMAGINE, notes=notes, private=private)
 

@@ -6,6 +6,7 @@ import discord
 
 from bot.domain.limits import Limits
 from bot.storage.database import Database
+from bot.storage.facts import Timings
 from bot.storage.finds import Finds
 from bot.storage.images import Images
 from bot.storage.inputs import InputPictures
@@ -18,6 +19,7 @@ from bot.studio.looking.describing import Describing
 from bot.studio.looking.desk import LOOKING_FORMS, LOOKING_VERBS, Looking
 from bot.studio.looking.enlarging import Enlarging
 from bot.studio.looking.pointed import Pointed
+from bot.studio.looking.tiling import Tiling
 from bot.studio.models import Models
 from bot.studio.panels import Panels
 from bot.studio.reading import PictureReader
@@ -45,6 +47,7 @@ class LookingParts:
         wardrobe: Wardrobe,
         panels: Panels,
         limits: Limits,
+        timings: Timings,
     ) -> None:
         self.requests = Requests(models=models, usuals=usuals, wardrobe=wardrobe, limits=limits)
         self.pointed = Pointed(client=client, jobs=jobs, images=images, inputs=inputs, attachments=attachments)
@@ -61,6 +64,18 @@ class LookingParts:
             models=models,
             limits=limits,
         )
+        self.tiling = Tiling(
+            pointed=self.pointed,
+            attachments=attachments,
+            reader=reader,
+            requests=self.requests,
+            intake=intake,
+            models=models,
+            limits=limits,
+            jobs=jobs,
+            images=images,
+            timings=timings,
+        )
         self.prompting = ImagePrompting(
             pointed=self.pointed, attachments=attachments, requests=self.requests, intake=intake, models=models
         )
@@ -76,6 +91,7 @@ class LookingParts:
             describing=self.describing,
             enlarging=self.enlarging,
             prompting=self.prompting,
+            tiling=self.tiling,
         )
         self.presses = dict.fromkeys(LOOKING_VERBS, self.desk)
         self.forms = dict.fromkeys(LOOKING_FORMS, self.desk)

@@ -1,4 +1,4 @@
-"""Work on a finished picture, for which no checkpoint is loaded."""
+"""Work on a finished picture."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gpu_worker.protocol.specs.base import OUTPUT_MAX_PX, ImageRef, Share, Wire
 from gpu_worker.protocol.specs.preprocess import Preprocess
+from gpu_worker.protocol.specs.ultimate import Ultimate
 
 __all__ = [
     "Describe", "PictureTask", "Upscale",
@@ -44,4 +45,5 @@ class Describe(Wire):
     """Probabilities from which a tag of that category counts. Ratings are never told."""
 
 
-PictureTask = Upscale | Describe | Preprocess
+PictureTask = Upscale | Describe | Preprocess | Ultimate
+"""For the last alone a checkpoint is loaded."""

@@ -67,3 +67,12 @@ def test_together_they_fit_one_request(make_png, monkeypatch):
 
 def test_nothing_to_send_is_no_trouble():
     assert climb_down([], [], 10) == (Rung.PNG, [])
+
+
+def test_a_picture_far_over_the_limit_is_not_tried_without_loss(make_png, monkeypatch):
+    monkeypatch.setattr("bot.delivery.ladder._webp", lambda *_: pytest.fail("takes minutes of a large picture"))
+    monkeypatch.setattr("bot.delivery.ladder.WEBP_MAX_PIXELS", 100)
+    large = make_png(256)
+    reached, (upload,) = climb_down([large], ["x"], len(large) // 2)
+    assert reached is Rung.JPEG
+    assert Image.open(io.BytesIO(upload.data)).size == (256, 256)
