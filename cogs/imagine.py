@@ -142,6 +142,7 @@ class Imagine(commands.Cog):
                 usual_negative=usual.negative,
             )
             built, left = with_next_picture(wish, options, build, facts)
+            built = await studio.control.opening.restored(interaction, built, panel=advanced)
             spec = studio.looking.prompting.joined(interaction, built.spec, read, image_strength)
             notes = told((*chosen.notes, *built.notes), texts_for(str(interaction.locale)))
             if advanced:

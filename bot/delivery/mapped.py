@@ -40,7 +40,6 @@ def mapped_card(
         row = [
             button(Verb.AS_UNIT, one.id, texts("button.as_unit"), style=discord.ButtonStyle.primary, emoji="🕹️"),
             button(Verb.MAP_ADJUST, job.id, texts("button.map_adjust"), emoji="🎚️"),
-            button(Verb.AS_UNIT, one.id, texts("button.as_unit"), emoji="🕹️"),
             button(Verb.ENLARGE, one.id, texts("button.enlarge"), emoji="🔍"),
         ]
     row.append(button(Verb.DELETE, job.id, texts("button.delete"), emoji="🗑️"))

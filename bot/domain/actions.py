@@ -11,8 +11,11 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Literal, TypeVar
 
+from bot.domain.control.keeping import NEEDED, known_pictures, led_by, own_pictures, with_the_same_units
+from bot.domain.flags import read_flags
 from bot.domain.image_prompts import read_strength, with_the_same_pictures
 from bot.domain.imagine import Built, ImagineOptions, build_imagine, draw_seed
+from bot.domain.layouts.keeping import with_the_same_regions
 from bot.domain.limits import DEFAULT_LIMITS, Limits
 from bot.domain.parameters import Parameters
 from bot.domain.pasted import is_infotext
@@ -117,6 +120,7 @@ def upscale(
     ):
         raise UserFacingError("upscale_too_large", width=target[0], height=target[1])
     own: dict[str, Any] = {name: getattr(picture, name) for name in Drawing.model_fields}
+    own["control"] = own_pictures(picture)
     hires = _enlargement(picture, facts, source)
     if target[0] * target[1] > limits.max_upscaled_pixels:
         hires = hires.model_copy(update={"tile_px": _native_px(picture.checkpoint, facts)})
@@ -194,7 +198,7 @@ def edit(
             picture=picture,
             base=recorded.only(*_IN_EVERY_TEXT),
         )
-        return build_imagine(options, facts=facts, limits=limits, rng=rng)
+        return _with_known_pictures(build_imagine(options, facts=facts, limits=limits, rng=rng), base)
     if changes.seed is not None and changes.seed != base.seed:
         recorded = recorded.without("variation_seed", "variation_strength")
     options = ImagineOptions(prompt, negative_prompt, wishes=changes.over(recorded), picture=picture)
@@ -204,6 +208,35 @@ def edit(
         built = replace(built, spec=built.spec.model_copy(update={"hires": over}))
     if base.image_prompts is not None:
         built = with_the_same_pictures(built, base.image_prompts, strength, facts)
+    if base.control:
+        led, told = with_the_same_units(built.spec, base, facts)
+        built = replace(built, spec=led, notes=(*built.notes, *told))
+    if base.regions is not None:
+        laid, told = with_the_same_regions(built.spec, base.regions)
+        built = replace(built, spec=laid, notes=(*built.notes, *told))
+    built = replace(built, spec=_with_the_same_details(built.spec, base, prompt, changes, dropped))
     if built.spec.seed == base.seed and len(base.variations) > 1 and not built.spec.variations:
-        return Built(built.spec.model_copy(update={"variations": base.variations}), built.notes)
+        return replace(built, spec=built.spec.model_copy(update={"variations": base.variations}))
     return built
+
+
+def _with_the_same_details(
+    spec: JobSpec, base: JobSpec, prompt: str, changes: Parameters, dropped: Sequence[str]
+) -> JobSpec:
+    """What wishes cannot say of them stays, unless others are asked for, or none; and a picture of which nothing but
+    its details was drawn stays one."""
+    if isinstance(base, Img2Img) and base.details_only and isinstance(spec, Img2Img):
+        spec = spec.model_copy(update={"details_only": True})
+    said = changes.detail_fix is not None or read_flags(prompt).parameters.detail_fix is not None
+    if said or "detail_fix" in dropped or not base.details:
+        return spec
+    return spec.model_copy(update={"details": base.details})
+
+
+def _with_known_pictures(built: Built, record: JobSpec) -> Built:
+    """A text that names the units of the record is that picture's own, or was made of it."""
+    led = known_pictures(built.pending, record)
+    if led is None:
+        return built
+    notes = tuple(note for note in built.notes if note.key != NEEDED)
+    return Built(led_by(built.spec, led), notes)

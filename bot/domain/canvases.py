@@ -14,7 +14,9 @@ from random import Random
 from typing import Any, Literal
 
 from bot.domain.actions import VARIATIONS, first_pass, picture_spec
+from bot.domain.control.keeping import anywhere
 from bot.domain.imagine import draw_seed
+from bot.domain.layouts.keeping import on_canvas, with_the_same_regions
 from bot.domain.limits import Limits
 from bot.domain.mentions import spoken
 from bot.domain.pictures import GivenPicture, default_resize_mode
@@ -109,7 +111,10 @@ def square(
 
 def reworded(spec: Img2Img, prompt: str) -> Img2Img:
     """With another prompt, which may be a dynamic one; what it was drawn from before counts no more."""
-    return spec if prompt == spec.prompt else spec.model_copy(update={"prompt": prompt, "template": None})
+    if prompt == spec.prompt:
+        return spec
+    reworded = spec.model_copy(update={"prompt": prompt, "template": None})
+    return reworded if spec.regions is None else with_the_same_regions(reworded, spec.regions)[0]
 
 
 def read_zoom(text: str) -> float:
@@ -151,12 +156,15 @@ def _on_canvas(
     if min(inner) < min(MIN_SIDE_PX, *size):
         raise UserFacingError("zoom_too_far")
     own |= {"width": size[0], "height": size[1], "seed": draw_seed(rng), "count": min(VARIATIONS, limits.max_count)}
+    own["control"] = anywhere(own["control"])
+    extend = Extend(left=left, right=right, top=top, bottom=bottom)
+    own["regions"] = on_canvas(own["regions"], size, extend)
     return Img2Img(
         **own,
         image=picture.image,
         denoising_strength=STRENGTH,
         resize_mode=default_resize_mode(picture, inner),  # pyright: ignore[reportArgumentType]
-        extend=Extend(left=left, right=right, top=top, bottom=bottom),
+        extend=extend,
     )
 
 

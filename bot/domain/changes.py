@@ -6,6 +6,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from bot.domain.control.differences import unit_changes
+from bot.domain.detail_fixes import detail_changes
+from bot.domain.layouts.keeping import region_changes
 from bot.domain.lora_tags import loras_of, without_loras
 from bot.domain.parameters import Parameters
 from bot.domain.recorded import parameters_of
@@ -16,7 +19,9 @@ from gpu_worker.protocol.specs import Img2Img, JobSpec
 
 __all__ = ["Change", "Words", "changed_wishes", "changes", "sampler_label"]
 
-_TOGETHER = frozenset({"width", "height", "sampler", "schedule", "variation_seed", "variation_strength"})
+_TOGETHER = frozenset({
+    "width", "height", "sampler", "schedule", "variation_seed", "variation_strength", "detail_fix",
+})  # fmt: skip
 _TEXTS = ("hires_prompt", "hires_negative")
 _NOT_REMEMBERED = (
     "seed", "variation_seed", "variation_strength", "seed_resize", "aspect", "extend", *_TEXTS,
@@ -27,8 +32,8 @@ _BETWEEN = re.compile(r"\s*(?:,|\n|\bBREAK\b)\s*")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`key` is A1111's name of the parameter; an empty value is none. For pictures (`Picture`, `Mask`) both are empty
-    but for a `+` where there is one."""
+    """`key` is A1111's name of the parameter; an empty value is none. For pictures (`Picture`, `Mask`) and whole control
+    units both are empty but for a `+` where there is one."""
 
     key: str
     before: str
@@ -45,7 +50,7 @@ class Words:
 
 
 def changes(before: JobSpec, after: JobSpec) -> list[Change | Words]:
-    """Texts first, then LoRAs, then parameters in the order of A1111's line, then pictures."""
+    """Texts first, then LoRAs, then parameters in the order of A1111's line, control units, regions, pictures."""
     found: list[Change | Words] = []
     for key, one, two in (
         ("Prompt", before.prompt, after.prompt),
@@ -68,6 +73,9 @@ def changes(before: JobSpec, after: JobSpec) -> list[Change | Words]:
                 found.append(_words(wish.key, one or "", two or ""))
             else:
                 found.append(Change(wish.key, _said(one, wish.words), _said(two, wish.words)))
+    found += [Change(*each) for each in unit_changes(before.control, after.control)]
+    found += [Change(*each) for each in detail_changes(before.details, after.details)]
+    found += [Change(*each) for each in region_changes(before.regions, after.regions)]
     return found + _pictures(before, after)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 from random import Random
 from typing import Any
 
+from bot.domain.control.keeping import NEEDED, from_text, led_by
+from bot.domain.detail_fixes import known_units, read_fixes
 from bot.domain.flags import Flagged, read_flags
 from bot.domain.limits import Limits
 from bot.domain.lora_list import LoraWish, read_loras
@@ -47,7 +49,17 @@ from bot.errors import UserFacingError
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
 from gpu_worker.language.picture_fields import OwnKey
 from gpu_worker.protocol.messages import ModelFact
-from gpu_worker.protocol.specs import SEED_MAX, FaceRestore, Img2Img, JobSpec, Refiner, Template, Txt2Img, Variation
+from gpu_worker.protocol.specs import (
+    SEED_MAX,
+    ControlUnit,
+    FaceRestore,
+    Img2Img,
+    JobSpec,
+    Refiner,
+    Template,
+    Txt2Img,
+    Variation,
+)
 
 __all__ = ["FALLBACK", "Built", "ImagineOptions", "build_imagine", "draw_seed"]
 
@@ -82,6 +94,8 @@ class ImagineOptions:
 class Built:
     spec: JobSpec
     notes: tuple[Note, ...] = ()
+    pending: tuple[ControlUnit, ...] = ()
+    """Control units that a pasted text names, which wait for their pictures; the note NEEDED says so."""
 
 
 def draw_seed(rng: Random) -> int:
@@ -185,6 +199,23 @@ def build_imagine(
         if hires is None and not pasted and not switched_off and asked.denoising_strength is not None:
             notes.append(Note("denoise_unused"))
         spec = Txt2Img(**drawing, width=width, height=height, hires=hires)
+    if pasted and pasted.regions is not None:
+        spec = spec.model_copy(update={"regions": pasted.regions})
+    if pasted and pasted.details and asked.detail_fix is None:
+        details, unknown = known_units(pasted.details, facts)
+        spec = spec.model_copy(update={"details": details})
+        if unknown:
+            notes.append(Note("pasted_missing", {"names": named(unknown)}))
+    pending: tuple[ControlUnit, ...] = ()
+    if pasted and pasted.units:
+        pending, lacking = from_text(pasted.units, checkpoint, facts)
+        if lacking:
+            notes.append(Note("pasted_missing", {"names": named(lacking)}))
+        if isinstance(spec, Img2Img) and pending:
+            spec, pending = led_by(spec, pending), ()
+            notes.append(Note("control_follows_picture"))
+        elif pending:
+            notes.append(Note(NEEDED, {"names": named([spoken(unit.model) for unit in pending])}))
     if asked.variation_seed is not None and not wishes.variation_strength:
         notes.append(Note("variation_unused"))
     if idle := idle_keys(flags.parameters.over(options.wishes), spec):
@@ -200,7 +231,7 @@ def build_imagine(
         spec = spec.model_copy(update={"template": template})
     elif asked.combinatorial:
         notes.append(Note("combinatorial_unused"))
-    return Built(spec, tuple(notes))
+    return Built(spec, tuple(notes), pending)
 
 
 def _of_text(pasted: Pasted) -> Flagged:
@@ -244,6 +275,7 @@ def _drawing(
         "schedule": choice.schedule,
         "face_restore": _faces(wishes, facts),
         "refiner": _refiner(wishes, checkpoint, facts),
+        "details": read_fixes(wishes.detail_fix, facts) if wishes.detail_fix else (),
     }
     count = within("count", wishes.count, 1, limits.max_count)
     drawing |= {

@@ -19,7 +19,7 @@ from bot.errors import UserFacingError
 from gpu_worker.language.infotext import parse_generation_parameters, parse_infotext
 from gpu_worker.language.parameters import drawing_from_infotext
 from gpu_worker.protocol.messages import ModelFact
-from gpu_worker.protocol.specs import Variation
+from gpu_worker.protocol.specs import Regions, Variation
 
 __all__ = ["Pasted", "is_infotext", "read_pasted"]
 
@@ -56,6 +56,11 @@ class Pasted:
     missing: tuple[str, ...] = ()
     """Models it names that are not here; it is drawn without them."""
     needs_picture: bool = False
+    units: tuple[Mapping[str, Any], ...] = ()
+    """Control units, as values of `ControlUnit` without pictures, which no text holds."""
+    regions: Regions | None = None
+    details: tuple[dict[str, Any], ...] = ()
+    """Units of detail fix, as values of `DetailFix`."""
     path: tuple[Variation, ...] = ()
     """Variations of variations, which wishes cannot say."""
     flags: Flagged = field(default_factory=lambda: Flagged("", Parameters()))
@@ -89,6 +94,9 @@ def read_pasted(text: str, facts: Sequence[ModelFact], *, picture: bool = False)
         unused=tuple(told),
         missing=tuple(missing),
         needs_picture=values.get("kind") == "img2img",
+        units=tuple(values.get("control", ())),
+        regions=Regions(**values["regions"]) if "regions" in values else None,
+        details=tuple(values.get("details", ())),
         path=tuple(Variation(**step) for step in path) if len(path := values.get("variations", ())) > 1 else (),
         flags=flags,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from discord import app_commands
 
@@ -34,12 +34,19 @@ class ModelNames:
         self._rules = rules
 
     async def choices(
-        self, interaction: Interaction, kind: ModelKind, typed: str, *, more: Sequence[str] = ()
+        self,
+        interaction: Interaction,
+        kind: ModelKind,
+        typed: str,
+        *,
+        more: Sequence[str] = (),
+        only: Collection[str] | None = None,
     ) -> list[app_commands.Choice[str]]:
-        """At most 25. `more` are words that need no file; they stand before everything while nothing is typed."""
+        """At most 25. `more` are words that need no file; they stand before everything while nothing is typed. `only`
+        leaves out every other name."""
         words = [Candidate(word, marked=not typed.strip()) for word in more]
         chosen = getattr(interaction.namespace, "checkpoint", None)
-        found = await self.ranked(where_of(interaction), kind, typed, checkpoint=chosen, words=words)
+        found = await self.ranked(where_of(interaction), kind, typed, checkpoint=chosen, words=words, only=only)
         if not typed.strip():
             found = [*words, *(row for row in found if row not in words)][:CHOICES_LIMIT]
         files = {file.name: file for file in self._library.files(kind)}
@@ -54,10 +61,12 @@ class ModelNames:
         checkpoint: str | None = None,
         words: Sequence[Candidate] = (),
         limit: int = CHOICES_LIMIT,
+        only: Collection[str] | None = None,
     ) -> list[Candidate]:
         """Usable ones; what does not fit `checkpoint`, or else the default one, comes last."""
         facts = self._models.facts(where)
         usable = [fact for fact in facts if fact.kind == kind and fact.problem is None]
+        usable = usable if only is None else [fact for fact in usable if fact.name in only]
         files = {file.name: file for file in self._library.files(kind)}
         favourites = self._rules.favourites(where.guild_id)
         history = await self._library.history_of(where.user_id)

@@ -91,11 +91,38 @@ class Panels:
         parent_id: JobId | None = None,
         private: bool = False,
     ) -> None:
-        """Answers with the panel, which only the user sees. `base` is what it is compared with, `parent_id` the job
-        that it comes from; `private`: its "Draw" is for the user alone whatever they prefer. Raises UserFacingError."""
+        """Answers with the panel, which only the user sees; the rest as `add`."""
+        draft = await self.add(
+            interaction,
+            spec,
+            action,
+            source_image_id=source_image_id,
+            base=base,
+            parent_id=parent_id,
+            private=private,
+        )
+        view = await self._view(interaction, draft, notes)
+        if interaction.response.is_done():
+            await interaction.edit_original_response(view=view)
+        else:
+            await interaction.response.send_message(view=view, ephemeral=True)
+
+    async def add(
+        self,
+        interaction: Interaction,
+        spec: JobSpec,
+        action: Action,
+        *,
+        source_image_id: ImageId | None = None,
+        base: JobSpec | None = None,
+        parent_id: JobId | None = None,
+        private: bool = False,
+    ) -> Draft:
+        """A draft of this user's, not shown yet. `base` is what it is compared with, `parent_id` the job that it comes
+        from; `private`: its "Draw" is for the user alone whatever they prefer."""
         await self.forget_old()
         async with self._inputs.holding([*given_pictures(spec), *(given_pictures(base) if base else [])]):
-            draft = await self._drafts.add(
+            return await self._drafts.add(
                 UserId(interaction.user.id),
                 action,
                 spec,
@@ -104,11 +131,6 @@ class Panels:
                 parent_id=parent_id,
                 private=private,
             )
-        view = await self._view(interaction, draft, notes)
-        if interaction.response.is_done():
-            await interaction.edit_original_response(view=view)
-        else:
-            await interaction.response.send_message(view=view, ephemeral=True)
 
     async def forget_old(self) -> None:
         """Drafts of more than a week go, and with them the pictures that only they needed."""
@@ -119,7 +141,7 @@ class Panels:
 
     async def pressed(self, interaction: Interaction, address: Address) -> None:
         """Raises UserFacingError: `draft_unknown`, `form_unknown`, and whatever refuses a job or a change."""
-        draft = await self._draft(interaction, address)
+        draft = await self.draft(interaction, address)
         match address.verb:
             case Verb.DRAW:
                 private = address.n == 1 if address.n is not None else None
@@ -152,7 +174,7 @@ class Panels:
                 draft.action,
                 source_image_id=draft.source_image_id,
                 parent_id=draft.parent_id,
-                private=await self._is_private(interaction, draft) if private is None else private,
+                private=await self.is_private(interaction, draft) if private is None else private,
             )
         finally:
             self._drawing.discard(draft.id)
@@ -193,7 +215,7 @@ class Panels:
 
     async def submitted(self, interaction: Interaction, address: Address) -> None:
         """Raises UserFacingError as `build_imagine`; the draft then stays as it was."""
-        draft = await self._draft(interaction, address)
+        draft = await self.draft(interaction, address)
         fields = fields_of(interaction)
         if address.verb == Verb.LOOKUP_FORM:
             text = " ".join(fields.get("text", "").split())[:SEARCH_CHARS]
@@ -256,14 +278,31 @@ class Panels:
         texts, where = texts_for(str(interaction.locale)), where_of(interaction)
         lists = await self._lists.of(draft, where, texts)
         last = as_last_time(await self._last.get(draft.user_id), draft.spec, self._models.facts(where))
-        private = await self._is_private(interaction, draft)
+        private = await self.is_private(interaction, draft)
         notes = [*notes, *not_found(lists, draft, texts)]
         return panel(draft, texts, notes, lists=lists, last=last, private=private)
 
-    async def _is_private(self, interaction: Interaction, draft: Draft) -> bool:
+    @property
+    def changes(self) -> PanelChanges:
+        return self._changes
+
+    async def changed(self, draft: Draft, spec: JobSpec) -> Draft:
+        """With another request, whose pictures are held until the draft's row knows them; those that only the one
+        before needed go."""
+        async with self._inputs.holding(given_pictures(spec)):
+            after = await self._drafts.change(draft, spec)
+        await self._inputs.discard_unused(given_pictures(draft.spec))
+        return after
+
+    async def shown(self, interaction: Interaction, draft: Draft) -> None:
+        """The panel in the place of a part's own desk, without that one's pictures."""
+        await redraw(interaction, await self._view(interaction, draft, ()), ())
+
+    async def is_private(self, interaction: Interaction, draft: Draft) -> bool:
         return draft.private or await self._intake.is_private(interaction, draft.parent_id, draft.source_image_id)
 
-    async def _draft(self, interaction: Interaction, address: Address) -> Draft:
+    async def draft(self, interaction: Interaction, address: Address) -> Draft:
+        """Raises UserFacingError (`draft_unknown`), too, for somebody else's."""
         draft = await self._drafts.get(JobId(address.id))
         if draft is None or draft.user_id != interaction.user.id:
             raise UserFacingError("draft_unknown")

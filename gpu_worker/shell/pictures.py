@@ -58,7 +58,10 @@ def read_infotext_option(given: str) -> tuple[dict[str, Any], list[Note]]:
                 raise BadInputError(f"{path} says nothing about how it was made; give a picture with its parameters.")
     if "Steps" not in parse_infotext(text).fields:
         raise BadInputError(f"--infotext: {given[:80]} is neither a file nor a text with parameters.")
-    return drawing_from_infotext(parse_generation_parameters(text), "")
+    values, notes = drawing_from_infotext(parse_generation_parameters(text), "")
+    # Control pictures are in no text, and there is no option that gives one here.
+    units: list[dict[str, Any]] = values.pop("control", [])
+    return values, [*notes, *(Note("picture_needed", f"ControlNet {at}", u["model"]) for at, u in enumerate(units))]
 
 
 def numbered(path: Path, count: int) -> Sequence[Path]:

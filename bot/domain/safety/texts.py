@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gpu_worker.protocol.specs import Drawing, ImageRef, Mask
+from gpu_worker.protocol.specs import ControlUnit, Drawing, ImageRef, Mask
 
 __all__ = ["Steering", "given_refs", "steering_of"]
 
@@ -79,7 +79,8 @@ def _sort(name: str, value: Any, found: Steering) -> None:
 def given_refs(task: BaseModel) -> Iterator[ImageRef]:
     """Every picture that a job looks at, but masks, which only say where."""
     for name in type(task).model_fields:
-        yield from _refs(getattr(task, name))
+        if not (isinstance(task, ControlUnit) and name == "mask"):
+            yield from _refs(getattr(task, name))
 
 
 def _refs(value: Any) -> Iterator[ImageRef]:

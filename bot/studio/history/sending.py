@@ -84,7 +84,7 @@ class Sending:
         drawn = job is not None and isinstance(job.task, Txt2Img | Img2Img)
         there = not shot.pruned and await asyncio.to_thread(self._images.file_at(shot.path).is_file)
         return [
-            *(["img2img", "inpaint", "region"] if there else []),
+            *(["img2img", "inpaint", "region", "control"] if there else []),
             *(["upscale"] if drawn else []),
             *(["enlarge"] if there else []),
             *(["tweak", "vary"] if drawn else []),
@@ -101,6 +101,8 @@ class Sending:
                 await self._press(interaction, Address(Verb.ENLARGE, shot.id))
             case "region":
                 await self._press(interaction, Address(Verb.REGION, shot.id))
+            case "control":
+                await self._press(interaction, Address(Verb.AS_UNIT, shot.id))
             case "tweak":
                 await self._press(interaction, Address(Verb.TWEAK, shot.job_id))
             case "vary":

@@ -10,7 +10,7 @@ from bot.storage.database import open_database
 from bot.studio import StudioParts
 
 OTHER_LOCALES = {locale.value for locale in discord.Locale if language_of(locale.value) != ENGLISH}
-PROPER_NAMES = 60
+PROPER_NAMES = 75
 """Choices that are names, such as those of samplers, are the same everywhere; far more would be words."""
 
 

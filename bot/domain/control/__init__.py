@@ -1,0 +1,1 @@
+"""Control units of a request: which model and preprocessor belong together, and what a change makes of them."""
