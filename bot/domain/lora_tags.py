@@ -43,12 +43,15 @@ def without_loras(prompt: str) -> str:
 
 def with_loras(prompt: str, names: Iterable[str]) -> str:
     """The prompt with exactly these: tags of others go, those that stay keep their place and weights, new ones stand
-    at the end with weight 1."""
+    at the end with weight 1, of several parts of an AND at that of the first."""
     wanted = list(dict.fromkeys(names))
     there = {tag.name for tag in loras_of(prompt)}
     kept = _TAG.sub(lambda match: "" if match[1].lower() in LORA_KINDS and match[2] not in wanted else match[0], prompt)
     new = [LoraTag(name).text for name in wanted if name not in there]
-    return " ".join([_BLANKS.sub(" ", kept).strip(), *new]).strip() if new or kept != prompt else prompt
+    if not new and kept == prompt:
+        return prompt
+    first, word, rest = _BLANKS.sub(" ", kept).strip().partition(" AND ")
+    return " ".join([first.strip(), *new]).strip() + word + rest
 
 
 def with_weights(prompt: str, weights: Mapping[str, str]) -> str:

@@ -99,6 +99,9 @@ def redrawn(
         "seed": draw_seed(rng),
         "count": min(VARIATIONS, limits.max_count),
     }
+    if apart:
+        # What is drawn by itself has other places than the picture that the regions lie on.
+        own["regions"] = None
     padding = min(256, round(max(picture.width, picture.height) * PADDING_SHARE))
     blur = min(64, round(BLUR_PX * max(1.0, max(picture.width, picture.height) / 1024)))
     drawn = Img2Img(

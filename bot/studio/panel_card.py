@@ -11,13 +11,17 @@ import discord
 
 from bot.delivery.changed import changed_line
 from bot.domain.changes import sampler_label
+from bot.domain.control.units import unit_line
+from bot.domain.detail_fixes import unit_line as fix_line
 from bot.domain.fields import line_of
+from bot.domain.layouts.parts import Arrangement
 from bot.domain.mentions import neutral
 from bot.domain.parameters import Parameters
 from bot.i18n import Texts
 from bot.storage.drafts import Draft
 from bot.studio.advanced import GROUPS, groups_for
 from bot.studio.forms import parameters_line
+from bot.studio.layouts.cards import Step, regions_line
 from bot.studio.notes import joined
 from bot.studio.panel_lists import PanelList
 from bot.ui.buttons import AddressButton, button, in_layout
@@ -27,10 +31,11 @@ from bot.ui.selects import select_row
 __all__ = ["panel"]
 
 PROMPT_CHARS = 300
-LINE_CHARS = 900
-CHANGES_CHARS = 1000
-NOTES_CHARS = 1200
+LINE_CHARS = 800
+CHANGES_CHARS = 900
+NOTES_CHARS = 800
 """All texts of a message together may have 4000."""
+UNIT_CHARS = 200
 LABEL_CHARS = 80
 IN_A_ROW = 4
 _FIRST = ("texts", "numbers", "loras", "source")
@@ -62,6 +67,13 @@ def panel(
         )  # fmt: skip
     numbers = sorted(groups_for(draft.spec), key=lambda n: GROUPS[n].key not in _FIRST)
     forms = [button(Verb.ADVANCED, draft.id, texts(f"advanced.{GROUPS[n].key}"), n=n) for n in numbers]
+    units = len(draft.spec.control)
+    label = texts("control.button_some", n=units) if units else texts("control.button")
+    forms.append(button(Verb.CONTROL, draft.id, label, emoji="🕹️"))
+    forms.append(button(Verb.LAYOUT, draft.id, texts("regions.button"), n=Step.OPEN, emoji="🔳"))
+    fixes = len(draft.spec.details)
+    label = texts("details.button_some", n=fixes) if fixes else texts("details.button")
+    forms.append(button(Verb.DETAILS, draft.id, label, emoji="🙂"))
     for start in range(0, len(forms), IN_A_ROW):
         box.add_item(_row(forms[start : start + IN_A_ROW]))
     box.add_item(_row(_ends(draft, texts, last, private=private)))
@@ -74,6 +86,15 @@ def _head(draft: Draft, texts: Texts, notes: Sequence[str]) -> str:
     changed = changed_line(draft.base, draft.spec, texts, CHANGES_CHARS) if draft.base is not None else ""
     title = texts("tweak.title" if draft.parent_id is not None else "advanced.title")
     lines = [f"### {title}", f"**{neutral(draft.spec.prompt, PROMPT_CHARS)}**", f"-# {line}"]
+    lines += [
+        f"-# ControlNet {at}: {neutral(unit_line(unit), UNIT_CHARS)}" for at, unit in enumerate(draft.spec.control)
+    ]
+    if draft.spec.regions is not None:
+        lines.append(f"-# {regions_line(Arrangement.of(draft.spec), texts)}")
+    lines += [
+        f"-# {texts('details.unit', n=at)}: {neutral(fix_line(unit), UNIT_CHARS)}"
+        for at, unit in enumerate(draft.spec.details, 1)
+    ]
     if changed or draft.parent_id is not None:
         lines.append(texts("tweak.changed", changes=changed) if changed else texts("tweak.unchanged"))
     return "\n".join([*lines, joined(notes, NOTES_CHARS, "-# ")]).rstrip()

@@ -1,0 +1,1 @@
+"""/regions and the desk on which a picture's regions are laid out."""
