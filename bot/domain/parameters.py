@@ -52,6 +52,8 @@ class Parameters:
     """`GFPGAN`, `CodeFormer`, `on` for whichever is there, or `off`."""
     face_visibility: float | None = None
     face_weight: float | None = None
+    detail_fix: str | None = None
+    """What detail fix looks for, with commas: `face`, `hand`, `person`, or detectors by name; `off` for nothing."""
     refiner: str | None = None
     """A checkpoint's name, or `None` for none."""
     refiner_at: float | None = None

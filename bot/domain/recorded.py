@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.domain.detail_fixes import plain_fixes
 from bot.domain.models import AUTOMATIC_VAE
 from bot.domain.parameters import Parameters
 from gpu_worker.protocol.specs import Drawing, Img2Img, JobSpec, Txt2Img
@@ -28,7 +29,8 @@ def parameters_of(spec: JobSpec) -> Parameters:
     """Every wish that gives `spec` again; what is as it is by default is no wish, except for the few that every form
     shows (size, steps, CFG scale, sampler, clip skip, seed, count, checkpoint).
 
-    A path of several variations cannot be said in wishes and is left out.
+    A path of several variations cannot be said in wishes and is left out, and so are details that are to be fixed in a
+    way of their own.
     """
     wishes: dict[str, object] = {name: getattr(spec, name) for name in _DRAWN}
     wishes |= {"width": spec.width, "height": spec.height}
@@ -44,6 +46,8 @@ def parameters_of(spec: JobSpec) -> Parameters:
             "face_visibility": spec.face_restore.visibility if spec.face_restore.visibility != 1 else None,
             "face_weight": spec.face_restore.weight if spec.face_restore.weight != 0.5 else None,
         }
+    if (fixes := plain_fixes(spec.details)) is not None:
+        wishes["detail_fix"] = fixes
     if spec.refiner:
         wishes |= {"refiner": spec.refiner.checkpoint, "refiner_at": spec.refiner.switch_at}
     wishes |= _second_pass(spec) if isinstance(spec, Txt2Img) else _from_picture(spec)

@@ -57,6 +57,7 @@ class StyleParameters(BaseModel):
     face_restore: str | None = None
     face_visibility: float | None = None
     face_weight: float | None = None
+    detail_fix: str | None = Field(default=None, max_length=200)
     refiner: str | None = None
     refiner_at: float | None = None
     ngms: float | None = None

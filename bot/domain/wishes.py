@@ -102,6 +102,8 @@ WISHES: tuple[Wish, ...] = (
          partial(values.choice, options=_FACES), "CodeFormer", bare="on", options=_FACES),
     _decimal("face_visibility", "Face restoration visibility", "face-visibility", example="0.8"),
     _decimal("face_weight", "Face restoration weight", "face-weight", "codeformer-weight", example="0.5"),
+    Wish("detail_fix", "Detail fix", ("fix", "detail-fix", "adetailer"), values.name, "face, hand", bare="face",
+         spaced=True),
     _name("refiner", "Refiner", "refiner", "refiner-checkpoint", example="sd_xl_refiner@0.8"),
     _decimal("refiner_at", "Refiner switch at", "refiner-at", "refiner-switch-at", example="0.8"),
     _choice("noise_source", "RNG", NOISE_SOURCES, "rng", "randn-source", example="CPU"),

@@ -7,6 +7,7 @@ from typing import Any
 from gpu_worker.language.detail_fields import SUFFIXES
 from gpu_worker.language.detectors import FACES
 from gpu_worker.language.field_reader import FieldReader
+from gpu_worker.language.names import resolve_sampler
 from gpu_worker.protocol.specs import DetailFix
 
 __all__ = ["details_from"]
@@ -54,6 +55,7 @@ def _read(reader: FieldReader, suffix: str) -> dict[str, Any] | None:
         text = reader.text(key)
         if text and text not in ("Use same scheduler", "Use same sampler"):
             values[name] = text[:200] if name == "classes" else text[:4000]
+    _require_sampler(reader, values, suffix)
     values |= reader.numbers(DetailFix, numbers)
     for key, name in _suffixed(_CHOICES, suffix):
         values |= reader.choice(key, name, DetailFix)
@@ -66,6 +68,18 @@ def _read(reader: FieldReader, suffix: str) -> dict[str, Any] | None:
         reader.note("unreadable", f"ADetailer mask min ratio{suffix}")
         del values["min_ratio"]
     return values
+
+
+def _require_sampler(reader: FieldReader, values: dict[str, Any], suffix: str) -> None:
+    """A sampler that nobody here knows is left out, with its schedule; a schedule without one is the drawing's."""
+    sampler, schedule = values.get("sampler"), values.get("schedule")
+    if sampler is not None and resolve_sampler(sampler, schedule) is None:
+        reader.note("unknown_sampler", f"ADetailer sampler{suffix}")
+        values.pop("sampler")
+        values.pop("schedule", None)
+    elif sampler is None and schedule is not None and resolve_sampler("Euler", schedule) is None:
+        reader.note("not_supported", f"ADetailer scheduler{suffix}")
+        values.pop("schedule")
 
 
 def _sizes(reader: FieldReader, suffix: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ COMMANDS: dict[str, Given] = {
     "imagine": Given({"prompt": "a red apple", "count": 1}),
     "inpaint": Given({"prompt": "a hat", "count": 1}, {"image": PICTURE, "mask": ("mask.png", _mask())}),
     "blend": Given(files={"image1": PICTURE, "image2": ("b.png", picture())}),
+    "matrix": Given({"prompt": "a red apple|at night"}),
     "plot": Given({"prompt": "a red apple", "x_type": "Steps", "x_values": "5,10"}),
     "random": Given(),
     "repeat": Given(),

@@ -442,6 +442,25 @@ async def _led(stage: Stage) -> Scene:
     return replace(scene, card=await offered(stage, scene.owner, "maps", job))
 
 
+async def _offered_script(stage: Stage) -> Scene:
+    member = await stage.visitor()
+    options = {"prompt": "a street|in the rain|at night", "width": 64, "height": 64}
+    return Scene(member, await member.shown(await member.slash("general", "matrix", options)))
+
+
+async def _grid(stage: Stage) -> Scene:
+    member = await stage.visitor()
+    options = {"prompt": "a|b|c|d|e|f", "width": 64, "height": 64}
+    offer = await member.shown(await member.slash("general", "matrix", options))
+    return Scene(member, await member.drawn(await member.press(offer, "scriptdraw")))
+
+
+async def _grid_cells(stage: Stage) -> Scene:
+    scene = await _grid(stage)
+    answer = await scene.owner.pick(scene.card, "scriptcells", ["25"])
+    return replace(scene, card=await scene.owner.shown(answer))
+
+
 Make = Callable[[Stage], Awaitable[Scene]]
 SCENES: dict[str, Make] = {
     "result": _result, "more": _more, "region": _region, "panel": _panel,
@@ -458,7 +477,7 @@ SCENES: dict[str, Make] = {
     "shelf": _shelf, "shelf of all": _shelf_of_all, "opened shelf": _shelf_opened, "model": _model,
     "removed model": _model_removed,    "reports": _model_reports,
     "details": _details, "detail": _detail,
-    "layout": _layout,
+    "layout": _layout, "offered script": _offered_script, "grid": _grid, "grid cells": _grid_cells,
     "map list": _map_list, "mapped": _mapped, "led": _led,
     "doctor": lambda stage: _admin(stage, "doctor"), "usage": lambda stage: _admin(stage, "usage"),
     **{f"setup {step}": (lambda stage, step=step: _setup(stage, step)) for step in range(6)},
@@ -484,6 +503,8 @@ PRESSES: tuple[Press, ...] = (
     Press("panel", "advanced", 0, opens="advancedform", jobs=0),
     Press("panel", "pick", 5, values=["?"], opens="lookupform"), Press("panel as last time", "revise", 1, jobs=0),
     Press("waiting", "cancel", jobs=0), Press("failed", "retry"), Press("private", "publish", jobs=0),
+    Press("offered script", "scriptdraw"), Press("grid", "scriptcells", values=["25"], jobs=0),
+    Press("grid cells", "scriptcell", values=["26"], jobs=0),
     Press("combinations", "combine", 1, jobs=1), Press("info", "usefound", jobs=0),
     Press("info", "stylefound", opens="stylefoundform", fields={"name": "Mine"}, jobs=0),
     Press("info", "finddescribe"), Press("info", "findenlarge", opens="enlargeform"),
