@@ -160,7 +160,8 @@ def _read(at: int, axis: AxisType, text: str, most: int) -> list[Value]:
         key = "plot_values_orders" if axis.kind == "order" and error.problem == "many" else _UNREADABLE[error.problem]
         if error.problem == "number" and axis.kind == "whole":
             key = "plot_values_whole"
-        raise UserFacingError(key, axis=where, value=spoken(error.text), limit=most) from error
+        parts = next(n for n in range(1, most + 2) if math.factorial(n + 1) > most)
+        raise UserFacingError(key, axis=where, value=spoken(error.text), limit=most, parts=parts) from error
     if not values or (axis.kind == "order" and not any(any(part) for part in values if isinstance(part, tuple))):
         raise UserFacingError("plot_values_empty", axis=where)
     if axis.adds and axis.name == "Prompt S/R" and not values[0]:
