@@ -326,7 +326,11 @@ class Server:
         if isinstance(error, self._cancelled_error):
             return m.Cancelled(job=job, attempt=attempt)
         if isinstance(error, TimeUp):
-            return m.Failed(job=job, attempt=attempt, kind="timeout", message=f"over {task.assign.max_run_s} s")
+            # What got further goes on later, after whoever has waited meanwhile; what did not would not then, either.
+            return m.Failed(
+                job=job, attempt=attempt, kind="timeout", retryable=task.kept > 0,
+                message=f"over {task.assign.max_run_s} s",
+            )  # fmt: skip
         if isinstance(error, InputLostError):
             return m.Failed(job=job, attempt=attempt, kind="other", retryable=True, message=f"input {error} is gone")
         if isinstance(error, self._engine_error):

@@ -45,6 +45,8 @@ class Task:
     deadline: float | None = None
     """On the monotonic clock; None until it starts."""
     cancelled: threading.Event = field(default_factory=threading.Event)
+    kept: int = 0
+    """Finished parts that this attempt handed over."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -141,6 +143,7 @@ class JobHooks:
             file = OutFile(data, output)
         try:
             self._transport.keep(m.Partial(job=job, attempt=attempt, n=number, state=state), file)
+            self._task.kept += 1
         except OSError as error:
             log.warning("part %s of job %s is not kept: %s", number, job, error)
 

@@ -16,6 +16,7 @@ from gpu_worker.language.field_reader import FieldReader, Note, held, number_of
 from gpu_worker.language.names import AUTOMATIC, SCHEDULES, effective_schedule, resolve_sampler
 from gpu_worker.language.picture_fields import OwnKey
 from gpu_worker.language.regions import RegionSyntaxError, regions_of_params
+from gpu_worker.language.ultimate_fields import without_tiles
 from gpu_worker.language.versions import is_before_schedules
 from gpu_worker.protocol.specs import (
     SEED_MAX,
@@ -55,7 +56,7 @@ def drawing_from_infotext(fields: Mapping[str, Any], fallback_checkpoint: str) -
     size, steps … are left out. An img2img result lacks `image`, and its `mask` and `control` units, if there are any,
     lack their own: a text holds no pictures. A bare sampler name from before A1111 1.9 means the uniform schedule, as it did then.
     """
-    reader = FieldReader(fields)
+    reader = FieldReader(without_tiles(fields))
     values: dict[str, Any] = {
         "prompt": reader.text("Prompt") or "",
         "negative_prompt": reader.text("Negative prompt") or "",

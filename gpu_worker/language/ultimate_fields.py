@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gpu_worker.protocol.specs import Ultimate
 
-__all__ = ["ULTIMATE", "ultimate_fields"]
+__all__ = ["ULTIMATE", "ultimate_fields", "without_tiles"]
 
 ULTIMATE = "Ultimate SD upscale"
 """Before each of the script's keys."""
+
+
+_OF_THE_WHOLE = frozenset({"Size", "Size-1", "Size-2", "Denoising strength", "Init image hash"})
+
+
+def without_tiles(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a text says of the picture that was enlarged: size and strength are those of the tiles' drawing, which
+    cannot be drawn from noise. The same where it says nothing of tiles."""
+    if not any(key.startswith(ULTIMATE) for key in fields):
+        return fields
+    return {key: value for key, value in fields.items() if key not in _OF_THE_WHOLE and not key.startswith(ULTIMATE)}
 
 
 def ultimate_fields(spec: Ultimate) -> dict[str, Any]:

@@ -107,6 +107,8 @@ class StubEngine:
                 os._exit(9)
             if "slow" in words:
                 time.sleep(float(words["slow"]))
+            if hooks.cancelled():
+                raise StubCancelled
 
     def _fail(self, words: dict[str, str], label: str) -> None:
         if "fail" in words:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot.domain.job import JobStatus
 from bot.storage.kept_parts import KeptParts
-from tests.contract.farm import open_farm
+from tests.contract.farm import LEASES, open_farm
 from tests.contract.kits import KILL
 from tests.contract.test_bot_deaths import bot_process, fill, started
 
@@ -55,6 +56,19 @@ async def test_a_job_that_gets_further_each_time_is_done_after_more_crashes_than
     assert farm.journal()["start x"] == 6
     assert made(farm, "x") == dict.fromkeys("012345", 1), "kept the moment before its worker died"
     assert (await farm.job(job)).crashes == 0
+
+
+async def test_what_gets_further_in_its_hour_goes_on_in_the_next(tmp_path, kit):
+    leases = replace(LEASES, max_run_s=0.5)
+    async with open_farm(tmp_path, kit, leases=leases) as farm:
+        await farm.workers_ready()
+        job = await farm.submit("label:x parts:6 slow:0.2")
+        assert await farm.ended([job]) == [JobStatus.DONE]
+        assert farm.journal()["start x"] > 1
+        assert made(farm, "x") == dict.fromkeys("012345", 1)
+        stuck = await farm.submit("label:y sleep:30")
+        assert await farm.ended([stuck]) == [JobStatus.FAILED]
+        assert farm.journal()["start y"] == 1
 
 
 async def test_a_part_that_kills_its_worker_fails_the_job(farm):
