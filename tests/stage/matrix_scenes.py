@@ -19,6 +19,7 @@ from tests.stage.pictures_given import INFOTEXT, picture
 from tests.stage.refusing import offered
 from tests.stage.stage import Stage
 from tests.stage.test_blend import ADAPTERS
+from tests.stage.test_control import CONTROLS
 from tests.stage.visitor import StageVisitor, verbs
 
 __all__ = ["PRESSES", "SCENES", "Press", "Scene"]
@@ -116,6 +117,33 @@ async def _info_of_several(stage: Stage) -> Scene:
 
 async def _pictures_as_prompts(stage: Stage) -> Scene:
     stage.painter.facts = (*FACTS, *ADAPTERS)
+    return await _info(stage)
+
+
+async def _controlled(stage: Stage, page: bool) -> Scene:
+    """The desk of a request with a control unit, or the unit's own page."""
+    stage.painter.facts = (*FACTS, *CONTROLS)
+    await stage.painter.announce()
+    member = await stage.visitor()
+    files = {"image": ("a.png", picture())}
+    answer = await member.slash("general", "control", {"prompt": "a boat", "advanced": True}, files)
+    panel = await member.shown(answer, lambda m: "control" in verbs(m))
+    await member.press(panel, "control")
+    desk = await member.shown(panel.id, lambda m: "controlopen" in verbs(m))
+    if page:
+        await member.press(desk, "control", 0)
+        desk = await member.shown(desk.id, lambda m: "controlpick" in verbs(m))
+    return Scene(member, desk)
+
+
+async def _more_with_control(stage: Stage) -> Scene:
+    stage.painter.facts = (*FACTS, *CONTROLS)
+    await stage.painter.announce()
+    return await _more(stage)
+
+
+async def _info_with_control(stage: Stage) -> Scene:
+    stage.painter.facts = (*FACTS, *CONTROLS)
     return await _info(stage)
 
 
@@ -467,6 +495,8 @@ SCENES: dict[str, Make] = {
     "panel as last time": _panel_as_last_time, "waiting": _waiting, "failed": _failed,
     "private": _private, "combinations": _combinations, "info": _info,
     "info of several": _info_of_several, "pictures as prompts": _pictures_as_prompts,
+    "units": lambda stage: _controlled(stage, page=False), "unit": lambda stage: _controlled(stage, page=True),
+    "more with control": _more_with_control, "info with control": _info_with_control,
     "described": _described, "history": _history, "choosing": _choosing, "opened": _opened, "deleted": _deleted,
     "exported": _exported, "exporting": _exporting, "style": _style, "changed style": _style_changed,
     "style versions": _style_versions, "old style": _style_old, "deleted style": _style_deleted,
@@ -490,11 +520,18 @@ PRESSES: tuple[Press, ...] = (
     Press("more", "pan", 1), Press("more", "square"), Press("more", "zoomcustom", opens="zoomform"),
     Press("more", "region", jobs=0), Press("more", "favourite", jobs=0), Press("more", "tweak", jobs=0),
     Press("more", "original", jobs=0), Press("more", "style", opens="styleform", fields={"name": "Mine"}, jobs=0),
+    Press("more with control", "asunit", jobs=0), Press("info with control", "findcontrol", 0, jobs=0),
+    Press("units", "control", 0, jobs=0), Press("units", "control", 9, jobs=0),
+    Press("units", "controlopen", 11, opens="controlform", files={"image": ("b.png", picture())}, jobs=0),
+    Press("unit", "controlopen", 2, opens="controlform", fields={"weight": "0.5"}, jobs=0),
+    Press("unit", "controlopen", 3, opens="controlform", jobs=0),
+    Press("unit", "controlpick", 1, values=["OpenPose"], jobs=0), Press("unit", "controldo", 2, jobs=0),
     Press("more", "fix", opens="fixform"), Press("panel", "details", jobs=0),
-    Press("details", "detailspick", 0, values=["face-finder"], jobs=0),
+    Press("details", "detailspick", 1, values=["face-finder"], jobs=0),
     Press("detail", "detailsopen", 1, opens="detailsform", jobs=0), Press("detail", "detailsdo", 2, jobs=0),
     Press("more", "plot", opens="plotform", fields={"x_values": "5,10"}, jobs=0),
-    Press("more", "enlarge", opens="enlargeform"), Press("more", "ultimate", opens="ultimateform"), Press("region", "regioncells", opens="regionform"),
+    Press("more", "enlarge", opens="enlargeform"), Press("more", "ultimate", opens="ultimateform"),
+    Press("region", "regioncells", opens="regionform"),
     Press("panel", "layout", 1, jobs=0), Press("layout", "layout", 2, jobs=0), Press("layout", "draw", jobs=1),
     Press("layout", "layout", 3, opens="layoutform", fields={"text": "a kite"}, jobs=0),
     Press("layout", "layout", 6, jobs=0), Press("layout", "layoutpick", opens="layoutform", jobs=0),
