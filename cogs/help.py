@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bot.app import PincelBot
 
 SECTIONS = (
-    "draw", "buttons", "reactions", "pictures", "prompt", "browse", "styles", "own", "queue", "history", "rules",
+    "draw", "buttons", "reactions", "pictures", "compare", "prompt", "browse", "styles", "own", "queue", "history",
+    "rules",
 )  # fmt: skip
 
 

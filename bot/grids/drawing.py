@@ -33,10 +33,16 @@ class _Geometry:
 
 
 def draw_grid(
-    layout: GridLayout, read: Callable[[int], bytes | None], cell: Size, blank: Mapping[int, str]
+    layout: GridLayout,
+    read: Callable[[int], bytes | None],
+    cell: Size,
+    blank: Mapping[int, str],
+    *,
+    scale: float = 1.0,
 ) -> Pictures.Image:
-    """`cell` is the size of the cells in pixels; a picture of another is made to fit and centred. `read` gives the file
-    of a place's picture, or None: that place is black, and `blank` says why.
+    """`cell` is the size of the cells in pixels. Pictures are brought to `scale` of their sizes, made to fit where that
+    is not enough, and centred. `read` gives the file of a place's picture, or None: that place is black, and `blank`
+    says why.
 
     Holds the whole grid and one cell at a time. How large the grid may become is for the caller to decide, from
     `layout` and `cell`: titles add at most three quarters of a cell to the width, and to the height what they need.
@@ -61,7 +67,9 @@ def draw_grid(
     for number in range(layout.pages):
         _draw_titles(draw, at, number, columns, rows, pages)
     for place in range(layout.places):
-        _draw_cell(picture, _corner(at, layout, place), cell, read(place), blank.get(place, ""))
+        data = read(place)
+        shown = None if data is None else _opened(data, cell, scale)
+        _draw_cell(picture, _corner(at, layout, place), cell, shown, blank.get(place, ""))
     return picture
 
 
@@ -94,9 +102,10 @@ def _draw_titles(
         draw_block(draw, block, (start + at.left / 2, y))
 
 
-def _draw_cell(whole: Pictures.Image, corner: tuple[int, int], cell: Size, data: bytes | None, why: str) -> None:
+def _draw_cell(
+    whole: Pictures.Image, corner: tuple[int, int], cell: Size, picture: Pictures.Image | None, why: str
+) -> None:
     x, y = corner
-    picture = None if data is None else _opened(data, cell)
     if picture is None or picture.size != cell:
         whole.paste(BLANK, (x, y, x + cell[0], y + cell[1]))
     if picture is not None:
@@ -107,11 +116,11 @@ def _draw_cell(whole: Pictures.Image, corner: tuple[int, int], cell: Size, data:
         draw_block(ImageDraw.Draw(whole), block, (x + cell[0] / 2, y + cell[1] / 2), _WORDS)
 
 
-def _opened(data: bytes, cell: Size) -> Pictures.Image:
+def _opened(data: bytes, cell: Size, scale: float) -> Pictures.Image:
     with Pictures.open(io.BytesIO(data)) as found:
         picture = found.convert("RGB")
-    if picture.width > cell[0] or picture.height > cell[1]:
-        scale = min(cell[0] / picture.width, cell[1] / picture.height)
+    scale = min(scale, cell[0] / picture.width, cell[1] / picture.height)
+    if scale < 1:
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
         picture = picture.resize(size, Pictures.Resampling.LANCZOS)
     return picture

@@ -42,7 +42,13 @@ def composed(
     for piece in pieces_of(script.layout(), size):
         text = grid_infotext(script, piece, infotext)
         notes = {n: blank[place] for n, place in enumerate(piece.places) if place in blank}
-        picture = draw_grid(piece.layout, lambda n, piece=piece: read(piece.places[n]), piece.cell, notes)
+        picture = draw_grid(
+            piece.layout,
+            lambda n, piece=piece: read(piece.places[n]),
+            piece.cell,
+            notes,
+            scale=piece.cell[0] / size[0],
+        )
         info = PngImagePlugin.PngInfo()
         info.add_itxt("parameters", text)
         out = io.BytesIO()

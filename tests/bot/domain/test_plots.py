@@ -1,18 +1,22 @@
 """Plots: what every axis does with a request, and what is refused with a sentence."""
 
+import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from bot.domain.limits import DEFAULT_LIMITS
-from bot.domain.plots.axes import AXES
+from bot.domain.plots.axes import AXES, find_axis
 from bot.domain.plots.build import AxisWish, PlotWishes, build_plot, recorded_axes
+from bot.domain.plots.completing import axis_rows, value_rows
 from bot.domain.scripts import Plot
 from bot.domain.styles import Style
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
-from gpu_worker.language.plots import joined_values, recorded_plot, split_values
+from gpu_worker.language.plots import ValuesError, joined_values, read_values, recorded_plot, split_values
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import ControlUnit, Hires, ImageRef, Img2Img, Txt2Img, Variation
 
@@ -363,3 +367,50 @@ def test_a_cell_that_cannot_be_drawn_is_named(axes, base, reason):
     error = refused(*axes, base=base)
     assert (error.key, error.values["reason"].key) == ("plot_cell", reason)
     assert error.values["cell"]
+
+
+def ranked(typed, offered):
+    return [name for name in offered if typed.casefold() in name.casefold()]
+
+
+@pytest.mark.parametrize(
+    ("axis", "typed", "names", "prompt", "expected"),
+    [
+        ("Sampler", "", ["Euler", "Heun"], "", ["*", "Euler", "Heun"]),
+        ("Sampler", "Euler, he", ["Euler", "Heun"], "", ["Euler, he", "Euler, Heun"]),
+        ("Sampler", "Euler,", ["Euler", "Heun"], "", ["Euler,", "Euler, Euler", "Euler, Heun"]),
+        ("Styles", '"a, b", c', ["c d", "x"], "", ['"a, b", c', '"a, b", c d']),
+        ("Styles", "", ["ink, black"], "", ['"ink, black"']),
+        ("VAE", '"odd, na', ["odd, name"], "", ['"odd, na', '"odd, name"']),
+        ("Steps", "", [], "", ["10, 20, 30", "10-40(+10)", "5-50[4]"]),
+        ("Steps", "10", [], "", ["10"]),
+        ("Prompt S/R", "", [], "a cat, a hat", ["a cat", "a hat"]),
+        ("Prompt S/R", "a cat, do", [], "a cat, a hat", ["a cat, do"]),
+        ("Prompt order", "a cat, a h", [], "a cat, a hat", ["a cat, a h", "a cat, a hat"]),
+        ("[ControlNet] Weight", "", [], "", ["0-1.5(+0.5)", "0.4, 0.7, 1"]),
+        ("Sampler", "x" * 101, ["Euler"], "", []),
+        ("nothing like it", "", [], "", []),
+    ],
+)
+def test_what_values_go_on_with(axis, typed, names, prompt, expected):
+    assert value_rows(find_axis(axis), typed, names, prompt, ranked) == expected
+
+
+def test_types_of_axes_are_offered_the_usual_first_and_all_are_found():
+    assert axis_rows("", ranked)[:2] == ["Steps", "CFG Scale"]
+    assert len(axis_rows("", ranked)) <= 25
+    assert set(axis_rows("", ranked)) <= {axis.name for axis in AXES.values()}
+    assert axis_rows("churn", ranked) == ["Sigma Churn"]
+
+
+SIGNS = st.text(st.sampled_from('0123456789-+.,()[] "en\n'), max_size=60)
+
+
+@given(st.one_of(SIGNS, st.text(max_size=200)), st.sampled_from(["whole", "decimal", "text", "order"]))
+def test_whatever_is_typed_gives_few_finite_values_or_is_refused(text, kind):
+    try:
+        values = read_values(kind, text, 50)
+    except ValuesError:
+        return
+    assert len(values) <= 50
+    assert all(math.isfinite(value) for value in values if isinstance(value, int | float))

@@ -98,6 +98,13 @@ def test_other_sizes_are_centred_and_what_is_too_large_is_made_to_fit():
     assert picture.getpixel((64 + 10, 24)) == (0, 0, 0)
 
 
+def test_a_smaller_grid_keeps_how_large_its_pictures_are_beside_each_other():
+    sizes = [(128, 96), (64, 48)]
+    picture = draw_grid(GridLayout(2, 1), lambda place: png(COLOURS[place], sizes[place]), CELL, {}, scale=0.5)
+    assert picture.crop((0, 0, 64, 48)).getcolors() == [(64 * 48, COLOURS[0])]
+    assert min(picture.crop((64, 0, 128, 48)).getcolors()) == (32 * 24, COLOURS[1])
+
+
 @pytest.mark.parametrize(
     "text", ["x" * 50_000, "a b " * 20_000, "日" * 5000, "\u202e\u0000\n\t" * 100, "👩‍👩‍👧" * 200, "é̀̂" * 500]
 )
