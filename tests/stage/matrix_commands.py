@@ -26,6 +26,7 @@ NAME, MODEL = Given({"name": "neon"}), Given({"model": "dreamy"})
 COMMANDS: dict[str, Given] = {
     "imagine": Given({"prompt": "a red apple", "count": 1}),
     "inpaint": Given({"prompt": "a hat", "count": 1}, {"image": PICTURE, "mask": ("mask.png", _mask())}),
+    "control": Given({"prompt": "a boat", "count": 1}, {"image": PICTURE}),
     "blend": Given(files={"image1": PICTURE, "image2": ("b.png", picture())}),
     "matrix": Given({"prompt": "a red apple|at night"}),
     "plot": Given({"prompt": "a red apple", "x_type": "Steps", "x_values": "5,10"}),

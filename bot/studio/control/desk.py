@@ -130,10 +130,10 @@ class ControlDesk:
         units = len(draft.spec.control)
         # Where units have gone meanwhile, a new one is the next.
         at = min(at, units) if what == Form.PICTURES else at
-        if at >= UNITS_MAX:
-            raise UserFacingError("control_full", most=UNITS_MAX)
         if what not in {*Form} or not 0 <= at <= units or (at == units and what != Form.PICTURES):
             raise UserFacingError("control_unit_gone")
+        if at >= UNITS_MAX:
+            raise UserFacingError("control_full", most=UNITS_MAX)
         if at == units:
             # Whether anything can lead at all comes before somebody uploads a picture.
             make_unit(UnitWish(), None, checkpoint_of(draft.spec, self._facts(interaction)), self._facts(interaction))

@@ -2,6 +2,7 @@
 
 from bot.domain.safety.texts import given_refs, steering_of
 from gpu_worker.protocol.specs import (
+    ControlUnit,
     ConvertSpec,
     Hires,
     ImageRef,
@@ -46,3 +47,9 @@ def test_given_pictures_are_found_and_masks_are_none():
     assert [ref.ref for ref in given_refs(spec)] == [REF.ref]
     assert [ref.ref for ref in given_refs(Upscale(image=REF))] == [REF.ref]
     assert list(given_refs(Txt2Img(prompt="x", **BASE))) == []
+
+
+def test_control_pictures_are_given_ones_and_their_masks_are_not():
+    mask = REF.model_copy(update={"ref": "input:" + "1" * 64})
+    units = (ControlUnit(model="c", image=REF, mask=mask), ControlUnit(model="c"))
+    assert [ref.ref for ref in given_refs(Txt2Img(prompt="x", control=units, **BASE))] == [REF.ref]
