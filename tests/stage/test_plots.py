@@ -8,6 +8,7 @@ import pytest
 
 from gpu_worker.language.infotext import parse_infotext
 from gpu_worker.protocol.specs import Sheet
+from tests.stage.pictures_given import picture
 from tests.stage.refusing import refused, unchanged
 
 GRID = "SELECT infotext FROM images JOIN jobs ON jobs.id = job_id WHERE jobs.lane = 'script'"
@@ -122,3 +123,56 @@ async def test_values_complete_their_last_name(stage):
 
 def names(rows):
     return [row if isinstance(row, str) else row["value"] for row in rows]
+
+
+async def test_a_plot_of_a_given_picture_draws_it_in_every_cell(stage):
+    member = await stage.visitor()
+    answer = await member.slash(
+        "general",
+        "plot",
+        {"prompt": "a cat", "x_type": "Denoising", "x_values": "0.2-0.6[3]"},
+        attachments={"image": ("a.png", picture(size=(96, 64)))},
+    )
+    await drawn(member, answer)
+    made = cells(stage)
+    assert [spec.denoising_strength for spec in made] == pytest.approx([0.2, 0.4, 0.6])
+    assert len({spec.image.sha256 for spec in made}) == 1
+    assert all(stage.painter.input(spec.image) for spec in made)
+
+
+async def test_options_of_seeds_and_of_the_grid_reach_the_plot(stage):
+    member = await stage.visitor()
+    options = {"x_type": "Steps", "x_values": "5,6", "y_type": "CFG Scale", "y_values": "3,4"}
+    await drawn(member, await asked(member, **options, seed=10, vary_seeds="xy"))
+    assert [spec.seed for spec in cells(stage)] == [10, 11, 12, 13]
+    stage.painter.specs.clear()
+    await drawn(member, await asked(member, **options, random_seeds=True))
+    assert len({spec.seed for spec in cells(stage)}) == 4
+    stage.painter.specs.clear()
+    await drawn(member, await asked(member, "a cat --seed 3", **options, random_seeds=True, legend=False, margin=7))
+    assert {spec.seed for spec in cells(stage)} == {3}
+    (size,) = {(spec.width, spec.height) for spec in cells(stage)}
+    grids = await asyncio.to_thread(stage.rows, GRID.replace("infotext", "images.width, images.height"))
+    assert (grids[-1]["width"], grids[-1]["height"]) == (2 * size[0] + 7, 2 * size[1] + 7)
+
+
+async def test_styles_are_texts_of_an_axis_and_their_parameters_are_told_of(stage):
+    member = await stage.visitor()
+    await member.told(
+        await member.slash("general", "style save", {"name": "ink", "prompt": "ink, {prompt}", "steps": 9})
+    )
+    answer = await asked(member, "a cat", x_type="Styles", x_values='"", ink')
+    offer, _ = await drawn(member, answer)
+    assert [spec.prompt for spec in cells(stage)] == ["a cat", "ink, a cat"]
+    assert "Only the texts of ink are plotted" in offer.text
+
+
+async def test_a_cell_is_a_picture_like_any_other_and_may_begin_a_plot(stage):
+    member = await stage.visitor()
+    _, card = await drawn(member, await asked(member, x_type="Steps", x_values="5,6", seed=1))
+    cell = await member.drawn(await member.pick(card, "scriptcell", ["1"]))
+    more = await member.shown(await member.press(cell, "more"))
+    form = await member.press(more, "plot")
+    stage.painter.specs.clear()
+    await drawn(member, await member.fill(form, {"x_type": "Seed", "x_values": "1,2"}))
+    assert [(spec.steps, spec.seed) for spec in cells(stage)] == [(6, 1), (6, 2)]
