@@ -53,8 +53,13 @@ class Queue(commands.Cog):
             box.add_item(discord.ui.TextDisplay(texts("queue.none_of_yours")))
         for job in mine[:SHOWN]:
             standing = standings.get(job.id)
+            line = _line(job, standing.position if standing else 1, texts, paused=bool(standing and standing.paused))
+            if job.script is not None:
+                progress = await self._studio.scripts.progress(job.id)
+                done = texts("script.queue", drawn=progress.drawn, n=progress.total)
+                line = f"{done} · {neutral(_short(job, texts))}"
             section: discord.ui.Section[discord.ui.LayoutView] = discord.ui.Section(
-                _line(job, standing.position if standing else 1, texts, paused=bool(standing and standing.paused)),
+                line,
                 accessory=in_layout(button(Verb.CANCEL, job.id, texts("button.cancel"))),
             )
             box.add_item(section)

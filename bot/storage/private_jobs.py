@@ -35,10 +35,13 @@ class PrivateJobs:
 
     async def published(self, job_id: JobId, message_id: MessageId) -> None:
         """Its card is that message now, and everybody's."""
-        await self._db.write_one(
-            "UPDATE jobs SET private = 0, message_id = ?, token = NULL, token_expires_at = NULL WHERE id = ?",
-            (message_id, job_id),
-        )
+        async with self._db.write() as tx:
+            await tx.execute(
+                "UPDATE jobs SET private = 0, message_id = ?, token = NULL, token_expires_at = NULL WHERE id = ?",
+                (message_id, job_id),
+            )
+            # Whoever sees a grid may see its cells.
+            await tx.execute("UPDATE jobs SET private = 0 WHERE script_id = ?", (job_id,))
 
     async def stay_private(self, job_id: JobId | None = None) -> None:
         """It could not be published; without an id, whatever an earlier life of the bot did not finish."""

@@ -97,7 +97,8 @@ def _opened(path: Path, *, packed: bool) -> IO[str]:
 
 def _entries(database: Path, wanted: LogFilter) -> Iterator[Entry]:
     """Newest first."""
-    conditions, values = ["created_at >= ?"], [wanted.since]
+    # Of a script itself and of each cell there is a line; its sheets say nothing more.
+    conditions, values = ["created_at >= ?", "(script_id IS NULL OR place IS NOT NULL)"], [wanted.since]
     for column, value in (("user_id", wanted.user_id), ("guild_id", wanted.guild_id)):
         if value is not None:
             conditions.append(f"{column} = ?")
@@ -125,6 +126,7 @@ def _entry(row: Mapping[str, Any] | Any) -> Entry:
     except ValueError:
         spec = {}
     said = cast("dict[str, Any]", spec if isinstance(spec, dict) else {})
+    said = cast("dict[str, Any]", said.get("base", said))
     seed = said.get("seed")
     return Entry(
         at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(row["created_at"])),

@@ -123,6 +123,13 @@ class Painter:
     def release(self) -> None:
         self._open.set()
 
+    async def step(self) -> None:
+        """The job that is held goes on; the next is held."""
+        while not self._open._waiters:
+            await asyncio.sleep(0.005)
+        self.release()
+        self.hold()
+
     def fail(self, kind: m.FailureKind = "other", *, times: int = 1, retryable: bool = False, **detail: Any) -> None:
         """The next `times` jobs fail."""
         self._failures += [Failure(kind, detail, retryable) for _ in range(times)]

@@ -224,7 +224,8 @@ class Stage:
     async def told(self, within_s: float = 10.0) -> None:
         """Until no job waits, is drawn, or has a result that was not posted."""
         async with asyncio.timeout(within_s):
-            while await self.studio.jobs.queue() or await self.studio.jobs.untold():
+            scripts = self.studio.scripts
+            while await self.studio.jobs.queue() or await scripts.open() or await self.studio.jobs.untold():
                 await asyncio.sleep(0.005)
 
     # --- the bot's lives ----------------------------------------------------------------------------------------------

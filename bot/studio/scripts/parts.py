@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bot.domain.ids import JobId
 from bot.domain.limits import Limits
 from bot.storage.picture_looks import PictureLooks
 from bot.storage.script_offers import ScriptOffers
+from bot.storage.scripts import Progressed
 from bot.studio.attachments import Attachments
 from bot.studio.intake import Intake
 from bot.studio.models import Models
@@ -43,6 +45,7 @@ class ScriptParts:
         limits: Limits,
     ) -> None:
         self._offers = ScriptOffers(kept.database)
+        self._scripts = kept.scripts
         looks = PictureLooks(kept.database)
         grids = Grids(
             images=kept.images,
@@ -90,6 +93,13 @@ class ScriptParts:
             Verb.SCRIPT_CELLS: picking,
             Verb.SCRIPT_CELL: picking,
         }
+
+    async def open(self) -> list[JobId]:
+        """Scripts that are not over."""
+        return await self._scripts.open()
+
+    async def progress(self, script_id: JobId) -> Progressed:
+        return await self._scripts.progress(script_id)
 
     async def start(self) -> None:
         await self._offers.drop_old()

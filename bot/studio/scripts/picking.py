@@ -8,7 +8,7 @@ import logging
 import discord
 
 from bot.delivery.deliver import Deliverer
-from bot.delivery.grid_card import cells_row
+from bot.delivery.grid_card import CELLS_LISTED, cells_row
 from bot.delivery.ladder import DEFAULT_LIMIT_BYTES
 from bot.delivery.post import Card, TooLargeError
 from bot.domain.ids import JobId, MessageId
@@ -66,6 +66,8 @@ class CellPicking:
         texts = texts_for(str(interaction.locale))
         view = discord.ui.LayoutView(timeout=None)
         view.stop()
+        part = cells[start : start + CELLS_LISTED]
+        view.add_item(discord.ui.TextDisplay(texts("script.part", first=part[0][0] + 1, last=part[-1][0] + 1)))
         view.add_item(cells_row(job.id, cells, texts, start=start))
         await interaction.response.send_message(view=view, ephemeral=True)
 
@@ -79,7 +81,7 @@ class CellPicking:
         await self._intake.require_shown(cell.task, where, str(interaction.locale))
         if await self._intake.veiled([image.id for image in images], where):
             raise UserFacingError("picture_veiled")
-        hidden = cell.private or await self._intake.is_private(interaction, script.id)
+        hidden = script.private or await self._intake.is_private(interaction, script.id)
         await interaction.response.defer(ephemeral=hidden, thinking=True)
         limit = min(self._deliverer.limit_bytes(cell), interaction.filesize_limit or DEFAULT_LIMIT_BYTES)
 
@@ -93,5 +95,5 @@ class CellPicking:
             return MessageId(sent.id)
 
         message_id = await self._deliverer.show(cell, limit, send)
-        if not hidden or cell.private:
+        if not hidden or script.private:
             await self._jobs.set_message(cell.id, message_id)

@@ -144,7 +144,8 @@ def _standing(typed: str, whole: str) -> str:
 
 def _drawn(typed: str, before: str, after: str) -> str:
     """What became of `typed` when `before` was drawn, as long as nothing around it changed."""
-    start, found, end = before.partition(typed)
-    if not typed or not found or not (after.startswith(start) and after.endswith(end)):
+    if not typed:
         return ""
-    return after[len(start) : len(after) - len(end)] if len(start) + len(end) <= len(after) else ""
+    start, _, end = before.partition(typed)
+    whole = len(start) + len(end) <= len(after) and after.startswith(start) and after.endswith(end)
+    return after[len(start) : len(after) - len(end)] if whole else ""
