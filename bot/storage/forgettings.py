@@ -66,8 +66,8 @@ class ForgetWishes:
     async def holdings(self, user_id: UserId) -> Holdings:
         row = await self._db.one(
             "SELECT (SELECT count(*) FROM images JOIN jobs ON jobs.id = job_id WHERE user_id = ?1 "
-            "AND images.deleted_at IS NULL) AS pictures, (SELECT count(*) FROM jobs WHERE user_id = ?1 AND script_id IS NULL) "
-            "AS jobs, "
+            "AND images.deleted_at IS NULL) AS pictures, "
+            "(SELECT count(*) FROM jobs WHERE user_id = ?1 AND script_id IS NULL) AS jobs, "
             "(SELECT count(*) FROM jobs WHERE user_id = ?1 AND script_id IS NULL "
             "AND status IN ('queued', 'assigned')) AS waiting, "
             "(SELECT count(*) FROM styles WHERE level = 'user' AND owner_id = ?1) AS styles, "
