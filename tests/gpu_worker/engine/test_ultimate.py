@@ -244,3 +244,17 @@ def test_a_tile_has_its_part_of_control_pictures_and_regions():
     first, second = regions_of_tile(regions, (256, 0, 512, 256), (512, 256)).areas
     assert (first.left, first.right) == (0, 0)
     assert (second.left, second.right) == (0, 1)
+
+
+@pytest.mark.slow
+def test_out_of_memory_tells_the_size_of_a_tile(engine, source, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("gpu_worker.engine.denoise.evaluate", full)
+    hooks = Keeping(pictures={"picture": source.png})
+    with pytest.raises(EngineError) as caught:
+        drawn_in_tiles(engine, source, hooks)
+    assert caught.value.kind == "oom"
+    assert caught.value.detail == {"width": 192, "height": 192, "count": 1, "reason": "tile"}
+    assert hooks.kept == []
