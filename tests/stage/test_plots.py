@@ -56,7 +56,7 @@ async def test_the_infotext_of_a_grid_brings_its_axes(stage):
     _, _ = await drawn(member, await asked(member, x_type="Seed", x_values="-1,-1,3", steps=9))
     first = cells(stage)
     (row,) = await asyncio.to_thread(stage.rows, GRID)
-    stage.painter.specs.clear()
+    stage.painter.assigned.clear()
     await drawn(member, await asked(member, row["infotext"]))
     assert cells(stage) == first
     assert len({spec.seed for spec in first}) == 3
@@ -67,7 +67,7 @@ async def test_a_plot_from_a_picture_begins_with_its_own_request(stage):
     card = await member.imagine(prompt="a castle", seed=11, count=1, steps=8)
     more = await member.shown(await member.press(card, "more"))
     form = await member.press(more, "plot")
-    stage.painter.specs.clear()
+    stage.painter.assigned.clear()
     _, grid = await drawn(
         member,
         await member.fill(form, {"x_type": "CFG Scale", "x_values": "3,5", "y_type": "-", "z": "Clip skip: 1-2"}),
@@ -145,10 +145,10 @@ async def test_options_of_seeds_and_of_the_grid_reach_the_plot(stage):
     options = {"x_type": "Steps", "x_values": "5,6", "y_type": "CFG Scale", "y_values": "3,4"}
     await drawn(member, await asked(member, **options, seed=10, vary_seeds="xy"))
     assert [spec.seed for spec in cells(stage)] == [10, 11, 12, 13]
-    stage.painter.specs.clear()
+    stage.painter.assigned.clear()
     await drawn(member, await asked(member, **options, random_seeds=True))
     assert len({spec.seed for spec in cells(stage)}) == 4
-    stage.painter.specs.clear()
+    stage.painter.assigned.clear()
     await drawn(member, await asked(member, "a cat --seed 3", **options, random_seeds=True, legend=False, margin=7))
     assert {spec.seed for spec in cells(stage)} == {3}
     (size,) = {(spec.width, spec.height) for spec in cells(stage)}
@@ -173,6 +173,6 @@ async def test_a_cell_is_a_picture_like_any_other_and_may_begin_a_plot(stage):
     cell = await member.drawn(await member.pick(card, "scriptcell", ["1"]))
     more = await member.shown(await member.press(cell, "more"))
     form = await member.press(more, "plot")
-    stage.painter.specs.clear()
+    stage.painter.assigned.clear()
     await drawn(member, await member.fill(form, {"x_type": "Seed", "x_values": "1,2"}))
     assert [(spec.steps, spec.seed) for spec in cells(stage)] == [(6, 1), (6, 2)]

@@ -60,7 +60,9 @@ def composed(
 def grid_infotext(script: Script, piece: Piece, infotext: str) -> str:
     """That of the first cell with what the script adds (behaviours §14.6)."""
     read = parse_infotext(infotext)
-    return whole_infotext(replace(read, fields={**read.fields, **script.fields(piece.page)}))
+    last = {key: value for key, value in read.fields.items() if key == "Version"}
+    first = {key: value for key, value in read.fields.items() if key not in last}
+    return whole_infotext(replace(read, fields={**first, **script.fields(piece.page), **last}))
 
 
 def thumbnail(data: bytes) -> bytes:
