@@ -43,7 +43,7 @@ from bot.ui.client import Interaction
 from bot.ui.door import TEXT_LIMIT, say
 from bot.ui.waiting import answered
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.specs import FileSpec, FileTask, Img2Img, JobSpec, PictureTask, Sheet, Txt2Img
+from gpu_worker.protocol.specs import FileSpec, FileTask, Img2Img, JobSpec, PictureTask, Sheet, Txt2Img, Ultimate
 
 __all__ = ["TOKEN_LIFE_S", "Intake"]
 
@@ -124,6 +124,11 @@ class Intake:
                 return None
             await self.require_room(user_id)
             spec, more = await in_time(interaction, self._dynamic.drawn(spec, where_of(interaction)), hidden=private)
+            notes = (*notes, *told(more, texts_for(str(interaction.locale))))
+        if isinstance(spec, Ultimate) and to_be_drawn(spec.drawing):
+            drawing = self._dynamic.drawn(spec.drawing, where_of(interaction))
+            drawn, more = await in_time(interaction, drawing, hidden=private)
+            spec = spec.model_copy(update={"drawing": drawn.model_copy(update={"texts": ()})})
             notes = (*notes, *told(more, texts_for(str(interaction.locale))))
         request = JobRequest(user_id, spec, action, where_of(interaction), str(interaction.locale))
         await self.check(request, exempt)

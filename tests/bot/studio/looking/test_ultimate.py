@@ -98,6 +98,15 @@ async def test_from_the_panel_of_everything_else_with_the_form(stage):
     assert "is no number" in await member.told(await member.fill(form, {"denoise": "much"}))
 
 
+async def test_a_dynamic_prompt_is_drawn_once_for_all_tiles(stage):
+    member = await stage.visitor()
+    card = await member.drawn(await ultimate(member, prompt="a {red|blue} wall"))
+    drawing = stage.painter.specs[-1].drawing
+    assert drawing.prompt in ("a red wall", "a blue wall")
+    assert (drawing.texts, drawing.template.prompt) == ((), "a {red|blue} wall")
+    assert drawing.prompt in card.text
+
+
 async def test_what_it_costs_is_said_and_counted(stage):
     member = await stage.visitor()
     answer = await ultimate(member, picture(size=(512, 512)), factor=4)
