@@ -76,8 +76,9 @@ def characters(part, locale):
 async def test_the_commands_there_are(payloads):
     assert set(payloads) == {
         "imagine", "style", "queue", "cancel", "help", "models", "loras", "model-admin", "settings",
-        "blend", "control", "describe", "detail-fix", "png-info", "preprocess", "upscale", "ultimate", "inpaint", "random", "repeat",
-        "limits", "quota", "moderation", "plot",
+        "blend", "control", "describe", "detail-fix", "png-info", "preprocess", "upscale", "ultimate", "inpaint",
+        "random", "repeat",
+        "limits", "quota", "moderation", "plot", "matrix",
         *OPERATIONS,
         "tags", "wildcards",
         "history", "forget-me", "starboard", "retention",
