@@ -41,8 +41,9 @@ class GridPart:
 
 
 def filling_grid_card(
-    job: Job, drawn: int, total: int, *, has_preview: bool, cancelling: bool = False
+    job: Job, drawn: int, total: int, *, has_preview: bool, cancelling: bool = False, outlook: str = ""
 ) -> discord.ui.LayoutView:
+    """`outlook` is a sentence on when it will be there, or why not."""
     texts = texts_for(job.locale)
     if cancelling:
         state = texts("card.cancelling")
@@ -51,6 +52,8 @@ def filling_grid_card(
         state = texts("script.filling", bar="▰" * full + "▱" * (BAR - full), drawn=drawn, n=total)
     else:
         state = texts("script.waiting", n=total)
+    if outlook and not cancelling:
+        state += f" · {outlook}"
     gallery: list[discord.MediaGalleryItem] = []
     if has_preview:
         alt = texts("script.alt_filling", drawn=drawn, n=total, prompt=headline(job, texts))

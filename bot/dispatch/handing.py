@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 FALLBACK_UNIT_S = 1.0
 """Seconds per step-megapixel before anything was learnt; only the order depends on it, no ETA is shown from it."""
 RETRY_S = 1.0
+SHEETS = "sheet"
 
 
 class HandingOut:
@@ -62,9 +63,16 @@ class HandingOut:
             r for r in await self._jobs.queue() if r.status is JobStatus.QUEUED and not self._floor.holds(r.guild_id)
         ]
         candidates = [self.candidate(row) for row in rows]
+        sheets = {row.id for row in rows if row.script_id is not None}
         for view in ready:
+            draws_sheets = SHEETS in view.hello.tasks  # a worker of an older version does not
+            taken = [
+                c
+                for c in candidates
+                if c.id not in view.refused and self._may_wait_in(view, c) and (draws_sheets or c.id not in sheets)
+            ]
             choice = choose(
-                [c for c in candidates if c.id not in view.refused and self._may_wait_in(view, c)], self._floor.fair,
+                taken, self._floor.fair,
                 planned_model=view.planned_model, lanes=view.hello.lanes,
                 draws=lambda model, view=view: self._floor.workers.may_draw(view, model),
             )  # fmt: skip

@@ -109,6 +109,13 @@ class Scripts:
         drawn = sum(row["jobs"] for row in rows if not row["sheet"])
         return Progressed(total, drawn, sum(row["jobs"] for row in rows if row["sheet"] and row["waits"]))
 
+    async def sheets(self, script_id: JobId) -> list[JobId]:
+        """Those that are not over."""
+        rows = await self._db.all(
+            "SELECT id FROM jobs WHERE script_id = ? AND status IN ('queued', 'assigned') ORDER BY rowid", (script_id,)
+        )
+        return [JobId(row["id"]) for row in rows]
+
     async def pictures(self, script_id: JobId) -> list[CellPicture]:
         """Every cell that was drawn, by place."""
         rows = await self._db.all(

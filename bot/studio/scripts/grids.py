@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 import discord
@@ -21,6 +21,7 @@ from bot.storage.images import Images, MissingPictureError
 from bot.storage.picture_looks import PictureLook, PictureLooks
 from bot.storage.scripts import Scripts
 from bot.studio.scripts.composing import composed, filling, thumbnail
+from bot.studio.scripts.outlook import Outlook
 
 __all__ = ["FinishedGrid", "Grids"]
 
@@ -51,7 +52,9 @@ class Grids:
         looks: PictureLooks,
         veils: Veils,
         wants_previews: Callable[[Job], bool],
+        outlook: Callable[[Job], Awaitable[Outlook]],
     ) -> None:
+        self._outlook = outlook
         self._images = images
         self._scripts = scripts
         self._looks = looks
@@ -75,10 +78,16 @@ class Grids:
         def files() -> list[discord.File]:
             return [] if preview is None else [discord.File(io.BytesIO(preview), GRID_NAME)]
 
+        outlook = await self._outlook(job)
         view = filling_grid_card(
-            job, progress.drawn, progress.total, has_preview=preview is not None, cancelling=cancelling
+            job,
+            progress.drawn,
+            progress.total,
+            has_preview=preview is not None,
+            cancelling=cancelling,
+            outlook=outlook.sentence(texts_for(job.locale)),
         )
-        return (progress.drawn, progress.total, cancelling, preview is not None), Card(view, files)
+        return (progress.drawn, cancelling, preview is not None, outlook), Card(view, files)
 
     async def _filling(self, job: Job) -> bytes | None:
         assert job.script is not None

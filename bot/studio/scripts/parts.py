@@ -15,6 +15,7 @@ from bot.studio.models import Models
 from bot.studio.safety import SafetyParts
 from bot.studio.scripts.grids import Grids
 from bot.studio.scripts.offering import Scripting
+from bot.studio.scripts.outlook import Outlooks
 from bot.studio.scripts.picking import CellPicking
 from bot.studio.scripts.requesting import ScriptBases
 from bot.studio.scripts.runner import ScriptRunner
@@ -47,12 +48,14 @@ class ScriptParts:
         self._offers = ScriptOffers(kept.database)
         self._scripts = kept.scripts
         looks = PictureLooks(kept.database)
+        outlooks = Outlooks(scripts=kept.scripts, dispatcher=line.dispatcher, machine=line.machine, gates=kept.gates)
         grids = Grids(
             images=kept.images,
             scripts=kept.scripts,
             looks=looks,
             veils=safety.judge,
             wants_previews=line.wants_previews,
+            outlook=outlooks.of,
         )
         line.editor.script_card = grids.card
         self.runner = ScriptRunner(

@@ -11,7 +11,7 @@ from bot.domain.scripts.sheets import sheets_of
 from bot.storage.scripts import Scripts, as_sheet
 from bot.storage.spending import Spending
 from gpu_worker.protocol import messages as m
-from gpu_worker.protocol.specs import Txt2Img
+from gpu_worker.protocol.specs import DRAW_TASKS, Txt2Img
 
 ANA = UserId(1)
 
@@ -50,7 +50,7 @@ async def drawn(desk, job: str, cells: int, *, missing: tuple[m.Missing, ...] = 
 
 
 async def test_a_plot_of_a_hundred_cells_delays_nobody_beyond_the_sheet_that_is_drawn(desk):
-    await desk.hello("w1", prefetch=1)
+    await desk.hello("w1", prefetch=1, tasks=DRAW_TASKS)
     script, sheets = await begun(desk, 7, user=1)
     assert len(sheets) == 16
     assert [assign.job for assign in desk.transport.assigned] == sheets[:1]  # nothing of it waits in the worker
@@ -68,7 +68,7 @@ async def test_a_plot_of_a_hundred_cells_delays_nobody_beyond_the_sheet_that_is_
 
 
 async def test_batch_has_its_turn_although_somebody_is_always_there(desk):
-    await desk.hello("w1", prefetch=1)
+    await desk.hello("w1", prefetch=1, tasks=DRAW_TASKS)
     running = [await desk.submit("label:0", user=2)]
     _, sheets = await begun(desk, 3, user=1)
     for n in range(1, 12):
@@ -78,7 +78,7 @@ async def test_batch_has_its_turn_although_somebody_is_always_there(desk):
 
 
 async def test_cells_end_with_their_sheet_each_as_a_job_with_its_picture(desk):
-    await desk.hello("w1")
+    await desk.hello("w1", tasks=DRAW_TASKS)
     script, (sheet,) = await begun(desk, 2)
     await drawn(desk, sheet, 3, missing=(m.Missing(index=1, kind="oom"),))
     assert (await desk.job(sheet)).status is JobStatus.DELIVERED
@@ -101,7 +101,7 @@ async def test_cells_end_with_their_sheet_each_as_a_job_with_its_picture(desk):
 
 async def test_pictures_count_once_whatever_they_are_rows_of(desk):
     spending = Spending(desk.database, lambda model, units: 1.0)
-    await desk.hello("w1")
+    await desk.hello("w1", tasks=DRAW_TASKS)
     script, (sheet,) = await begun(desk, 2)
     spent = await spending.of(ANA)
     assert (spent.pictures, spent.waiting) == (4, 1)
@@ -113,7 +113,7 @@ async def test_pictures_count_once_whatever_they_are_rows_of(desk):
 
 
 async def test_a_cancelled_script_ends_its_sheets_and_keeps_what_is_drawn(desk):
-    await desk.hello("w1")
+    await desk.hello("w1", tasks=DRAW_TASKS)
     script, sheets = await begun(desk, 5)
     await drawn(desk, sheets[0], 8)
     assert await desk.dispatcher.cancel(script, ANA) is JobStatus.ASSIGNED
@@ -130,8 +130,16 @@ async def test_a_cancelled_script_ends_its_sheets_and_keeps_what_is_drawn(desk):
 
 
 async def test_a_result_that_does_not_fit_its_cells_is_drawn_again(desk):
-    await desk.hello("w1")
+    await desk.hello("w1", tasks=DRAW_TASKS)
     _, (sheet,) = await begun(desk, 2)
     await drawn(desk, sheet, 3)
     assert (await desk.job(sheet)).status is JobStatus.ASSIGNED
     assert (await desk.job(sheet)).crashes == 1
+
+
+async def test_a_worker_that_knows_no_sheets_is_given_none(desk):
+    await desk.hello("w1", tasks=("txt2img",))
+    _, sheets = await begun(desk, 2)
+    assert desk.transport.assigned == []
+    await desk.hello("w2", tasks=DRAW_TASKS)
+    assert [assign.job for assign in desk.transport.assigned] == sheets
