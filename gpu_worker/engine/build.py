@@ -15,7 +15,7 @@ from gpu_worker.engine.calls import Call, Picture, Task
 from gpu_worker.engine.checkpoints.cache import ModelCache
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
 from gpu_worker.engine.conditioning.encode import Reading
-from gpu_worker.engine.conditioning.guide import Guide, ImageShare
+from gpu_worker.engine.conditioning.guide import Guide, ImageShare, PartNetworks
 from gpu_worker.engine.conditioning.prompts import Conditioner, Steps
 from gpu_worker.engine.control.opening import UnitOpener
 from gpu_worker.engine.control.units import OpenedUnit
@@ -263,7 +263,7 @@ class Builder:
         spec, checkpoint = order.spec, state.checkpoint
         making.watch.report("encoding", 0, 1)
         shelf = self.embeddings.shelf(checkpoint, order.embeddings, [file for _, file in wanted.every_network])
-        parts = tuple(dataclasses.replace(state, networks=self._applied(own)) for own in wanted.parts)
+        states = tuple(dataclasses.replace(state, networks=self._applied(own)) for own in wanted.parts)
         steps = _steps(order, hires)
         positive = Reading(spec.clip_skip, spec.emphasis, shelf, check=making.watch.check)
         negative = dataclasses.replace(positive, negative=True)
@@ -275,14 +275,14 @@ class Builder:
         return Guide(
             state=state,
             table=table,
-            positive=self.conditioner.positive(state, wanted.prompt, steps, positive, making.built.uses, parts),
+            positive=self.conditioner.positive(state, wanted.prompt, steps, positive, making.built.uses, states),
             negative=self.conditioner.timeline(state, wanted.negative_prompt, steps, negative, making.built.uses),
             scale=spec.cfg_scale,
             width=size[0],
             height=size[1],
             image_scale=spec.image_cfg_scale if isinstance(spec, Img2Img) else 1.0,
             ngms=spec.ngms,
-            parts=parts,
+            parts=tuple(PartNetworks.of(own.networks, state.networks) for own in states),
         )
 
 

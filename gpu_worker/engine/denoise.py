@@ -188,7 +188,7 @@ class Driver:
         return [question.answer([next(outputs) for _ in question.rows]) for question in questions]
 
     def _outputs(self, rows: list[Rows]) -> list[torch.Tensor]:
-        """Texts may have LoRAs of their own; the weights that stand are used first."""
+        """Texts may have networks of their own that have to be merged; the weights that stand are used first."""
         groups: dict[tuple[object, ...], list[int]] = {}
         for index, row in enumerate(rows):
             groups.setdefault(row.state.key, []).append(index)
@@ -197,7 +197,12 @@ class Driver:
             state = rows[members[0]].state
             self._states.enter(state)
             self._entered = state.key
-            own = evaluate(state.checkpoint, [rows[index] for index in members], self._portions)
+            own = evaluate(
+                state.checkpoint,
+                [rows[index] for index in members],
+                self._portions,
+                self._states.beside(state.checkpoint),
+            )
             answers |= zip(members, own, strict=True)
         return [answers[index] for index in range(len(rows))]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from gpu_worker.engine.adapters.beside import NetworksBeside
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
 from gpu_worker.engine.control.residuals import Inputs, residuals
 from gpu_worker.engine.guidance import Rows
@@ -18,7 +19,9 @@ CELLS_AT_ONCE = 32 * 64 * 64
 """Latent cells of one batch on the CPU: 32 rows of 512 px."""
 
 
-def evaluate(checkpoint: Checkpoint, rows: Sequence[Rows], portions: Portions) -> list[torch.Tensor]:
+def evaluate(
+    checkpoint: Checkpoint, rows: Sequence[Rows], portions: Portions, beside: NetworksBeside
+) -> list[torch.Tensor]:
     """The model's answer to each of `rows`, [n, c, h, w] float32. Rows of equal shape share a batch."""
     checkpoint.need("unet")
     groups: dict[tuple[object, ...], list[int]] = {}
@@ -27,12 +30,12 @@ def evaluate(checkpoint: Checkpoint, rows: Sequence[Rows], portions: Portions) -
     answers: dict[int, torch.Tensor] = {}
     for members in groups.values():
         group = [rows[index] for index in members]
-        output = _batch(checkpoint, group, portions)
+        output = _batch(checkpoint, group, portions, beside)
         answers |= zip(members, output.split([len(entry.sample) for entry in group]), strict=True)
     return [answers[index] for index in range(len(rows))]
 
 
-def _batch(checkpoint: Checkpoint, group: list[Rows], portions: Portions) -> torch.Tensor:
+def _batch(checkpoint: Checkpoint, group: list[Rows], portions: Portions, beside: NetworksBeside) -> torch.Tensor:
     samples = torch.cat([entry.sample for entry in group])
     contexts = torch.cat([entry.context.expand(len(entry.sample), -1, -1) for entry in group])
     device = samples.device
@@ -48,6 +51,7 @@ def _batch(checkpoint: Checkpoint, group: list[Rows], portions: Portions) -> tor
     images = [torch.cat([t.expand(len(e.sample), -1, -1) for t, e in zip(s, group, strict=True)]) for s in slots]
 
     control = [entry.control for entry in group for _ in entry.sample]
+    networks = [entry.beside for entry in group for _ in entry.sample]
 
     def run(places: torch.Tensor) -> torch.Tensor:
         whole = len(places) == len(samples)
@@ -59,15 +63,16 @@ def _batch(checkpoint: Checkpoint, group: list[Rows], portions: Portions) -> tor
             inputs = Inputs(part(samples), part(timesteps), part(contexts), given)
             led = residuals(checkpoint, inputs, own)
             checkpoint.need("unet")  # which may have made room for the control models
-        output = checkpoint.unet(
-            part(samples),
-            part(timesteps),
-            # diffusers' image processors read text and pictures from a pair
-            encoder_hidden_states=(part(contexts), [part(t) for t in images]) if images else part(contexts),
-            added_cond_kwargs={key: part(value) for key, value in added.items()} or None,
-            return_dict=False,
-            **led,
-        )[0]
+        with beside.of_rows(networks if whole else [networks[place] for place in places.tolist()]):
+            output = checkpoint.unet(
+                part(samples),
+                part(timesteps),
+                # diffusers' image processors read text and pictures from a pair
+                encoder_hidden_states=(part(contexts), [part(t) for t in images]) if images else part(contexts),
+                added_cond_kwargs={key: part(value) for key, value in added.items()} or None,
+                return_dict=False,
+                **led,
+            )[0]
         return output.float()
 
     cells = samples.shape[2] * samples.shape[3]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
+from gpu_worker.engine.adapters.networks import AppliedNetwork
 from gpu_worker.engine.calls import GuidedCall, Prediction
 from gpu_worker.engine.conditioning.guide import Encoded, Guide, encoding_at
 from gpu_worker.engine.control.units import ControlMap
@@ -39,6 +40,8 @@ class Rows:
     pooled: torch.Tensor | None
     time_ids: tuple[float, ...] | None
     control: tuple[ControlMap, ...] = ()
+    beside: tuple[AppliedNetwork, ...] = ()
+    """LoRAs of these rows alone, beside the weights."""
     images: tuple[torch.Tensor, ...] = ()
     """Of each picture that is read as a prompt [1, tokens, width]; all rows of a model state have as many."""
 
@@ -100,8 +103,10 @@ def ask(call: GuidedCall) -> Question:
     uncond = tuple(each for each in led if not each.opened.on_cond_alone)
     rows = [_rows(call, guide, text, AESTHETIC, led, images=shown) for text in texts]
     if guide.parts:
-        own = [dataclasses.replace(guide.state, networks=part.networks) for part in guide.parts]
-        rows = [dataclasses.replace(row, state=state) for row, state in zip(rows, own, strict=True)]
+        rows = [
+            dataclasses.replace(row, state=dataclasses.replace(guide.state, networks=part.merged), beside=part.beside)
+            for row, part in zip(rows, guide.parts, strict=True)
+        ]
     regions = guide.placed if guide.placed is not None and guide.placed.counts(call.step) else None
     if guide.state.checkpoint.concat == "pix2pix" and guide.image_scale != 1:
         blind = torch.zeros_like(guide.concat) if guide.concat is not None else None
@@ -142,7 +147,7 @@ def _rows(
     timestep = guide.table.timestep(sigma) if call.call.timestep is None else call.call.timestep
     size = (float(guide.height), float(guide.width))
     ids = {"sdxl": (*size, 0.0, 0.0, *size), "sdxl_refiner": (*size, 0.0, 0.0, aesthetic)}.get(checkpoint.family)
-    return Rows(sample, guide.state, timestep, text.context, text.pooled if ids else None, ids, control, images)
+    return Rows(sample, guide.state, timestep, text.context, text.pooled if ids else None, ids, control, images=images)
 
 
 def _equal_lengths(texts: list[Encoded]) -> list[Encoded]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 
+from gpu_worker.engine.adapters.beside import NetworksBeside
 from gpu_worker.engine.adapters.merge import NetworkMerger
 from gpu_worker.engine.adapters.networks import AppliedNetwork
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
@@ -39,6 +40,7 @@ class ModelStates:
         self._mergers: dict[int, NetworkMerger] = {}
         self._circular: dict[int, Any] = {}
         self._attending: dict[int, _Attending] = {}
+        self._beside: dict[int, NetworksBeside] = {}
 
     def enter(self, state: ModelState) -> None:
         """Raises EngineError `bad_input` for a network that does not fit, before any weight is touched."""
@@ -52,6 +54,10 @@ class ModelStates:
             merger = self._mergers[id(checkpoint.unet)] = NetworkMerger(checkpoint)
         merger.apply(state.networks)
         self.tile(state)
+
+    def beside(self, checkpoint: Checkpoint) -> NetworksBeside:
+        """For networks that some rows of a batch have alone."""
+        return self._beside.setdefault(id(checkpoint.unet), NetworksBeside(checkpoint))
 
     @contextlib.contextmanager
     def restored(self) -> Iterator[None]:
@@ -68,6 +74,7 @@ class ModelStates:
             self._mergers.clear()
             self._circular.clear()
             self._attending.clear()
+            self._beside.clear()
 
     def _attend(self, state: ModelState) -> None:
         """Attention with or without pictures; a UNet's own processors come back as they were."""

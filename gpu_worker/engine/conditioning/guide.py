@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from gpu_worker.engine.adapters.beside import runs_beside
+from gpu_worker.engine.adapters.networks import AppliedNetwork
 from gpu_worker.engine.control.units import ControlMap, OpenedUnit
 from gpu_worker.engine.image_prompts.book import ImageTokens
 from gpu_worker.engine.regional import PlacedRegions
@@ -14,7 +16,7 @@ from gpu_worker.engine.sampling.sigmas import SigmaTable
 from gpu_worker.engine.state import ModelState
 from gpu_worker.protocol.specs import Regions
 
-__all__ = ["Encoded", "Guide", "ImageShare", "Timeline", "encoding_at"]
+__all__ = ["Encoded", "Guide", "ImageShare", "PartNetworks", "Timeline", "encoding_at"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,24 @@ class ImageShare:
 
 
 @dataclass(frozen=True, eq=False)
+class PartNetworks:
+    """The LoRAs that one part of an `AND` is drawn with."""
+
+    merged: tuple[AppliedNetwork, ...]
+    beside: tuple[AppliedNetwork, ...] = ()
+    """Those that its rows have beside the weights, so that they share a batch with the others'."""
+
+    @classmethod
+    def of(cls, own: tuple[AppliedNetwork, ...], shared: tuple[AppliedNetwork, ...]) -> PartNetworks:
+        """`own` are all of a part's, `shared` those of the whole picture."""
+        more = own[len(shared) :]
+        starts_alike = [network.key for network in own[: len(shared)]] == [network.key for network in shared]
+        if starts_alike and all(map(runs_beside, more)):
+            return cls(shared, more)
+        return cls(own)
+
+
+@dataclass(frozen=True, eq=False)
 class Guide:
     state: ModelState
     table: SigmaTable
@@ -76,7 +96,7 @@ class Guide:
     """Where each part of the `AND` counts."""
     placed: PlacedRegions | None = None
     """Of `regions`, once the size of the latent is known."""
-    parts: tuple[ModelState, ...] = ()
+    parts: tuple[PartNetworks, ...] = ()
     """Of each part of the `AND`, where they have LoRAs of their own."""
     refiner: tuple[float, Guide] | None = None
     """From this share of the trained noise levels on, another guide."""
