@@ -73,8 +73,8 @@ PASSED_ON = {
 ENGINE_SETTINGS = tuple(
     f"PINCEL_{name}"
     for name in (
-        "DEVICE", "MEMORY", "ATTENTION", "PRECISION", "CHANNELS_LAST", "TILED_VAE", "NO_HALF_VAE", "RAM_CACHE_GB",
-        "VRAM_CACHE_GB", "ADDONS_OFF",
+        "DEVICE", "MEMORY", "ATTENTION", "PRECISION", "CHANNELS_LAST", "TILED_VAE", "NO_HALF_VAE", "LDSR_STEPS",
+        "RAM_CACHE_GB", "VRAM_CACHE_GB", "ADDONS_OFF",
     )
 )  # fmt: skip
 """What a worker, or `imagine`, reads from the environment where no option says otherwise; here `.env` gets there."""

@@ -110,6 +110,8 @@ class Settings(BaseSettings):
     """Decode pictures in tiles, which needs less memory: on, off, or auto, where the whole does not fit."""
     no_half_vae: bool = False
     """on or off: always decode pictures in fp32, instead of only where half precision failed."""
+    ldsr_steps: int = Field(default=100, ge=1, le=1000)
+    """Steps of the upscaler LDSR, 1 to 1000; more are finer and slower."""
     ram_cache_gb: float | None = Field(default=None, ge=0, le=4096)
     """Gigabytes of memory for loaded models; empty: a share of what the machine has."""
     vram_cache_gb: float | None = Field(default=None, ge=0, le=1024)
@@ -208,6 +210,7 @@ class Settings(BaseSettings):
             "--precision": self.precision,
             "--channels-last": self.channels_last,
             "--tiled-vae": self.tiled_vae,
+            "--ldsr-steps": self.ldsr_steps if self.ldsr_steps != 100 else None,
             "--ram-cache-gb": self.ram_cache_gb,
             "--vram-cache-gb": self.vram_cache_gb,
         }

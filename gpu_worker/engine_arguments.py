@@ -33,6 +33,9 @@ def add_engine_arguments(parser: argparse.ArgumentParser, environment: Mapping[s
         add(name, choices=values, default=one_of(setting, values), help=f"{text} (default: %(default)s)")
     add("--no-half-vae", action="store_true", default=given.get("PINCEL_NO_HALF_VAE") in ("on", "true", "1", "yes"),
         help="always decode in fp32")  # fmt: skip
+    steps = _number(given.get("PINCEL_LDSR_STEPS", ""))
+    add("--ldsr-steps", type=int, choices=range(1, 1001), metavar="N", default=int(steps) if steps else 100,
+        help="steps of the upscaler LDSR (default: %(default)s)")  # fmt: skip
     for name, setting, text in (
         ("--ram-cache-gb", "PINCEL_RAM_CACHE_GB", "memory for loaded models"),
         ("--vram-cache-gb", "PINCEL_VRAM_CACHE_GB", "memory of the card for loaded models"),
@@ -49,6 +52,7 @@ def engine_options(arguments: argparse.Namespace) -> EngineOptions:
         channels_last=arguments.channels_last,
         tiled_vae=arguments.tiled_vae,
         no_half_vae=arguments.no_half_vae,
+        ldsr_steps=arguments.ldsr_steps,
         ram_cache_gb=arguments.ram_cache_gb,
         vram_cache_gb=arguments.vram_cache_gb,
     )

@@ -95,7 +95,7 @@ class Engine:
         demo = demo_folder(demo_dir)
         self._cache = ModelCache(self._device, options, demo / "tokenizer" if demo else None, self._hashes)
         self._states = ModelStates()
-        self._upscalers = Upscalers(self._scan, self._device)
+        self._upscalers = Upscalers(self._scan, self._device, ldsr_steps=options.ldsr_steps)
         self._faces = FaceRestorer(self._scan, self._device)
         self._detectors = Detectors(self._scan, self._device, self._faces)
         self._decoders = PreviewDecoders(self._scan)

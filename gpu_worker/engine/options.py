@@ -30,6 +30,8 @@ class EngineOptions:
     """Runs the VAE in fp32 always, instead of only where half precision overflowed."""
     tiled_vae: Switch = "auto"
     """Decodes and encodes in overlapping tiles: `auto` where the whole did not fit into memory."""
+    ldsr_steps: int = 100
+    """Of the upscaler LDSR, from 1 to 1000 (A1111's setting of that name)."""
     ram_cache_gb: float | None = None
     """Budget for loaded checkpoints in the machine's memory; None takes a share of what it has."""
     vram_cache_gb: float | None = None

@@ -37,7 +37,8 @@ _COMFYUI_AROUND: dict[str, ModelKind] = {"custom_nodes/comfyui_controlnet_aux/ck
 _A1111: dict[str, ModelKind] = {
     "stable-diffusion": "checkpoint", "vae": "vae", "lora": "lora", "lycoris": "lora", "controlnet": "controlnet",
     "controlnetpreprocessor": "annotator", "esrgan": "upscaler", "realesrgan": "upscaler", "swinir": "upscaler",
-    "dat": "upscaler", "scunet": "upscaler", "gfpgan": "face", "codeformer": "face", "embeddings": "embedding",
+    "dat": "upscaler", "scunet": "upscaler", "ldsr": "upscaler", "gfpgan": "face", "codeformer": "face",
+    "embeddings": "embedding",
     "taggeronnx": "tagger", "interrogators": "tagger", "vae-approx": "preview",
     "adetailer": "detector",
 }  # fmt: skip

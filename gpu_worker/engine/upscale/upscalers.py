@@ -1,9 +1,11 @@
-"""Upscalers by name: behaviours §20. `None`, `Lanczos`, `Nearest`, and every model file that spandrel reads."""
+"""Upscalers by name: behaviours §20. `None`, `Lanczos`, `Nearest`, every model file that spandrel reads, and
+LDSR."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import ceil
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +17,8 @@ from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.images.geometry import resample
 from gpu_worker.engine.memory import free
+from gpu_worker.engine.upscale.ldsr import STEPS, LatentUpscaler
+from gpu_worker.engine.upscale.ldsr_file import is_ldsr, load_ldsr
 from gpu_worker.engine.upscale.load import ImageModel, Shelf, load_image_model, to_device
 from gpu_worker.engine.upscale.run import run_model
 from gpu_worker.language.models import ModelFile
@@ -36,10 +40,11 @@ INTERMEDIATE_MAX_PX = 16384
 class Upscalers:
     """`models` names what is there now; of it the upscalers are used. Not thread-safe, like all of the engine."""
 
-    def __init__(self, models: Callable[[], Sequence[ModelFile]], device: Device) -> None:
+    def __init__(self, models: Callable[[], Sequence[ModelFile]], device: Device, *, ldsr_steps: int = STEPS) -> None:
         self._models = models
         self._device = device
-        self._shelf: Shelf[ImageModel] = Shelf(LOADED_MAX)
+        self._ldsr_steps = ldsr_steps
+        self._shelf: Shelf[ImageModel | LatentUpscaler] = Shelf(LOADED_MAX)
 
     def names(self) -> tuple[str, ...]:
         """In A1111's order: those without a model, then the models by name. Unusable files are left out."""
@@ -104,7 +109,7 @@ class Upscalers:
             report(100, 100)
             return resample(enlarged, *upscale_plan(width, height, scale, 1.0).out)
         model = self._model(name)
-        factor = model.network.scale
+        factor = model.scale if isinstance(model, LatentUpscaler) else model.network.scale
         plan = upscale_plan(width, height, scale, factor)
         for number, _ in enumerate(plan.calls_on):
             if max(picture.shape[:2]) * factor > INTERMEDIATE_MAX_PX:
@@ -115,13 +120,15 @@ class Upscalers:
 
     def _run(
         self,
-        model: ImageModel,
+        model: ImageModel | LatentUpscaler,
         name: str,
         picture: Picture,
         check: Callable[[], None],
         report: Callable[[int, int], None],
     ) -> Picture:
         try:
+            if isinstance(model, LatentUpscaler):
+                return model.run(picture, self._device, check, report)
             return run_model(model, picture, self._device, check, report)
         except EngineError as error:
             raise EngineError(error.kind, error.message, {**error.detail, "upscaler": name}) from error
@@ -132,15 +139,22 @@ class Upscalers:
             detail = {"upscaler": name, "problem": "unsupported"}
             raise EngineError("bad_model", f"{name}: {error!r}", detail) from error
 
-    def _model(self, name: str) -> ImageModel:
+    def _model(self, name: str) -> ImageModel | LatentUpscaler:
         file = next((model for model in self._files() if model.fact.name == name), None)
         if file is None:
             raise EngineError("missing_model", f"no upscaler {name}", {"upscaler": name})
         if file.fact.problem is not None:
             detail = {"upscaler": name, "problem": file.fact.problem}
             raise EngineError("bad_model", f"{file.path}: {file.fact.problem}", detail)
-        model = self._shelf.borrow(file, "upscaler", lambda path: load_image_model(path, "upscaler", name))
-        to_device(model, self._device, "upscaler", name)
+
+        def load(path: Path) -> ImageModel | LatentUpscaler:
+            if is_ldsr(path):
+                return LatentUpscaler(load_ldsr(path, name), self._ldsr_steps)
+            return load_image_model(path, "upscaler", name)
+
+        model = self._shelf.borrow(file, "upscaler", load)
+        if isinstance(model, ImageModel):
+            to_device(model, self._device, "upscaler", name)
         return model
 
     def _files(self) -> list[ModelFile]:
