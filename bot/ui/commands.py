@@ -10,7 +10,7 @@ from rapidfuzz import fuzz, process, utils
 
 from bot.i18n import load_language
 
-__all__ = ["CHOICES_LIMIT", "choices", "keyed", "localised_options"]
+__all__ = ["CHOICES_LIMIT", "NAME_LIMIT", "choices", "keyed", "localised_options"]
 
 CHOICES_LIMIT = 25
 NAME_LIMIT = 100

@@ -409,6 +409,18 @@ def draft_of(card):
     return next(str(c["custom_id"]).split(":")[2] for c in card.components() if "control" in str(c.get("custom_id")))
 
 
+async def test_a_preprocessor_is_searched_by_name(led):
+    member = await led.visitor()
+    page = await open_unit(member, await opened_desk(led, member), 0)
+    form = await member.pick(page, "controlpick", ["?"], 2)
+    await member.fill(form, {"text": "color grid"})
+    await member.shown(page.id, lambda m: "t2ia_color_grid" in plain(m.text))
+    form = await member.pick(page, "controlpick", ["?"], 2)
+    await refused(member, await member.fill(form, {"text": "zzzz"}), "preprocessor_unknown")
+    form = await member.pick(page, "controlpick", ["?"], 3)
+    await refused(member, await member.fill(form, {"text": "zzzz"}), "control_unknown")
+
+
 async def test_a_map_of_a_unit_for_its_user_alone(led):
     led.painter.tasks = (*led.painter.tasks, "preprocess")
     led.painter.answers["preprocess"] = lambda spec: [Drawn(picture(size=(64, 96)), 64, 96, 0, "")]
@@ -456,6 +468,51 @@ async def test_a_finished_picture_becomes_a_unit_of_its_own_request(led):
     assert spec.seed != 7
     first = led.rows("SELECT sha256 FROM images WHERE idx = 0 ORDER BY rowid")[0]["sha256"]
     assert seen(led, spec.control[0]) == first
+
+
+async def test_a_map_becomes_a_unit_that_takes_it_as_it_is(led):
+    led.painter.tasks = (*led.painter.tasks, "preprocess")
+    led.painter.answers["preprocess"] = lambda spec: [Drawn(picture(size=(64, 96)), 64, 96, 0, "")]
+    await led.painter.announce()
+    member = await led.visitor()
+    answer = await member.slash("general", "preprocess", {"preprocessor": "openpose"}, {"image": ("red.png", RED)})
+    made = await member.drawn(answer)
+    page = await member.shown(await member.press(made, "asunit"), lambda m: "controlpick" in verbs(m))
+    await draw(member, page)
+    (unit,) = led.painter.specs[-1].control
+    assert (unit.preprocessor, unit.model) == ("none", POSE)
+    assert seen(led, unit) == led.rows("SELECT sha256 FROM images")[0]["sha256"]
+
+
+async def test_what_drew_one_of_ours_is_used_again_with_its_units(led):
+    member = await led.visitor()
+    card = await member.drawn(await control(member, {"count": 1, "weight": 0.4}))
+    info = await member.shown(await member.context_menu(card, "Picture info"))
+    panel = await member.shown(await member.press(info, "usefound"), lambda m: "control" in verbs(m))
+    await member.drawn(await member.press(panel, "draw"))
+    (unit,) = led.painter.specs[-1].control
+    assert (unit.weight, seen(led, unit)) == (0.4, digest(RED))
+
+
+async def test_the_desk_fits_discord_whatever_is_installed(led):
+    names = [f"control_v11p_sd15_canny_{n:02}_{'long' * 15}" for n in range(40)]
+    led.painter.facts = (*FACTS, *CONTROLS, *(ModelFact(kind="controlnet", name=n, family="sd1") for n in names))
+    await led.painter.announce()
+    member = await led.visitor()
+    desk = await opened_desk(led, member, {"model": names[-1], "weight": 0.33, "start": 0.1, "end": 0.9})
+    for n in (11, 21, 31):
+        form = await member.press(desk, f"v1:controlopen:{draft_of(desk)}:{n}")
+        await member.fill(form, {}, {"image": ("b.png", BLUE)})
+        page = await member.shown(desk.id, lambda m, n=n: f"ControlNet {n // 10}" in m.text)
+        # More than a list holds.
+        form = await member.pick(page, "controlpick", ["?"], n - 1 + 3)
+        await member.fill(form, {"text": names[n]})
+        page = await member.shown(page.id, lambda m, n=n: names[n] in plain(m.text))
+        await member.press(page, "control")
+        desk = await member.shown(page.id, lambda m: "controlpick" not in verbs(m))
+    panel = await back(member, await open_unit(member, desk, 3))
+    assert names[-1] in plain(panel.text)
+    assert len(panel.text) <= 4000
 
 
 async def test_the_history_sends_to_controlnet(led):

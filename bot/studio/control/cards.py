@@ -24,7 +24,7 @@ from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import ControlUnit, Img2Img
 
 __all__ = [
-    "AUTO", "BACK", "STEP", "Form", "Shown", "Step", "UnitList", "number_of", "thumbnail_name", "unit_page",
+    "AUTO", "BACK", "SEARCH", "STEP", "Form", "Shown", "Step", "UnitList", "number_of", "thumbnail_name", "unit_page",
     "units_page",
 ]  # fmt: skip
 
@@ -33,6 +33,8 @@ BACK = 9
 STEP = 10
 """A unit's number times this, and what is done with it, is the number in an address."""
 AUTO = "-"
+SEARCH = "?"
+"""The row that opens the form to search with; nothing has this name."""
 NOTES_CHARS = 900
 LINE_CHARS = 400
 
@@ -53,6 +55,9 @@ class Form(IntEnum):
     PICTURES = 1
     NUMBERS = 2
     SIZES = 3
+    MODEL = 4
+    PREPROCESSOR = 5
+    """The last two search what a list has no room for."""
 
 
 class Step(IntEnum):
@@ -171,11 +176,11 @@ def _preprocessors(unit: ControlUnit, texts: Texts) -> list[Row]:
     entries = [*preprocessors_of(kind_of(unit)), *preprocessors_of(None)]
     names = [*dict.fromkeys((unit.preprocessor, *(entry.name for entry in entries)))]
     rows: list[Row] = []
-    for name in names[:OPTIONS_LIMIT]:
+    for name in names[: OPTIONS_LIMIT - 1]:
         entry = find_preprocessor(name)
         hint = texts("control.ready_map") if name == "none" else (entry.tag if entry and entry.tag != "All" else "")
         rows.append((name, name, hint))
-    return rows
+    return [*rows, _search_row(len(names), texts)]
 
 
 def _models(draft: Draft, unit: ControlUnit, shown: Shown) -> list[Row]:
@@ -186,11 +191,15 @@ def _models(draft: Draft, unit: ControlUnit, shown: Shown) -> list[Row]:
     names = [*dict.fromkeys((unit.model, *first, *(fact.name for fact in fitting)))]
     known = {fact.name for fact in fitting}
     rows: list[Row] = []
-    for name in names[:OPTIONS_LIMIT]:
+    for name in names[: OPTIONS_LIMIT - 1]:
         own = kind_of_model(name)
         hint = shown.texts("control.misfit") if name not in known else (own.name if own else "")
         rows.append((shown.names.value("controlnet", name), name, hint))
-    return rows
+    return [*rows, _search_row(len(names), shown.texts)]
+
+
+def _search_row(count: int, texts: Texts) -> Row:
+    return SEARCH, f"🔎 {texts('tweak.search')}", texts("control.search_hint", n=count)
 
 
 def _unit_text(

@@ -10,7 +10,7 @@ import discord
 
 from bot.domain.control.keeping import led_by
 from bot.domain.control.kinds import UNITS_MAX, kind_named
-from bot.domain.control.models import checkpoint_of, find_control
+from bot.domain.control.models import checkpoint_of, control_models, find_control
 from bot.domain.control.units import MODES, TYPES, UnitWish, make_unit, with_kind, with_preprocessor
 from bot.domain.job import Action
 from bot.domain.mapping import choose_preprocessor, maps_of
@@ -21,6 +21,7 @@ from bot.studio.attachments import Attachments
 from bot.studio.control.cards import (
     AUTO,
     BACK,
+    SEARCH,
     STEP,
     Form,
     Shown,
@@ -39,9 +40,11 @@ from bot.studio.panels import Panels
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
+from bot.ui.commands import NAME_LIMIT, choices
 from bot.ui.forms import fields_of, uploads_of
 from bot.ui.redraw import begin_redraw, redraw
 from bot.ui.selects import chosen_value
+from gpu_worker.language.preprocessors import PREPROCESSOR_TABLE
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import ControlUnit, ImageRef, Img2Img
 
@@ -82,6 +85,11 @@ class ControlDesk:
         match address.verb:
             case Verb.CONTROL_OPEN:
                 await self._open(interaction, draft, at, what)
+            case Verb.CONTROL_PICK if chosen_value(interaction) == SEARCH:
+                self._unit(draft, at)
+                form = Form.MODEL if what == UnitList.MODEL else Form.PREPROCESSOR
+                texts = texts_for(str(interaction.locale))
+                await interaction.response.send_modal(unit_form(draft, at, form, texts))
             case Verb.CONTROL_PICK:
                 unit = self._picked(interaction, draft, self._unit(draft, at), what)
                 await self._keep(interaction, draft, at, unit)
@@ -104,6 +112,12 @@ class ControlDesk:
                 unit = read_numbers(unit, fields)
             case Form.SIZES:
                 unit = read_sizes(unit, fields)
+            case Form.MODEL:
+                unit = self._searched_model(interaction, draft, unit, fields.get("text", ""))
+            case Form.PREPROCESSOR:
+                typed = fields.get("text", "")
+                near = choices(typed, [entry.name for entry in PREPROCESSOR_TABLE])
+                unit = with_preprocessor(unit, near[0].value if near else typed)
             case _:
                 raise UserFacingError("form_unknown")
         await self._keep(interaction, draft, at, unit)
@@ -114,13 +128,10 @@ class ControlDesk:
         """The page of a unit; the list of all where there is no such unit."""
         await begin_redraw(interaction)  # pictures are read and made small
         where = where_of(interaction)
-        small = await self._pictures.small(draft, where)
-        page = at is not None and at < len(draft.spec.control)
-        if page:
-            small = {number: data for number, data in small.items() if number == at}
+        page = at if at is not None and at < len(draft.spec.control) else None
+        small = await self._pictures.small(draft, where, page)
         shown = Shown(texts_for(str(interaction.locale)), self._models.facts(where), self._names, small)
-        assert at is not None or not page
-        view = unit_page(draft, at or 0, shown, notes) if page else units_page(draft, shown, notes)
+        view = unit_page(draft, page, shown, notes) if page is not None else units_page(draft, shown, notes)
         files = [discord.File(io.BytesIO(data), thumbnail_name(number)) for number, data in small.items()]
         await redraw(interaction, view, files)
 
@@ -157,6 +168,15 @@ class ControlDesk:
                 return unit.model_copy(update={"control_type": None if value == AUTO else value})
             case _:
                 raise UserFacingError("button_unknown")
+
+    def _searched_model(self, interaction: Interaction, draft: Draft, unit: ControlUnit, typed: str) -> ControlUnit:
+        """The fitting one that is most like what was typed."""
+        facts = self._facts(interaction)
+        checkpoint = checkpoint_of(draft.spec, facts)
+        names = {fact.name[:NAME_LIMIT]: fact.name for fact in control_models(checkpoint, facts)}
+        near = choices(typed, [*names])
+        name = names[near[0].value] if near else find_control(typed, checkpoint, facts).name
+        return unit.model_copy(update={"model": name})
 
     async def _do(self, interaction: Interaction, draft: Draft, at: int, what: int) -> None:
         unit, units = self._unit(draft, at), [*draft.spec.control]

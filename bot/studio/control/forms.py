@@ -21,6 +21,7 @@ from gpu_worker.protocol.specs import ControlUnit, Img2Img
 
 __all__ = ["KEEP", "NO_MASK", "SOURCE", "read_numbers", "read_sizes", "unit_form"]
 
+SEARCH_CHARS = 100
 KEEP, NO_MASK, SOURCE = "keep", "no_mask", "source"
 _RANGES = (("weight", "Weight", 0.0, 2.0), ("start", "Guidance Start", 0.0, 1.0), ("end", "Guidance End", 0.0, 1.0))
 _RESOLUTION = ("Processor Res", 64.0, 2048.0)
@@ -47,6 +48,11 @@ def unit_form(draft: Draft, at: int, form: Form, texts: Texts) -> discord.ui.Mod
             _numbers(modal, unit, texts)
         case Form.SIZES:
             _sizes(modal, unit, texts)
+        case Form.MODEL | Form.PREPROCESSOR:
+            text_field(
+                modal, "text", texts("tweak.search_label"), texts("control.field.search_hint"), "", paragraph=False,
+                required=True, max_length=SEARCH_CHARS,
+            )  # fmt: skip
     return modal
 
 

@@ -27,10 +27,12 @@ class UnitPictures:
         self._inputs = inputs
         self._intake = intake
 
-    async def small(self, draft: Draft, where: Where) -> Mapping[int, bytes]:
-        """JPEGs by unit. A picture that is gone or cannot be read is none."""
+    async def small(self, draft: Draft, where: Where, only: int | None = None) -> Mapping[int, bytes]:
+        """JPEGs by unit, of all or of one. A picture that is gone or cannot be read is none."""
         found: dict[int, bytes] = {}
         for at, unit in enumerate(draft.spec.control):
+            if only not in (None, at):
+                continue
             ref = unit.image or (draft.spec.image if isinstance(draft.spec, Img2Img) else None)
             if ref is None or not await self.may_see(draft, ref, where):
                 continue

@@ -14,6 +14,7 @@ from bot.domain.imagine import ImagineOptions, build_imagine
 from bot.domain.limits import Limits
 from bot.domain.parameters import Parameters
 from bot.domain.pictures import GivenPicture
+from bot.domain.regions import redrawn
 from bot.errors import UserFacingError
 from gpu_worker.language.infotext import build_infotext
 from gpu_worker.language.preprocessors import PREPROCESSOR_TABLE
@@ -95,6 +96,8 @@ def test_what_is_made_of_a_drawing_keeps_its_units():
     assert upscale(SPEC, 0, StoredSource(image=OTHER)).control == SPEC.control
     given = GivenPicture(OTHER, 512, 512)
     assert zoom(SPEC, 0, given, 1.5, rng, LIMITS).control == ()
+    part = redrawn(SPEC, 0, given, OTHER, (0, 0, 0.5, 0.5), "change", rng, LIMITS, prompt="a hat")
+    assert part.control == SPEC.control  # it is cut as the picture is
     colours = UNIT.model_copy(update={"preprocessor": "shuffle"})
     kept = SPEC.model_copy(update={"control": (UNIT, colours)})
     assert zoom(kept, 0, given, 1.5, rng, LIMITS).control == (colours,)
