@@ -8,7 +8,7 @@ import discord
 
 from bot.domain.audience import read_audience
 from bot.domain.changes import changed_wishes
-from bot.domain.ids import ImageId, JobId, UserId
+from bot.domain.ids import ImageId, JobId
 from bot.domain.imagine import Built
 from bot.domain.job import Action
 from bot.domain.last_time import as_last_time
@@ -28,6 +28,7 @@ from bot.studio.models import Models
 from bot.studio.notes import told
 from bot.studio.panel_card import panel
 from bot.studio.panel_changes import PanelChanges
+from bot.studio.panel_drafts import PanelDrafts
 from bot.studio.panel_lists import (
     SEARCH,
     SEARCHED,
@@ -53,7 +54,7 @@ SEARCH_CHARS = 100
 _SOURCE = next(number for number, group in enumerate(GROUPS) if group.key == "source")
 
 
-class Panels:
+class Panels(PanelDrafts):
     def __init__(
         self,
         *,
@@ -67,9 +68,8 @@ class Panels:
         last_tweaks: LastTweaks,
         limits: Limits,
     ) -> None:
-        self._drafts = drafts
+        super().__init__(drafts, inputs)
         self._jobs = jobs
-        self._inputs = inputs
         self._intake = intake
         self._models = models
         self._lists = lists
@@ -106,36 +106,6 @@ class Panels:
             await interaction.edit_original_response(view=view)
         else:
             await interaction.response.send_message(view=view, ephemeral=True)
-
-    async def add(
-        self,
-        interaction: Interaction,
-        spec: JobSpec,
-        action: Action,
-        *,
-        source_image_id: ImageId | None = None,
-        base: JobSpec | None = None,
-        parent_id: JobId | None = None,
-        private: bool = False,
-    ) -> Draft:
-        """A draft of this user's, not shown yet. `base` is what it is compared with, `parent_id` the job that it comes
-        from; `private`: its "Draw" is for the user alone whatever they prefer."""
-        await self.forget_old()
-        async with self._inputs.holding([*given_pictures(spec), *(given_pictures(base) if base else [])]):
-            return await self._drafts.add(
-                UserId(interaction.user.id),
-                action,
-                spec,
-                source_image_id,
-                base=base,
-                parent_id=parent_id,
-                private=private,
-            )
-
-    async def forget_old(self) -> None:
-        """Drafts of more than a week go, and with them the pictures that only they needed."""
-        for spec in await self._drafts.drop_old():
-            await self._inputs.discard_unused(given_pictures(spec))
 
     # --- presses ------------------------------------------------------------------------------------------------------
 
@@ -286,27 +256,12 @@ class Panels:
     def changes(self) -> PanelChanges:
         return self._changes
 
-    async def changed(self, draft: Draft, spec: JobSpec) -> Draft:
-        """With another request, whose pictures are held until the draft's row knows them; those that only the one
-        before needed go."""
-        async with self._inputs.holding(given_pictures(spec)):
-            after = await self._drafts.change(draft, spec)
-        await self._inputs.discard_unused(given_pictures(draft.spec))
-        return after
-
     async def shown(self, interaction: Interaction, draft: Draft) -> None:
         """The panel in the place of a part's own desk, without that one's pictures."""
         await redraw(interaction, await self._view(interaction, draft, ()), ())
 
     async def is_private(self, interaction: Interaction, draft: Draft) -> bool:
         return draft.private or await self._intake.is_private(interaction, draft.parent_id, draft.source_image_id)
-
-    async def draft(self, interaction: Interaction, address: Address) -> Draft:
-        """Raises UserFacingError (`draft_unknown`), too, for somebody else's."""
-        draft = await self._drafts.get(JobId(address.id))
-        if draft is None or draft.user_id != interaction.user.id:
-            raise UserFacingError("draft_unknown")
-        return draft
 
 
 def _number(address: Address) -> int:
