@@ -279,6 +279,7 @@ def _parameters(spec: JobSpec, images: Sequence[Image], texts: Texts) -> str:
         else texts("card.seeds", first=seeds[0], last=seeds[-1])
     )
     led = [texts("card.control", units=neutral(", ".join(map(unit_label, spec.control)), 200))] if spec.control else []
+    laid = [texts("card.regions", n=len(spec.regions.areas))] if spec.regions is not None else []
     fixed = [texts("card.fixed", units=neutral(", ".join(map(fix_label, spec.details)), 200))] if spec.details else []
     parts = [
         f"{width}×{height}",
@@ -288,6 +289,7 @@ def _parameters(spec: JobSpec, images: Sequence[Image], texts: Texts) -> str:
         seed,
         neutral(spec.checkpoint),
         *led,
+        *laid,
         *fixed,
     ]
     return " · ".join(parts)

@@ -11,6 +11,8 @@ from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
 from bot.domain.scripts import Script, ScriptSpec
 from bot.domain.sizes import hires_target
 from bot.errors import UserFacingError
+from gpu_worker.language.networks import parse_networks
+from gpu_worker.language.schedule import split_and
 from gpu_worker.protocol.messages import ModelKind
 from gpu_worker.protocol.results import Description
 from gpu_worker.protocol.specs import (
@@ -278,16 +280,22 @@ def work_units(spec: JobTask) -> float:
         return max(0.01, details)
     if isinstance(spec, Img2Img):
         share = 1.0 if spec.exact_steps else spec.denoising_strength
-        return max(1.0, spec.steps * share) * base_mp * spec.count + details
+        return max(1.0, spec.steps * share) * base_mp * spec.count * _parts_share(spec.prompt) + details
     hires = spec.hires
-    units = spec.steps * base_mp if hires is None or hires.source is None else 0.0
+    units = spec.steps * base_mp * _parts_share(spec.prompt) if hires is None or hires.source is None else 0.0
     if hires is not None:
         resize = (hires.resize_width, hires.resize_height)
         width, height = hires_target((spec.width, spec.height), hires.scale, resize)
-        units += (hires.steps or spec.steps) * width * height / 1e6
+        units += (hires.steps or spec.steps) * width * height / 1e6 * _parts_share(hires.prompt or spec.prompt)
         if hires.source is not None and hires.source.type == "rendered":
             units += work_units(hires.source.spec) / spec.count
     return units * spec.count + details
+
+
+def _parts_share(prompt: str) -> float:
+    """Each part of an `AND` is one more call of the model beside the negative prompt's."""
+    parts = len(split_and(parse_networks(prompt)[0])) if "AND" in prompt else 1
+    return (parts + 1) / 2
 
 
 def _tiles_units(spec: Ultimate) -> float:

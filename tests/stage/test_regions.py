@@ -41,6 +41,7 @@ async def test_a_layout_is_shown_as_a_picture_and_drawn(stage):
     assert left[0] > left[2] + 40
     assert right[2] > right[0] + 40
     card = await member.drawn(await member.press(desk, "draw"))
+    assert "Regions: 3" in card.text
     spec = stage.painter.specs[-1]
     assert spec.prompt == "a beach AND a red fox AND a blue robot"
     assert places(spec.regions) == LEFT_RIGHT

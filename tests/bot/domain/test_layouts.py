@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.domain.job import work_units
 from bot.domain.layouts.keeping import on_canvas, region_changes, region_notes, with_the_same_regions
 from bot.domain.layouts.parts import Arrangement, Part, joined, one_text, parts_of_text
 from bot.domain.layouts.rectangles import (
@@ -192,6 +193,11 @@ def test_on_a_larger_canvas_they_stay_where_the_picture_is_and_new_canvas_belong
     assert moved.areas[0] == DEFAULT_REGIONS[0]
     assert boxes(moved.areas[1:]) == [(0, 0, 50, 100), (50, 0, 50, 100), (38, 25, 25, 50)]
     assert on_canvas(None, size, extend) is None
+
+
+def test_parts_are_counted_as_work():
+    plain = work_units(SPEC.model_copy(update={"prompt": "a cat ANDY <lora:a AND b:1>"}))
+    assert work_units(SPEC) == pytest.approx(2 * plain)
 
 
 # --- the extension's words --------------------------------------------------------------------------------------------
