@@ -86,7 +86,7 @@ class Sending:
         return [
             *(["img2img", "inpaint", "region", "control"] if there else []),
             *(["upscale"] if drawn else []),
-            *(["enlarge"] if there else []),
+            *(["enlarge", "ultimate"] if there else []),
             *(["tweak", "vary"] if drawn else []),
         ]
 
@@ -99,6 +99,8 @@ class Sending:
                 await self._press(interaction, Address(Verb.UPSCALE, shot.id))
             case "enlarge":
                 await self._press(interaction, Address(Verb.ENLARGE, shot.id))
+            case "ultimate":
+                await self._press(interaction, Address(Verb.ULTIMATE, shot.id))
             case "region":
                 await self._press(interaction, Address(Verb.REGION, shot.id))
             case "control":

@@ -161,8 +161,10 @@ async def test_every_way_to_go_on_opens(stage):
             shown = await member.shown(answer)
             assert "reference" not in shown.text, shown.text
         found[way["value"]] = answer.kind
-    assert found["img2img"] == found["inpaint"] == found["enlarge"] == "modal"
-    assert set(found) == {"img2img", "inpaint", "region", "upscale", "enlarge", "tweak", "vary"}
+    assert found["img2img"] == found["inpaint"] == found["enlarge"] == found["ultimate"] == "modal"
+    assert set(found) == {
+        "img2img", "inpaint", "region", "control", "upscale", "enlarge", "ultimate", "tweak", "vary",
+    }  # fmt: skip
     info = await member.shown(await member.press(page, "info"))
     assert "reference" not in info.text
 
