@@ -37,11 +37,14 @@ class PreprocessorEntry:
     """The group in A1111's list."""
     shows: ControlType | None = None
     """For union models."""
+    sees_px: int = 0
+    """Its network makes the shorter side at least as long."""
 
 
 _PIDI, _HED = ("table5_pidinet",), ("ControlNetHED",)
 _BODY, _HAND, _FACE = "body_pose_model", "hand_pose_model", "facenet"
 _NEAR, _FAR = Slider("Remove Near %", 0, 100, 0, 0.1), Slider("Remove Background %", 0, 100, 0, 0.1)
+_SAFE = Slider("Safe Steps", 0, 10, 2)
 _GAMMA = Slider("Gamma Correction", 0.1, 2, 1, 0.001)
 
 
@@ -49,9 +52,11 @@ def _pose(name: str, *files: str, aliases: tuple[str, ...] = ()) -> Preprocessor
     return PreprocessorEntry(name, aliases, files=files, tag="OpenPose", shows="OpenPose")
 
 
-def _depth(name: str, *files: str, aliases: tuple[str, ...] = (), cut: bool = False) -> PreprocessorEntry:
+def _depth(
+    name: str, *files: str, aliases: tuple[str, ...] = (), cut: bool = False, sees_px: int = 0
+) -> PreprocessorEntry:
     near, far = (_NEAR, _FAR) if cut else (None, None)
-    return PreprocessorEntry(name, aliases, a=near, b=far, files=files, tag="Depth", shows="Depth")
+    return PreprocessorEntry(name, aliases, a=near, b=far, files=files, tag="Depth", shows="Depth", sees_px=sees_px)
 
 
 def _lines(name: str, *files: str, aliases: tuple[str, ...] = ()) -> PreprocessorEntry:
@@ -66,6 +71,10 @@ def _scribble(
     name: str, *aliases: str, files: tuple[str, ...] = (), a: Slider | None = None, tag: str = "Scribble"
 ) -> PreprocessorEntry:
     return PreprocessorEntry(name, aliases, a=a, files=files, tag=tag, shows="Soft Edge")
+
+
+def _segments(name: str, *files: str, aliases: tuple[str, ...] = ()) -> PreprocessorEntry:
+    return PreprocessorEntry(name, aliases, files=files, tag="Segmentation", shows="Segmentation")
 
 
 def _inpaint(name: str, *aliases: str) -> PreprocessorEntry:
@@ -85,6 +94,8 @@ PREPROCESSOR_TABLE: tuple[PreprocessorEntry, ...] = (
     _depth("depth_midas", "dpt_hybrid-midas-501f0c75", aliases=("depth",)),
     _depth("depth_leres", "res101", cut=True),
     _depth("depth_zoe", "ZoeD_M12_N"),
+    _depth("depth_anything", "depth_anything_vitl14", sees_px=518),
+    _depth("depth_anything_v2", "depth_anything_v2_vitl", sees_px=518),
     PreprocessorEntry("normal_bae", files=("scannet",), tag="NormalMap", shows="Normal Map"),
     PreprocessorEntry(
         "normal_midas",
@@ -111,16 +122,21 @@ PREPROCESSOR_TABLE: tuple[PreprocessorEntry, ...] = (
     _lines("lineart_realistic", "sk_model", aliases=("lineart",)),
     _lines("lineart_coarse", "sk_model2"),
     _lines("lineart_anime", "netG"),
+    _lines("lineart_anime_denoise", "erika"),
     _lines("lineart_standard", aliases=("lineart_standard (from white bg & black line)",)),
     _soft("softedge_hed", _HED, "hed"),
     _soft("softedge_hedsafe", _HED, "hed_safe"),
     _soft("softedge_pidinet", _PIDI, "pidinet"),
     _soft("softedge_pidisafe", _PIDI, "pidinet_safe"),
+    PreprocessorEntry("softedge_teed", a=_SAFE, files=("7_model",), tag="SoftEdge", shows="Soft Edge"),
+    PreprocessorEntry("softedge_anyline", (), 1280, _SAFE, files=("MTEED",), tag="SoftEdge", shows="Soft Edge"),
     _scribble("scribble_hed", "fake_scribble", files=_HED),
     _scribble("scribble_pidinet", "pidinet_scribble", files=_PIDI),
     _scribble("scribble_xdog", a=Slider("XDoG Threshold", 1, 64, 32)),
     _scribble("scribble", "scribble_thr"),
     _scribble("t2ia_sketch_pidi", "pidinet_sketch", files=_PIDI, tag="T2I-Adapter"),
+    _segments("seg_ofade20k", "250_16_swin_l_oneformer_ade20k_160k", aliases=("oneformer_ade20k",)),
+    _segments("seg_ofcoco", "150_16_swin_l_oneformer_coco_100ep", aliases=("oneformer_coco",)),
     PreprocessorEntry("threshold", a=Slider("Binarization Threshold", 0, 255, 127), shows="Hard Edge"),
     PreprocessorEntry("binary", a=Slider("Binary Threshold", 0, 255, 0), tag="T2I-Adapter", shows="Hard Edge"),
     PreprocessorEntry("shuffle", tag="Shuffle"),
@@ -141,6 +157,10 @@ CATALOGUE_KEYS = {
     "table5_pidinet": "annotator-pidinet", "sk_model": "annotator-lineart", "sk_model2": "annotator-lineart-coarse",
     "netG": "annotator-lineart-anime", "mlsd_large_512_fp32": "annotator-mlsd", "scannet": "annotator-normalbae",
     "res101": "annotator-leres", "yolox_l": "annotator-dwpose-people", "dw-ll_ucoco_384": "annotator-dwpose-points",
+    "depth_anything_vitl14": "annotator-depth-anything", "depth_anything_v2_vitl": "annotator-depth-anything-v2",
+    "erika": "annotator-lineart-denoise", "7_model": "annotator-teed", "MTEED": "annotator-anyline",
+    "250_16_swin_l_oneformer_ade20k_160k": "annotator-oneformer-ade20k",
+    "150_16_swin_l_oneformer_coco_100ep": "annotator-oneformer-coco",
 }  # fmt: skip
 """What `models install` calls the files; ZoE's is not in the catalogue."""
 

@@ -9,6 +9,7 @@ import torch
 
 from gpu_worker.engine.calls import Call, DecodeCall, EncodeCall, Phase, Picture, Task
 from gpu_worker.engine.conditioning.guide import Guide
+from gpu_worker.engine.control.pasting import pasted_back
 from gpu_worker.engine.images.colours import matched
 from gpu_worker.engine.images.inpaint import PreparedInpaint
 from gpu_worker.engine.sampling.noise import ImageSeed
@@ -42,6 +43,7 @@ def img2img(
         share = part[0] * share[1] + share[0], part[1] * share[1]
         latents = yield from _redrawn(plan, spec, guide, held, seeds, share, phase)
         drawn: list[Picture] = yield DecodeCall(latents, guide.state)
+        drawn = pasted_back(drawn, guide.maps)
         drawn = yield from finished(plan, drawn, seeds, canvas.mask.drawn if canvas.mask else None)
         if spec.color_correction:
             drawn = [matched(picture, canvas.picture) for picture in drawn]

@@ -9,6 +9,7 @@ import torch
 
 from gpu_worker.engine.calls import Call, DecodeCall, EncodeCall, Picture, Task, UpscaleCall
 from gpu_worker.engine.conditioning.guide import Guide
+from gpu_worker.engine.control.pasting import pasted_back
 from gpu_worker.engine.sampling.noise import ImageSeed
 from gpu_worker.engine.tasks.finish import finished
 from gpu_worker.engine.tasks.hires import is_latent, upscaled_latents
@@ -35,12 +36,12 @@ def txt2img(plan: DrawPlan, hires: Hires | None, source: Picture | None = None) 
     pictures: list[Picture] = []
     for seeds, share in plan.batches():
         if hires is None:
-            guide, latents = plan.first.guide, (yield from _first_pass(plan, seeds, share))
+            guide, latents = yield from _first_pass(plan, seeds, share)
         else:
             begun = start or (yield from _second_start(plan, hires, seeds, share))
             guide, latents = yield from _second_pass(plan, hires, begun, seeds, share)
         drawn: list[Picture] = yield DecodeCall(latents, guide.state)
-        pictures += yield from finished(plan, drawn, seeds)
+        pictures += yield from finished(plan, pasted_back(drawn, guide.maps), seeds)
     return pictures
 
 
@@ -51,7 +52,7 @@ def _in_tiles(plan: DrawPlan, hires: Hires, source: Picture | None) -> Task[list
     for number, seed in enumerate(plan.seeds):
         first = source
         if first is None:
-            latents = yield from _first_pass(plan, (seed,), (number, count))
+            _, latents = yield from _first_pass(plan, (seed,), (number, count))
             (first,) = yield DecodeCall(latents, plan.first.guide.state)
         height, width, _ = first.shape
         target = hires_target(width, height, hires.scale, hires.resize_width, hires.resize_height)
@@ -68,11 +69,12 @@ def _centred(picture: Picture, width: int, height: int) -> Picture:
     return picture[top : top + height, left : left + width]
 
 
-def _first_pass(plan: DrawPlan, seeds: Seeds, share: Share) -> Generator[Call, Any, torch.Tensor]:
+def _first_pass(plan: DrawPlan, seeds: Seeds, share: Share) -> Generator[Call, Any, tuple[Guide, torch.Tensor]]:
     spec, sampling = plan.spec, plan.first.sampling
     height, width = spec.height // plan.factor, spec.width // plan.factor
     guide = yield from conditioned(plan.first.guide, height, width)
-    return (yield from guided(sampling.from_noise(spec.steps, plan.noise(seeds, height, width)), guide, share))
+    latents = yield from guided(sampling.from_noise(spec.steps, plan.noise(seeds, height, width)), guide, share)
+    return guide, latents
 
 
 def _second_pass(
@@ -106,7 +108,7 @@ def _second_start(plan: DrawPlan, hires: Hires, seeds: Seeds, share: Share) -> G
     assert plan.second is not None, "a hires fix has a second pass"
     guide = plan.second.guide
     target = hires_target(plan.spec.width, plan.spec.height, hires.scale, hires.resize_width, hires.resize_height)
-    latents = yield from _first_pass(plan, seeds, share)
+    _, latents = yield from _first_pass(plan, seeds, share)
     if is_latent(hires.upscaler):
         width, height = (side // plan.factor for side in target.upscale_to)
         start = _truncated(upscaled_latents(latents, height, width, hires.upscaler), target)

@@ -318,6 +318,24 @@ def test_a_mask_of_its_own_bounds_it(engine, plain):
     assert (bounded("half") != led(engine, unit())).any()
 
 
+def test_what_inpaint_only_leaves_comes_back_over_the_drawing(engine):
+    target = io.BytesIO()
+    hidden = np.zeros((128, 128), np.uint8)
+    hidden[:, :64] = 255
+    Image.fromarray(hidden).save(target, "PNG")
+    mask = ref_to(target.getvalue(), "half")
+
+    def drawn(**wish):
+        wished = unit(**wish).model_copy(update={"mask": mask})
+        pictures = Recorder(pictures=SHAPES | {"half": target.getvalue()})
+        return pixels(draw(engine, pictures, steps=3, control=(wished,))[0])
+
+    pasted, whole = drawn(preprocessor="inpaint_only"), drawn(preprocessor="inpaint_global_harmonious")
+    assert near(pasted[:, 72:], shape().astype(int)[:, 72:], 1), "its own picture, away from the seam"
+    assert near(pasted[:, :60], whole[:, :60], 0)
+    assert not near(whole[:, 72:], shape().astype(int)[:, 72:], 1)
+
+
 def test_it_stops_between_two_steps(engine):
     watcher = hooks(cancel_at=4)
     with pytest.raises(DrawingCancelled):

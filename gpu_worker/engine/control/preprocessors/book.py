@@ -8,10 +8,14 @@ from gpu_worker.engine.calls import Picture
 from gpu_worker.engine.control.maps import resized_for_detection, unpadded
 from gpu_worker.engine.control.preprocessors.annotators import Annotators
 from gpu_worker.engine.control.preprocessors.depth import DEPTHS
+from gpu_worker.engine.control.preprocessors.depth_anything import DEPTH_ANYTHING
 from gpu_worker.engine.control.preprocessors.edges import EDGES
 from gpu_worker.engine.control.preprocessors.look import Look, Maker
+from gpu_worker.engine.control.preprocessors.manga_lines import MANGA_LINES
 from gpu_worker.engine.control.preprocessors.plain import PLAIN
 from gpu_worker.engine.control.preprocessors.pose import POSES
+from gpu_worker.engine.control.preprocessors.segments import SEGMENTS
+from gpu_worker.engine.control.preprocessors.teed import TEED
 from gpu_worker.engine.control.preprocessors.whole_bodies import WHOLE_BODIES
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
@@ -21,7 +25,9 @@ from gpu_worker.protocol.specs import ControlUnit
 
 __all__ = ["MAKERS", "NETWORK_MAX_PIXELS", "Preprocessors"]
 
-MAKERS: dict[str, Maker] = {**PLAIN, **EDGES, **DEPTHS, **POSES, **WHOLE_BODIES}
+MAKERS: dict[str, Maker] = {
+    **PLAIN, **EDGES, **TEED, **MANGA_LINES, **DEPTHS, **DEPTH_ANYTHING, **POSES, **WHOLE_BODIES, **SEGMENTS,
+}  # fmt: skip
 NETWORK_MAX_PIXELS = 4096 * 2048
 """What a network looks at: the resolution is that of the shorter side, and pictures may be very long."""
 
@@ -58,7 +64,7 @@ class Preprocessors:
             return make(Look(picture, size, a, b, files, self._annotators, seed))
         resolution = unit.processor_resolution
         if files:
-            _bounded(picture, resolution)
+            _bounded(picture, max(resolution, entry.sees_px))
         seen, size = resized_for_detection(picture, resolution)
         return unpadded(make(Look(seen, size, a, b, files, self._annotators, seed)), size)
 

@@ -14,6 +14,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.upscale.load import bad_model, read_weights
 
-__all__ = ["Rename", "aux", "built", "loaded", "quietly"]
+__all__ = ["Rename", "Third", "Weights", "aux", "built", "loaded", "loaded_by_shapes", "quietly"]
 
-Rename = Callable[[str], str]
+Weights = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Third:
+    """One of query, key and value, where a file holds them as one tensor."""
+
+    key: str
+    n: int
+
+
+Rename = Callable[[str], "str | Third"]
 _PACKAGE = "controlnet_aux"
 _WRAPPERS = ("state_dict", "model", "depth_model")
 _COUNTER = ".num_batches_tracked"
@@ -37,10 +49,11 @@ _FILLS = {
 
 
 class _Unfilled(TorchDispatchMode):
-    """Numbers that weights will replace are not drawn: it takes long, and moves torch's own generator on."""
+    """Numbers that weights will replace are not drawn: it takes long, and moves torch's own generator on. They are
+    zeros, because some are drawn anew until all are within bounds."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return args[0] if func in _FILLS else func(*args, **(kwargs or {}))
+        return args[0].zero_() if func in _FILLS else func(*args, **(kwargs or {}))
 
 
 @contextlib.contextmanager
@@ -69,7 +82,7 @@ def aux(module: str) -> Any:
 
 def built(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
     """In float32 on the CPU, its weights not yet there."""
-    with quietly(), _Unfilled():
+    with quietly(), _Unfilled(), torch.random.fork_rng(devices=[]):
         return make().float().eval().requires_grad_(False)
 
 
@@ -77,10 +90,20 @@ def loaded(
     path: Path, name: str, make: Callable[[], torch.nn.Module], rename: Rename = lambda key: key
 ) -> torch.nn.Module:
     """The network with the file's weights; `rename` turns its keys into theirs. Raises EngineError `bad_model`."""
-    network = built(make)
+    return loaded_by_shapes(path, name, lambda _: make(), rename)
+
+
+def loaded_by_shapes(
+    path: Path, name: str, make: Callable[[Weights], torch.nn.Module], rename: Rename = lambda key: key
+) -> torch.nn.Module:
+    """As `loaded`; `make` builds what the weights' shapes say. It may raise KeyError and ValueError."""
     weights = _unwrapped(read_weights(path, "annotator", name))
+    try:
+        network = built(lambda: make(weights))
+    except (KeyError, ValueError, ZeroDivisionError) as error:
+        raise bad_model(path, repr(error), "annotator", name, "unknown_layout") from error
     wanted = {key: value for key, value in network.state_dict().items() if not key.endswith(_COUNTER)}
-    found = {key: weights[rename(key)] for key in wanted if rename(key) in weights}
+    found = {key: value for key in wanted if (value := _taken(weights, rename(key))) is not None}
     if not found:
         raise bad_model(path, f"none of its {len(weights)} keys", "annotator", name, "unknown_layout")
     for key, own in wanted.items():
@@ -92,6 +115,13 @@ def loaded(
             raise bad_model(path, f"{key}: not numbers", "annotator", name, "corrupt")
     torch.nn.Module.load_state_dict(network, found, strict=False)  # Zoe's own filters keys for older libraries
     return network
+
+
+def _taken(weights: Weights, place: str | Third) -> torch.Tensor | None:
+    if isinstance(place, str):
+        return weights.get(place)
+    whole = weights.get(place.key)
+    return whole.chunk(3)[place.n] if whole is not None and whole.ndim and whole.shape[0] % 3 == 0 else None
 
 
 def _unwrapped(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:

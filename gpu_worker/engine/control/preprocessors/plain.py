@@ -11,7 +11,7 @@ import numpy as np
 from gpu_worker.engine.calls import Floats, Picture
 from gpu_worker.engine.control.preprocessors.look import Look, Maker, as_uint8, grey
 
-__all__ = ["PLAIN", "thinned"]
+__all__ = ["PLAIN", "standard_lines", "thinned"]
 
 _COARSE_PX = 256
 """Of the noise that shuffles."""
@@ -67,12 +67,17 @@ def _xdog(look: Look) -> Picture:
     return grey(np.where(doubled > look.a, 255, 0).astype(np.uint8))
 
 
-def _lineart_standard(look: Look) -> Picture:
-    x = look.seen.astype(np.float32)
+def standard_lines(seen: Picture) -> Picture:
+    """What is darker than its surroundings: uint8 [h, w]."""
+    x = seen.astype(np.float32)
     soft: Any = cv2.GaussianBlur(x, (0, 0), 6.0)
     darker = (soft - x).min(axis=2).clip(0, 255)
     strong = darker[darker > 8]
-    return grey(as_uint8(darker / max(16, float(np.median(strong)) if strong.size else 0) * 127))
+    return as_uint8(darker / max(16, float(np.median(strong)) if strong.size else 0) * 127)
+
+
+def _lineart_standard(look: Look) -> Picture:
+    return grey(standard_lines(look.seen))
 
 
 def _blur(look: Look) -> Picture:

@@ -1,6 +1,8 @@
 """/preprocess, the lists behind a picture's button, the form of a map's numbers, and the maps of a drawing."""
 
 import json
+import struct
+import zlib
 
 import pytest
 
@@ -10,6 +12,14 @@ from tests.stage.painter import FACTS
 from tests.stage.pictures_given import picture
 from tests.stage.refusing import offered, press, refused, unchanged
 from tests.stage.visitor import verbs
+
+
+def headed(width, height):
+    """A PNG that says it is so large and holds next to nothing."""
+    data = bytearray(picture(size=(1, 1)))
+    data[16:24] = struct.pack(">II", width, height)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
 
 
 async def preprocess(member, preprocessor="canny", data=None, **options):
@@ -95,6 +105,22 @@ async def test_a_picture_is_needed(stage):
     member = await stage.visitor()
     async with unchanged(stage):
         await refused(member, await member.slash("general", "preprocess", {"preprocessor": "canny"}), "picture_needed")
+
+
+@pytest.mark.parametrize(
+    ("key", "data"),
+    [
+        ("picture_unreadable", b"no picture"),
+        ("picture_unreadable", picture()[:60]),
+        ("picture_pixels", headed(7680, 4320)),
+        ("picture_pixels", headed(60_000, 60_000)),
+    ],
+    ids=["text", "cut off", "8K", "bomb"],
+)
+async def test_pictures_that_cannot_be_used(stage, key, data):
+    member = await stage.visitor()
+    async with unchanged(stage):
+        await refused(member, await preprocess(member, data=data), key)
 
 
 async def test_the_list_says_what_is_missing_and_finds_old_names(stage):

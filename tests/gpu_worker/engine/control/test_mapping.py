@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import struct
 import types
+import zlib
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from gpu_worker.engine.control.preprocess import preprocess
 from gpu_worker.engine.control.units import OpenedUnit, placed_units
 from gpu_worker.engine.engine import DrawingCancelled, Engine, EngineError
 from gpu_worker.engine.images.files import read_infotext
+from gpu_worker.engine.images.geometry import fit
 from gpu_worker.engine.options import EngineOptions
 from gpu_worker.protocol.messages import PreviewWish
 from gpu_worker.protocol.specs import ImageRef, Preprocess
@@ -131,3 +134,74 @@ def test_the_worker_says_that_it_looks(engine, picture):
     asked = Asked(data)
     engine.draw(Preprocess(image=ref_of(data), preprocessor="invert"), asked)
     assert asked.phases == ["looking"]
+
+
+def headed(width, height):
+    """A PNG that says it is so large and holds next to nothing."""
+    data = bytearray(file_of(np.zeros((1, 1, 3), np.uint8)))
+    data[16:24] = struct.pack(">II", width, height)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+def animated():
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    out = io.BytesIO()
+    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("name", ["canny", "invert", "lineart_standard", "tile_resample", "shuffle"])
+def test_one_pixel_has_a_map(engine, name):
+    made, shown = drawn(engine, file_of(np.full((1, 1, 3), 200, np.uint8)), name)
+    assert (made.width, made.height) in ((1, 1), (512, 512))
+    assert shown.shape[:2] == (made.height, made.width)
+
+
+def test_of_an_animation_the_first_picture_counts_and_other_colours_are_read(engine):
+    _, shown = drawn(engine, animated(), "invert")
+    assert (shown == (0, 255, 255)).all()
+    _, shown = drawn(engine, file_of(Image.new("CMYK", (20, 10), (0, 0, 0, 255)), "JPEG"), "invert")
+    assert shown.min() > 240
+
+
+def test_a_picture_of_4k(engine):
+    wide = np.zeros((2160, 3840, 3), np.uint8)
+    wide[:, 1900:] = 255
+    made, shown = drawn(engine, file_of(wide, compress_level=1), processor_resolution=2048)
+    assert (made.width, made.height) == (3641, 2048)
+    assert shown[:, 1790:1810].max() == 255
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        headed(60_000, 60_000), headed(7680, 4320), headed(2**31 - 1, 1), b"", b"no picture",
+        file_of(np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8))[:900],
+    ],
+    ids=["bomb", "8K", "endless", "empty", "text", "cut off"],
+)  # fmt: skip
+def test_what_is_no_picture_or_too_large(engine, data):
+    with pytest.raises(EngineError) as caught:
+        drawn(engine, data)
+    assert (caught.value.kind, caught.value.detail["reason"]) == ("bad_input", "source_picture")
+
+
+@pytest.mark.parametrize("name", ["canny", "blur_gaussian", "t2ia_color_grid"])
+def test_a_picture_that_would_become_too_large(engine, name):
+    with pytest.raises(EngineError) as caught:
+        drawn(engine, file_of(np.zeros((2, 16000, 3), np.uint8)), name, processor_resolution=2048)
+    assert caught.value.detail["reason"] == "source_picture"
+
+
+def test_several_maps_of_one_job(engine, picture):
+    data = file_of(picture)
+    parts = [Preprocess(image=ref_of(data), preprocessor=name) for name in ("invert", "threshold")]
+    made = engine.draw(parts[0].model_copy(update={"others": (parts[1],)}), Asked(data))
+    assert [each.infotext.partition(",")[0] for each in made] == ["Module: invert", "Module: threshold"]
+
+
+def test_an_img2imgs_own_picture_is_brought_to_the_size_first(engine, picture):
+    spec = {"width": 64, "height": 96, "fit": True, "brought": "Crop and resize"}
+    _, shown = drawn(engine, file_of(picture), "invert", **spec)
+    assert (shown == 255 - fit(picture, 64, 96, "Crop and resize")).all()

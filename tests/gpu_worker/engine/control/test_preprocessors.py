@@ -188,7 +188,7 @@ def test_a_file_of_something_else_and_one_of_nothing(picture, tmp_path):
 
 def test_an_unknown_name(picture):
     with pytest.raises(EngineError) as caught:
-        made("seg_ofade20k", picture)
+        made("seg_ufade20k", picture)
     assert (caught.value.kind, caught.value.detail["reason"]) == ("bad_input", "preprocessor")
 
 
