@@ -76,7 +76,8 @@ def characters(part, locale):
 async def test_the_commands_there_are(payloads):
     assert set(payloads) == {
         "imagine", "style", "queue", "cancel", "help", "models", "loras", "model-admin", "settings",
-        "blend", "control", "regions", "describe", "detail-fix", "png-info", "preprocess", "upscale", "ultimate", "inpaint",
+        "blend", "control", "regions", "describe", "detail-fix", "png-info", "preprocess", "upscale", "ultimate",
+        "inpaint",
         "random", "repeat",
         "limits", "quota", "moderation", "plot", "matrix",
         *OPERATIONS,

@@ -154,6 +154,21 @@ async def test_a_plain_request_gets_regions_from_the_panel_and_an_edit_keeps_the
     assert "Regions 3 → " in card.text, card.text
 
 
+async def test_a_prompt_of_very_many_parts_and_very_long_words(stage):
+    member = await stage.visitor()
+    many = " AND ".join(f"thing {n}" for n in range(60))
+    panel = await member.shown(await member.slash("general", "imagine", {"prompt": many, "count": 1, "advanced": True}))
+    desk = await redrawn(member, await member.press(panel, "layout", 1), "and 44 more parts")
+    form = await member.press(desk, "layout", 4)
+    long = " AND ".join(f"{n} " + "🦊word " * 60 for n in range(8))
+    desk = await redrawn(member, await member.fill(form, {"prompt": long}), "Region 7")
+    assert len(desk.text) < 4000
+    form = await member.pick(desk, "layoutpick", ["1"])
+    desk = await redrawn(member, await member.fill(form, {"place": "0 0 50 50"}), "0 0 50 50")
+    spec = Txt2Img.model_validate_json(stage.rows("SELECT spec FROM drafts")[-1]["spec"])
+    assert spec.prompt == " AND ".join(part.strip() for part in long.split(" AND "))
+
+
 async def test_a_desk_outlives_a_restart_and_belongs_to_its_owner(stage):
     member, other = await stage.visitor(), await stage.visitor("Moderator")
     desk = await opened(member)

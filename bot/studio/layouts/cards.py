@@ -69,7 +69,7 @@ def desk_page(draft: Draft, texts: Texts, notes: Sequence[str], *, private: bool
     )
     box.add_item(gallery)
     box.add_item(discord.ui.TextDisplay(_listed(arrangement, texts, notes)))
-    rows = [_row_of(number, part, texts) for number, part in enumerate(arrangement.parts)]
+    rows = [_row_of(number, part, texts) for number, part in enumerate(arrangement.parts[:REGIONS_MAX])]
     box.add_item(select_row(Verb.LAYOUT_PICK, draft.id, texts("regions.pick"), rows))
     layouts = [(name, texts(f"regions.layout.{at}"), name) for at, name in enumerate(ARRANGEMENTS)]
     box.add_item(select_row(Verb.LAYOUT_SHAPE, draft.id, texts("regions.shape"), layouts))
@@ -108,12 +108,15 @@ def _ends(draft: Draft, arrangement: Arrangement, texts: Texts, *, private: bool
 def _listed(arrangement: Arrangement, texts: Texts, notes: Sequence[str]) -> str:
     lines: list[str] = []
     # All texts of a message together may have 4000 characters.
-    most = max(30, min(PART_CHARS, 2200 // len(arrangement.parts) - 60))
-    for number, part in enumerate(arrangement.parts):
+    shown = arrangement.parts[:REGIONS_MAX]
+    most = max(30, min(PART_CHARS, 2200 // len(shown) - 60))
+    for number, part in enumerate(shown):
         words = neutral(part.text, most) or f"*{texts('regions.wordless')}*"
         place = texts("regions.everywhere") if is_whole(part.region) else f"{rectangle_text(part.region)} %"
         name = region_name(number, part, texts)
         lines.append(f"{marker(number)} **{name}** · {place} · ×{part.region.weight:g}\n{words}")
+    if len(arrangement.parts) > len(shown):
+        lines.append(f"-# {texts('regions.more', n=len(arrangement.parts) - len(shown))}")
     if len(arrangement.parts) == 1:
         lines.append(f"-# {texts('regions.none_yet')}")
     else:

@@ -148,9 +148,9 @@ def _region_fields(form: discord.ui.Modal, part: Part, texts: Texts) -> None:
 
 def _read(fields: Mapping[str, str], part: Part) -> Part:
     """A place that was not changed stays exact; an emptied one is the whole picture."""
-    recorded = part.text[:_OWN_CHARS]
+    shown, tail = part.text[:_OWN_CHARS], part.text[_OWN_CHARS:]
     typed = fields.get("text", "")
-    text = part.text if typed == recorded else one_text(typed)
+    text = part.text if typed == shown else one_text(typed + tail)
     place = fields.get("place", "").strip()
     weight = read_weight(fields["weight"]) if fields.get("weight", "").strip() else WEIGHT
     region = part.region

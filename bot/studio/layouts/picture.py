@@ -12,6 +12,7 @@ from bot.domain.layouts.parts import Arrangement
 from bot.domain.layouts.rectangles import percents
 from bot.domain.lora_tags import without_loras
 from gpu_worker.language.regions import is_whole
+from gpu_worker.protocol.specs import REGIONS_MAX
 
 __all__ = ["COLOURS", "layout_picture", "marker"]
 
@@ -49,7 +50,7 @@ def layout_picture(arrangement: Arrangement, width: int, height: int) -> bytes:
         draw.line((0, size[1] * part / 4, size[0], size[1] * part / 4), _GRID)
     boxes: list[tuple[int, _Box, str]] = []
     papers: list[str] = []
-    for number, part in enumerate(arrangement.parts):
+    for number, part in enumerate(arrangement.parts[:REGIONS_MAX]):
         words = _drawable(without_loras(part.text))
         if is_whole(part.region):
             papers.append(f"{number}: {words}")
