@@ -46,6 +46,7 @@ def pieces_of(layout: GridLayout, cell: Size) -> list[Piece]:
         if len(found) <= PIECES_MAX:
             break
         cell = (max(8, int(cell[0] * _SMALLER)), max(8, int(cell[1] * _SMALLER)))
+        layout = replace(layout, margin_px=int(layout.margin_px * _SMALLER))
     if layout.sub_grids and layout.pages > 1 and len(found) == 1:
         found += [_pages(layout, cell, page, page + 1) for page in range(layout.pages)][: PIECES_MAX - 1]
     return found
