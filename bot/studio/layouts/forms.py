@@ -69,8 +69,8 @@ def layout_form(draft: Draft, step: Step, texts: Texts) -> discord.ui.Modal:
         case _:
             said = regions_text(arrangement.regions) if arrangement.regions is not None else ""
             text_field(
-                form, "syntax", texts("regions.extension"), texts("regions.field.syntax_hint"), said, max_length=_OWN_CHARS,
-                required=True,
+                form, "syntax", texts("regions.extension"), texts("regions.field.syntax_hint"), said,
+                max_length=_OWN_CHARS, required=True,
             )  # fmt: skip
     return form
 

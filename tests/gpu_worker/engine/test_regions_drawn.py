@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from control_files import controlnet, save
 from drawing import Recorder, borrowed, draw, drawn_over, pixels, ref_to, spec
 from networks import kohya, lora, saved
 from test_demo_pictures import nearest
@@ -10,7 +11,7 @@ from gpu_worker.engine.images.files import png_bytes
 from gpu_worker.language.infotext import parse_generation_parameters
 from gpu_worker.language.parameters import drawing_from_infotext
 from gpu_worker.language.regions import parse_regions
-from gpu_worker.protocol.specs import Regions, Txt2Img
+from gpu_worker.protocol.specs import ControlUnit, Regions, Txt2Img
 
 STACKED = Regions(areas=parse_regions("1:1,2:1,2:1", "0:0,0:0,1:0", "0.2,0.8,0.8"))
 SIDES = Regions(areas=parse_regions("1:1,1:2,1:2", "0:0,0:0,0:1", "0.2,0.8,0.8"))
@@ -112,6 +113,29 @@ def test_a_picture_is_drawn_again_by_regions_inside_a_mask_as_well(engine):
     (drawn,) = drawn_over(engine, source, upper, mask_options={"content": "fill"}, **wish)
     assert corners(drawn) == ("red", "blue")
     assert colour(drawn, 0.9, 0.1) == colour(drawn, 0.9, 0.9) == "white"
+
+
+@pytest.mark.slow
+def test_control_and_regions_at_once(engine, models_dir):
+    folder = models_dir / "controlnet"
+    folder.mkdir(exist_ok=True)
+    with borrowed(engine) as checkpoint:
+        save(controlnet(checkpoint.unet, 3).state_dict(), folder / "beside-regions.safetensors")
+    circle = np.zeros((128, 128, 3), np.uint8)
+    circle[40:90, 40:90] = 255
+    given = {"picture": png_bytes(circle, "")}
+    unit = ControlUnit(model="beside-regions", image=ref_to(given["picture"]), mode="ControlNet is more important")
+    wish = {"prompt": TWO_SIDES, "steps": 10}
+
+    def shown(**more):
+        return draw(engine, Recorder(pictures=given), **wish, **more)[0]
+
+    both = shown(regions=SIDES, control=(unit,))
+    assert corners(both) == ("red", "blue")
+    assert np.abs(pixels(both) - pixels(shown(regions=SIDES))).max() > 20
+    everywhere = Regions(areas=parse_regions("1:1,1:1,1:1", "0:0,0:0,0:0", "1,1,1"))
+    alone, with_regions = shown(control=(unit,)), shown(regions=everywhere, control=(unit,))
+    assert np.abs(pixels(alone) - pixels(with_regions)).max() <= 1
 
 
 def test_words_change_along_the_steps_inside_a_part(engine):
