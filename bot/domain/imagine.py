@@ -209,7 +209,7 @@ def build_imagine(
     pending: tuple[ControlUnit, ...] = ()
     if pasted and pasted.units:
         pending, lacking = from_text(pasted.units, checkpoint, facts)
-        if lacking:
+        if lacking := [name for name in lacking if name not in pasted.missing]:
             notes.append(Note("pasted_missing", {"names": named(lacking)}))
         if isinstance(spec, Img2Img) and pending:
             spec, pending = led_by(spec, pending), ()

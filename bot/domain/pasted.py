@@ -84,6 +84,9 @@ def read_pasted(text: str, facts: Sequence[ModelFact], *, picture: bool = False)
     values, notes = drawing_from_infotext(fields, "")
     wishes = _wishes(values, picture=picture)
     wishes, missing = _installed(replace(wishes, checkpoint=_checkpoint(fields, facts)), fields, facts)
+    units = tuple(values.get("control", ()))
+    here = {fact.name.casefold() for fact in facts if fact.kind == "controlnet"}
+    missing += [spoken(each["model"]) for each in units if str(each["model"]).casefold() not in here]
     told = [
         f"{note.key}: {note.value}"[:100] for note in notes if note.reason not in ("picture_needed", "model_by_hash")
     ]
@@ -94,7 +97,7 @@ def read_pasted(text: str, facts: Sequence[ModelFact], *, picture: bool = False)
         unused=tuple(told),
         missing=tuple(missing),
         needs_picture=values.get("kind") == "img2img",
-        units=tuple(values.get("control", ())),
+        units=units,
         regions=Regions(**values["regions"]) if "regions" in values else None,
         details=tuple(values.get("details", ())),
         path=tuple(Variation(**step) for step in path) if len(path := values.get("variations", ())) > 1 else (),

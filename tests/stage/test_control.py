@@ -267,6 +267,14 @@ async def test_everything_made_of_it_keeps_its_units(led):
     assert drawn.text
 
 
+async def test_a_failed_one_is_tried_again_with_its_units(led):
+    member = await led.visitor()
+    led.painter.fail()
+    card = await member.shown(await control(member, {"count": 1}), lambda m: "retry" in verbs(m))
+    await member.drawn(await member.press(card, "retry"))
+    assert seen(led, led.painter.specs[-1].control[0]) == digest(RED)
+
+
 async def test_what_changed_is_told_by_name(led):
     member = await led.visitor()
     card = await member.drawn(await control(member, {"count": 1}))
@@ -607,6 +615,7 @@ async def test_a_foreign_picture_with_units_is_used_as_it_says(led):
     member = await led.visitor()
     text = build_infotext("a pier", "", LINE | {"ControlNet 0": UNIT, "ControlNet 1": "Module: canny, Model: martian"})
     info = await member.shown(await member.slash("general", "png-info", {}, {"image": ("a.png", picture(text))}))
+    assert "martian" in info.text  # it is not here, which the card says at once
     panel = await member.shown(await member.press(info, "usefound"), lambda m: "control" in verbs(m))
     assert "ControlNet 0: canny" in panel.text
     assert "martian" in panel.text

@@ -107,7 +107,10 @@ class Controlling:
         if source is None and mask is not None:
             raise UserFacingError("mask_without_picture")
         await self._intake.require_room(UserId(interaction.user.id))
-        styles, told_of_styles = await self._requests.styles(interaction, wish.style)
+        pasted = is_infotext(prompt)
+        # A pasted text was written with its styles applied.
+        own = wish.style is None and pasted
+        styles, told_of_styles = ((), ()) if own else await self._requests.styles(interaction, wish.style)
         if private is None:
             private = await self._intake.is_private(interaction)
         hidden = private or wish.panel
@@ -117,7 +120,7 @@ class Controlling:
             self._attachments.given(interaction, source, mask, hidden=hidden) as picture,
         ):
             # In the shape of what it follows, unless somebody says otherwise: nothing of a pose is cut off.
-            shape = None if picture is not None or is_infotext(prompt) else aspect_of(led.width, led.height)
+            shape = None if picture is not None or pasted else aspect_of(led.width, led.height)
             options = ImagineOptions(
                 prompt, wish.negative, wish.lora, wish.wishes, picture, base=Parameters(aspect=shape)
             )
