@@ -117,11 +117,11 @@ def fixed(spec: JobSpec, image: ImageRef, size: tuple[int, int], units: Sequence
 
 
 def unit_label(unit: DetailFix) -> str:
-    return spoken(unit.model)
+    return unit.model
 
 
 def unit_line(unit: DetailFix) -> str:
-    """The detector, and whatever is not as usual."""
+    """The detector, and whatever is not as usual. Names and words are as given: whoever shows it makes it inert."""
     usual = DetailFix(model=unit.model)
     said = [
         f"{label} {_said(getattr(unit, name))}"
@@ -147,4 +147,4 @@ def detail_changes(before: Sequence[DetailFix], after: Sequence[DetailFix]) -> l
 
 
 def _said(value: Any) -> str:
-    return "" if value is None else spoken(plain(value))
+    return "" if value is None else " ".join(plain(value).split())

@@ -205,6 +205,25 @@ async def test_what_can_be_looked_for_is_offered(fixing):
     assert "retinaface" in rows
 
 
+@pytest.mark.parametrize(
+    ("kind", "detail", "said"),
+    [
+        ("missing_model", {"reason": "no_detector", "install": "detector-face"}, "models install detector-face"),
+        ("missing_model", {"reason": "no_detector"}, "not installed (any more)"),
+        ("bad_model", {"problem": "unknown_layout"}, "format=onnx"),
+        ("bad_model", {"problem": "unsafe"}, "could run code"),
+        ("bad_model", {"problem": "corrupt"}, "another detector works"),
+        ("bad_input", {"reason": "detector_classes", "classes": "face, hand"}, "It knows: face, hand"),
+    ],
+)
+async def test_what_a_failed_card_says(fixing, kind, detail, said):
+    member = await fixing.visitor()
+    fixing.painter.fail(kind, detector="face_yolov8n", **detail)
+    await member.slash("general", "imagine", {"prompt": "a --fix"})
+    card = await member.wait_for_message("general", lambda message: "did not work" in message.text)
+    assert said in card.text
+
+
 # --- the desk ---------------------------------------------------------------------------------------------------------
 
 

@@ -171,3 +171,8 @@ async def test_a_sent_card_is_not_kept_in_memory(make_job, make_image):
     """discord.py keeps every unfinished view with buttons for as long as the process lives."""
     images = [make_image(0)]
     assert all(view.is_finished() for view in all_cards(make_job(), images, None, ProgressState()))
+
+
+def test_the_card_counts_details(make_job):
+    card = progress_card(make_job(), ProgressState("details 2/3", 5, 12), has_preview=False)
+    assert "detail:** 2 of 3" in text_of(card)
