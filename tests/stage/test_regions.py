@@ -134,6 +134,14 @@ async def test_every_part_of_the_desk_changes_what_it_says(stage):
     assert (spec.prompt, spec.regions) == ("a lake", None)
 
 
+async def test_words_without_a_place_are_shown_once_more(stage):
+    member = await stage.visitor()
+    desk = await opened(member, region3="a kite")
+    assert "Region 3" in desk.text
+    desk = await redrawn(member, await member.pick(desk, "layoutshape", ["left|right"]), "no place for “a kite”")
+    assert "Region 3" not in desk.text
+
+
 async def test_a_plain_request_gets_regions_from_the_panel_and_an_edit_keeps_them(stage):
     member = await stage.visitor()
     panel = await member.shown(

@@ -12,6 +12,7 @@ from bot.domain.imagine import Built
 from bot.domain.layouts.keeping import region_notes
 from bot.domain.layouts.parts import Arrangement
 from bot.domain.layouts.rectangles import read_layout
+from bot.domain.mentions import neutral
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.drafts import Draft
@@ -56,8 +57,12 @@ class LayoutDesk:
                 at = int(value) if value.isdecimal() and len(value) < 4 else -1
                 await interaction.response.send_modal(region_form(draft, at, texts))
             case Verb.LAYOUT_SHAPE, _:
-                arrangement = Arrangement.of(draft.spec).relaid(read_layout(chosen_value(interaction)))
-                await self._keep(interaction, draft, arrangement)
+                before = Arrangement.of(draft.spec)
+                after = before.relaid(read_layout(chosen_value(interaction)))
+                lost = [part.text for part in before.parts[len(after.parts) :] if part.text]
+                # Their words are to be read, and copied, where they have no place any more.
+                notes = [texts("regions.left_out", words=neutral(" ".join(words.split()), 300)) for words in lost]
+                await self._keep(interaction, draft, after, notes=notes)
             case Verb.LAYOUT, Step.OPEN:
                 await self.show(interaction, draft)
             case Verb.LAYOUT, Step.PANEL:
@@ -111,11 +116,12 @@ class LayoutDesk:
         *,
         prompt: str | None = None,
         negative: str | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         """None takes the regions away. The words go the way of any changed prompt, so that what refuses them does."""
         built = laid(self._changes, interaction, draft, arrangement, prompt=prompt, negative=negative)
         draft = await self._panels.changed(draft, built.spec)
-        await self.show(interaction, draft, told(built.notes, texts_for(str(interaction.locale))))
+        await self.show(interaction, draft, [*notes, *told(built.notes, texts_for(str(interaction.locale)))])
 
 
 def laid(
