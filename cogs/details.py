@@ -8,12 +8,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.domain.detail_fixes import FIX_WORDS, detectors
 from bot.studio import Studio
 from bot.studio.details.fixing import FixWish
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.commands import choices, keyed, localised_options
+from gpu_worker.language.detectors import FIX_WORDS, usable_detectors
 
 if TYPE_CHECKING:
     from bot.app import PincelBot
@@ -62,7 +62,7 @@ class Details(commands.Cog):
 
     @detail_fix.autocomplete("what")
     async def _detectors(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-        there = detectors(self._studio.models.facts(where_of(interaction)))
+        there = usable_detectors(self._studio.models.facts(where_of(interaction)))
         words = [word for word in FIX_WORDS if any(word in name for name in there)]
         both = ["face, hand"] if {"face", "hand"} <= {*words} else []
         return choices(current, [*words, *both, *there])

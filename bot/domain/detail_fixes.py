@@ -7,21 +7,24 @@ from itertools import zip_longest
 from typing import Any
 
 from bot.domain.mentions import spoken
-from bot.domain.models import DISABLED, closest, names_of
+from bot.domain.models import DISABLED, closest
 from bot.domain.values import plain
 from bot.errors import UserFacingError
-from gpu_worker.language.detectors import CATALOGUE_DETECTORS, FACES, FACES_FILE
+from gpu_worker.language.detectors import (
+    CATALOGUE_DETECTORS,
+    FACES,
+    FIX_WORDS,
+    detector_by_word,
+    usable_detectors,
+)
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import DETAILS_MAX, DetailFix, Drawing, ImageRef, Img2Img, JobSpec
 
 __all__ = [
-    "FIX_WORDS", "detail_changes", "detectors", "find_detector", "fixed", "known_units", "plain_fixes", "read_fixes",
+    "detail_changes", "find_detector", "fixed", "known_units", "plain_fixes", "read_fixes",
     "unit_label", "unit_line",
 ]  # fmt: skip
 
-FIX_WORDS = ("face", "hand", "person")
-"""What people ask for; a detector whose name holds the word is meant."""
-_MANY = {"faces": "face", "hands": "hand", "people": "person", "persons": "person", "body": "person"}
 _INSTALL = {"face": "detector-face", "hand": "detector-hand", "person": "detector-person"}
 _OFF = frozenset({"off", "none", "no"})
 _ON = frozenset({"on", "true"})
@@ -36,31 +39,21 @@ _FIELDS = (
 _SIDE_MAX_PX = 2048
 
 
-def detectors(facts: Sequence[ModelFact]) -> list[str]:
-    """Usable ones; the built-in one where its file is there."""
-    finds_faces = any(name.casefold() == FACES_FILE.casefold() for name in names_of("face", facts))
-    return [*names_of("detector", facts), *([FACES] if finds_faces else [])]
-
-
 def find_detector(wanted: str, facts: Sequence[ModelFact]) -> str:
     """By its name, or the first that finds what a word of FIX_WORDS names. Raises UserFacingError: `detector_none`,
     `detector_unknown`, `detector_unusable`, `model_disabled`."""
     typed = wanted.strip().casefold()
-    there = detectors(facts)
+    there = usable_detectors(facts)
     for fact in facts:
         if fact.kind == "detector" and fact.name.casefold() == typed and fact.problem is not None:
             raise UserFacingError(
                 "model_disabled" if fact.problem == DISABLED else "detector_unusable", name=spoken(fact.name)
             )
-    by_name = next((name for name in there if name.casefold() == typed), None)
-    if by_name is not None:
-        return by_name
-    word = _MANY.get(typed, typed)
-    if word in FIX_WORDS:
-        found = next((name for name in there if word in name.casefold()), None)
-        if found is None:
-            raise UserFacingError("detector_none", install=_INSTALL[word])
+    found, word = detector_by_word(wanted, there)
+    if found is not None:
         return found
+    if word is not None:
+        raise UserFacingError("detector_none", install=_INSTALL[word])
     if typed == FACES or not there:
         raise UserFacingError("detector_none", install=CATALOGUE_DETECTORS.get(wanted.strip(), _INSTALL["face"]))
     near = ", ".join(map(spoken, closest(wanted, [*there, *FIX_WORDS])))

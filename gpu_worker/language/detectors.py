@@ -4,8 +4,14 @@ finds (ADetailer's `[PROMPT]`, `[SEP]`, `[SKIP]`)."""
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-__all__ = ["CATALOGUE_DETECTORS", "FACES", "FACES_FILE", "detail_prompts", "wanted_classes"]
+from gpu_worker.protocol.messages import ModelFact
+
+__all__ = [
+    "CATALOGUE_DETECTORS", "FACES", "FACES_FILE", "FIX_WORDS", "detail_prompts", "detector_by_word", "usable_detectors",
+    "wanted_classes",
+]  # fmt: skip
 
 FACES = "retinaface"
 """Finds faces with the detector that face restoration uses."""
@@ -15,9 +21,30 @@ CATALOGUE_DETECTORS = {
     "person_yolov8n-seg": "detector-person",
 }  # fmt: skip
 """What `models install` calls the published files."""
+FIX_WORDS = ("face", "hand", "person")
+"""What people ask for; a detector whose name holds the word is meant."""
+_ALIKE = {"faces": "face", "hands": "hand", "people": "person", "persons": "person", "body": "person"}
 PROMPTS_MAX = 32
 _SEPARATOR = re.compile(r"\s*\[SEP\]\s*")
 _SKIP = re.compile(r"\s*\[SKIP\]\s*")
+
+
+def usable_detectors(facts: Sequence[ModelFact]) -> list[str]:
+    """By name; the built-in one where its file is there."""
+    usable = [fact for fact in facts if fact.problem is None]
+    finds_faces = any(fact.kind == "face" and fact.name.casefold() == FACES_FILE.casefold() for fact in usable)
+    return [*(fact.name for fact in usable if fact.kind == "detector"), *([FACES] if finds_faces else [])]
+
+
+def detector_by_word(wanted: str, names: Sequence[str]) -> tuple[str | None, str | None]:
+    """Of `names` the one of that name, or the first that finds what one of FIX_WORDS says; and that word, if it is
+    one."""
+    typed = wanted.strip().casefold()
+    by_name = next((name for name in names if name.casefold() == typed), None)
+    word = _ALIKE.get(typed, typed)
+    if by_name is not None or word not in FIX_WORDS:
+        return by_name, None
+    return next((name for name in names if word in name.casefold()), None), word
 
 
 def detail_prompts(text: str, drawn: str) -> tuple[str | None, ...]:

@@ -65,6 +65,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add("--restore-faces", action="store_true", default=None, help="draw faces again with a model made for them")
     add("--face-model", choices=("CodeFormer", "GFPGAN"), help="default: CodeFormer if it is installed")
     add("--face-visibility", type=float, help="0 to 1")
+    add(
+        "--detail-fix", "--fix", metavar="WHAT", help="draw what a detector finds once more: face, hand, person, a name"
+    )
     add("--face-weight", "--codeformer-weight", type=float, help="CodeFormer's, 0 (strongest) to 1")
     add("--refiner", metavar="NAME[@SHARE]", help="a second checkpoint for the last part, for example name@0.8")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from gpu_worker.language.detectors import detector_by_word, usable_detectors
 from gpu_worker.language.models import default_checkpoint
 from gpu_worker.language.names import AUTOMATIC, resolve_sampler
 from gpu_worker.protocol.messages import ModelFact, ModelKind
@@ -115,11 +116,23 @@ def _drawing(options: argparse.Namespace, facts: Sequence[ModelFact], recorded: 
         raise BadInputError("--face-visibility and --face-weight need --restore-faces.")
     elif faces:
         values["face_restore"] = {**values["face_restore"], **faces}
+    if options.detail_fix is not None:
+        values["details"] = tuple(_details(options.detail_fix, facts))
     if options.refiner is not None:
         name, at, share = options.refiner.rpartition("@")
         given = {"switch_at": _number("--refiner", share)} if at else {}
         values["refiner"] = {"checkpoint": _checkpoint(name if at else options.refiner, facts).name} | given
     return values
+
+
+def _details(wanted: str, facts: Sequence[ModelFact]) -> Iterator[dict[str, str]]:
+    there = usable_detectors(facts)
+    for word in filter(None, (part.strip() for part in wanted.split(","))):
+        name, _ = detector_by_word(word, there)
+        if name is None:
+            known = ", ".join(there) or "none; python3 launch.py models install detectors adds some"
+            raise BadInputError(f"There is no detector for {word!r}. Installed: {known}.")
+        yield {"model": name}
 
 
 def _sampler(name: str, schedule: str | None) -> dict[str, str]:

@@ -17,7 +17,10 @@ _PROBLEMS = {
     "unsupported": "is of a kind that cannot be drawn with; choose another one",
     "needs_extra": 'needs the extra "codeformer" to be installed; choose --face-model GFPGAN',
 }
-_PLACES = {"vae": "vae", "lora": "loras", "upscaler": "upscalers", "face": "faces", "embedding": "embeddings"}
+_PLACES = {
+    "vae": "vae", "lora": "loras", "upscaler": "upscalers", "face": "faces", "embedding": "embeddings",
+    "detector": "detectors",
+}  # fmt: skip
 _REASONS = {
     "lora_misfit": "The LoRA {lora} does not fit this checkpoint; take its tag out or choose another checkpoint.",
     "lora_tag": "The weight in the tag of LoRA {lora} is no number; write it like <lora:{lora}:0.8>.",

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 import discord
 
-from bot.domain.detail_fixes import detectors, unit_line
+from bot.domain.detail_fixes import unit_line
 from bot.domain.detail_forms import MERGES, SORTS
 from bot.domain.mentions import neutral
 from bot.i18n import Texts
@@ -15,7 +15,7 @@ from bot.storage.drafts import Draft
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
 from bot.ui.selects import Row, select_row
-from gpu_worker.language.detectors import FACES
+from gpu_worker.language.detectors import FACES, usable_detectors
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import DETAILS_MAX, DetailFix
 
@@ -135,7 +135,7 @@ def _lists(unit: DetailFix, facts: Sequence[ModelFact], texts: Texts) -> list[tu
 
 
 def _models(facts: Sequence[ModelFact], texts: Texts, current: str | None = None) -> list[Row]:
-    names = [name for name in detectors(facts) if len(name) <= NAME_CHARS]
+    names = [name for name in usable_detectors(facts) if len(name) <= NAME_CHARS]
     names = [*dict.fromkeys(([current] if current is not None and len(current) <= NAME_CHARS else []) + names)]
     return [(name, name, texts("details.built_in") if name == FACES else "") for name in names]
 

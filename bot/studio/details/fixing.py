@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.dispatch.sources import IMAGE_SCHEME
 from bot.domain import actions
 from bot.domain.described import aspect_of
-from bot.domain.detail_fixes import detectors, fixed, read_fixes
+from bot.domain.detail_fixes import fixed, read_fixes
 from bot.domain.detail_forms import read_number, size_of
 from bot.domain.ids import ImageId
 from bot.domain.image_prompts import PLAIN_PROMPT
@@ -31,6 +31,7 @@ from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb, encode
 from bot.ui.forms import fields_of, form_of, select_field, text_field
+from gpu_worker.language.detectors import usable_detectors
 from gpu_worker.language.infotext import parse_infotext
 from gpu_worker.protocol.specs import DetailFix, Drawing, ImageRef, JobSpec
 
@@ -100,7 +101,7 @@ class Fixing:
     async def pressed(self, interaction: Interaction, address: Address) -> None:
         """The form. Raises UserFacingError: `picture_unknown`, `detector_none`."""
         await self._pointed.ours(FoundPicture(image_id=ImageId(address.id)))
-        there = detectors(self._models.facts(where_of(interaction)))
+        there = usable_detectors(self._models.facts(where_of(interaction)))
         if not there:
             raise UserFacingError("detector_none", install="detectors")
         texts = texts_for(str(interaction.locale))

@@ -109,6 +109,7 @@ FACTS = (
     ModelFact(kind="checkpoint", name="r", family="sd1", native_px=512),
     ModelFact(kind="vae", name="soft"),
     ModelFact(kind="face", name="GFPGANv1.4"),
+    ModelFact(kind="detector", name="hand_yolov8n"),
 )
 
 
@@ -123,12 +124,13 @@ def test_every_option_reaches_the_spec():
         "--face-weight", 0.3, "--refiner", "r@0.7", "--seed", 5, "--variation-seed", 6, "--variation-strength", 0.2,
         "--seed-resize", "384x512", "--rng", "cpu", "--ensd", 31337, "--hires", "640x768", "--hires-steps", 4,
         "--hires-upscaler", "Latent", "--denoise", 0.7, "--hires-prompt", "a dog", "--emphasis", "No norm", "--ngms",
-        1, "--eta", 0.5, "--zero-snr",
+        1, "--eta", 0.5, "--zero-snr", "--fix", "Hands",
     )  # fmt: skip
     assert (spec.checkpoint, spec.vae, spec.steps, spec.cfg_scale, spec.clip_skip) == ("m", "soft", 9, 5.5, 2)
     assert (spec.sampler, spec.schedule, spec.count, spec.batch_size, spec.tiling) == ("Euler a", "Karras", 3, 1, True)
     assert (spec.face_restore.model, spec.face_restore.weight) == ("GFPGAN", 0.3)
     assert (spec.refiner.checkpoint, spec.refiner.switch_at) == ("r", 0.7)
+    assert [unit.model for unit in spec.details] == ["hand_yolov8n"]
     assert (spec.variations[0].seed, spec.variations[0].strength, spec.seed_resize) == (6, 0.2, (384, 512))
     assert (spec.noise_source, spec.ensd, spec.emphasis, spec.zero_terminal_snr) == ("CPU", 31337, "No norm", True)
     assert (spec.hires.resize_width, spec.hires.resize_height, spec.hires.upscaler) == (640, 768, "Latent")
@@ -239,6 +241,7 @@ def test_a_missing_checkpoint_of_a_text_names_the_option(capsys, tmp_path):
         (["a", "--vae", "nowhere"], "models/vae"),
         (["a", "--restore-faces"], "models/faces"),
         (["a", "--refiner", "nowhere@0.5"], "nowhere"),
+        (["a", "--fix", "nowhere"], "models install detectors"),
         (["a", "--mask", "x.png"], "--init"),
         (["a", "--init", "/no/such.png"], "/no/such.png"),
         (["a", "--extend", "left:8"], "--init"),
