@@ -109,6 +109,11 @@ class Scripts:
         drawn = sum(row["jobs"] for row in rows if not row["sheet"])
         return Progressed(total, drawn, sum(row["jobs"] for row in rows if row["sheet"] and row["waits"]))
 
+    async def is_deleted(self, script_id: JobId) -> bool:
+        """Its user deleted its card, perhaps before it was over."""
+        row = await self._db.one("SELECT 1 FROM jobs WHERE id = ? AND deleted_at IS NOT NULL", (script_id,))
+        return row is not None
+
     async def sheets(self, script_id: JobId) -> list[JobId]:
         """Those that are not over."""
         rows = await self._db.all(

@@ -178,6 +178,8 @@ class Pressed:
         """The pictures go; what was made from them keeps its lineage. Raises UserFacingError for somebody else's."""
         if job.user_id != by and not moderator:
             raise UserFacingError("not_your_picture")
+        if job.script is not None:  # before its last sheet ends, or its grid is put together
+            await self._jobs.set_deleted(job.id)
         if job.status.waiting:
             await self._dispatcher.cancel(job.id, by)
         await self._images.delete_of_job(job.id)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 
 import pytest
 from PIL import Image
 
 from bot.domain.safety.limits import PLAIN, Limit
+from bot.storage.usage import read_usage
 from bot.studio.scripts.grids import Grids
 from gpu_worker.language.infotext import parse_infotext
 from gpu_worker.protocol.specs import Sheet
 from tests.stage.refusing import press, refused, unchanged
+from tests.stage.test_safety import adult_channel, eyes, spoilers
 from tests.stage.visitor import finished, verbs
 
 PROMPT = "a street|in the rain|at night"
@@ -270,6 +273,68 @@ async def test_the_whole_queue_shows_a_script_as_one_job_and_ends_it_as_one(stag
     assert script(stage)["status"] == "cancelled"
 
 
+async def test_a_cell_that_may_not_be_kept_is_black_and_the_grid_is_as_the_rest(stage):
+    member = await stage.visitor()
+    await eyes(stage, lambda _, index: 0.9 if index == 1 else 0.0)
+    card = await grid(member)
+    assert "One could not be drawn" in card.text or "1 could not be drawn" in card.text
+    assert spoilers(card) == [False]
+    assert one(stage, "SELECT count(*) FROM jobs WHERE place IS NOT NULL") == 3
+    assert [row["kind"] for row in stage.rows("SELECT kind FROM safety_events")] == ["withheld_adult"]
+
+
+async def test_a_grid_is_veiled_as_its_cells_are(stage):
+    member = await stage.visitor()
+    await adult_channel(stage)
+    await eyes(stage, lambda _, index: 0.9 if index == 1 else 0.0)
+    options = {"prompt": PROMPT, "width": 64, "height": 64}
+    offer = await member.shown(await member.slash("after-dark", "matrix", options), channel="after-dark")
+    card = await member.drawn(await member.press(offer, "scriptdraw"), channel="after-dark")
+    assert spoilers(card) == [True]
+
+
+async def test_a_script_that_is_deleted_while_it_is_drawn_ends(stage):
+    member = await stage.visitor()
+    stage.painter.hold()
+    answer = await begun(member, MANY)
+    await stage.painter.asked(1)
+    await stage.painter.step()
+    await stage.painter.asked(2)
+    card = await member.shown(answer.message_id, lambda m: "cancel" in verbs(m))
+    await member.react(card, "❌")
+    await member.gone(card)
+    await stage.told()
+    assert script(stage)["status"] == "cancelled"
+    assert stage.rows("SELECT 1 FROM images WHERE deleted_at IS NULL") == []
+
+
+@pytest.mark.slow
+async def test_the_grid_fills_on_its_card(stage):
+    member = await stage.visitor()
+    stage.painter.hold()
+    answer = await begun(member, MANY, different_seeds=True)
+    await stage.painter.asked(1)
+    await stage.painter.step()
+    card = await member.shown(answer.message_id, lambda m: bool(m.media) and "cancel" in verbs(m))
+    assert "8 of 32" in card.text
+    with Image.open(io.BytesIO(await member.download(card.media[0]))) as picture:
+        assert picture.format == "WEBP"
+        assert len({picture.convert("RGB").getpixel((x * picture.width // 8 + 9, 9)) for x in range(8)}) > 6
+    stage.painter.release()
+    await member.shown(answer.message_id, finished)
+
+
+async def test_whoever_sees_a_published_grid_may_pick_from_it(stage):
+    member, stranger = await stage.visitor(), await stage.visitor("Stranger")
+    card = await grid(member, "a street|at night --private")
+    await member.press(card, "publish")
+    await member.shown(card.id, lambda m: not m.media)
+    public = await stranger.wait_for_message("general", lambda m: finished(m) and not m.ephemeral)
+    cell = await stranger.shown(await stranger.pick(public, "scriptcell", ["1"]), finished)
+    assert not cell.ephemeral
+    assert "publish" not in verbs(cell)
+
+
 # --- deaths -----------------------------------------------------------------------------------------------------------
 
 
@@ -345,6 +410,32 @@ async def test_the_history_has_the_grid_and_every_cell(stage):
     await grid(member)
     history = await member.shown(await member.slash("general", "history"))
     assert "5" in history.text
+
+
+async def test_a_script_is_one_job_of_as_many_pictures_as_it_has_cells(stage):
+    member = await stage.visitor()
+    await grid(member)
+    now = time.time()
+    report = await asyncio.to_thread(read_usage, stage.settings.database_path, now - 1000, now + 1000, None)
+    assert (report.jobs, report.pictures, report.failed) == (1, 4, 0)
+    assert report.gpu_s == pytest.approx(0.1)
+    quota = await stage.studio.safety.limits._spending.of(int(member.user_id))
+    assert (quota.pictures, quota.waiting) == (4, 0)
+
+
+async def test_forgetting_takes_a_script_with_everything_it_was_drawn_with(stage):
+    member = await stage.visitor()
+    await grid(member)
+    stage.painter.hold()
+    await begun(member, MANY)
+    await stage.painter.asked(2)
+    asked_for = await member.shown(await member.slash("general", "forget-me"))
+    form = await member.press(asked_for, "forget")
+    await member.fill(form, {next(iter(form.fields)): "FORGET"} if hasattr(form, "fields") else {})
+    async with asyncio.timeout(20):
+        while stage.rows("SELECT 1 FROM jobs"):
+            await asyncio.sleep(0.02)
+    assert not [path for path in stage.settings.outputs_dir.rglob("*") if path.is_file()]
 
 
 async def test_a_grid_whose_file_is_gone_is_offered_to_be_drawn_again(stage):

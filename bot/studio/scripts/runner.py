@@ -109,17 +109,28 @@ class ScriptRunner:
 
     async def _finish(self, job: Job, progress: Progressed) -> None:
         """Raises OSError or StorageFullError where there is no room: tried again."""
-        if progress.drawn == 0:
-            acted = await self._end_without(job)
+        if await self._scripts.is_deleted(job.id):
+            await self._delete_cells(job)
+        there = [cell for cell in await self._scripts.pictures(job.id) if not cell.deleted]
+        if not there:  # none was drawn, or somebody has deleted all of them
+            acted = await self._end_without(job, failed=progress.drawn == 0)
         else:
             acted = await self._end_with_grid(job)
         if acted:
+            if await self._scripts.is_deleted(job.id):  # in the very moment it was put together
+                await self._images.delete_of_job(job.id)
             log.info("script %s has ended with %s of %s cells", job.id, progress.drawn, progress.total)
             self._grids.forget(job.id)
             self._ended(job.id)
 
-    async def _end_without(self, job: Job) -> bool:
-        if job.cancel_by is not None:
+    async def _delete_cells(self, job: Job) -> None:
+        """What was drawn after its card was deleted."""
+        for cell in await self._jobs.cells_without_card(job.id):
+            await self._images.delete_of_job(cell.id)
+            await self._jobs.set_deleted(cell.id)
+
+    async def _end_without(self, job: Job, *, failed: bool) -> bool:
+        if job.cancel_by is not None or not failed:
             return await self._jobs.transition(
                 job.id, (JobStatus.QUEUED,), JobStatus.CANCELLED, finished_at=time.time()
             )
