@@ -10,6 +10,7 @@ from typing import Any
 from bot.domain.control.keeping import NEEDED, from_text, led_by
 from bot.domain.detail_fixes import known_units, read_fixes
 from bot.domain.flags import Flagged, read_flags
+from bot.domain.layouts.parts import parts_of_text
 from bot.domain.limits import Limits
 from bot.domain.lora_list import LoraWish, read_loras
 from bot.domain.mentions import spoken
@@ -66,6 +67,8 @@ __all__ = ["FALLBACK", "Built", "ImagineOptions", "build_imagine", "draw_seed"]
 FALLBACK = Parameters(steps=20, cfg_scale=7.0, sampler="DPM++ 2M", schedule="Karras", clip_skip=1, count=4)
 """Below every other layer; A1111's values, with four pictures as a card shows."""
 FALLBACK_NATIVE_PX = 512
+MOST_PARTS = 32
+"""Of an `AND`: each is a call of the model in every step."""
 RANDOM_SEEDS = 4294967294
 """A1111 draws `randrange` of this, so a drawn seed can be typed there."""
 _SWITCHES = ("tiling", "old_prompt_editing", "discard_penultimate", "zero_terminal_snr", "downcast_alphas")
@@ -169,6 +172,8 @@ def build_imagine(
     texts = (prompt, negative, wishes.hires_prompt or "", wishes.hires_negative or "")
     if max(map(len, texts)) > limits.max_expanded_chars:
         raise UserFacingError("prompt_expanded_long", limit=limits.max_expanded_chars)
+    if (parts := max(len(parts_of_text(text)) for text in texts)) > MOST_PARTS:
+        raise UserFacingError("prompt_parts", parts=parts, most=MOST_PARTS)
     if options.words:
         prompt = f"{prompt.rstrip().rstrip(',')}, {options.words}"
     known = [name for fact in facts if fact.kind == "lora" for name in (fact.name, fact.alias) if name]
@@ -202,7 +207,7 @@ def build_imagine(
     if pasted and pasted.regions is not None:
         spec = spec.model_copy(update={"regions": pasted.regions})
     if pasted and pasted.details and asked.detail_fix is None:
-        details, unknown = known_units(pasted.details, facts)
+        details, unknown = known_units(pasted.details, facts, limits)
         spec = spec.model_copy(update={"details": details})
         if unknown:
             notes.append(Note("pasted_missing", {"names": named(unknown)}))

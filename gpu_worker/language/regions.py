@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -153,8 +154,8 @@ def _range(start: float, end: float) -> str:
 
 
 def _said(number: float) -> str:
-    # Without an exponent, whose minus would read as a range.
-    return str(int(number)) if number == int(number) else f"{number:.12f}".rstrip("0")
+    # Exactly, and without an exponent, whose minus would read as a range.
+    return str(int(number)) if number == int(number) else f"{Decimal(repr(number)):f}"
 
 
 DEFAULT_REGIONS = parse_regions(DIVISIONS, POSITIONS, WEIGHTS)

@@ -164,9 +164,9 @@ async def test_a_plain_request_gets_regions_from_the_panel_and_an_edit_keeps_the
 
 async def test_a_prompt_of_very_many_parts_and_very_long_words(stage):
     member = await stage.visitor()
-    many = " AND ".join(f"thing {n}" for n in range(60))
+    many = " AND ".join(f"thing {n}" for n in range(24))
     panel = await member.shown(await member.slash("general", "imagine", {"prompt": many, "count": 1, "advanced": True}))
-    desk = await redrawn(member, await member.press(panel, "layout", 1), "and 44 more parts")
+    desk = await redrawn(member, await member.press(panel, "layout", 1), "and 8 more parts")
     form = await member.press(desk, "layout", 4)
     long = " AND ".join(f"{n} " + "🦊word " * 60 for n in range(8))
     desk = await redrawn(member, await member.fill(form, {"prompt": long}), "Region 7")
@@ -209,6 +209,9 @@ async def test_what_cannot_be_laid_out_is_said_and_changes_nothing(stage):
     async with unchanged(stage):
         for options, key in SAID:
             await refused(member, await member.slash("general", "regions", BEACH | options), key)
+        many = {"prompt": " AND ".join(f"thing {n}" for n in range(900))[:6000]}
+        await refused(member, await member.slash("general", "imagine", many), "prompt_parts")
+        await refused(member, await member.slash("general", "regions", many), "regions_many")
 
 
 @pytest.mark.parametrize(

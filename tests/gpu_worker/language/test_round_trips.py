@@ -13,7 +13,7 @@ from gpu_worker.language.networks import LoraRef, parse_networks, parse_networks
 from gpu_worker.language.parameters import drawing_from_infotext
 from gpu_worker.language.picture_fields import DrawnWith, picture_fields
 from gpu_worker.language.schedule import prompt_schedule, split_and, text_at
-from gpu_worker.protocol.specs import DetailFix, ImageRef, Img2Img, Txt2Img
+from gpu_worker.protocol.specs import DetailFix, ImageRef, Img2Img, Region, Regions, Txt2Img
 
 syntax = st.text(
     alphabet=st.sampled_from("ab ()[]:\\.0123456789+-<>lora,=|BREAKND\n\"'") | st.characters(), max_size=80
@@ -175,6 +175,18 @@ units = st.fixed_dictionaries({"model": st.sampled_from(["retinaface", "face_yol
     st.just(made | {"only_masked": False}), st.integers(0, 256).map(lambda px: made | {"padding_px": px}),
 )).map(lambda made: DetailFix(**made))  # fmt: skip
 ranges["details"] = st.lists(units, max_size=4).map(tuple)
+cells = st.floats(0, 1000).map(lambda cell: round(cell, 9)) | st.integers(0, 16).map(float)
+areas = st.fixed_dictionaries({}, optional={
+    "rows": st.integers(1, 12).map(float) | st.floats(0.001, 1000).map(lambda rows: round(rows, 9)),
+    "columns": st.integers(1, 12).map(float), "top": cells, "bottom": cells, "left": cells, "right": cells,
+    "weight": st.floats(-10, 10).map(lambda weight: round(weight, 9)),
+}).map(lambda made: Region(**made))  # fmt: skip
+ranges["regions"] = st.none() | st.builds(
+    Regions,
+    areas=st.lists(areas, min_size=1, max_size=16).map(tuple),
+    end_step=st.integers(1, 150),
+    loras_apart=st.booleans(),
+)
 required = {
     "prompt": st.just("a (cat:1.2)"), "negative_prompt": st.sampled_from(["", "bad"]), "checkpoint": names,
     "width": st.integers(8, 256).map(lambda n: n * 8), "height": st.integers(8, 256).map(lambda n: n * 8),
