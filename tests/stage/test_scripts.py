@@ -15,6 +15,7 @@ from bot.storage.usage import read_usage
 from bot.studio.scripts.grids import Grids
 from gpu_worker.language.infotext import parse_infotext
 from gpu_worker.protocol.specs import Sheet
+from tests.stage.matrix import Trouble
 from tests.stage.refusing import press, refused, unchanged
 from tests.stage.test_safety import adult_channel, eyes, spoilers
 from tests.stage.visitor import finished, verbs
@@ -411,6 +412,15 @@ async def test_the_history_has_the_grid_and_every_cell(stage):
     await grid(member)
     history = await member.shown(await member.slash("general", "history"))
     assert "5" in history.text
+    opens = next(item for item in history.components() if ":historyopen:" in str(item.get("custom_id")))
+    for option in opens["options"]:
+        with Trouble() as trouble:
+            await member.pick(history, "historyopen", [option["value"]])
+            opened = await member.shown(history.id, lambda m: "historypicture" in verbs(m))
+            assert "a street" in opened.text
+            await member.press(opened, "history")
+            history = await member.shown(history.id, lambda m: "historyopen" in verbs(m))
+            assert trouble.take() == []
 
 
 async def test_a_script_is_one_job_of_as_many_pictures_as_it_has_cells(stage):
@@ -445,8 +455,11 @@ async def test_a_grid_whose_file_is_gone_is_offered_to_be_drawn_again(stage):
     (image,) = member.images(card)
     await asyncio.to_thread((stage.settings.outputs_dir / image["path"]).unlink)
     await asyncio.to_thread(stage.execute, "UPDATE images SET pruned_at = 1 WHERE id = ?", image["id"])
-    job = await stage.studio.jobs.get(image["job_id"])
-    assert job is not None
-    assert job.script is not None
-    offer = await member.shown(await member.press(card, "reroll"))
+    history = await member.shown(await member.slash("general", "history"))
+    opens = next(item for item in history.components() if ":historyopen:" in str(item.get("custom_id")))
+    await member.pick(history, "historyopen", [opens["options"][-1]["value"]])  # the script is older than its cells
+    opened = await member.shown(history.id, lambda m: "historypicture" in verbs(m))
+    offer = await member.shown(await member.press(opened, "historypicture", 5))
     assert "4 pictures" in offer.text
+    await member.drawn(await member.press(offer, "scriptdraw"))
+    assert {cell.seed for cell in drawn_cells(stage)} == {9}

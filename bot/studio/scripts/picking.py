@@ -40,8 +40,8 @@ class CellPicking:
         self._intake = intake
 
     async def pressed(self, interaction: Interaction, address: Address) -> None:
-        """Raises UserFacingError: `job_unknown`, `not_your_picture`, `cell_gone`, `picture_veiled`, and what the door
-        says."""
+        """Raises UserFacingError: `job_unknown`, `not_your_picture`, `cell_gone`, `picture_file_gone`,
+        `picture_veiled`, and what the door says."""
         job = await self._jobs.get(JobId(address.id))
         if job is None or job.script is None:
             raise UserFacingError("job_unknown")
@@ -77,6 +77,8 @@ class CellPicking:
         images = [image for image in await self._images.of_job(cell_id) if not image.deleted] if cell_id else []
         if cell is None or not images:
             raise UserFacingError("cell_gone")
+        if not await asyncio.to_thread(self._images.file(images[0]).is_file):
+            raise UserFacingError("picture_file_gone")
         where = where_of(interaction)
         await self._intake.require_shown(cell.task, where, str(interaction.locale))
         if await self._intake.veiled([image.id for image in images], where):
