@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from demo_kit.folders import KIT
 from demo_kit.judge import background_colour
 from demo_kit.layered import KNOWN, LAYERED_MAPS, Layered, layered_scene, overlapping
 from demo_kit.studio import Studio, contact_sheet
@@ -22,7 +24,7 @@ from demo_kit.words import SHAPES
 from gpu_worker.language.models import DEMO_NAME
 from gpu_worker.protocol.specs import ControlUnit
 
-__all__ = ["Asked", "asked", "covered", "edge_score", "edges_of", "follow", "order_seen", "unit"]
+__all__ = ["Asked", "asked", "covered", "edge_score", "edges_of", "follow", "order_seen", "score", "unit"]
 
 Pixels = NDArray[np.uint8]
 Marks = NDArray[np.bool_]
@@ -89,9 +91,9 @@ def _outline(cover: Marks) -> Marks:
 
 
 def follow(
-    studio: Studio, name: str, count: int = 24, weights: Sequence[float] = (0.0, 1.0)
+    studio: Studio, name: str, count: int = 24, weights: Sequence[float] = (0.0, 1.0), **options: Any
 ) -> dict[float, list[Pixels]]:
-    """Pictures of the questions for each weight of the unit."""
+    """Pictures of the questions for each weight of the unit; `options` are the drawing's."""
     questions = asked(name, count)
     seeds = list(range(FIRST_SEED, FIRST_SEED + count))
     return {
@@ -99,6 +101,7 @@ def follow(
             [question.prompt for question in questions],
             seeds,
             control=[(unit(studio, name, question.map, weight=weight),) for question in questions] if weight else (),
+            **options,
         )
         for weight in weights
     }
@@ -142,7 +145,7 @@ def main(arguments: list[str]) -> int:
         models = Path(made)
         if options.folder:
             (models / "controlnet").symlink_to(options.folder.resolve())
-        studio = Studio(models, DEMO_NAME)
+        studio = Studio(models, DEMO_NAME, KIT / "sd-mini" if options.folder else KIT)
         for name in options.name:
             questions, pictures = asked(name, options.count), follow(studio, name, options.count)
             for weight, drawn in pictures.items():

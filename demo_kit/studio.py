@@ -14,7 +14,7 @@ from demo_kit.folders import KIT
 from gpu_worker.engine.engine import Engine
 from gpu_worker.engine.options import EngineOptions
 from gpu_worker.protocol.messages import PreviewWish
-from gpu_worker.protocol.specs import ControlUnit, ImageRef, Txt2Img
+from gpu_worker.protocol.specs import ControlUnit, ImageRef, JobSpec, Txt2Img
 
 __all__ = ["Studio", "contact_sheet"]
 
@@ -39,10 +39,10 @@ class _Quiet:
 
 
 class Studio:
-    """One checkpoint's pictures. `models` is a folder of models beside the kit."""
+    """One checkpoint's pictures. `models` is a folder of models beside those of `kit`."""
 
-    def __init__(self, models: Path, checkpoint: str) -> None:
-        self._engine = Engine(models_dir=models, demo_dir=KIT, options=EngineOptions())
+    def __init__(self, models: Path, checkpoint: str, kit: Path = KIT) -> None:
+        self._engine = Engine(models_dir=models, demo_dir=kit, options=EngineOptions())
         self._checkpoint = checkpoint
         self._given: dict[str, bytes] = {}
 
@@ -63,21 +63,23 @@ class Studio:
         **options: Any,
     ) -> list[Pixels]:
         """Pictures of those prompts at the kit's settings; `control` has the units of each, or is empty."""
-        made: list[Pixels] = []
         units = list(control) or [()] * len(prompts)
-        for start in range(0, len(prompts), batch):
-            part = slice(start, start + batch)
-            chosen = zip(prompts[part], seeds[part], units[part], strict=True)
-            jobs = [
-                (self._spec(prompt, seed, {**options, "control": held}), _Quiet(self._given))
-                for prompt, seed, held in chosen
-            ]
-            for outcome in self._engine.draw_all(jobs):
-                picture = Image.open(io.BytesIO(outcome.get()[0].png))
-                made.append(np.asarray(picture.convert("RGB")))
+        specs = [
+            self.spec(prompt, seed, control=held, **options)
+            for prompt, seed, held in zip(prompts, seeds, units, strict=True)
+        ]
+        return [np.asarray(Image.open(io.BytesIO(png)).convert("RGB")) for png in self.files(specs, batch)]
+
+    def files(self, specs: Sequence[JobSpec], batch: int = 8) -> list[bytes]:
+        """The last PNG of each job, side by side `batch` at a time."""
+        made: list[bytes] = []
+        for start in range(0, len(specs), batch):
+            jobs = [(spec, _Quiet(self._given)) for spec in specs[start : start + batch]]
+            made += [outcome.get()[-1].png for outcome in self._engine.draw_all(jobs)]
         return made
 
-    def _spec(self, prompt: str, seed: int, options: dict[str, Any]) -> Txt2Img:
+    def spec(self, prompt: str, seed: int, **options: Any) -> Txt2Img:
+        """A request at the kit's settings, but for the options."""
         values = {
             "prompt": prompt, "checkpoint": self._checkpoint, "width": 128, "height": 128, "steps": 20, "cfg_scale": 5,
             "sampler": "DPM++ 2M", "schedule": "Karras", "seed": seed,

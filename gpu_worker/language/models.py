@@ -138,7 +138,7 @@ def demo_folder(demo_dir: Path) -> Path | None:
 
 
 def read_demo(demo_dir: Path, memory: dict[Stamp, Reading]) -> tuple[ModelFile, ...]:
-    """The demo checkpoint, then the control models beside its folder, which fit no other; empty without the demo."""
+    """The demo checkpoint, then the control models of `demo_dir`, which fit no other; empty without the demo."""
     folder = demo_folder(demo_dir)
     if folder is None:
         return ()
@@ -151,7 +151,7 @@ def read_demo(demo_dir: Path, memory: dict[Stamp, Reading]) -> tuple[ModelFile, 
             memory[stamp] = reading
     fact = _fact("checkpoint", DEMO_NAME, reading, _DEMO_DEFAULTS)
     checkpoint = ModelFile(fact, folder, weights, None, reading, stamp=stamp, size_bytes=folder_bytes(folder))
-    beside = list_files([Root(folder.parent / "controlnet", "controlnet")])
+    beside = list_files([Root(demo_dir / "controlnet", "controlnet")])
     return (checkpoint, *(_companion(found, read_listed(found, memory), fact) for found in beside))
 
 

@@ -190,6 +190,7 @@ def test_loras_and_their_families(tmp_path):
 
 
 def test_the_demo_is_listed_and_is_the_default_only_while_alone(tmp_path, demo_dir):
+    demo_dir = demo_dir / "sd-mini"
     alone = scan_models(tmp_path, demo_dir)
     assert [(f.name, f.native_px, f.problem) for f in alone] == [(DEMO_NAME, 128, None)]
     assert default_checkpoint(alone) == DEMO_NAME
@@ -203,7 +204,7 @@ def test_the_demo_is_listed_and_is_the_default_only_while_alone(tmp_path, demo_d
 
 def test_a_file_named_like_the_demo_does_not_hide_it(tmp_path, demo_dir):
     write(tmp_path / "checkpoints" / "sub" / f"{DEMO_NAME}.safetensors", SD1)
-    names = [fact.name for fact in scan_models(tmp_path, demo_dir)]
+    names = [fact.name for fact in scan_models(tmp_path, demo_dir / "sd-mini")]
     assert sorted(names) == [DEMO_NAME, f"{DEMO_NAME} (sub)"]
 
 
@@ -296,7 +297,7 @@ def test_every_kind_of_model_in_its_folder_in_a_stable_order(tmp_path, demo_dir)
     for folder, name in (("upscalers", "4x.pth"), ("upscalers", "empty.pth"), ("faces", "GFPGANv1.4.pth")):
         (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / folder / name).write_bytes(b"" if name == "empty.pth" else b"x")
-    found = [(f.kind, f.name, f.family, f.problem) for f in scan_models(tmp_path, demo_dir)]
+    found = [(f.kind, f.name, f.family, f.problem) for f in scan_models(tmp_path, demo_dir / "sd-mini")]
     assert found == [
         ("checkpoint", "dream", "sd1", None),
         ("checkpoint", DEMO_NAME, "sd1", None),
