@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
+from bot.domain.limits import DEFAULT_LIMITS, Limits
 from bot.domain.mentions import spoken
 from bot.domain.models import DISABLED, closest
 from bot.domain.values import plain
@@ -80,9 +81,10 @@ def plain_fixes(units: Sequence[DetailFix]) -> str | None:
 
 
 def known_units(
-    values: Sequence[dict[str, Any]], facts: Sequence[ModelFact]
+    values: Sequence[dict[str, Any]], facts: Sequence[ModelFact], limits: Limits = DEFAULT_LIMITS
 ) -> tuple[tuple[DetailFix, ...], list[str]]:
-    """Of a pasted text, and the names of detectors that are not here."""
+    """Of a pasted text, and the names of detectors that are not here. A find that would be drawn larger than is allowed
+    is drawn at the drawing's own size."""
     units: list[DetailFix] = []
     missing: list[str] = []
     for each in values[:DETAILS_MAX]:
@@ -91,6 +93,9 @@ def known_units(
         except UserFacingError:
             missing.append(spoken(str(each["model"])))
         else:
+            sides = found.get("width", 0), found.get("height", 0)
+            if max(sides) > limits.max_side_px or sides[0] * sides[1] > limits.max_pixels:
+                found |= {"width": 0, "height": 0}
             units.append(DetailFix(**found))
     return tuple(units), missing
 

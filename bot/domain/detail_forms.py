@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from annotated_types import Ge, Le
 
+from bot.domain.limits import DEFAULT_LIMITS, Limits
 from bot.domain.mentions import spoken
 from bot.domain.samplers import choose_sampler
 from bot.domain.values import decimal, plain, whole
@@ -92,7 +93,7 @@ def read_mask(unit: DetailFix, fields: Mapping[str, str]) -> DetailFix:
     return unit.model_copy(update=update)
 
 
-def read_drawing(unit: DetailFix, fields: Mapping[str, str]) -> DetailFix:
+def read_drawing(unit: DetailFix, fields: Mapping[str, str], limits: Limits = DEFAULT_LIMITS) -> DetailFix:
     """Raises UserFacingError: `detail_number`, `detail_size`, those of `choose_sampler`."""
     strength = fields.get("denoising_strength", "")
     update: dict[str, Any] = {
@@ -108,19 +109,20 @@ def read_drawing(unit: DetailFix, fields: Mapping[str, str]) -> DetailFix:
     if sampler := fields.get("sampler", "").strip():
         choice = choose_sampler(sampler, None)
         update |= {"sampler": choice.sampler, "schedule": choice.schedule}
-    width, height = size_of(fields.get("size", ""))
+    width, height = size_of(fields.get("size", ""), limits)
     return unit.model_copy(update=update | {"width": width, "height": height})
 
 
-def size_of(text: str) -> tuple[int, int]:
+def size_of(text: str, limits: Limits = DEFAULT_LIMITS) -> tuple[int, int]:
     """Multiples of 8; empty is (0, 0), the drawing's own, and one number a square. Raises UserFacingError
     (`detail_size`)."""
     if not text.strip():
         return 0, 0
     found = re.fullmatch(r"\s*(\d{1,5})(?:\s*[x×]\s*(\d{1,5}))?\s*", text, re.IGNORECASE)
     sides = tuple(int(side) // 8 * 8 for side in (found[1], found[2] or found[1])) if found else (0, 0)
-    if not all(64 <= side <= 2048 for side in sides):
-        raise UserFacingError("detail_size", value=spoken(text[:40]))
+    most = limits.max_side_px
+    if not all(64 <= side <= most for side in sides) or sides[0] * sides[1] > limits.max_pixels:
+        raise UserFacingError("detail_size", value=spoken(text[:40]), most=most, pixels=limits.max_pixels)
     return sides[0], sides[1]
 
 

@@ -188,6 +188,7 @@ class Studio:
             panels=self.panels,
             requests=self.looking.requests,
             pointed=self.looking.pointed,
+            limits=self.limits,
         )
         self.layouts = LayoutParts(
             panels=self.panels,

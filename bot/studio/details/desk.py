@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bot.domain.detail_fixes import find_detector
 from bot.domain.detail_forms import MERGES, SORTS
+from bot.domain.limits import Limits
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.drafts import Draft
@@ -28,9 +29,10 @@ DETAIL_FORMS = (Verb.DETAILS_FORM,)
 
 
 class DetailDesk:
-    def __init__(self, *, panels: Panels, models: Models) -> None:
+    def __init__(self, *, panels: Panels, models: Models, limits: Limits) -> None:
         self._panels = panels
         self._models = models
+        self._limits = limits
 
     async def pressed(self, interaction: Interaction, address: Address) -> None:
         """Raises UserFacingError: `draft_unknown`, `button_unknown`, and what refuses a change."""
@@ -60,7 +62,7 @@ class DetailDesk:
         """Raises UserFacingError; the draft then stays as it was."""
         draft = await self._panels.draft(interaction, address)
         at, what = divmod(address.n if address.n is not None else -1, STEP)
-        unit = read_unit(self._unit(draft, at), what, fields_of(interaction))
+        unit = read_unit(self._unit(draft, at), what, fields_of(interaction), self._limits)
         await self._change(interaction, draft, _replaced(draft, at, unit), at)
 
     async def show(

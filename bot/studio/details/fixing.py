@@ -13,6 +13,7 @@ from bot.domain.ids import ImageId
 from bot.domain.image_prompts import PLAIN_PROMPT
 from bot.domain.imagine import ImagineOptions
 from bot.domain.job import Action, Image, Job
+from bot.domain.limits import Limits
 from bot.domain.parameters import Parameters
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
@@ -73,6 +74,7 @@ class Fixing:
         requests: Requests,
         intake: Intake,
         models: Models,
+        limits: Limits,
     ) -> None:
         self._jobs = jobs
         self._images = images
@@ -82,6 +84,7 @@ class Fixing:
         self._requests = requests
         self._intake = intake
         self._models = models
+        self._limits = limits
 
     async def begin(self, interaction: Interaction, found: FoundPicture, wish: FixWish) -> None:
         """Raises UserFacingError: those of `read_fixes`, `Attachments.taken`, and whatever refuses a job."""
@@ -137,7 +140,7 @@ class Fixing:
         units = read_fixes(wish.what, self._models.facts(where_of(interaction)))
         if not units:
             raise UserFacingError("details_nothing")
-        width, height = size_of(wish.size or "")
+        width, height = size_of(wish.size or "", self._limits)
         given = {
             "prompt": wish.prompt, "negative_prompt": wish.negative, "denoising_strength": wish.denoise,
             "confidence": wish.confidence, "steps": wish.steps, "most": wish.most, "padding_px": wish.padding,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import discord
 
 from bot.domain.detail_forms import bounds, read_drawing, read_finding, read_mask, read_words, shown_pair
+from bot.domain.limits import Limits
 from bot.domain.values import plain
 from bot.errors import UserFacingError
 from bot.i18n import Texts
@@ -49,7 +50,7 @@ def unit_form(draft: Draft, at: int, form: Form, texts: Texts) -> discord.ui.Mod
     return modal
 
 
-def read_unit(unit: DetailFix, form: int, fields: Mapping[str, str]) -> DetailFix:
+def read_unit(unit: DetailFix, form: int, fields: Mapping[str, str], limits: Limits) -> DetailFix:
     """Raises UserFacingError: those of `read_finding`, `read_mask`, `read_drawing`, and `form_unknown`."""
     match form:
         case Form.WORDS:
@@ -62,7 +63,7 @@ def read_unit(unit: DetailFix, form: int, fields: Mapping[str, str]) -> DetailFi
         case Form.MASK:
             return read_mask(unit, fields)
         case Form.DRAWING:
-            return read_drawing(unit, fields)
+            return read_drawing(unit, fields, limits)
         case _:
             raise UserFacingError("form_unknown")
 

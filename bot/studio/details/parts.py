@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bot.domain.limits import Limits
 from bot.storage.images import Images
 from bot.storage.jobs import Jobs
 from bot.studio.attachments import Attachments
@@ -34,8 +35,9 @@ class DetailParts:
         panels: Panels,
         requests: Requests,
         pointed: Pointed,
+        limits: Limits,
     ) -> None:
-        self.desk = DetailDesk(panels=panels, models=models)
+        self.desk = DetailDesk(panels=panels, models=models, limits=limits)
         self.fixing = Fixing(
             jobs=jobs,
             images=images,
@@ -45,6 +47,7 @@ class DetailParts:
             requests=requests,
             intake=intake,
             models=models,
+            limits=limits,
         )
         self.presses: Mapping[str, Presses] = {**dict.fromkeys(DETAIL_VERBS, self.desk), Verb.FIX: self.fixing}
         self.forms: Mapping[str, Forms] = {**dict.fromkeys(DETAIL_FORMS, self.desk), Verb.FIX_FORM: self.fixing}

@@ -19,7 +19,7 @@ from bot.storage.server_rules import ServerRuleBook
 from bot.storage.spending import Spending
 from bot.studio.safety.audit import SafetyLog
 from bot.studio.safety.request import JobRequest
-from gpu_worker.protocol.specs import Drawing, FileTask, Preprocess, Sheet, Ultimate, Upscale
+from gpu_worker.protocol.specs import Drawing, FileTask, JobSpec, Preprocess, Sheet, Ultimate, Upscale
 
 __all__ = ["BanCheck", "LimitCheck", "PlaceCheck", "wanted_of", "when"]
 
@@ -107,9 +107,9 @@ class LimitCheck:
 def wanted_of(task: JobTask, estimate_s: Callable[[str, float], float | None]) -> Wanted:
     seconds = estimate_s(model_of(task), work_units(task)) or 0.0
     if isinstance(task, Drawing):
-        return Wanted(task.count, seconds, max(picture_size(task)), task.steps)
+        return Wanted(task.count, seconds, _side_px(task), _steps(task))
     if isinstance(task, Sheet):
-        side, steps = max(max(picture_size(cell)) for cell in task.cells), max(cell.steps for cell in task.cells)
+        side, steps = max(map(_side_px, task.cells)), max(map(_steps, task.cells))
         return Wanted(len(task.cells), seconds, side, steps, count=1)
     if isinstance(task, Upscale):
         return Wanted(1, seconds, max(task.width, task.height), 0)
@@ -118,6 +118,15 @@ def wanted_of(task: JobTask, estimate_s: Callable[[str, float], float | None]) -
     if isinstance(task, Preprocess):
         return Wanted(len(task.maps), seconds, max(task.width, task.height) if task.fit else 0, 0)
     return Wanted(0, seconds, 0, 0)
+
+
+def _side_px(spec: JobSpec) -> int:
+    """The longest of the picture, and of what is drawn in it once more."""
+    return max(*picture_size(spec), *(max(unit.width, unit.height) for unit in spec.details))
+
+
+def _steps(spec: JobSpec) -> int:
+    return max([spec.steps, *(unit.steps for unit in spec.details)])
 
 
 def _refusal(found: Exceeded) -> UserFacingError:

@@ -2,13 +2,15 @@
 
 import pytest
 
-from bot.domain.detail_fixes import detail_changes, find_detector, plain_fixes, read_fixes, unit_line
-from bot.domain.detail_forms import read_drawing, read_finding, read_mask
+from bot.domain.detail_fixes import detail_changes, find_detector, known_units, plain_fixes, read_fixes, unit_line
+from bot.domain.detail_forms import read_drawing, read_finding, read_mask, size_of
 from bot.domain.job import work_units
+from bot.domain.limits import Limits
 from bot.domain.models import DISABLED
 from bot.domain.named_models import models_of
 from bot.domain.safety.texts import steering_of
 from bot.errors import UserFacingError
+from bot.studio.safety.amounts import wanted_of
 from gpu_worker.language.detectors import detail_prompts, wanted_classes
 from gpu_worker.language.infotext import parse_generation_parameters
 from gpu_worker.language.parameters import drawing_from_infotext
@@ -89,6 +91,20 @@ class TestWhatASpecHolds:
     def test_what_cannot_be_is_refused(self, changes):
         with pytest.raises(ValueError, match=r"drawn at|no box|greater than"):
             DetailFix(model="x", **changes)
+
+
+def test_sizes_and_steps_of_finds_are_bounded_as_those_of_pictures():
+    small = Limits(max_side_px=1024, max_pixels=1024 * 768)
+    assert size_of("768x1024", small) == (768, 1024)
+    for text in ("1032", "1024x1024"):
+        with pytest.raises(UserFacingError) as caught:
+            size_of(text, small)
+        assert caught.value.key == "detail_size"
+    (unit,), _ = known_units([{"model": "my_faces", "width": 1024, "height": 1024, "steps": 9}], FACTS, small)
+    assert unit == DetailFix(model="my_faces", steps=9)
+    wanted = wanted_of(spec(DetailFix(model="x", width=640, height=1024, steps=99)), lambda *_: 1.0)
+    assert (wanted.side_px, wanted.steps) == (1024, 99)
+    assert wanted_of(spec(), lambda *_: 1.0).steps == 20
 
 
 def test_prompts_of_finds():
