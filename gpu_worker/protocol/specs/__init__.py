@@ -54,16 +54,18 @@ from gpu_worker.protocol.specs.pictures import Describe, PictureTask, Upscale
 from gpu_worker.protocol.specs.preprocess import Preprocess
 from gpu_worker.protocol.specs.regions import REGIONS_MAX, Region, Regions
 from gpu_worker.protocol.specs.sheet import SHEET_CELLS_MAX, Sheet
+from gpu_worker.protocol.specs.training import TRAIN_IMAGES_MAX, Train, TrainDataset, TrainImage, TrainSubset
 from gpu_worker.protocol.specs.ultimate import TILES_MAX, ULTIMATE_MAX_PX, Ultimate
 
 __all__ = [
     "DETAILS_MAX", "DRAW_TASKS", "FILE_TASKS", "LOOK_TASKS", "OUTPUT_MAX_PX", "REGIONS_MAX", "SEED_MAX",
-    "SHEET_CELLS_MAX", "SIZE_MAX_PX", "SIZE_MIN_PX", "TILES_MAX", "ULTIMATE_MAX_PX", "BakeSpec", "BakedLora",
-    "ControlMode", "ControlResize", "ControlType", "ControlUnit", "ConvertSpec", "Describe", "DetailFix",
+    "SHEET_CELLS_MAX", "SIZE_MAX_PX", "SIZE_MIN_PX", "TILES_MAX", "TRAIN_IMAGES_MAX", "ULTIMATE_MAX_PX", "BakeSpec",
+    "BakedLora", "ControlMode", "ControlResize", "ControlType", "ControlUnit", "ConvertSpec", "Describe", "DetailFix",
     "DetailSort", "DrawTask", "Drawing", "Extend", "FaceRestore", "FileSpec", "FileTask", "Hires", "ImagePrompt",
     "ImagePrompts", "ImageRef", "Img2Img", "JobSpec", "Mask", "MergeSpec", "Parts", "PictureTask", "Precision",
     "Preprocess", "Refiner", "Region", "Regions", "RenderedSource", "Sheet", "Source", "StoredSource", "TaskSpec",
-    "Template", "Texts", "Txt2Img", "Ultimate", "Upscale", "Variation", "Wire",
+    "Template", "Texts", "Train", "TrainDataset", "TrainImage", "TrainSubset", "Txt2Img", "Ultimate", "Upscale",
+    "Variation", "Wire",
 ]  # fmt: skip
 
 DRAW_TASKS = ("txt2img", "img2img", "upscale", "preprocess", "sheet", "ultimate")

@@ -1,0 +1,77 @@
+"""A LoRA that is trained (behaviours §24). No worker announces this task yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from gpu_worker.language.training.parameters import DatasetRules, Parameters, SubsetRules
+from gpu_worker.protocol.specs.base import ImageRef, Wire
+
+__all__ = ["TRAIN_IMAGES_MAX", "Train", "TrainDataset", "TrainImage", "TrainSubset"]
+
+TRAIN_IMAGES_MAX = 2000
+CAPTION_MAX = 4000
+
+
+class TrainImage(Wire):
+    image: ImageRef
+    caption: str | None = Field(default=None, max_length=CAPTION_MAX)
+    """None takes the subset's class tokens."""
+
+
+class TrainSubset(Wire):
+    """A folder of pictures, kohya's `10_mychar`."""
+
+    name: str = Field(min_length=1, max_length=100)
+    num_repeats: int = Field(default=1, ge=1, le=10_000)
+    class_tokens: str = Field(default="", max_length=CAPTION_MAX)
+    is_reg: bool = False
+    """Pictures of the class and not of what is learnt; they count `prior_loss_weight`."""
+    rules: SubsetRules = SubsetRules()
+    images: tuple[TrainImage, ...] = Field(min_length=1, max_length=TRAIN_IMAGES_MAX)
+
+
+class TrainDataset(Wire):
+    """Pictures of one resolution and batch size."""
+
+    rules: DatasetRules = DatasetRules()
+    subsets: tuple[TrainSubset, ...] = Field(min_length=1, max_length=64)
+
+
+class Train(Wire):
+    """Complete but for the base's own files: the same spec on the same machine gives the same weights."""
+
+    kind: Literal["train"] = "train"
+    checkpoint: str
+    """Name as in the worker's model list."""
+    vae: str = "Automatic"
+    output_name: str = Field(pattern=r"^[^\x00-\x1f/\\:*?\"<>|.][^\x00-\x1f/\\:*?\"<>|]{0,99}$")
+    datasets: tuple[TrainDataset, ...] = Field(min_length=1, max_length=16)
+    parameters: Parameters
+
+    @property
+    def seed(self) -> int:
+        assert self.parameters.seed is not None, "validated"
+        return self.parameters.seed
+
+    def images(self) -> Iterator[tuple[TrainSubset, TrainImage]]:
+        for dataset in self.datasets:
+            for subset in dataset.subsets:
+                for image in subset.images:
+                    yield subset, image
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Train:
+        if self.parameters.seed is None:
+            raise ValueError("the seed is drawn before a job is stored")
+        subsets = [subset for dataset in self.datasets for subset in dataset.subsets]
+        if sum(len(subset.images) for subset in subsets) > TRAIN_IMAGES_MAX:
+            raise ValueError(f"more than {TRAIN_IMAGES_MAX} pictures")
+        if all(subset.is_reg for subset in subsets):
+            raise ValueError("no pictures of what is to be learnt")
+        if self.parameters.cache_latents and any(subset.rules.random_crop for subset in subsets):
+            raise ValueError("random_crop cannot be had of cached latents")
+        return self
