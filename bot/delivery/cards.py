@@ -24,6 +24,7 @@ from bot.domain.changes import sampler_label
 from bot.domain.control.units import unit_label
 from bot.domain.detail_fixes import unit_label as fix_label
 from bot.domain.job import Action, Image, Job
+from bot.domain.layouts.keeping import region_count
 from bot.domain.mentions import neutral, spoken
 from bot.i18n import Texts, texts_for
 from bot.storage.origins import Parent
@@ -279,7 +280,7 @@ def _parameters(spec: JobSpec, images: Sequence[Image], texts: Texts) -> str:
         else texts("card.seeds", first=seeds[0], last=seeds[-1])
     )
     led = [texts("card.control", units=neutral(", ".join(map(unit_label, spec.control)), 200))] if spec.control else []
-    laid = [texts("card.regions", n=len(spec.regions.areas))] if spec.regions is not None else []
+    laid = [texts("card.regions", n=region_count(spec.regions.areas))] if spec.regions is not None else []
     fixed = [texts("card.fixed", units=neutral(", ".join(map(fix_label, spec.details)), 200))] if spec.details else []
     parts = [
         f"{width}×{height}",

@@ -41,7 +41,7 @@ async def test_a_layout_is_shown_as_a_picture_and_drawn(stage):
     assert left[0] > left[2] + 40
     assert right[2] > right[0] + 40
     card = await member.drawn(await member.press(desk, "draw"))
-    assert "Regions: 3" in card.text
+    assert "Regions: 2" in card.text
     spec = stage.painter.specs[-1]
     assert spec.prompt == "a beach AND a red fox AND a blue robot"
     assert places(spec.regions) == LEFT_RIGHT
@@ -126,7 +126,7 @@ async def test_every_part_of_the_desk_changes_what_it_says(stage):
     assert places(spec.regions) == [(*place[:-1], 1) for place in LEFT_RIGHT]
     assert (spec.regions.end_step, spec.regions.loras_apart) == (20, True)
     panel = await member.shown(await member.press(desk, "layout", 2))
-    assert "Regions: 3, until step 20" in panel.text
+    assert "Regions: 2, until step 20" in panel.text
     assert not panel.attachments
     desk = await redrawn(member, await member.press(panel, "layout", 1), "Region 2")
     await redrawn(member, await member.press(desk, "layout", 6), "No regions yet")
@@ -159,7 +159,7 @@ async def test_a_plain_request_gets_regions_from_the_panel_and_an_edit_keeps_the
     form = await member.press(card, "edit")
     card = await member.drawn(await member.fill(form, {"prompt": "a lake"}))
     assert stage.painter.specs[-1].regions is None
-    assert "Regions 3 → " in card.text, card.text
+    assert "Regions 2 → " in card.text, card.text
 
 
 async def test_a_prompt_of_very_many_parts_and_very_long_words(stage):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 from bot.domain.layouts.parts import parts_of_text
 from bot.domain.layouts.rectangles import percents
 from bot.domain.notes import Note, named
-from gpu_worker.language.regions import is_whole, region_cells, written
+from gpu_worker.language.regions import END_STEP, is_whole, region_cells, written
 from gpu_worker.protocol.specs import Extend, JobSpec, Region, Regions
 
-__all__ = ["on_canvas", "region_changes", "region_notes", "with_the_same_regions"]
+__all__ = ["on_canvas", "region_changes", "region_count", "region_notes", "with_the_same_regions"]
 
 
 def with_the_same_regions(spec: JobSpec, regions: Regions) -> tuple[JobSpec, tuple[Note, ...]]:
@@ -47,9 +48,14 @@ def region_notes(spec: JobSpec) -> list[Note]:
         notes.append(Note("regions_overlap", {"names": named(pairs)}))
     if regions.end_step == 0:
         notes.append(Note("regions_off"))
-    elif regions.end_step > spec.steps:
+    elif regions.end_step > spec.steps and regions.end_step != END_STEP:  # nobody chose the usual one
         notes.append(Note("regions_to_the_end", {"step": regions.end_step, "steps": spec.steps}))
     return notes
+
+
+def region_count(areas: Sequence[Region]) -> int:
+    """Without the background, which is a first one of the whole picture."""
+    return len(areas) - bool(areas and is_whole(areas[0]))
 
 
 def region_changes(before: Regions | None, after: Regions | None) -> list[tuple[str, str, str]]:
@@ -109,4 +115,4 @@ def _overlap(one: Region, two: Region) -> bool:
 
 
 def _count(regions: Regions | None) -> str:
-    return "" if regions is None else str(len(regions.areas))
+    return "" if regions is None else str(region_count(regions.areas))

@@ -70,9 +70,7 @@ def arranged(rows: int, columns: int) -> tuple[Region, ...]:
     """All cells of a grid, in reading order. Raises UserFacingError (`regions_many`)."""
     _bounded(rows * columns)
     return tuple(
-        Region(
-            rows=rows, columns=columns, top=row, bottom=row + 1, left=column, right=column + 1, weight=WEIGHT
-        )
+        Region(rows=rows, columns=columns, top=row, bottom=row + 1, left=column, right=column + 1, weight=WEIGHT)
         for row in range(rows)
         for column in range(columns)
     )

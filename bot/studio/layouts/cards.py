@@ -7,6 +7,7 @@ from enum import IntEnum
 
 import discord
 
+from bot.domain.layouts.keeping import region_count
 from bot.domain.layouts.parts import Arrangement, Part
 from bot.domain.layouts.rectangles import ARRANGEMENTS, rectangle_text
 from bot.domain.mentions import neutral
@@ -51,9 +52,10 @@ def region_name(number: int, part: Part, texts: Texts) -> str:
 
 def regions_line(arrangement: Arrangement, texts: Texts) -> str:
     """For the panel: how many, until which step."""
+    count = region_count([part.region for part in arrangement.parts])
     if not arrangement.end_step:
-        return texts("regions.line_off", n=len(arrangement.parts))
-    return texts("regions.line", n=len(arrangement.parts), step=arrangement.end_step)
+        return texts("regions.line_off", n=count)
+    return texts("regions.line", n=count, step=arrangement.end_step)
 
 
 def desk_page(draft: Draft, texts: Texts, notes: Sequence[str], *, private: bool) -> discord.ui.LayoutView:

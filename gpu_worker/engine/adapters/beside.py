@@ -71,8 +71,11 @@ class NetworksBeside:
         handles: list[Any] = []
         try:
             for key, own in networks.items():
-                for layer in self._found(key, own):
-                    handles.append(layer.module.register_forward_hook(self._hook(layer, places[key])))
+                layers = self._found(key, own)
+                # One at a time: those that are there are removed, whatever happens to the next.
+                for layer in layers:
+                    handle = layer.module.register_forward_hook(self._hook(layer, places[key]))
+                    handles += [handle]
             yield
         finally:
             for handle in handles:

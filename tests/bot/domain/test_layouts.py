@@ -158,6 +158,7 @@ def test_what_nobody_may_mean_is_told():
     assert notes_of("all AND left AND right AND more") == ["regions_missing"]
     assert notes_of("all AND left AND") == ["regions_wordless"]
     assert notes_of(end_step=0) == ["regions_off"]
+    assert notes_of(steps=4) == []
     assert notes_of(end_step=30) == ["regions_to_the_end"]
     assert notes_of(areas=(*DEFAULT_REGIONS[:2], Region(columns=4, left=1, right=3))) == ["regions_overlap"]
     assert notes_of(areas=(*DEFAULT_REGIONS[:2], Region(columns=2, left=2, right=3))) == ["regions_nowhere"]
@@ -174,7 +175,7 @@ def test_a_changed_prompt_keeps_its_regions_while_it_has_parts():
 
 def test_changes_are_told_one_by_one():
     assert region_changes(SIDES, SIDES) == []
-    assert region_changes(None, SIDES) == [("Regions", "", "3")]
+    assert region_changes(None, SIDES) == [("Regions", "", "2")]
     weights = parse_regions("1:1,1:2,1:2", "0:0,0:0,0:1", "0.2,0.8,0.5")
     after = Regions(areas=weights, end_step=12, loras_apart=True)
     assert region_changes(SIDES, after) == [

@@ -255,3 +255,22 @@ async def test_a_spoiler_is_shown_when_it_is_pressed(stage, seen, expect):
     spoiler = seen.page.locator(".spoiler").last
     await spoiler.click()
     await expect(spoiler).to_have_class("spoiler shown")
+
+
+async def test_the_desk_of_regions_shows_a_picture_that_follows_its_forms(stage, seen, expect):
+    member = await stage.visitor()
+    await member.imagine(prompt="a beach", seed=7, **SMALL)
+    await seen.press(seen.message("a beach"), "More")
+    await seen.press(seen.message("Upscale"), "Tweak")
+    await seen.press(seen.message("Steps"), "Regions")
+    desk = seen.message("Regions of the picture")
+    await expect(desk).to_contain_text("No regions yet")
+    await seen.pick(desk, "Layout", "Left | right")
+    await expect(desk).to_contain_text("Region 2")
+    picture = desk.get_by_role("img").first
+    before = await picture.get_attribute("src")
+    await seen.pick(desk, "Change a region", "Region 1")
+    await seen.form.get_by_label("What is there").fill("a red fox")
+    await seen.submit()
+    await expect(desk).to_contain_text("a red fox")
+    await expect(picture).not_to_have_attribute("src", before or "")
