@@ -37,6 +37,8 @@ KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
 _VAE_MARK = ".vae"
 _FOLDER_NAMES = frozenset({"model", "diffusion_pytorch_model", "pytorch_model"})
 """Files that are called after nothing; the folder they lie in has the name."""
+_LDSR = "LDSR"
+"""A1111's folder for that upscaler, whose file is called after nothing, too."""
 _FRESH_NS = 3_000_000_000
 
 
@@ -186,6 +188,8 @@ def _options(entry: Listed, place: str) -> Iterable[str]:
     stem = path.name if entry.folder else path.stem
     if stem.lower() in _FOLDER_NAMES and parent:
         stem = parent.rpartition("/")[2]
+    if entry.root.path.name.casefold() == _LDSR.casefold() and stem.lower() in ("model", "last"):
+        stem = _LDSR
     yield stem
     if parent:
         yield f"{stem} ({parent})"

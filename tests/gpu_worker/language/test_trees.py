@@ -6,6 +6,9 @@ from gpu_worker.language.models import scan_model_files
 from gpu_worker.language.trees import find_tree, model_roots
 from tests.gpu_worker.language.test_models import KOHYA, SD1, VAE, write
 
+DETECTOR = {name: [8, 3, 3, 3] for name in (
+    "model.0.conv.weight", "model.9.cv2.conv.weight", "model.22.cv3.0.2.weight",
+)}  # fmt: skip
 A1111 = {
     "models/Stable-diffusion/sub/dream.safetensors": ("checkpoint", SD1),
     "models/VAE/mse.safetensors": ("vae", VAE),
@@ -15,6 +18,8 @@ A1111 = {
     "extensions/sd-webui-controlnet/models/depth.safetensors": ("controlnet", {"zero_convs.0.0.weight": [4]}),
     "extensions/sd-webui-controlnet/annotator/downloads/hed/net.safetensors": ("annotator", {"a": [1]}),
     "models/ESRGAN/4x.safetensors": ("upscaler", {"a": [1]}),
+    "models/LDSR/model.safetensors": ("upscaler", {"a": [1]}),
+    "models/adetailer/face_yolov8n.safetensors": ("detector", DETECTOR),
     "models/Codeformer/codeformer.safetensors": ("face", {"a": [1]}),
     "embeddings/easy.safetensors": ("embedding", {"emb_params": [8, 768]}),
 }
@@ -25,12 +30,14 @@ COMFYUI = {
     "models/controlnet/canny.safetensors": ("controlnet", {"input_hint_block.0.weight": [4, 4]}),
     "models/upscale_models/4x.safetensors": ("upscaler", {"a": [1]}),
     "models/embeddings/easy.safetensors": ("embedding", {"emb_params": [8, 768]}),
+    "models/ultralytics/bbox/face_yolov8n.safetensors": ("detector", DETECTOR),
     "custom_nodes/comfyui_controlnet_aux/ckpts/deep/net.safetensors": ("annotator", {"a": [1]}),
 }
 HEAP = {
     "a/dream.safetensors": ("checkpoint", SD1),
     "style.safetensors": ("lora", KOHYA),
     "b/mse.safetensors": ("vae", VAE),
+    "c/hand.safetensors": ("detector", DETECTOR),
     "easy.safetensors": ("embedding", {"emb_params": [8, 768]}),
 }
 
@@ -56,6 +63,13 @@ def test_its_models_folder_alone_will_do_and_what_lies_around_it_is_found(tmp_pa
     assert find_tree(tmp_path / "models").layout == layout
     found = scan_model_files(tmp_path / "none", tmp_path / "none", extra_folders=[tmp_path / "models"])
     assert {m.path.relative_to(tmp_path).as_posix() for m in found} == set(files)
+
+
+def test_ldsr_is_called_after_its_folder_and_not_model(tmp_path):
+    for place in ("models/LDSR/model.safetensors", "models/Stable-diffusion/dream.safetensors"):
+        write(tmp_path / place, SD1)
+    found = scan_model_files(tmp_path / "none", tmp_path / "none", extra_folders=[tmp_path])
+    assert [m.fact.name for m in found if m.fact.kind == "upscaler"] == ["LDSR"]
 
 
 def test_a_folder_laid_out_as_ours(tmp_path):
