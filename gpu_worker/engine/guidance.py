@@ -17,6 +17,7 @@ import torch
 from gpu_worker.engine.adapters.networks import AppliedNetwork
 from gpu_worker.engine.calls import GuidedCall, Prediction
 from gpu_worker.engine.conditioning.guide import Encoded, Guide, encoding_at
+from gpu_worker.engine.control.colourfix import colour_fixed, colour_fixing
 from gpu_worker.engine.control.units import ControlMap
 from gpu_worker.engine.regional import PlacedRegions
 from gpu_worker.engine.state import ModelState
@@ -64,6 +65,8 @@ class Question:
     """`plain` (one text, no guidance), `guided`, `skipped` (the first text stands in for the negative), `image`."""
     regions: PlacedRegions | None = None
     """Where each text counts at this step; None: everywhere."""
+    led: tuple[ControlMap, ...] = ()
+    """The control maps that count now."""
 
     def answer(self, outputs: Sequence[torch.Tensor]) -> Prediction:
         """`outputs` are the UNet's answers to `rows`, float32."""
@@ -71,6 +74,8 @@ class Question:
         uncond = conds[0] if self.kind in ("plain", "skipped") else rest[0]
         if self.regions is not None:
             conds = self.regions.blended(conds, uncond)
+        if fixes := colour_fixing(self.led):
+            return self._fixed(conds, uncond, fixes)
         if self.kind == "plain":
             mixed = conds[0]
         elif self.kind == "image":
@@ -82,6 +87,17 @@ class Question:
                 mixed = mixed + weight * (cond - uncond)
         wanted = self.call.call.wants_uncond
         return Prediction(self._denoised(mixed), self._denoised(uncond) if wanted else None)
+
+    def _fixed(self, conds: Sequence[torch.Tensor], uncond: torch.Tensor, fixes: tuple[ControlMap, ...]) -> Prediction:
+        """As above, in what is left without noise, where colours are: that is linear in the answers, too."""
+        negative = self.kind not in ("plain", "skipped")
+        away = colour_fixed(self._denoised(uncond), fixes, negative=negative)
+        toward = [colour_fixed(self._denoised(cond), fixes, negative=False) for cond in conds]
+        mixed = toward[0] if self.kind == "plain" else away
+        if self.kind != "plain":
+            for weight, cond in zip(self.weights, toward, strict=True):
+                mixed = mixed + weight * (cond - away)
+        return Prediction(mixed, away if self.call.call.wants_uncond else None)
 
     def _denoised(self, output: torch.Tensor) -> torch.Tensor:
         x, sigma = self.call.call.x, self.call.call.sigma
@@ -114,11 +130,11 @@ def ask(call: GuidedCall) -> Question:
         rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, uncond, blind, images=hidden))
         return Question(call, guide, (rows[0], *rows[-2:]), weights[:1], "image", regions)
     if weights == (1.0,) and not asked.wants_uncond and regions is None:
-        return Question(call, guide, tuple(rows), weights, "plain")
+        return Question(call, guide, tuple(rows), weights, "plain", led=led)
     if call.number % 2 and 0 < asked.sigma < guide.ngms:
-        return Question(call, guide, tuple(rows), weights, "skipped", regions)
+        return Question(call, guide, tuple(rows), weights, "skipped", regions, led)
     rows.append(_rows(call, guide, negative, AESTHETIC_NEGATIVE, uncond, images=hidden))
-    return Question(call, guide, tuple(rows), weights, "guided", regions)
+    return Question(call, guide, tuple(rows), weights, "guided", regions, led)
 
 
 def _in_share(call: GuidedCall) -> Guide:

@@ -45,6 +45,7 @@ _PIDI, _HED = ("table5_pidinet",), ("ControlNetHED",)
 _BODY, _HAND, _FACE = "body_pose_model", "hand_pose_model", "facenet"
 _NEAR, _FAR = Slider("Remove Near %", 0, 100, 0, 0.1), Slider("Remove Background %", 0, 100, 0, 0.1)
 _SAFE = Slider("Safe Steps", 0, 10, 2)
+_VARIATION = Slider("Variation", 3, 32, 8)
 _GAMMA = Slider("Gamma Correction", 0.1, 2, 1, 0.001)
 
 
@@ -142,6 +143,16 @@ PREPROCESSOR_TABLE: tuple[PreprocessorEntry, ...] = (
     PreprocessorEntry("shuffle", tag="Shuffle"),
     PreprocessorEntry(
         "tile_resample", resolution=None, a=Slider("Down Sampling Rate", 1, 8, 1, 0.01), tag="Tile", shows="Tile"
+    ),
+    PreprocessorEntry("tile_colorfix", resolution=None, a=_VARIATION, tag="Tile", shows="Tile"),
+    PreprocessorEntry(
+        "tile_colorfix+sharp",
+        ("tile_colorfix_sharp",),
+        None,
+        _VARIATION,
+        Slider("Sharpness", 0, 2, 1, 0.01),
+        tag="Tile",
+        shows="Tile",
     ),
     PreprocessorEntry("blur_gaussian", a=Slider("Sigma", 0.01, 64, 9, 0.01), tag="Tile", shows="Tile"),
     PreprocessorEntry("recolor_luminance", resolution=None, a=_GAMMA, tag="Recolor"),

@@ -27,7 +27,8 @@ GROUPS: dict[str, frozenset[str]] = {
 """By A1111's tags. What an inpainting looks at is no map of a finished picture."""
 FIELDS = ("preprocessor", "resolution", "a", "b")
 BLUE = 0x5865F2
-_NO_MAP = frozenset({"none"})
+_NO_MAP = frozenset({"none", "tile_colorfix", "tile_colorfix+sharp"})
+"""The picture itself, whatever else they do to a drawing."""
 _NUMBER_CHARS = 12
 
 

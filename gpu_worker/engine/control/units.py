@@ -88,6 +88,8 @@ class ControlMap:
     where: torch.Tensor | None
     """How far it leads each pixel: [1, 1, h, w], float32; None is everywhere in full."""
     type_index: int = 0
+    original: torch.Tensor | None = None
+    """The picture as a latent, [1, c, h, w], for those that fix colours (colourfix.py)."""
     features: list[torch.Tensor] = field(default_factory=list)
     """Of a T2I adapter, which sees no steps: computed once."""
 
@@ -122,7 +124,11 @@ def cut_out(maps: Sequence[ControlMap], box: Box, whole: Size) -> tuple[ControlM
 
     return tuple(
         dataclasses.replace(
-            each, pixels=cut(each.pixels), where=None if each.where is None else cut(each.where), features=[]
+            each,
+            pixels=cut(each.pixels),
+            where=None if each.where is None else cut(each.where),
+            features=[],
+            original=None,
         )
         for each in maps
     )

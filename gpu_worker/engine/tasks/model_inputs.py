@@ -12,6 +12,7 @@ import torch
 
 from gpu_worker.engine.calls import Call, EncodeCall, Floats
 from gpu_worker.engine.conditioning.guide import Guide
+from gpu_worker.engine.control.colourfix import with_originals
 from gpu_worker.engine.control.units import placed_units
 from gpu_worker.engine.images.inpaint import PreparedInpaint
 from gpu_worker.engine.regional import placed_regions
@@ -33,7 +34,8 @@ def conditioned(
         refiner = yield from conditioned(refiner, height, width, canvas, weight)
         guide = dataclasses.replace(guide, refiner=(share, refiner))
     if guide.control:
-        guide = dataclasses.replace(guide, maps=placed_units(guide.control, height, width, canvas))
+        maps = yield from with_originals(placed_units(guide.control, height, width, canvas), guide.state)
+        guide = dataclasses.replace(guide, maps=maps)
     checkpoint = guide.state.checkpoint
     if guide.regions is not None:
         placed = placed_regions(guide.regions, height, width, checkpoint.device.torch_device)

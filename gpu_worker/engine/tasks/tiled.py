@@ -12,6 +12,7 @@ import torch
 
 from gpu_worker.engine.calls import Call, DecodeCall, EncodeCall, Picture
 from gpu_worker.engine.conditioning.guide import Guide
+from gpu_worker.engine.control.colourfix import with_originals
 from gpu_worker.engine.control.units import cut_out, placed_units
 from gpu_worker.engine.regional import PlacedRegions, placed_regions
 from gpu_worker.engine.sampling.noise import ImageSeed
@@ -54,7 +55,8 @@ def redrawn_in_tiles(
         init: torch.Tensor = yield EncodeCall([tile], guide.state)
         own = dataclasses.replace(seed, seed=(seed.seed + number) & SEED_MAX)
         looking = yield from conditioned(guide, init.shape[2], init.shape[3])
-        looking = dataclasses.replace(looking, maps=cut_out(maps, (left, top, right, bottom), size))
+        led = yield from with_originals(cut_out(maps, (left, top, right, bottom), size), guide.state)
+        looking = dataclasses.replace(looking, maps=led)
         if regions is not None:
             looking = _placed(looking, regions.cut_out((left, top, right, bottom), size))
         sampling = plan.second.sampling.from_latent(

@@ -19,7 +19,7 @@ from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.images.files import png_bytes
 from gpu_worker.engine.sampling.noise import ImageNoise, ImageSeed
 from gpu_worker.language.infotext import parse_infotext
-from gpu_worker.protocol.specs import ControlUnit
+from gpu_worker.protocol.specs import ControlUnit, Hires
 
 BALANCED, PROMPT, CONTROL = "Balanced", "My prompt is more important", "ControlNet is more important"
 
@@ -334,6 +334,35 @@ def test_what_inpaint_only_leaves_comes_back_over_the_drawing(engine):
     assert near(pasted[:, 72:], shape().astype(int)[:, 72:], 1), "its own picture, away from the seam"
     assert near(pasted[:, :60], whole[:, :60], 0)
     assert not near(whole[:, 72:], shape().astype(int)[:, 72:], 1)
+
+
+def test_colours_stay_those_of_the_picture(engine):
+    target = io.BytesIO()
+    Image.fromarray(np.full((128, 128, 3), (90, 130, 170), np.uint8)).save(target, "PNG")
+    blue = ref_to(target.getvalue(), "blue")
+
+    def drawn(preprocessor, **changes):
+        wish = ControlUnit(
+            model="first",
+            image=blue,
+            preprocessor=preprocessor,
+            weight=changes.pop("weight", 1.0),
+            threshold_a=3 if "fix" in preprocessor else None,
+        )
+        pictures = Recorder(pictures=SHAPES | {"blue": target.getvalue()})
+        return pixels(draw(engine, pictures, **({"steps": 4, "control": (wish,)} | changes))[0])
+
+    def away(picture):
+        return np.abs(picture.reshape(-1, 3).mean(axis=0) - (90, 130, 170)).max()
+
+    fixed, free, half = drawn("tile_colorfix"), drawn("tile_resample"), drawn("tile_colorfix", weight=0.5)
+    assert away(fixed) < away(half) < away(free)
+    assert away(fixed) < away(free) / 2
+    sharp = drawn("tile_colorfix+sharp")
+    assert away(sharp) < away(free) / 2
+    assert (sharp != fixed).any()
+    tiles = {"hires": Hires(scale=2, upscaler="Lanczos", denoising_strength=0.6, steps=3, tile_px=128)}
+    assert away(drawn("tile_colorfix", **tiles)) < away(drawn("tile_resample", **tiles))
 
 
 def test_it_stops_between_two_steps(engine):

@@ -137,5 +137,6 @@ PLAIN: dict[str, Callable[[Look], Picture]] = {
     "scribble": _scribble, "scribble_xdog": _xdog, "lineart_standard": _lineart_standard, "blur_gaussian": _blur,
     "tile_resample": _tile, "t2ia_color_grid": _colour_grid, "shuffle": _shuffle,
     "recolor_luminance": _recoloured(cv2.COLOR_BGR2LAB, 0), "recolor_intensity": _recoloured(cv2.COLOR_BGR2HSV, 2),
+    "tile_colorfix": _none, "tile_colorfix+sharp": _none,
     "inpaint_only": _none, "inpaint_global_harmonious": _none,
 }  # fmt: skip
