@@ -195,6 +195,9 @@ async def test_a_cell_that_is_gone_is_said_to_be(stage):
     id_ = script(stage)["id"]
     await refused(member, await press(stage, member, "scriptcell", id_, values=("9",)), "cell_gone")
     await refused(member, await press(stage, member, "scriptcells", id_, values=("999",)), "cell_gone")
+    cell = one(stage, "SELECT path FROM images JOIN jobs ON jobs.id = job_id WHERE place = 1")
+    await asyncio.to_thread((stage.settings.outputs_dir / cell).unlink)
+    await refused(member, await press(stage, member, "scriptcell", id_, values=("1",)), "cell_file_gone")
 
 
 async def test_all_cells_count_against_the_quota_at_once(stage):

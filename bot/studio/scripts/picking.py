@@ -40,7 +40,7 @@ class CellPicking:
         self._intake = intake
 
     async def pressed(self, interaction: Interaction, address: Address) -> None:
-        """Raises UserFacingError: `job_unknown`, `not_your_picture`, `cell_gone`, `picture_file_gone`,
+        """Raises UserFacingError: `job_unknown`, `not_your_picture`, `cell_gone`, `cell_file_gone`,
         `picture_veiled`, and what the door says."""
         job = await self._jobs.get(JobId(address.id))
         if job is None or job.script is None:
@@ -78,7 +78,7 @@ class CellPicking:
         if cell is None or not images:
             raise UserFacingError("cell_gone")
         if not await asyncio.to_thread(self._images.file(images[0]).is_file):
-            raise UserFacingError("picture_file_gone")
+            raise UserFacingError("cell_file_gone")
         where = where_of(interaction)
         await self._intake.require_shown(cell.task, where, str(interaction.locale))
         if await self._intake.veiled([image.id for image in images], where):
