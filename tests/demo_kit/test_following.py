@@ -13,8 +13,8 @@ from gpu_worker.language.models import DEMO_NAME
 
 pytestmark = pytest.mark.slow
 COUNT, STEPS = 6, 10
-GAINED = {"canny": 0.2, "scribble": 0.1, "depth": 0.2}
-"""Of at most 1. Measured with 16 pictures of 20 steps: canny 0.27 → 0.64, depth 0.43 → 0.77."""
+GAINED = {"canny": 0.2, "scribble": 0.15, "depth": 0.2}
+"""Of at most 1. Measured with 16 pictures of 20 steps: canny 0.27 → 0.64, scribble 0.29 → 0.62, depth 0.43 → 0.77."""
 SHIPPED = sorted(path.stem.removeprefix(f"{DEMO_NAME}-") for path in (KIT / "controlnet").glob("*.safetensors"))
 
 
@@ -27,8 +27,8 @@ def mean_score(name, pictures):
     return np.mean([score(name, *pair) for pair in zip(asked(name, COUNT), pictures, strict=True)])
 
 
-def test_edges_and_depth_ship():
-    assert {"canny", "depth"} <= set(SHIPPED)
+def test_there_are_three():
+    assert SHIPPED == ["canny", "depth", "scribble"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)

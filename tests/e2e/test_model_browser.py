@@ -9,7 +9,7 @@ from tests.e2e.product import Product
 
 @pytest.fixture(scope="module")
 def stocked(tmp_path_factory):
-    """Thirty LoRAs, one with a picture, and the demo checkpoint; nobody draws."""
+    """Thirty LoRAs, one with a picture, the demo checkpoint and its three ControlNets; nobody draws."""
     product = Product(tmp_path_factory.mktemp("stocked"), {"PINCEL_WORKERS": "0"})
     loras = product.data / "models" / "loras"
     for number in range(30):
@@ -75,7 +75,7 @@ async def test_a_choice_that_fits_no_more_is_left_out_and_said(stocked):
 async def test_filters_and_kinds(stocked):
     async with stocked.person() as member:
         card = await opened(member, "models")
-        assert "31 models" in card.text
+        assert "34 models" in card.text  # with the demo's own ControlNets
         await chosen(member, card, "Kind", "Checkpoint")
         card = await member.shown("general", card.id, lambda m: "1 model" in m.text, 20)
         assert "pincel-demo" in card.text
