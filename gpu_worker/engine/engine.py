@@ -315,6 +315,8 @@ def _size(spec: DrawTask) -> dict[str, int | str]:
     if isinstance(spec, Ultimate):
         width, height = max((tile.process for tile in spec.tiles()), default=(0, 0), key=lambda size: size[0] * size[1])
         return {"width": width, "height": height, "count": 1, "reason": "tile"}
-    if isinstance(spec, Upscale | Preprocess):
+    if isinstance(spec, Preprocess):
+        return {"reason": "preprocessor"}
+    if isinstance(spec, Upscale):
         return {"width": spec.width, "height": spec.height, "count": 1}
     return {"width": spec.width, "height": spec.height, "count": spec.count}

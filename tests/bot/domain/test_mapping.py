@@ -2,8 +2,12 @@
 
 import pytest
 
+from bot.domain.job import model_of, work_units
 from bot.domain.mapping import MapWish, choose_preprocessor, map_spec, maps_of, threshold_hints
+from bot.domain.named_models import models_of
+from bot.domain.safety.texts import given_refs
 from bot.errors import UserFacingError
+from bot.storage.inputs import given_pictures
 from gpu_worker.language.preprocessors import PREPROCESSOR_TABLE, find_preprocessor
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import ControlUnit, ImageRef, Img2Img, Mask, Preprocess, Txt2Img, Variation
@@ -113,3 +117,14 @@ def test_the_maps_of_a_drawing_go_by_its_size_and_seeds():
     own = made.maps[1]
     assert (own.image, own.brought, own.mask, own.threshold_a) == (REF, "Crop and resize", OTHER, 7)
     assert maps_of(drawn.model_copy(update={"control": ()})) is None
+
+
+def test_every_picture_and_file_of_a_job_is_known():
+    third = REF.model_copy(update={"ref": "input:" + "2" * 64})
+    made = Preprocess(
+        image=REF, preprocessor="hed", mask=OTHER, others=(Preprocess(image=third, preprocessor="dw_openpose_full"),)
+    )
+    assert [ref.ref for ref in given_pictures(made)] == [REF.ref, OTHER.ref, third.ref]
+    assert {ref.ref for ref in given_refs(made)} == {REF.ref, OTHER.ref, third.ref}
+    assert models_of(made, THERE) == [("annotator", "ControlNetHED")]
+    assert (work_units(made), model_of(made)) == (2.0, "task:preprocess")

@@ -129,6 +129,16 @@ def test_it_can_be_cancelled(engine, picture):
         engine.draw(Preprocess(image=ref_of(data), preprocessor="canny"), Asked(data, cancel=True))
 
 
+def test_without_memory_it_is_the_preprocessor_that_has_too_little(engine, picture, monkeypatch):
+    def full(*_given):
+        raise MemoryError
+
+    monkeypatch.setattr("gpu_worker.engine.engine.made_map", full)
+    with pytest.raises(EngineError) as caught:
+        drawn(engine, file_of(picture))
+    assert (caught.value.kind, caught.value.detail) == ("oom", {"reason": "preprocessor"})
+
+
 def test_the_worker_says_that_it_looks(engine, picture):
     data = file_of(picture)
     asked = Asked(data)
