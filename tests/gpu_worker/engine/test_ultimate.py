@@ -214,6 +214,14 @@ def test_what_cannot_be_drawn_is_no_spec(engine, source, changes):
         wish(source, **changes)
 
 
+@pytest.mark.slow
+def test_a_corner_that_blurring_leaves_nothing_of_is_not_drawn(engine, source):
+    hooks = Keeping(pictures={"picture": source.png})
+    (drawn,) = drawn_in_tiles(engine, source, hooks, width=257, height=257, mask_blur=16, drawing={"steps": 2})
+    assert (drawn.width, drawn.height) == (257, 257)
+    assert hooks.kept == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
 def test_an_upscaler_that_is_not_there_is_named(engine, source):
     with pytest.raises(EngineError) as caught:
         drawn_in_tiles(engine, source, upscaler="4x-Nowhere")

@@ -39,11 +39,12 @@ class PlacedTile:
 
 
 def place(tile: TileDraw, size: Size) -> PlacedTile | None:
-    """On a picture of `size`; None where nothing of the mask is on it, which is then not drawn."""
+    """On a picture of `size`; None where nothing of the mask is on it, or blurring leaves nothing of what is, as of a
+    corner of one pixel: that is not drawn."""
     window, mask = _windowed(tile, size)
-    if not mask.any():
-        return None
     soft = blurred(mask, tile.blur)
+    if not soft.any():
+        return None
     left, top, right, bottom = crop_region(soft, 0)
     padded = (
         max(window[0] + left - tile.padding, 0),
