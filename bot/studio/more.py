@@ -17,6 +17,7 @@ from bot.i18n import Texts, texts_for
 from bot.storage.favourites import Favourites
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
+from bot.storage.origins import origin_of
 from bot.studio.intake import Intake
 from bot.studio.region_pictures import thumbnail
 from bot.studio.where import where_of
@@ -39,11 +40,12 @@ IN_A_ROW = 4
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What is known of the picture for who asks: whether its file can be shown, whether it may not be, whether they
-    keep it."""
+    keep it, and whether a request drew it, perhaps before it was enlarged."""
 
     there: bool
     veiled: bool
     kept: bool
+    drawn: bool
 
 
 class More:
@@ -74,8 +76,9 @@ class More:
         with contextlib.suppress(MissingPictureError):
             small = None if veiled else await asyncio.to_thread(thumbnail, await self._images.read(image))
         kept = image.id in await self._favourites.among(UserId(interaction.user.id), [image.id])
+        origin, _ = await origin_of(self._jobs, self._images, job, image.index)
         texts = texts_for(str(interaction.locale))
-        view = _panel(job, images, image, texts, Sight(small is not None, bool(veiled), kept))
+        view = _panel(job, images, image, texts, Sight(small is not None, bool(veiled), kept, origin.draws))
         files = [] if small is None else [discord.File(io.BytesIO(small), THUMBNAIL_NAME)]
         await interaction.edit_original_response(view=view, attachments=files)
 
@@ -137,7 +140,7 @@ def _ends(job: Job, image: Image, texts: Texts, sight: Sight) -> list[list[Addre
         ]
         if image.width != image.height:
             of_picture.insert(1, button(Verb.SQUARE, image.id, texts("button.square"), emoji="⏹️"))
-    if job.draws and not image.deleted:
+    if sight.drawn and not image.deleted:
         of_picture.append(button(Verb.PLOT, image.id, texts("button.plot"), emoji="📊"))
     of_job = [
         button(Verb.TWEAK, job.id, texts("button.tweak"), emoji="🎛️"),

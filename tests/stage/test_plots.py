@@ -78,6 +78,23 @@ async def test_a_plot_from_a_picture_begins_with_its_own_request(stage):
     assert grid
 
 
+async def test_a_plot_from_an_enlarged_picture_begins_with_what_drew_it(stage):
+    member = await stage.visitor()
+    card = await member.imagine(prompt="a castle", seed=11, count=1, width=128, height=64)
+    larger = await member.drawn(await member.press(card, "upscale"))
+    largest = await member.drawn(await member.press(larger, "upscale"))
+    tiled = await member.drawn(
+        await member.slash("general", "ultimate", {"picture": member.images(largest)[0]["id"], "factor": 1})
+    )
+    for enlarged in (larger, largest, tiled):
+        more = await member.shown(await member.press(enlarged, "more"))
+        form = await member.press(more, "plot")
+        assert "Hires steps" not in str(form.modal), "it would be refused: there is no second pass in what is drawn"
+        stage.painter.assigned.clear()
+        await drawn(member, await member.fill(form, {"x_type": "Steps", "x_values": "5,6"}))
+        assert {(spec.width, spec.height, spec.seed, spec.hires) for spec in cells(stage)} == {(128, 64, 11, None)}
+
+
 @pytest.mark.parametrize(
     ("options", "key"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -124,6 +125,14 @@ class Plot(Script):
             *self.sizes, columns, rows, pages, legend=self.legend, margin_px=self.margin_px, sub_grids=self.sub_grids
         )
 
+    def reseeded(self, seed: int) -> Plot:
+        drawn: dict[str, object] = {"drawn_from": seed}
+        for letter, axis in zip(AXIS_LETTERS, self.axes, strict=True):
+            drawn[letter] = _reseeded(axis, random.Random(f"{seed} {letter}"))
+        if "Var. seed" in (axis.type for axis in self.axes):  # which is about the variation that the base has
+            drawn["base"] = self.base.model_copy(update={"seed": seed})
+        return super().reseeded(seed).model_copy(update=drawn)
+
     def fields(self, page: int | None) -> Mapping[str, str]:
         records = [_record(axis) for axis in self.axes]
         return record_fields(records if page is None else records[:2])
@@ -134,6 +143,15 @@ def _type(axis: PlotAxis) -> AxisType:
     if found is None:
         raise LookupError(axis.type)
     return found
+
+
+def _reseeded(axis: PlotAxis, rng: random.Random) -> PlotAxis:
+    """With other seeds where -1 was typed."""
+    if not axis.fixed:
+        return axis
+    typed = _type(axis).read(axis.text, len(axis.values))
+    values = tuple(rng.randrange(_SEEDS) if value == -1 else value for value in typed)
+    return axis.model_copy(update={"values": values, "titles": tuple(map(_type(axis).label, values))})
 
 
 def _titles(axis: PlotAxis) -> tuple[Title, ...]:

@@ -13,7 +13,7 @@ from discord import app_commands
 from bot.domain import actions
 from bot.domain.flags import read_flags
 from bot.domain.ids import ImageId
-from bot.domain.job import Action, Image, Job
+from bot.domain.job import Action, Image
 from bot.domain.limits import Limits
 from bot.domain.mentions import spoken
 from bot.domain.notes import Note, named
@@ -29,6 +29,7 @@ from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.images import Images
 from bot.storage.jobs import Jobs
+from bot.storage.origins import origin_of
 from bot.studio.dynamic import in_time
 from bot.studio.intake import Intake
 from bot.studio.models import Models
@@ -86,28 +87,29 @@ class Plots:
 
     async def pressed(self, interaction: Interaction, address: Address) -> None:
         """Raises UserFacingError: `picture_unknown`, `job_draws_nothing`."""
-        _, job = await self._picture(address)
+        _, base = await self._picture(address)
         texts = texts_for(str(interaction.locale))
-        await interaction.response.send_modal(plot_form(address.id, job.spec, texts))
+        await interaction.response.send_modal(plot_form(address.id, base, texts))
 
     async def submitted(self, interaction: Interaction, address: Address) -> None:
         """Raises UserFacingError as `build_plot`, and whatever refuses a job."""
-        image, job = await self._picture(address)
+        image, base = await self._picture(address)
         wishes = read_form(fields_of(interaction))
-        base = actions.first_pass(actions.picture_spec(job.spec, image.index))
         plot, notes = await self._built(interaction, base, wishes)
         await self._intake.begin(
-            interaction, plot, Action.PLOT, source_image_id=image.id, parent_id=job.id, notes=notes
+            interaction, plot, Action.PLOT, source_image_id=image.id, parent_id=image.job_id, notes=notes
         )  # fmt: skip
 
-    async def _picture(self, address: Address) -> tuple[Image, Job]:
+    async def _picture(self, address: Address) -> tuple[Image, JobSpec]:
+        """With the request that drew it from noise, however often it was enlarged since."""
         image = await self._images.get(ImageId(address.id))
         job = await self._jobs.get(image.job_id) if image is not None else None
         if image is None or job is None:
             raise UserFacingError("picture_unknown")
-        if not job.draws:
+        origin, index = await origin_of(self._jobs, self._images, job, image.index)
+        if not origin.draws:
             raise UserFacingError("job_draws_nothing")
-        return image, job
+        return image, actions.first_pass(actions.picture_spec(origin.spec, index))
 
     async def _built(self, interaction: Interaction, base: JobSpec, wishes: PlotWishes) -> tuple[Plot, Sequence[str]]:
         where = where_of(interaction)

@@ -403,6 +403,24 @@ def test_types_of_axes_are_offered_the_usual_first_and_all_are_found():
     assert axis_rows("churn", ranked) == ["Sigma Churn"]
 
 
+def test_another_seed_is_another_one_wherever_it_was_drawn():
+    typed = plot(("Seed", "-1, 7, -1"))
+    again = typed.reseeded(9)
+    before, after = ([cell.spec.seed for cell in one.expanded().cells] for one in (typed, again))
+    assert after[1] == before[1] == 7
+    assert len({*before, *after}) == 5
+    assert [title for (title,) in again.layout().column_titles] == [
+        type(title)(f"Seed: {seed}") for (title,), seed in zip(again.layout().column_titles, after, strict=True)
+    ]
+    assert again.fields(None)["Fixed X Values"] == ", ".join(map(str, after))
+    assert typed.reseeded(9) == again
+    each = plot(("Steps", "5,6"), random_seeds=True)
+    seeds = [cell.spec.seed for one in (each, each.reseeded(9)) for cell in one.expanded().cells]
+    assert len(set(seeds)) == 4
+    varied = plot(("Var. seed", "1,2"), base=RICH).reseeded(9)
+    assert [(cell.spec.seed, cell.spec.variations[-1].seed) for cell in varied.expanded().cells] == [(9, 1), (9, 2)]
+
+
 SIGNS = st.text(st.sampled_from('0123456789-+.,()[] "en\n'), max_size=60)
 
 
