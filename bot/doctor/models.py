@@ -29,7 +29,10 @@ def check_models(say: Texts, settings: Settings) -> list[Check]:
     usable = [fact.name for fact in facts if fact.kind == "checkpoint" and fact.problem is None]
     own = [name for name in usable if name != DEMO_NAME]
     loras = sum(fact.kind == "lora" and fact.problem is None for fact in facts)
-    others = sum(fact.kind not in ("checkpoint", "lora") and fact.problem is None for fact in facts)
+    others = sum(
+        file.fact.kind not in ("checkpoint", "lora") and file.fact.problem is None and file.root is not None
+        for file in files
+    )
     folder = settings.models_dir / "checkpoints"
     if own:
         names = ", ".join(own[:_NAMES_SHOWN]) + (", …" if len(own) > _NAMES_SHOWN else "")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.catalogue import Entry
 from bot.library.sizes import file_bytes
 from bot.settings import Settings
-from gpu_worker.language.models import DEMO_NAME, ModelFile, scan_model_files
+from gpu_worker.language.models import ModelFile, scan_model_files
 from gpu_worker.protocol.messages import ModelKind
 
 __all__ = ["There", "look"]
@@ -19,8 +19,8 @@ class There:
 
     @property
     def own(self) -> tuple[ModelFile, ...]:
-        """Without the demo."""
-        return tuple(model for model in self.models if model.fact.name != DEMO_NAME)
+        """Without what ships with the project."""
+        return tuple(model for model in self.models if model.root is not None)
 
     @property
     def unusable(self) -> tuple[ModelFile, ...]:

@@ -122,7 +122,8 @@ def _all(facts: Sequence[ModelFact]) -> list[ModelFact]:
 def _nothing_for(kind: Kind | None, checkpoint: ModelFact | None, facts: Sequence[ModelFact]) -> UserFacingError:
     here = control_models(None, facts)
     fitting = [fact for fact in here if checkpoint is None or suits(fact, checkpoint)]
-    if not here:
+    # Those that ship with the demo are nobody's models of another checkpoint.
+    if not fitting and all(fact.only_for for fact in here):
         install = kind.install if kind is not None and kind.install else SET
         return UserFacingError("control_none", install=install)
     if kind is None and fitting:
