@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ MINIMUM = (
 )
 """What `no_metadata` leaves."""
 
+_ARCHITECTURES = {"sd1": "stable-diffusion-v1", "sd2": "stable-diffusion-v2-512", "sdxl": "stable-diffusion-xl-v1-base"}
 VERSIONS = {"sd1": "sd_v1", "sd2": "sd_v2", "sdxl": "sdxl_base_v1-0"}
 
 
@@ -117,10 +119,33 @@ def training_metadata(
         "ss_new_sd_model_hash": run.checkpoint_sha256,
         "ss_vae_name": run.vae,
     } | _datasets(datasets)
+    found |= _model_spec(parameters, datasets, run)
     if parameters.no_metadata:
         found = {key: found[key] for key in MINIMUM}
     optional = {"ss_new_sd_model_hash", "ss_vae_name"}
     return {key: str(value) for key, value in found.items() if value is not None or key not in optional}
+
+
+def _model_spec(parameters: Parameters, datasets: Sequence[DatasetFacts], run: RunFacts) -> dict[str, Any]:
+    """The common part of all models' metadata, version 1.0.0 of its specification."""
+    wide, high = datasets[0].rules.resolution
+    architecture = _ARCHITECTURES[run.family]
+    if run.family == "sd2" and run.predicts_v:
+        architecture = "stable-diffusion-v2-768-v"
+    when = datetime.datetime.fromtimestamp(run.finished_at, datetime.UTC)
+    found: dict[str, Any] = {
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.architecture": f"{architecture}/lora",
+        "modelspec.implementation": "diffusers",
+        "modelspec.title": run.output_name,
+        "modelspec.resolution": f"{wide}x{high}",
+        "modelspec.date": when.replace(tzinfo=None).isoformat(timespec="seconds"),
+    }
+    if run.family != "sdxl":
+        found["modelspec.prediction_type"] = "v" if run.predicts_v else "epsilon"
+    if run.family == "sd1" and parameters.clip_skip is not None:
+        found["modelspec.encoder_layer"] = parameters.clip_skip
+    return found
 
 
 def _network_args(parameters: Parameters) -> dict[str, str]:

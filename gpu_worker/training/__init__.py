@@ -1,0 +1,1 @@
+"""Training a LoRA: torch, peft and LyCORIS. `gpu_worker.training.trainer.train` is the way in."""

@@ -1,0 +1,143 @@
+"""The pictures of a training: which bucket each is in, and its latents, kept or made anew (behaviours §24.1, §24.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from PIL import Image
+
+from gpu_worker.engine.calls import Picture
+from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
+from gpu_worker.engine.errors import DrawingCancelled
+from gpu_worker.engine.images.files import open_picture
+from gpu_worker.engine.vae import encode_pictures
+from gpu_worker.language.training.buckets import Bucketed, bucket_sizes, cover, select_bucket
+from gpu_worker.language.training.steps import regularisation_repeats
+from gpu_worker.protocol.specs import Train, TrainDataset, TrainImage, TrainSubset
+from gpu_worker.training.hooks import TrainingHooks
+from gpu_worker.training.refusals import refusal
+
+__all__ = ["Pictures", "TrainedPicture", "View"]
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class TrainedPicture:
+    number: int
+    """Its place among all pictures of the training."""
+    dataset: int
+    subset: TrainSubset
+    image: TrainImage
+    repeats: int
+    size: tuple[int, int]
+    """Of the picture as it came, in pixels."""
+    fit: Bucketed
+
+    @property
+    def caption(self) -> str:
+        return self.subset.class_tokens if self.image.caption is None else self.image.caption
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at a picture: mirrored or not, and from where it is cut (shares of what is over, 0.5 is the middle)."""
+
+    flipped: bool = False
+    left: float = 0.5
+    top: float = 0.5
+
+
+@dataclass(eq=False)
+class Pictures:
+    """All of them, in the order of the spec. Pictures of the class that find no use are left out."""
+
+    checkpoint: Checkpoint
+    hooks: TrainingHooks
+    keeps: bool
+    """`cache_latents`."""
+    all: list[TrainedPicture] = field(default_factory=list[TrainedPicture])
+    _latents: dict[tuple[int, bool], Tensor] = field(default_factory=dict[tuple[int, bool], Tensor])
+
+    @classmethod
+    def prepared(cls, spec: Train, checkpoint: Checkpoint, hooks: TrainingHooks) -> Pictures:
+        """Raises EngineError `bad_input` for what is no picture or too narrow for its buckets, and DrawingCancelled."""
+        found = cls(checkpoint, hooks, spec.parameters.cache_latents)
+        of = sum(1 for _ in spec.images())
+        seen = 0
+        for place, dataset in enumerate(spec.datasets):
+            repeats = _repeats(dataset)
+            for subset, own in zip(dataset.subsets, repeats, strict=True):
+                for number, (image, times) in enumerate(zip(subset.images, own, strict=True), 1):
+                    if hooks.wish() == "cancel":
+                        raise DrawingCancelled
+                    if times:
+                        found._add(place, dataset, subset, image, times, number)
+                    seen += 1
+                    hooks.preparing(seen, of)
+        return found
+
+    def latents(self, picture: TrainedPicture, view: View) -> Tensor:
+        """[channels, height, width] in float32."""
+        key = picture.number, view.flipped
+        if not self.keeps:
+            return self._encoded(self._pixels(picture), picture, view)
+        if key not in self._latents:
+            self._latents[key] = self._encoded(self._pixels(picture), picture, view)
+        return self._latents[key]
+
+    def offsets(self, picture: TrainedPicture, view: View) -> tuple[int, int]:
+        """Pixels that are cut off at the left and at the top."""
+        (width, height), (wide, high) = picture.fit.resized, picture.fit.bucket
+        return round((width - wide) * view.left), round((height - high) * view.top)
+
+    def _add(
+        self, place: int, dataset: TrainDataset, subset: TrainSubset, image: TrainImage, times: int, number: int
+    ) -> None:
+        pixels = open_picture(self.hooks.open_image(image.image), image.image)
+        size = (pixels.shape[1], pixels.shape[0])
+        try:
+            fit = _fit(size, dataset)
+        except ValueError as error:
+            step = dataset.rules.bucket_reso_steps
+            values = {"number": number, "folder": subset.name, "width": size[0], "height": size[1]}
+            raise refusal("picture_too_narrow", bucket_reso_steps=step, **values) from error
+        picture = TrainedPicture(len(self.all), place, subset, image, times, size, fit)
+        self.all.append(picture)
+        if self.keeps:
+            for flipped in (False, True) if subset.rules.flip_aug else (False,):
+                self._latents[picture.number, flipped] = self._encoded(pixels, picture, View(flipped))
+
+    def _pixels(self, picture: TrainedPicture) -> Picture:
+        return open_picture(self.hooks.open_image(picture.image.image), picture.image.image)
+
+    def _encoded(self, pixels: Picture, picture: TrainedPicture, view: View) -> Tensor:
+        if (pixels.shape[1], pixels.shape[0]) != picture.fit.resized:
+            pixels = np.asarray(Image.fromarray(pixels).resize(picture.fit.resized, Image.Resampling.LANCZOS))
+        (left, top), (wide, high) = self.offsets(picture, view), picture.fit.bucket
+        pixels = pixels[top : top + high, left : left + wide]
+        pixels = np.ascontiguousarray(pixels[:, ::-1] if view.flipped else pixels)
+        with torch.no_grad():
+            return encode_pictures(self.checkpoint, [pixels])[0].float().cpu()
+
+
+def _fit(size: tuple[int, int], dataset: TrainDataset) -> Bucketed:
+    rules = dataset.rules
+    if not rules.enable_bucket:
+        wide, high = rules.resolution
+        return Bucketed(rules.resolution, cover(size, rules.resolution), wide / high - size[0] / size[1])
+    sizes: tuple[tuple[int, int], ...] = ()
+    if not rules.bucket_no_upscale:
+        sizes = bucket_sizes(rules.resolution, rules.min_bucket_reso, rules.max_bucket_reso, rules.bucket_reso_steps)
+    return select_bucket(size, sizes, rules.resolution, rules.bucket_reso_steps, no_upscale=rules.bucket_no_upscale)
+
+
+def _repeats(dataset: TrainDataset) -> list[list[int]]:
+    """How often each picture is seen in an epoch, by subset."""
+    learnt = sum(len(subset.images) * subset.num_repeats for subset in dataset.subsets if not subset.is_reg)
+    of_class = [subset.num_repeats for subset in dataset.subsets if subset.is_reg for _ in subset.images]
+    take: Callable[[], int] = iter(regularisation_repeats(of_class, learnt)).__next__
+    return [[take() if subset.is_reg else subset.num_repeats for _ in subset.images] for subset in dataset.subsets]
