@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
@@ -38,6 +39,7 @@ from bot.studio.new_jobs import TOKEN_LIFE_S, job_from
 from bot.studio.notes import joined, told
 from bot.studio.offers import Offers, ScriptOffering
 from bot.studio.safety.request import Door, JobRequest, TextsOnly
+from bot.studio.scripts.preparing import judged_of
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.door import TEXT_LIMIT, say
@@ -232,10 +234,12 @@ class Intake:
             self._gate.require_units(request.task)
 
     async def require_shown(self, spec: JobTask, where: Where, locale: str = "en-US") -> None:
-        """That its result may be seen there, which is asked again before it is published. Raises UserFacingError."""
-        await self._door.require(JobRequest(UserId(where.user_id), spec, Action.IMAGINE, where, locale))
-        if not isinstance(spec, FileTask):
-            self._gate.require(spec, where)
+        """That its result may be seen there, which is asked again before it is published; of a grid each cell, whose
+        words its axes made. Raises UserFacingError."""
+        for task in await asyncio.to_thread(judged_of, spec) if isinstance(spec, Script) else (spec,):
+            await self._door.require(JobRequest(UserId(where.user_id), task, Action.IMAGINE, where, locale))
+            if not isinstance(task, FileTask):
+                self._gate.require(task, where)
 
     async def veiled(self, image_ids: Collection[ImageId], where: Where) -> frozenset[ImageId]:
         """Which of these pictures may not be seen there as they are: everything that shows a picture asks."""

@@ -184,6 +184,18 @@ async def test_styles_are_texts_of_an_axis_and_their_parameters_are_told_of(stag
     assert "Only the texts of ink are plotted" in offer.text
 
 
+async def test_words_that_an_axis_brought_are_judged_again_when_its_grid_is_published(stage):
+    member = await stage.visitor()
+    await member.told(
+        await member.slash("general", "style save", {"name": "ink", "prompt": "ink of a kraken, {prompt}"})
+    )
+    _, card = await drawn(member, await asked(member, "a cat --private", x_type="Styles", x_values='"", ink'))
+    await stage.studio.safety.rules.change(
+        stage.guild_id, lambda rules: rules.model_copy(update={"words": ("kraken",)})
+    )
+    await refused(member, await member.press(card, "publish"), "content_words")
+
+
 async def test_a_cell_is_a_picture_like_any_other_and_may_begin_a_plot(stage):
     member = await stage.visitor()
     _, card = await drawn(member, await asked(member, x_type="Steps", x_values="5,6", seed=1))

@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bot.domain.actions import picture_size
 from bot.domain.job import work_units
 from bot.domain.safety.limits import Wanted
 from bot.domain.safety.texts import steering_of
 from bot.domain.scripts import Cell, ScriptSpec
 from bot.domain.scripts.sheets import sheets_of
 from bot.errors import UserFacingError
+from bot.studio.safety.amounts import wanted_of
 from gpu_worker.protocol.specs import JobSpec, Sheet
 
-__all__ = ["Prepared", "prepared", "require_size"]
+__all__ = ["Prepared", "judged_of", "prepared", "require_size"]
 
 EstimateS = Callable[[str, float], float | None]
 
@@ -49,14 +49,20 @@ def _prepared(script: ScriptSpec, estimate_s: EstimateS) -> Prepared:
     sheets = sheets_of(cells)
     seconds = [estimate_s(sheet.checkpoint, work_units(sheet)) for sheet in sheets]
     known = [one for one in seconds if one is not None]
+    each = [wanted_of(sheet, estimate_s) for sheet in sheets]
     wanted = Wanted(
         pictures=len(cells),
         gpu_s=sum(known),
-        side_px=max(max(picture_size(cell.spec)) for cell in cells),
-        steps=max(cell.spec.steps for cell in cells),
+        side_px=max(one.side_px for one in each),
+        steps=max(one.steps for one in each),
         count=1,
     )
     return Prepared(sheets, _judged(cells), wanted, sum(known) if len(known) == len(seconds) else None)
+
+
+def judged_of(script: ScriptSpec) -> list[JobSpec]:
+    """As `Prepared.judged`, of a script that was drawn. Blocks as long as `Script.expanded`."""
+    return _judged(script.expanded().cells)
 
 
 def _judged(cells: Sequence[Cell]) -> list[JobSpec]:
