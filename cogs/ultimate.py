@@ -53,7 +53,7 @@ class UltimateCommand(commands.Cog):
         prompt: Range[str, 0, 6000] = "",
         negative_prompt: Range[str, 0, 6000] | None = None,
         denoise: Range[float, 0, 1] = DENOISE,
-        tile: Literal[256, 384, 512, 640, 768, 896, 1024, 1536] = 512,
+        tile: Literal[256, 384, 512, 640, 768, 896, 1024, 1536] | None = None,
         redraw: str = "linear",
         seams: str = "none",
         tile_control: bool = False,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -17,9 +17,12 @@ from pydantic import ValidationError
 from bot.domain.control.kinds import kind_named
 from bot.domain.control.models import model_for
 from bot.domain.limits import Limits
-from bot.domain.models import find_upscaler, names_of
+from bot.domain.mentions import spoken
+from bot.domain.models import check_loras, find_upscaler, names_of
 from bot.domain.ranges import within
+from bot.domain.templates import to_be_drawn
 from bot.errors import UserFacingError
+from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
 from gpu_worker.language.tiles import scaled_size
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import (
@@ -78,7 +81,8 @@ class UltimateWish:
     prompt: str = ""
     negative_prompt: str | None = None
     denoise: float = DENOISE
-    tile: int = 512
+    tile: int | None = None
+    """None: what the checkpoint draws best at; smaller ones have a whole motif drawn into each."""
     redraw: str = "linear"
     seams: str = "none"
     tile_control: bool = False
@@ -102,13 +106,15 @@ def ultimate_of(
     """`base` is what the tiles are drawn after; `size` the picture's, in pixels.
 
     Raises UserFacingError: `ultimate_too_large`, `ultimate_size_small`, `ultimate_tile`, `ultimate_padding`,
-    `ultimate_many_tiles`, `ultimate_changes_nothing`, `enlarge_large_already`, the ranges of numbers, those
-    of `find_upscaler` and of `model_for`.
+    `ultimate_many_tiles`, `ultimate_changes_nothing`, `enlarge_large_already`, `lora_weight`, the ranges of numbers,
+    those of `find_upscaler`, of `check_loras` and of `model_for`.
     """
     target = _target(wish, size, limits)
     upscaler = find_upscaler(wish.upscaler or default_upscaler(facts), facts, latent=False)
     if not 0 < wish.denoise <= 1:
         raise UserFacingError("denoising_range", wish=f"{wish.denoise:g}")
+    if wish.tile is None:
+        wish = replace(wish, tile=_best_tile(target, base, facts))
     tile, padding, blur = _tile(wish)
     seams = SEAMS.get(wish.seams, "none")
     redraw = wish.redraw if wish.redraw in REDRAWS else "linear"
@@ -151,8 +157,20 @@ def _target(wish: UltimateWish, size: tuple[int, int], limits: Limits) -> tuple[
     return target
 
 
+def _best_tile(target: tuple[int, int], base: JobSpec, facts: Sequence[ModelFact]) -> int:
+    """As long as there are not too many of them, with all that may mend their seams."""
+    hires = base.hires if isinstance(base, Txt2Img) else None
+    checkpoint = (hires.checkpoint if hires is not None else None) or base.checkpoint
+    native = next((fact.native_px for fact in facts if (fact.kind, fact.name) == ("checkpoint", checkpoint)), None)
+    tile = min(TILES[-1], max(SIZE_MIN_PX, (native or TILES[0]) // 64 * 64))
+    while tile < TILES[0] and math.ceil(target[0] / tile) * math.ceil(target[1] / tile) * 4 > TILES_MAX:
+        tile *= 2
+    return tile
+
+
 def _tile(wish: UltimateWish) -> tuple[int, int, int]:
     """Side, padding and mask blur of a tile."""
+    assert wish.tile is not None
     if not SIZE_MIN_PX <= wish.tile <= SIZE_MAX_PX or wish.tile % 8:
         raise UserFacingError("ultimate_tile", wish=wish.tile, least=SIZE_MIN_PX, most=SIZE_MAX_PX)
     usual = next(padding for most, padding in PADDING_OF_TILE if wish.tile <= most)
@@ -188,14 +206,29 @@ def _drawing(wish: UltimateWish, base: JobSpec, image: ImageRef, facts: Sequence
         checkpoint = next((f for f in facts if f.kind == "checkpoint" and f.name == own["checkpoint"]), None)
         model = model_for(kind_named("Tile"), checkpoint, facts)
         control = (*control[:3], ControlUnit(model=model, preprocessor=TILE_CONTROL, control_type="Tile"))
-    process = _process(wish)
+    process = _process(wish.tile or TILES[0])
     own |= {
         "image": image, "denoising_strength": wish.denoise, "control": control, "width": process, "height": process,
-        "seed": base.seed if wish.seed is None else wish.seed, "variations": base.variations if wish.seed is None else (),
+        "seed": base.seed if wish.seed is None else wish.seed,
+        "variations": base.variations if wish.seed is None else (),
     }  # fmt: skip
-    return Img2Img(**own)
+    drawing = Img2Img(**own)
+    _require_loras(drawing, facts)
+    return drawing
 
 
-def _process(wish: UltimateWish) -> int:
+def _require_loras(drawing: Img2Img, facts: Sequence[ModelFact]) -> None:
+    """Of a dynamic prompt they are known when it is drawn."""
+    checkpoint = next((f for f in facts if f.kind == "checkpoint" and f.name == drawing.checkpoint), None)
+    if checkpoint is None or to_be_drawn(drawing):
+        return
+    try:
+        found = [lora_refs(parse_networks(text)[1]) for text in (drawing.prompt, drawing.negative_prompt)]
+    except NetworkTagError as error:
+        raise UserFacingError("lora_weight", name=spoken(error.name)) from error
+    check_loras([ref.name for refs in found for ref in refs], checkpoint, facts)
+
+
+def _process(tile: int) -> int:
     """About what a tile is drawn at; the spec's own tiles say it exactly."""
-    return min(SIZE_MAX_PX, max(SIZE_MIN_PX, math.ceil(wish.tile / 64) * 64))
+    return min(SIZE_MAX_PX, max(SIZE_MIN_PX, math.ceil(tile / 64) * 64))

@@ -117,6 +117,23 @@ async def test_what_it_costs_is_said_and_counted(stage):
     assert member.job(card)["work_units"] == pytest.approx(16 * 0.576**2 * 0.3 * stage.painter.specs[-1].drawing.steps)
 
 
+async def test_tiles_are_as_large_as_the_model_draws_best(stage):
+    member = await stage.visitor()
+    for checkpoint, tile in (("dreamy", 512), ("photo-xl", 1024)):
+        card = await member.imagine(prompt="a tower", count=1, checkpoint=checkpoint)
+        await member.drawn(await ultimate(member, picture=member.images(card)[0]["id"]))
+        spec = stage.painter.specs[-1]
+        assert (spec.drawing.checkpoint, spec.tile_width) == (checkpoint, tile)
+    small = Txt2Img(prompt="", checkpoint="mini", width=128, height=128, seed=1)
+    facts = [m.ModelFact(kind="checkpoint", name="mini", native_px=128)]
+    ref = ImageRef(ref="input:1", sha256="0" * 64, mime="image/png", size_bytes=9)
+    made = [
+        ultimate_of(UltimateWish(factor=factor, seams="corners"), small, ref, (512, 512), facts, DEFAULT_LIMITS)
+        for factor in (1, 2, 16)
+    ]
+    assert [spec.tile_width for spec in made] == [128, 128, 512]
+
+
 async def test_the_progress_counts_tiles(stage):
     member = await stage.visitor()
     card = await member.drawn(await ultimate(member))
@@ -138,6 +155,8 @@ async def test_the_progress_counts_tiles(stage):
         ((96, 64), {"upscaler": "5x-sharp"}, "upscaler_unknown"),
         ((96, 64), {"prompt": "a naked child"}, "content_minors"),
         ((96, 64), {"tile_control": True}, "control_none"),
+        ((96, 64), {"prompt": "a tower <lora:nowhere:1>"}, "lora_unknown"),
+        ((96, 64), {"prompt": "a tower <lora:inkwash:much>"}, "lora_weight"),
     ],
     ids=str,
 )
