@@ -40,6 +40,11 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"UPDATE drafts SET parent_id = NULL WHERE parent_id IN {_OF_JOBS}",  # noqa: S608
             "DELETE FROM drafts WHERE user_id = :user",
         ),
+        "script_offers": (
+            f"UPDATE script_offers SET source_image_id = NULL WHERE source_image_id IN {_IMAGES}",  # noqa: S608
+            f"UPDATE script_offers SET parent_id = NULL WHERE parent_id IN {_OF_JOBS}",  # noqa: S608
+            "DELETE FROM script_offers WHERE user_id = :user",
+        ),
         "deletion_items": (f"DELETE FROM deletion_items WHERE image_id IN {_IMAGES}",),  # noqa: S608
         "star_posts": (f"DELETE FROM star_posts WHERE job_id IN {_OF_JOBS}",),  # noqa: S608
         "history_prompts": (f"DELETE FROM history_prompts WHERE job_id IN {_OF_JOBS}",),  # noqa: S608
@@ -64,7 +69,6 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         # A moderator may have deleted pictures of others, which are deleted all the same.
         "deletions": (f"UPDATE deletions SET user_id = {NOBODY} WHERE user_id = :user",),  # noqa: S608
-        "script_offers": ("DELETE FROM script_offers WHERE user_id = :user",),
         "exports": ("DELETE FROM exports WHERE user_id = :user",),
         "history_desks": ("DELETE FROM history_desks WHERE user_id = :user",),
         "finds": ("DELETE FROM finds WHERE user_id = :user",),

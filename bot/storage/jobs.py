@@ -236,9 +236,10 @@ class Jobs(JobReader):
             return JobStatus(status) if status is not None else None
 
     async def move(self, job_id: JobId, move: Move) -> bool:
-        """False where it waits no longer."""
+        """A sheet goes with all that wait of its script. False where nothing of it waits."""
         moved = await self._db.write_one(
-            "UPDATE jobs SET moved = ?, moved_at = ? WHERE id = ? AND status = 'queued' RETURNING id",
+            "UPDATE jobs SET moved = ?1, moved_at = ?2 WHERE status = 'queued' "
+            "AND (id = ?3 OR script_id = (SELECT script_id FROM jobs WHERE id = ?3)) RETURNING id",
             (move, time.time(), job_id),
         )
         return bool(moved)

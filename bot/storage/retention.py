@@ -16,6 +16,7 @@ _FREE = (
     "images.deleted_at IS NULL AND images.pruned_at IS NULL AND +jobs.status = 'delivered' "
     "AND jobs.stranded_at IS NULL AND NOT EXISTS (SELECT 1 FROM jobs AS later WHERE later.source_image_id = images.id "
     "AND later.status IN ('queued', 'assigned')) "
+    "AND NOT EXISTS (SELECT 1 FROM jobs AS script WHERE script.id = jobs.script_id AND script.status = 'queued') "
     "AND NOT EXISTS (SELECT 1 FROM favourites WHERE favourites.image_id = images.id)"
 )
 # CROSS JOIN and the plus keep SQLite to the indices by age and by server: the pictures that are free are nearly all.

@@ -88,9 +88,13 @@ class ScriptOffers:
         )
         return bool(taken)
 
-    async def give_back(self, id_: str) -> None:
-        """What was taken could not begin."""
-        await self._db.write_one("UPDATE script_offers SET taken_at = NULL WHERE id = ?", (id_,))
+    async def give_back(self, id_: str | None = None) -> None:
+        """What was taken could not begin: no job has its id. Without one, whatever an earlier life of the bot took."""
+        await self._db.write_one(
+            "UPDATE script_offers SET taken_at = NULL WHERE taken_at IS NOT NULL AND (?1 IS NULL OR id = ?1) "
+            "AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = script_offers.id)",
+            (id_,),
+        )
 
     async def drop_old(self) -> None:
         """What their pictures were is swept up with all that nothing needs."""

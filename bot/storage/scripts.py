@@ -98,6 +98,32 @@ class Scripts:
         )
         return [JobId(row["id"]) for row in rows]
 
+    async def waiting(self, job_id: JobId) -> JobId | None:
+        """The script that this job is, or that it belongs to; None where there is none, or it is over. Asked of what
+        this version may not be able to read."""
+        row = await self._db.one(
+            "SELECT id FROM jobs WHERE id = (SELECT coalesce(script_id, id) FROM jobs WHERE id = ?) "
+            "AND lane = 'script' AND status = 'queued'",
+            (job_id,),
+        )
+        return JobId(row["id"]) if row else None
+
+    async def give_up(self, script_id: JobId) -> list[JobId]:
+        """Fails one that this version cannot read, with the sheets that wait, whose ids it returns: nobody could put
+        its grid together."""
+        async with self._db.write() as tx:
+            failed = await tx.execute_fetchall(
+                "UPDATE jobs SET status = 'failed', failure_kind = 'other', finished_at = ?2 "
+                "WHERE id = ?1 AND lane = 'script' AND status = 'queued' RETURNING id",
+                (script_id, time.time()),
+            )
+            sheets = await tx.execute_fetchall(
+                "UPDATE jobs SET status = 'cancelled', finished_at = ?2 WHERE script_id = ?1 AND status = 'queued' "
+                "AND EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND status = 'failed') RETURNING id",
+                (script_id, time.time()),
+            )
+        return [JobId(row["id"]) for row in (*failed, *sheets)]
+
     async def progress(self, script_id: JobId) -> Progressed:
         rows = await self._db.all(
             "SELECT status IN ('queued', 'assigned') AS waits, place IS NULL AS sheet, "

@@ -13,6 +13,7 @@ from bot.domain.safety.limits import PLAIN, Limit
 from bot.i18n import load_language
 from bot.storage.usage import read_usage
 from bot.studio.scripts.grids import Grids
+from bot.studio.scripts.offering import Scripting
 from gpu_worker.language.infotext import parse_infotext
 from gpu_worker.protocol.specs import Sheet
 from tests.stage.matrix import Trouble
@@ -395,6 +396,50 @@ async def test_killed_in_the_middle_of_a_cancel_it_is_completed(stage):
     await stage.told()
     assert len(stage.painter.assigned) <= 2
     assert script(stage)["status"] in ("cancelled", "delivered")
+
+
+async def test_killed_between_its_press_and_its_commit_an_offer_can_be_drawn(stage, monkeypatch):
+    member = await stage.visitor()
+    offer = await member.shown(await asked(member))
+    reached = asyncio.Event()
+
+    async def stuck(self, *_):
+        reached.set()
+        await asyncio.Event().wait()
+
+    begin = Scripting._begin
+    monkeypatch.setattr(Scripting, "_begin", stuck)
+    await member.press(offer, "scriptdraw")
+    async with asyncio.timeout(10):
+        await reached.wait()
+    monkeypatch.setattr(Scripting, "_begin", begin)
+    await stage.restart(kill=True)
+    await member.drawn(await member.press(offer, "scriptdraw"))
+    await stage.restart(kill=True)
+    await refused(member, await member.press(offer, "scriptdraw"), "script_drawn")
+
+
+async def test_a_script_or_sheet_of_another_version_ends_and_keeps_nobody_waiting(stage):
+    member = await stage.visitor()
+    stage.painter.hold()
+    await begun(member)
+    answer = await begun(member, MANY)
+    await stage.painter.asked(1)
+    await stage.stop_bot(kill=True)
+    newest = "(SELECT id FROM jobs WHERE lane = 'script' ORDER BY rowid DESC LIMIT 1)"
+    await asyncio.to_thread(
+        stage.execute,
+        f"UPDATE jobs SET spec = json_remove(spec, '$.base.prompt') WHERE lane = 'script' AND id != {newest}",
+    )
+    last = f"(SELECT id FROM jobs WHERE script_id = {newest} ORDER BY rowid DESC LIMIT 1)"
+    broken = f"UPDATE jobs SET spec = json_set(spec, '$.cells[0].steps', 0) WHERE id = {last}"
+    await asyncio.to_thread(stage.execute, broken)
+    await stage.start_bot()
+    stage.painter.release()
+    await member.shown(answer.message_id, finished)
+    await stage.told()
+    states = [row["status"] for row in stage.rows("SELECT status FROM jobs WHERE lane = 'script' ORDER BY rowid")]
+    assert states == ["failed", "delivered"]
 
 
 # --- afterwards -------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import discord
 
@@ -107,6 +108,7 @@ class Scripting:
             interaction, offer.script, offer.action, lane=Lane.SCRIPT, source_image_id=offer.source_image_id,
             parent_id=offer.parent_id, private=offer.private,
         )  # fmt: skip
+        new = replace(new, id=offer.id)  # by which a bot that died knows whether it has begun
         request = JobRequest(
             new.user_id, offer.script, offer.action, where_of(interaction), new.locale, wanted=ready.wanted
         )

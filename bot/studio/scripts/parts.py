@@ -106,6 +106,7 @@ class ScriptParts:
 
     async def start(self) -> None:
         await self._offers.drop_old()
+        await self._offers.give_back()
         await self.runner.start()
 
     async def stop(self) -> None:

@@ -94,10 +94,15 @@ class ScriptRunner:
         self._queue.put_nowait(job_id)
 
     async def _look(self, job_id: JobId) -> None:
-        job = await self._jobs.get(job_id)
-        if job is not None and job.script_id is not None:
-            job = await self._jobs.get(job.script_id)
-        if job is None or job.script is None or not job.status.waiting:
+        script_id = await self._scripts.waiting(job_id)
+        if script_id is None:
+            return
+        job = await self._jobs.get(script_id)
+        if job is None or job.script is None:
+            given_up = await self._scripts.give_up(script_id)
+            log.error("script %s was stored by another version and cannot be read", script_id)
+            for ended in given_up:
+                self._ended(ended)
             return
         progress = await self._scripts.progress(job.id)
         if not progress.is_over:

@@ -6,6 +6,7 @@ import hashlib
 
 from bot.domain.ids import ChannelId, JobId, UserId, new_job_id
 from bot.domain.job import Action, JobStatus, Lane, NewJob
+from bot.domain.queue_rules import Move
 from bot.domain.scripts import Matrix
 from bot.domain.scripts.sheets import sheets_of
 from bot.storage.scripts import Scripts, as_sheet
@@ -143,3 +144,12 @@ async def test_a_worker_that_knows_no_sheets_is_given_none(desk):
     assert desk.transport.assigned == []
     await desk.hello("w2", tasks=DRAW_TASKS)
     assert [assign.job for assign in desk.transport.assigned] == sheets
+
+
+async def test_a_moved_sheet_takes_all_of_its_script_along(desk):
+    _, sheets = await begun(desk, 5, user=1)
+    other = await desk.submit("label:other", user=2)
+    assert (await desk.dispatcher.standings())[other].position == 1
+    assert await desk.dispatcher.move(sheets[2], Move.FRONT)
+    standings = await desk.dispatcher.standings()
+    assert max(standings[sheet].position for sheet in sheets) < standings[other].position

@@ -11,9 +11,12 @@ import pytest
 
 from bot.domain.ids import ImageId, UserId
 from bot.domain.job import Action, Image
+from bot.domain.scripts import Matrix
 from bot.storage.forgetting import FORGOTTEN_TABLES, KEPT_TABLES, NOBODY, Forgetting
 from bot.storage.images import Images
 from bot.storage.migrate import migrate
+from bot.storage.script_offers import ScriptOffers
+from gpu_worker.protocol.specs import Txt2Img
 from tests.contract.farm import new_job
 
 ANA, BEN = UserId(1), UserId(2)
@@ -131,3 +134,19 @@ async def test_somebody_with_jobs_left_stays_known(database, jobs, tmp_path):
     await picture(database, jobs, tmp_path, ANA, 1)
     await Forgetting(database).finish(ANA)
     assert await database.one("SELECT 1 FROM users WHERE id = ?", (ANA,))
+
+
+async def test_what_is_offered_to_others_forgets_whose_picture_it_began_with(database, jobs, tmp_path):
+    theirs = await picture(database, jobs, tmp_path, ANA, 1)
+    await picture(database, jobs, tmp_path, BEN, 2)
+    base = Txt2Img(prompt="a|b", checkpoint="m", width=64, height=64, seed=1)
+    offers = ScriptOffers(database)
+    made = await offers.add(
+        BEN, Matrix(base=base), Action.MATRIX, source_image_id=theirs.id, parent_id=theirs.job_id, private=False
+    )
+    forgetting = Forgetting(database)
+    await forgetting.forget_jobs(await forgetting.jobs_of(ANA))
+    await forgetting.finish(ANA)
+    left = await offers.get(made.id)
+    assert left is not None
+    assert (left.source_image_id, left.parent_id) == (None, None)

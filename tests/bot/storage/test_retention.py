@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 
 from bot.domain.ids import GuildId, ImageId, UserId
-from bot.domain.job import Action, Image
+from bot.domain.job import Action, Image, Lane
 from bot.storage.favourites import Favourites
 from bot.storage.images import Images
+from bot.storage.jobs import Jobs
 from bot.storage.retention import Retention
 from tests.contract.farm import new_job
 
@@ -54,6 +55,20 @@ async def test_age(database, draw):
     await retention.pruned(await retention.too_old(30, 1))
     assert await names(retention.too_old(30, 9)) == ["old"]
     assert await retention.total_bytes() == 50
+
+
+async def test_a_cell_stays_until_its_grid_is_put_together(database, draw):
+    await draw("cell", 50)
+    new = dataclasses.replace(new_job("x"), lane=Lane.SCRIPT)
+    await Jobs(database).add(new)
+    async with database.write() as tx:
+        await tx.execute("UPDATE jobs SET script_id = ?, place = 0 WHERE id != ?", (new.id, new.id))
+    retention = Retention(database)
+    assert await names(retention.too_old(30, 9)) == []
+    assert await names(retention.oldest(9)) == []
+    async with database.write() as tx:
+        await tx.execute("UPDATE jobs SET status = 'delivered' WHERE id = ?", (new.id,))
+    assert await names(retention.too_old(30, 9)) == ["cell"]
 
 
 async def test_a_server_can_only_shorten_it(database, draw):
