@@ -180,7 +180,8 @@ class Reception:
         # The job has ended in the table; nothing here may keep its user from being told.
         try:
             job = await self._jobs.get(job_id)
-            if job is not None:
+            # Of one that went on from another's parts only the rest took that time.
+            if job is not None and await self._settler.earlier_s(job_id, done.attempt) is None:
                 await self._timings.learn(job.model, view.hello.gpu, job.work_units, done.run_s - done.load_s)
         except Exception:
             log.exception("the time of job %s was not learnt", job_id)

@@ -118,6 +118,10 @@ class Settler:
             part = await self._transport.fetch(message, output), output.sha256, output.mime, output.size_bytes
         await self.parts.keep(JobId(message.job), message.attempt, message.n, message.state, part)
 
+    async def earlier_s(self, job_id: JobId, attempt: int) -> float | None:
+        """As `KeptParts.earlier_s`, until the job's parts are forgotten."""
+        return await self.parts.earlier_s(job_id, attempt) if self.parts is not None else None
+
     async def lose(
         self,
         job_id: JobId,
@@ -179,9 +183,11 @@ class Settler:
             if verdict is not None and index not in verdict.kept:
                 continue
             images.append(await self._taken(job, index, done, output))
+        # What an attempt goes on from was paid for by earlier ones.
+        run_s = done.run_s + (await self.earlier_s(job.id, done.attempt) or 0.0)
         async with self._db.write() as tx:
             acted = await self._jobs.transition_in(
-                tx, job.id, WAITING, JobStatus.DONE, finished_at=time.time(), run_s=done.run_s
+                tx, job.id, WAITING, JobStatus.DONE, finished_at=time.time(), run_s=run_s
             )
             await self._jobs.end_attempt(tx, job.id, done.attempt, "done")
             if acted:

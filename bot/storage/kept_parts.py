@@ -95,6 +95,19 @@ class KeptParts:
                 found.append(StoredPart(row["n"], path, output["sha256"], output["mime"], output["size_bytes"]))
         return await asyncio.to_thread(lambda: [part for part in found if _whole(part.path, part.sha256)])
 
+    async def earlier_s(self, job_id: JobId, attempt: int) -> float | None:
+        """Seconds of drawing that earlier attempts put into what they left, at the pace at which they left it; None
+        where they left nothing."""
+        if self._jobs is not None and job_id not in self._jobs:
+            return None
+        row = await self._db.one(
+            "SELECT sum(s) AS s FROM "
+            "(SELECT (max(created_at) - min(created_at)) * count(*) / max(1, count(*) - 1) AS s FROM partials "
+            "WHERE job_id = ? AND attempt < ? GROUP BY attempt)",
+            (job_id, attempt),
+        )
+        return row["s"] if row is not None else None
+
     async def forget(self, job_id: JobId) -> None:
         """Its job is over."""
         if self._jobs is not None and job_id not in self._jobs:

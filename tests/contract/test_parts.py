@@ -71,6 +71,29 @@ async def test_what_gets_further_in_its_hour_goes_on_in_the_next(tmp_path, kit):
         assert farm.journal()["start y"] == 1
 
 
+async def test_what_went_on_from_parts_teaches_no_pace(farm):
+    job = await farm.submit("label:x parts:6 dies:1,2")
+    assert await farm.ended([job]) == [JobStatus.DONE]
+    await nothing_left(farm)
+    assert await farm.database.all("SELECT * FROM timings", ()) == []
+    whole = await farm.submit("label:y parts:2")
+    assert await farm.ended([whole]) == [JobStatus.DONE]
+    await nothing_left(farm)
+    assert len(await farm.database.all("SELECT * FROM timings", ())) == 1
+
+
+async def test_what_earlier_attempts_drew_counts(farm, tmp_path):
+    job = await farm.submit("label:x sleep:20")
+    await farm.running(job)
+    parts = KeptParts(farm.database, tmp_path / "more")
+    assert await parts.earlier_s(job, 3) is None
+    for n, (attempt, at) in enumerate([(1, 100.0), (1, 110.0), (1, 120.0), (2, 500.0), (3, 900.0), (3, 990.0)]):
+        await farm.database.write_one("INSERT INTO partials VALUES (?, ?, ?, '[]', ?)", (job, n, attempt, at))
+    assert await parts.earlier_s(job, 3) == 30
+    assert await parts.earlier_s(job, 1) is None
+    await farm.dispatcher.cancel(job, 1)
+
+
 async def test_a_part_that_kills_its_worker_fails_the_job(farm):
     """It gets nowhere: three starts, as any poison."""
     job = await farm.submit("label:x parts:2 poison")
