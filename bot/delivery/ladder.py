@@ -24,6 +24,8 @@ _WEBP_GAIN = 3
 """A PNG so many times over the limit is not brought under it without loss."""
 JPEG_QUALITIES = (95, 90, 82, 70, 50)
 USER_COMMENT = 0x9286
+_JPEG_EXIF_BYTES = 65_533
+"""All that one marker of a JPEG holds."""
 
 
 class Rung(enum.IntEnum):
@@ -87,6 +89,8 @@ def _webp(png: bytes, infotext: str) -> Upload:
 def _jpeg_within(png: bytes, infotext: str, limit_bytes: int) -> Upload | None:
     """At the best quality that fits; None where even the worst does not."""
     exif = _exif(infotext)
+    if len(exif) > _JPEG_EXIF_BYTES:  # of a plot with thousands of words; the original has it
+        exif = b""
     with Pillow.open(io.BytesIO(png), formats=("PNG",)) as image:
         # "optimize" keeps all of the file in a buffer as large as the picture.
         small = image.width * image.height <= WEBP_MAX_PIXELS

@@ -45,6 +45,13 @@ def test_webp_loses_nothing(png):
     assert read(upload.data)[0].convert("RGB").tobytes() == read(png)[0].convert("RGB").tobytes()
 
 
+def test_parameters_that_no_jpeg_holds_are_left_to_the_original(png):
+    text = "x" * 40_000
+    reached, (upload,) = climb_down([png], [text], int(len(png) * 0.45))
+    assert reached is Rung.JPEG
+    assert not Image.open(io.BytesIO(upload.data)).getexif()
+
+
 def test_too_large_in_any_form(png):
     assert climb_down([png, png], [INFOTEXT] * 2, 500) == (Rung.NOTHING, [])
 
