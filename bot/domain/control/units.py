@@ -33,6 +33,7 @@ __all__ = [
 MODES: tuple[str, ...] = get_args(ControlMode)
 RESIZES: tuple[str, ...] = get_args(ControlResize)
 TYPES: tuple[str, ...] = get_args(ControlType)
+_USUAL_PX: int = ControlUnit.model_fields["processor_resolution"].default
 PASSES: tuple[str, ...] = get_args(ControlUnit.model_fields["hires"].annotation)
 
 
@@ -57,7 +58,8 @@ def make_unit(
     facts: Sequence[ModelFact],
     base: ControlUnit | None = None,
 ) -> ControlUnit:
-    """Over `base`, which a pasted text may bring, in whatever the wish names.
+    """Over `base`, which a pasted text may bring, in whatever the wish names. For checkpoints that draw smaller than
+    A1111's resolution for preprocessors the resolution is reckoned (`pixel_perfect`) unless the wish says otherwise.
 
     Raises UserFacingError: those of `find_control`, `model_for` and `choose_preprocessor`, `control_type_unknown`,
     `control_order`.
@@ -73,6 +75,9 @@ def make_unit(
         for name in ("weight", "start", "end", "mode", "pixel_perfect")
         if (value := getattr(wish, name)) is not None
     }
+    if base is None and checkpoint is not None and (checkpoint.native_px or _USUAL_PX) < _USUAL_PX:
+        # A map of several times the drawing's size shows next to nothing of a small picture.
+        given.setdefault("pixel_perfect", True)
     old = base.model_dump() if base is not None else {}
     chosen = {"model": model, "preprocessor": preprocessor, "image": image}
     unit = ControlUnit.model_validate(old | given | chosen)

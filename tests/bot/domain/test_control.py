@@ -72,6 +72,14 @@ def test_the_anime_preprocessor_has_its_own_model():
     assert model_for(kind_named("Lineart"), M, FACTS, "lineart_standard") == "control_v11p_sd15_lineart"
 
 
+def test_small_models_reckon_the_resolution_unless_it_is_said():
+    small = ModelFact(kind="checkpoint", name="small", family="sd1", native_px=128)
+    wish = UnitWish(kind="Canny")
+    assert [make_unit(wish, REF, model, FACTS).pixel_perfect for model in (M, small)] == [False, True]
+    assert not make_unit(UnitWish(kind="Canny", pixel_perfect=False), REF, small, FACTS).pixel_perfect
+    assert not make_unit(wish, REF, small, FACTS, UNIT).pixel_perfect
+
+
 def test_a_type_that_is_chosen_changes_both_and_forgets_the_numbers():
     turned = with_kind(UNIT, kind_named("Tile"), M, FACTS)
     assert (turned.preprocessor, turned.model) == ("tile_resample", "control_v11f1e_sd15_tile")
