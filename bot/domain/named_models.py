@@ -51,6 +51,7 @@ def models_of(spec: JobSpec | PictureTask | Sheet | ScriptSpec, facts: Sequence[
         found["controlnet", spec.image_prompts.adapter] = None
     for unit in spec.control:
         found["controlnet", unit.model] = None
+        found |= dict.fromkeys(_annotators(unit.preprocessor, facts))
     for detail in spec.details:
         found[("face", FACES_FILE) if detail.model == FACES else ("detector", detail.model)] = None
         texts += [detail.prompt, detail.negative_prompt]

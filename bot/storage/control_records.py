@@ -6,7 +6,7 @@ import logging
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.domain.ids import UserId
+from bot.domain.ids import JobId, UserId
 from bot.storage.database import Database
 from gpu_worker.protocol.specs import JobSpec
 
@@ -22,18 +22,18 @@ class ControlRecords:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def led(self, user_id: UserId, seed: int) -> list[JobSpec]:
-        """The newest requests of that person with units, one of whose pictures has that seed."""
+    async def led(self, user_id: UserId, seed: int) -> list[tuple[JobId, JobSpec]]:
+        """The newest requests of that person with units, one of whose pictures has that seed, with their jobs."""
         rows = await self._db.all(
             "SELECT DISTINCT jobs.id, jobs.spec FROM jobs JOIN images ON images.job_id = jobs.id "
             "WHERE jobs.user_id = ? AND images.seed = ? AND images.deleted_at IS NULL "
             "AND instr(jobs.spec, '\"preprocessor\":') ORDER BY jobs.created_at DESC LIMIT ?",
             (user_id, str(seed), MOST),
         )
-        found: list[JobSpec] = []
+        found: list[tuple[JobId, JobSpec]] = []
         for row in rows:
             try:
-                found.append(_SPEC.validate_json(row["spec"]))
+                found.append((JobId(row["id"]), _SPEC.validate_json(row["spec"])))
             except ValidationError:  # a map, which has no units, or a record of another version
                 log.debug("job %s has no units that a text could mean", row["id"])
         return found

@@ -10,7 +10,7 @@ import discord
 
 from bot.delivery.cards import filename
 from bot.delivery.ladder import DEFAULT_LIMIT_BYTES, climb_down
-from bot.domain.ids import ChannelId, GuildId, ImageId, MessageId, UserId
+from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
 from bot.domain.job import Action, Image, Job
 from bot.domain.mentions import neutral
 from bot.domain.model_rules import Where
@@ -87,7 +87,8 @@ class Reactions:
         images = [image for image in await self._images.of_job(job.id) if not image.deleted]
         match emoji:
             case "🔁":
-                await self._begin(event, texts, await self._pressed.rerolled(job), Action.REROLL, job.source_image_id)
+                spec = await self._pressed.rerolled(job)
+                await self._begin(event, texts, spec, Action.REROLL, job.source_image_id, job.id)
             case "⬆" if images:
                 # A card of several pictures: the first. The others have their own buttons.
                 spec = await self._pressed.upscaled(job, images[0])
@@ -109,6 +110,7 @@ class Reactions:
         spec: JobSpec,
         action: Action,
         source: ImageId | None,
+        parent_id: JobId | None = None,
     ) -> None:
         await self._intake.begin_by_reaction(
             user_id=UserId(event.user_id),
@@ -120,6 +122,7 @@ class Reactions:
             spec=spec,
             action=action,
             source_image_id=source,
+            parent_id=parent_id,
         )
 
     async def _send_original(self, user_id: UserId, job: Job, images: list[Image], texts: Texts) -> None:

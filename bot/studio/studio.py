@@ -162,6 +162,7 @@ class Studio:
             database=database,
             jobs=self.jobs,
             pointed=self.looking.pointed,
+            sight=self.looking.sight,
             attachments=self.attachments,
             intake=self.intake,
             models=self.models,
@@ -178,6 +179,7 @@ class Studio:
             panels=self.panels,
             requests=self.looking.requests,
             pointed=self.looking.pointed,
+            sight=self.looking.sight,
         )
         self.details = DetailParts(
             jobs=self.jobs,

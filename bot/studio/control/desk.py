@@ -104,7 +104,7 @@ class ControlDesk:
         at, what = divmod(address.n if address.n is not None else -1, STEP)
         fields = fields_of(interaction)
         if what == Form.PICTURES:
-            await self._give(interaction, draft, at, fields)
+            await self._give(interaction, address, draft, at, fields)
             return
         unit = self._unit(draft, at)
         match what:
@@ -129,7 +129,7 @@ class ControlDesk:
         await begin_redraw(interaction)  # pictures are read and made small
         where = where_of(interaction)
         page = at if at is not None and at < len(draft.spec.control) else None
-        small = await self._pictures.small(draft, where, page)
+        small = await self._pictures.small(interaction, draft, page)
         shown = Shown(texts_for(str(interaction.locale)), self._models.facts(where), self._names, small)
         view = unit_page(draft, page, shown, notes) if page is not None else units_page(draft, shown, notes)
         files = [discord.File(io.BytesIO(data), thumbnail_name(number)) for number, data in small.items()]
@@ -198,25 +198,29 @@ class ControlDesk:
         made = maps_of(led_by(draft.spec, [unit]))
         if ref is None or made is None:
             raise UserFacingError("control_picture_missing", number=at)
-        if not await self._pictures.may_see(draft, ref, where_of(interaction)):
+        if not await self._pictures.may_see(interaction, draft, ref):
             raise UserFacingError("control_picture_hidden")
         choose_preprocessor(unit.preprocessor, self._facts(interaction))
         await self._intake.begin(interaction, made, Action.PREPROCESS, parent_id=draft.parent_id, private=True)
 
     # --- pictures -----------------------------------------------------------------------------------------------------
 
-    async def _give(self, interaction: Interaction, draft: Draft, at: int, fields: Mapping[str, str]) -> None:
-        uploads, units = uploads_of(interaction), [*draft.spec.control]
-        if not 0 <= at <= len(units):
-            raise UserFacingError("control_unit_gone")
-        if at >= UNITS_MAX:
-            raise UserFacingError("control_full", most=UNITS_MAX)
+    async def _give(
+        self, interaction: Interaction, address: Address, draft: Draft, at: int, fields: Mapping[str, str]
+    ) -> None:
+        uploads, new = uploads_of(interaction), at == len(draft.spec.control)
+        self._require_place(at, draft.spec.control)
         for upload in uploads.values():
             self._attachments.check(upload)
         # Fetching may take longer than an answer may; what is answered later is the desk itself.
         await begin_redraw(interaction)
         async with self._taken(uploads.get("image")) as image, self._taken(uploads.get("mask")) as mask:
-            if at == len(units):
+            # As it is now: other things may have been changed while the pictures came.
+            draft = await self._panels.draft(interaction, address)
+            units = [*draft.spec.control]
+            at = len(units) if new else at
+            self._require_place(at, units)
+            if new:
                 if image is None and not isinstance(draft.spec, Img2Img):
                     raise UserFacingError("control_picture_missing", number=at)
                 facts = self._facts(interaction)
@@ -256,6 +260,14 @@ class ControlDesk:
 
     def _facts(self, interaction: Interaction) -> tuple[ModelFact, ...]:
         return self._models.facts(where_of(interaction))
+
+    @staticmethod
+    def _require_place(at: int, units: Sequence[ControlUnit]) -> None:
+        """Of a unit, or of one more. Raises UserFacingError (`control_unit_gone`, `control_full`)."""
+        if not 0 <= at <= len(units):
+            raise UserFacingError("control_unit_gone")
+        if at >= UNITS_MAX:
+            raise UserFacingError("control_full", most=UNITS_MAX)
 
     @staticmethod
     def _unit(draft: Draft, at: int) -> ControlUnit:

@@ -36,6 +36,7 @@ from bot.studio.control.desk import ControlDesk
 from bot.studio.hidden import acknowledged
 from bot.studio.intake import Intake
 from bot.studio.looking.pointed import Pointed
+from bot.studio.looking.sight import Sight
 from bot.studio.models import Models
 from bot.studio.notes import told
 from bot.studio.panels import Panels
@@ -43,7 +44,7 @@ from bot.studio.requests import Requests
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address
-from gpu_worker.protocol.specs import Drawing, ImageRef, JobSpec, Preprocess
+from gpu_worker.protocol.specs import ControlUnit, Drawing, ImageRef, JobSpec, Preprocess
 
 __all__ = ["ControlWish", "Controlling"]
 
@@ -75,6 +76,7 @@ class Controlling:
         jobs: Jobs,
         images: Images,
         records: ControlRecords,
+        sight: Sight,
     ) -> None:
         self._desk = desk
         self._panels = panels
@@ -86,6 +88,7 @@ class Controlling:
         self._jobs = jobs
         self._images = images
         self._records = records
+        self._sight = sight
         self._rng = random.SystemRandom()
 
     # --- the command --------------------------------------------------------------------------------------------------
@@ -238,10 +241,19 @@ class Controlling:
         if not built.pending:
             return built
         notes = tuple(note for note in built.notes if note.key != NEEDED)
-        for record in await self._records.led(UserId(interaction.user.id), built.spec.seed):
-            if (led := known_pictures(built.pending, record)) is not None:
+        user_id = UserId(interaction.user.id)
+        for job_id, record in await self._records.led(user_id, built.spec.seed):
+            led = known_pictures(built.pending, record)
+            if led is not None and await self._theirs(user_id, led, job_id):
                 return Built(led_by(built.spec, led), notes)
         if panel:
             names = {"names": named([spoken(unit.model) for unit in built.pending])}
             return Built(led_by(built.spec, built.pending), (*notes, Note("control_pictures_panel", names)))
         return built
+
+    async def _theirs(self, user_id: UserId, units: Sequence[ControlUnit], job_id: JobId) -> bool:
+        """Not what somebody else gave: the new request would not tell that any more."""
+        job = await self._jobs.get(job_id)
+        refs = [ref for unit in units for ref in (unit.image, unit.mask) if ref is not None]
+        given = [ref for ref in refs if not ref.ref.startswith(IMAGE_SCHEME)]
+        return job is not None and all([await self._sight.gave(user_id, ref, job) for ref in given])

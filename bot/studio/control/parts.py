@@ -17,6 +17,7 @@ from bot.studio.control.opening import Controlling
 from bot.studio.control.pictures import UnitPictures
 from bot.studio.intake import Intake
 from bot.studio.looking.pointed import Pointed
+from bot.studio.looking.sight import Sight
 from bot.studio.model_names import ModelNames
 from bot.studio.models import Models
 from bot.studio.panels import Panels
@@ -43,6 +44,7 @@ class ControlParts:
         panels: Panels,
         requests: Requests,
         pointed: Pointed,
+        sight: Sight,
     ) -> None:
         self.desk = ControlDesk(
             panels=panels,
@@ -50,7 +52,7 @@ class ControlParts:
             names=names,
             attachments=attachments,
             intake=intake,
-            pictures=UnitPictures(jobs=jobs, images=images, inputs=inputs, intake=intake),
+            pictures=UnitPictures(jobs=jobs, images=images, inputs=inputs, sight=sight),
         )
         self.opening = Controlling(
             desk=self.desk,
@@ -63,6 +65,7 @@ class ControlParts:
             jobs=jobs,
             images=images,
             records=ControlRecords(database),
+            sight=sight,
         )
         self.presses: Mapping[str, Presses] = {
             **dict.fromkeys(CONTROL_VERBS, self.desk),

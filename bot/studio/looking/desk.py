@@ -286,7 +286,8 @@ class Looking:
         ours = await self._pointed.ours(find.pictures[number])
         if ours is not None and isinstance(ours[1].task, Drawing):
             spec = actions.first_pass(actions.picture_spec(ours[1].spec, ours[0].index))
-            await self._panels.open(interaction, spec, Action.IMAGINE, private=ours[1].private)
+            # Its job is told, so that its given pictures stay those of who gave them.
+            await self._panels.open(interaction, spec, Action.IMAGINE, parent_id=ours[1].id, private=ours[1].private)
             return
         find = await self._read(find, number)
         private = ours is not None and ours[1].private

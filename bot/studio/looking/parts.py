@@ -19,6 +19,7 @@ from bot.studio.looking.describing import Describing
 from bot.studio.looking.desk import LOOKING_FORMS, LOOKING_VERBS, Looking
 from bot.studio.looking.enlarging import Enlarging
 from bot.studio.looking.pointed import Pointed
+from bot.studio.looking.sight import Sight
 from bot.studio.looking.tiling import Tiling
 from bot.studio.models import Models
 from bot.studio.panels import Panels
@@ -51,6 +52,7 @@ class LookingParts:
     ) -> None:
         self.requests = Requests(models=models, usuals=usuals, wardrobe=wardrobe, limits=limits)
         self.pointed = Pointed(client=client, jobs=jobs, images=images, inputs=inputs, attachments=attachments)
+        self.sight = Sight(jobs=jobs, images=images, pointed=self.pointed, intake=intake)
         reader = PictureReader()
         self.describing = Describing(
             pointed=self.pointed, attachments=attachments, requests=self.requests, intake=intake, models=models

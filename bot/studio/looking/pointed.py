@@ -99,7 +99,7 @@ class Pointed:
         else:
             image = await self._images.get(ImageId(text)) if _ID.fullmatch(text) else None
             job = await self._jobs.get(image.job_id) if image is not None else None
-        if image is None or job is None or image.deleted or not self._may_see(interaction, job):
+        if image is None or job is None or image.deleted or not self.may_see(interaction, job):
             raise UserFacingError("picture_name_unknown")
         return FoundPicture(image_id=image.id)
 
@@ -160,7 +160,7 @@ class Pointed:
         images = [image for image in await self._images.of_job(job.id) if not image.deleted]
         return tuple(FoundPicture(image_id=image.id) for image in images[:PICTURES_MAX])
 
-    def _may_see(self, interaction: Interaction, job: Job) -> bool:
+    def may_see(self, interaction: Interaction, job: Job) -> bool:
         """Whoever asked for it, and whoever can read the place where it was posted."""
         if job.user_id == interaction.user.id:
             return True

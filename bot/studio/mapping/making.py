@@ -8,10 +8,12 @@ from bot.domain.job import Action, Job
 from bot.domain.mapping import MapWish, choose_preprocessor, map_spec, maps_of
 from bot.errors import UserFacingError
 from bot.storage.finds import FoundPicture
+from bot.storage.inputs import given_pictures
 from bot.studio.attachments import Attachments
 from bot.studio.hidden import acknowledged
 from bot.studio.intake import Intake
 from bot.studio.looking.pointed import Pointed
+from bot.studio.looking.sight import Sight
 from bot.studio.models import Models
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
@@ -22,8 +24,11 @@ __all__ = ["Mapping"]
 
 
 class Mapping:
-    def __init__(self, *, pointed: Pointed, attachments: Attachments, intake: Intake, models: Models) -> None:
+    def __init__(
+        self, *, pointed: Pointed, sight: Sight, attachments: Attachments, intake: Intake, models: Models
+    ) -> None:
         self._pointed = pointed
+        self._sight = sight
         self._attachments = attachments
         self._intake = intake
         self._models = models
@@ -51,8 +56,10 @@ class Mapping:
             await self._begin(interaction, spec, None)
 
     async def again(self, interaction: Interaction, job: Job, wish: MapWish) -> None:
-        """The same picture under other numbers. Raises UserFacingError as `begin`, and `map_unknown`."""
+        """The same picture under other numbers. Raises UserFacingError as `begin`, `map_unknown`, `maps_hidden`:
+        with `none` it would be the picture itself."""
         before = one_map(job)
+        await self._require_seen(interaction, before, job)
         size = (before.width, before.height) if before.width and before.height else (1, 1)
         spec = map_spec(wish, before.image, size, self.facts(interaction))
         await self._intake.begin(
@@ -60,13 +67,22 @@ class Mapping:
         )
 
     async def of_drawing(self, interaction: Interaction, job: Job) -> None:
-        """The maps that led it. Raises UserFacingError (`no_maps`), and whatever refuses a job."""
+        """The maps that led it, which show what they were made of: those of given pictures are for the giver alone,
+        the others for whoever sees the pictures. Raises UserFacingError (`no_maps`, `maps_hidden`), and whatever
+        refuses a job."""
         spec = maps_of(job.spec)
         if spec is None:
             raise UserFacingError("no_maps")
         for each in spec.maps:
             choose_preprocessor(each.preprocessor, self.facts(interaction))
-        await self._intake.begin(interaction, spec, Action.PREPROCESS, parent_id=job.id)
+        await self._require_seen(interaction, spec, job)
+        hidden = True if await self._sight.alone(interaction, given_pictures(spec)) else None
+        await self._intake.begin(interaction, spec, Action.PREPROCESS, parent_id=job.id, private=hidden)
+
+    async def _require_seen(self, interaction: Interaction, spec: Preprocess, job: Job) -> None:
+        for ref in given_pictures(spec):
+            if not await self._sight.may_see(interaction, ref, job):
+                raise UserFacingError("maps_hidden")
 
     async def _begin(self, interaction: Interaction, spec: Preprocess, source: ImageId | None) -> None:
         await self._intake.begin(interaction, spec, Action.PREPROCESS, source_image_id=source)

@@ -10,6 +10,7 @@ from bot.storage.jobs import Jobs
 from bot.studio.attachments import Attachments
 from bot.studio.intake import Intake
 from bot.studio.looking.pointed import Pointed
+from bot.studio.looking.sight import Sight
 from bot.studio.mapping.desk import MAP_FORMS, MAP_VERBS, MappingDesk
 from bot.studio.mapping.making import Mapping
 from bot.studio.models import Models
@@ -26,11 +27,12 @@ class MappingParts:
         database: Database,
         jobs: Jobs,
         pointed: Pointed,
+        sight: Sight,
         attachments: Attachments,
         intake: Intake,
         models: Models,
     ) -> None:
-        self.mapping = Mapping(pointed=pointed, attachments=attachments, intake=intake, models=models)
+        self.mapping = Mapping(pointed=pointed, sight=sight, attachments=attachments, intake=intake, models=models)
         desk = MappingDesk(finds=Finds(database), jobs=jobs, pointed=pointed, mapping=self.mapping)
         self.presses: Table[str, Presses] = dict.fromkeys(MAP_VERBS, desk)
         self.forms: Table[str, Forms] = dict.fromkeys(MAP_FORMS, desk)
