@@ -14,7 +14,7 @@ from gpu_worker.engine.calls import Call, DecodeCall, EncodeCall, Picture
 from gpu_worker.engine.conditioning.guide import Guide
 from gpu_worker.engine.control.colourfix import with_originals
 from gpu_worker.engine.control.units import cut_out, placed_units
-from gpu_worker.engine.regional import PlacedRegions, placed_regions
+from gpu_worker.engine.regional import placed_regions
 from gpu_worker.engine.sampling.noise import ImageSeed
 from gpu_worker.engine.tasks.model_inputs import conditioned
 from gpu_worker.engine.tasks.passes import guided
@@ -23,6 +23,9 @@ from gpu_worker.engine.upscale.tiles import TileGrid, merged, split_grid
 from gpu_worker.protocol.specs import SEED_MAX, Hires
 
 __all__ = ["overlap_px", "redrawn_in_tiles", "tile_grid"]
+
+Box = tuple[int, int, int, int]
+Size = tuple[int, int]
 
 
 def overlap_px(tile_px: int) -> int:
@@ -45,9 +48,7 @@ def redrawn_in_tiles(
     assert plan.second is not None, "a hires fix has a second pass"
     grid = tile_grid(picture.shape[1], picture.shape[0], hires.tile_px)
     size = picture.shape[1], picture.shape[0]
-    maps = placed_units(plan.second.guide.control, size[1] // plan.factor, size[0] // plan.factor)
-    regions = placed_regions(plan.second.guide.regions, size[1] // plan.factor, size[0] // plan.factor, plan.device)
-    guide = dataclasses.replace(plan.second.guide, width=grid.tile_width, height=grid.tile_height, control=())
+    guide = _laid_out(plan.second.guide, plan, size, grid)
     done, of = share[0] * len(grid), share[1] * len(grid)
     tiles: list[Picture] = []
     for number, (left, top, right, bottom) in enumerate(grid.boxes()):
@@ -55,10 +56,7 @@ def redrawn_in_tiles(
         init: torch.Tensor = yield EncodeCall([tile], guide.state)
         own = dataclasses.replace(seed, seed=(seed.seed + number) & SEED_MAX)
         looking = yield from conditioned(guide, init.shape[2], init.shape[3])
-        led = yield from with_originals(cut_out(maps, (left, top, right, bottom), size), guide.state)
-        looking = dataclasses.replace(looking, maps=led)
-        if regions is not None:
-            looking = _placed(looking, regions.cut_out((left, top, right, bottom), size))
+        looking = yield from _cut_out(looking, (left, top, right, bottom), size)
         sampling = plan.second.sampling.from_latent(
             init,
             plan.noise((own,), init.shape[2], init.shape[3]),
@@ -73,9 +71,29 @@ def redrawn_in_tiles(
     return merged(tiles, grid, 1)
 
 
-def _placed(guide: Guide, regions: PlacedRegions) -> Guide:
-    """A tile has its part of the whole picture's regions, under the refiner, too."""
+def _laid_out(guide: Guide, plan: DrawPlan, size: Size, grid: TileGrid) -> Guide:
+    """With control and regions as they lie on the whole picture; a refiner's, too."""
     if guide.refiner is not None:
         share, refiner = guide.refiner
-        guide = dataclasses.replace(guide, refiner=(share, dataclasses.replace(refiner, placed=regions)))
-    return dataclasses.replace(guide, placed=regions)
+        guide = dataclasses.replace(guide, refiner=(share, _laid_out(refiner, plan, size, grid)))
+    height, width = size[1] // plan.factor, size[0] // plan.factor
+    return dataclasses.replace(
+        guide,
+        width=grid.tile_width,
+        height=grid.tile_height,
+        control=(),
+        maps=placed_units(guide.control, height, width),
+        regions=None,
+        placed=placed_regions(guide.regions, height, width, plan.device),
+    )
+
+
+def _cut_out(guide: Guide, box: Box, size: Size) -> Generator[Call, Any, Guide]:
+    """What a tile has of that."""
+    if guide.refiner is not None:
+        share, refiner = guide.refiner
+        own = yield from _cut_out(refiner, box, size)
+        guide = dataclasses.replace(guide, refiner=(share, own))
+    maps = yield from with_originals(cut_out(guide.maps, box, size), guide.state)
+    placed = guide.placed.cut_out(box, size) if guide.placed is not None else None
+    return dataclasses.replace(guide, maps=maps, placed=placed)

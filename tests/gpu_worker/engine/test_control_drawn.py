@@ -19,7 +19,7 @@ from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.images.files import png_bytes
 from gpu_worker.engine.sampling.noise import ImageNoise, ImageSeed
 from gpu_worker.language.infotext import parse_infotext
-from gpu_worker.protocol.specs import ControlUnit, Hires
+from gpu_worker.protocol.specs import ControlUnit, Hires, Refiner
 
 BALANCED, PROMPT, CONTROL = "Balanced", "My prompt is more important", "ControlNet is more important"
 
@@ -258,6 +258,14 @@ def test_a_second_pass_in_tiles_follows_each_tiles_part(engine):
     tiled = led(engine, unit(hires="High res only"), **changes)
     assert tiled.shape == (256, 256, 3)
     assert (tiled != pixels(draw(engine, steps=3, **changes)[0])).any()
+
+
+def test_each_tile_has_its_part_under_a_refiner_as_well(engine):
+    wish = unit(hires="High res only")
+    changes = {"hires": {"scale": 2, "denoising_strength": 0.6, "tile_px": 128}}
+    tiled = led(engine, wish, **changes)
+    refined = led(engine, wish, **changes, refiner=Refiner(checkpoint="pincel-demo", switch_at=0.01))
+    assert (tiled == refined).all(), "the same model takes over"
 
 
 def test_an_img2img_follows_its_own_picture_or_another(engine):
