@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from bot.domain.control.kinds import kind_named
 from bot.domain.control.models import model_for
+from bot.domain.layouts.parts import parts_of_text
 from bot.domain.limits import Limits
 from bot.domain.mentions import spoken
 from bot.domain.models import check_loras, find_upscaler, names_of
@@ -197,6 +198,8 @@ def _drawing(wish: UltimateWish, base: JobSpec, image: ImageRef, facts: Sequence
         }
     if wish.prompt:
         own["prompt"] = wish.prompt
+    if own["regions"] is not None and len(parts_of_text(own["prompt"])) < 2:
+        own["regions"] = None  # other words, which the first region alone would get
     if wish.negative_prompt is not None:
         own["negative_prompt"] = wish.negative_prompt
     if wish.steps is not None:

@@ -14,7 +14,7 @@ from bot.domain.ultimate import UltimateWish, ultimate_of
 from bot.errors import UserFacingError
 from bot.storage.inputs import given_pictures
 from gpu_worker.protocol import messages as m
-from gpu_worker.protocol.specs import ControlUnit, FaceRestore, Hires, ImageRef, Txt2Img
+from gpu_worker.protocol.specs import ControlUnit, FaceRestore, Hires, ImageRef, Region, Regions, Txt2Img
 from tests.stage.painter import FACTS
 from tests.stage.pictures_given import INFOTEXT, picture
 from tests.stage.refusing import refused, unchanged
@@ -115,6 +115,15 @@ async def test_what_it_costs_is_said_and_counted(stage):
     card = await member.drawn(answer)
     # 16 tiles of 576 pixels at 0.3 of 20 steps or so.
     assert member.job(card)["work_units"] == pytest.approx(16 * 0.576**2 * 0.3 * stage.painter.specs[-1].drawing.steps)
+
+
+def test_regions_stay_as_long_as_there_are_words_for_them():
+    regions = Regions(areas=(Region(columns=2, right=1), Region(columns=2, left=1, right=2)))
+    base = Txt2Img(prompt="a cat AND a dog", checkpoint="mini", width=128, height=128, seed=1, regions=regions)
+    ref = ImageRef(ref="input:1", sha256="0" * 64, mime="image/png", size_bytes=9)
+    for prompt, kept in (("", regions), ("a fox AND a hen", regions), ("a meadow", None)):
+        made = ultimate_of(UltimateWish(prompt=prompt), base, ref, (128, 128), (), DEFAULT_LIMITS)
+        assert made.drawing.regions == kept
 
 
 async def test_tiles_are_as_large_as_the_model_draws_best(stage):
