@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from gpu_worker.protocol.messages import ModelFact
 
 __all__ = [
-    "CATALOGUE_DETECTORS", "FACES", "FACES_FILE", "FIX_WORDS", "detail_prompts", "detector_by_word", "usable_detectors",
-    "wanted_classes",
+    "CATALOGUE_DETECTORS", "DRAWN", "FACES", "FACES_FILE", "FIX_WORDS", "detail_prompts", "detector_by_word",
+    "usable_detectors", "wanted_classes",
 ]  # fmt: skip
 
 FACES = "retinaface"
@@ -24,6 +24,7 @@ CATALOGUE_DETECTORS = {
 FIX_WORDS = ("face", "hand", "person")
 """What people ask for; a detector whose name holds the word is meant."""
 _ALIKE = {"faces": "face", "hands": "hand", "people": "person", "persons": "person", "body": "person"}
+DRAWN = "[PROMPT]"
 PROMPTS_MAX = 32
 _SEPARATOR = re.compile(r"\s*\[SEP\]\s*")
 _SKIP = re.compile(r"\s*\[SKIP\]\s*")
@@ -48,9 +49,13 @@ def detector_by_word(wanted: str, names: Sequence[str]) -> tuple[str | None, str
 
 
 def detail_prompts(text: str, drawn: str) -> tuple[str | None, ...]:
-    """One for each find, the last for all that follow; None leaves a find as it is. `drawn` is the picture's own."""
+    """One for each find, the last for all that follow; None leaves a find as it is. `drawn` is the picture's own, which
+    fits in whole once, however often it is named."""
     parts = _SEPARATOR.split(text)[:PROMPTS_MAX]
-    return tuple(None if _SKIP.fullmatch(part) else part.replace("[PROMPT]", drawn) or drawn for part in parts)
+    return tuple(
+        None if _SKIP.fullmatch(part) else part.replace(DRAWN, drawn)[: len(part) + len(drawn)] or drawn
+        for part in parts
+    )
 
 
 def wanted_classes(text: str, names: tuple[str, ...]) -> frozenset[int] | None:

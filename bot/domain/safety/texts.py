@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from gpu_worker.language.detectors import DRAWN, detail_prompts
 from gpu_worker.protocol.specs import ControlUnit, Drawing, ImageRef, Mask
 
 __all__ = ["Steering", "given_refs", "steering_of"]
@@ -54,8 +55,17 @@ def steering_of(task: BaseModel) -> Steering:
             found.away += [own.negative_prompt for own in task.texts if own.negative_prompt]
         else:
             _sort(name, getattr(task, name), found)
+    if isinstance(task, Drawing):
+        found.each += _of_finds(task)
     found.each = [text for text in found.each if text.strip()]
     return found
+
+
+def _of_finds(task: Drawing) -> list[str]:
+    """What finds are drawn with where the picture's own text is put into theirs: two halves may make a word."""
+    own = dict.fromkeys((task.prompt, *(text.prompt for text in task.texts)))
+    words = [unit.prompt for unit in task.details if DRAWN in unit.prompt]
+    return [text for drawn in own for each in words for text in detail_prompts(each, drawn) if text]
 
 
 def _sort(name: str, value: Any, found: Steering) -> None:

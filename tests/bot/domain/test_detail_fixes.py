@@ -112,6 +112,10 @@ def test_prompts_of_finds():
     assert detail_prompts("[PROMPT], smiling [SEP] [SKIP][SEP]old", "a crowd") == ("a crowd, smiling", None, "old")
     assert detail_prompts("a [SEP] ", "a crowd") == ("a", "a crowd")
     assert len(detail_prompts("[SEP]" * 500, "x")) == 32
+    assert detail_prompts("a [PROMPT]", "x" * 6000) == ("a " + "x" * 6000,)
+    (text,) = detail_prompts("[PROMPT]" * 500, "x" * 6000)
+    assert text is not None
+    assert len(text) == 10_000, "no bomb"
 
 
 def test_classes_by_name_and_number():

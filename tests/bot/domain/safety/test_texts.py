@@ -4,6 +4,7 @@ from bot.domain.safety.texts import given_refs, steering_of
 from gpu_worker.protocol.specs import (
     ControlUnit,
     ConvertSpec,
+    DetailFix,
     Hires,
     ImageRef,
     Img2Img,
@@ -34,6 +35,16 @@ def test_pictures_with_texts_of_their_own_are_read_apart():
     found = steering_of(spec)
     assert found.whole == ["a child in a park , sun", "a woman in a bikini , sun"]
     assert found.away == ["fog"]
+
+
+def test_what_finds_are_drawn_with_is_read_as_it_is_put_together():
+    units = (
+        DetailFix(model="faces", prompt="[PROMPT]ild, smiling [SEP] old"),
+        DetailFix(model="hands", prompt="a ring"),
+    )
+    spec = Txt2Img(prompt="a ch", details=units, **BASE)
+    shared = "[PROMPT]ild, smiling [SEP] old , a ring"
+    assert steering_of(spec).whole == [f"a ch , {shared}", f"a child, smiling , {shared}", f"old , {shared}"]
 
 
 def test_a_model_files_preview_is_a_drawing():
