@@ -620,3 +620,30 @@ async def test_a_foreign_picture_with_units_is_used_as_it_says(led):
     assert "ControlNet 0: canny" in panel.text
     assert "martian" in panel.text
     assert "are in no text" in panel.text
+
+
+async def test_units_of_a_text_without_pictures_wait_on_the_desk(led):
+    member = await led.visitor()
+    second = UNIT.replace("0.6", "0.7")
+    text = build_infotext("a pier", "", LINE | {"ControlNet 0": UNIT, "ControlNet 1": second})
+    panel = await member.shown(
+        await control(member, {"prompt": text.replace("\n", " "), "advanced": True}), lambda m: "control" in verbs(m)
+    )
+    assert "ControlNet 1" in panel.text
+    assert "Give each its picture" in panel.text
+    info = await member.shown(await member.slash("general", "png-info", {}, {"image": ("a.png", picture(text))}))
+    page = await member.shown(await member.press(info, "findcontrol"), lambda m: "controlpick" in verbs(m))
+    panel = await back(member, page)
+    assert "Weight 0.7" in panel.text
+    await refused(member, await member.press(panel, "draw"), "control_picture_missing")
+
+
+async def test_a_picture_whose_text_cannot_be_drawn_here_leads_all_the_same(led):
+    member = await led.visitor()
+    text = build_infotext("a pier <lora:not-here:1>", "", LINE)
+    info = await member.shown(await member.slash("general", "png-info", {}, {"image": ("a.png", picture(text))}))
+    page = await member.shown(await member.press(info, "findcontrol"), lambda m: "controlpick" in verbs(m))
+    assert "cannot be drawn here as it stands" in page.text
+    await draw(member, page)
+    assert led.painter.specs[-1].prompt == "best quality, high quality"
+    assert seen(led, led.painter.specs[-1].control[0]) == digest(picture(text))

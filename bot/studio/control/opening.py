@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -47,6 +48,11 @@ from bot.ui.codec import Address
 from gpu_worker.protocol.specs import ControlUnit, Drawing, ImageRef, JobSpec, Preprocess
 
 __all__ = ["ControlWish", "Controlling"]
+
+log = logging.getLogger(__name__)
+
+NEEDED_PANEL = "control_pictures_panel"
+"""As `NEEDED`, where they wait for them on the desk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,23 +134,25 @@ class Controlling:
                 prompt, wish.negative, wish.lora, wish.wishes, picture, base=Parameters(aspect=shape)
             )
             built = self._requests.build(interaction, options, styles=styles)
-            built = self._led(interaction, built, wish.unit, led.image)
+            built = self._led(interaction, built, wish.unit, led.image, waits=wish.panel)
             notes = told((*told_of_styles, *built.notes), texts_for(str(interaction.locale)))
             if wish.panel:
                 await self._panels.open(interaction, built.spec, Action.IMAGINE, notes=notes, private=private)
             else:
                 await self._intake.begin(interaction, built.spec, Action.IMAGINE, notes=notes, private=private)
 
-    def _led(self, interaction: Interaction, built: Built, wish: UnitWish, image: ImageRef) -> Built:
+    def _led(self, interaction: Interaction, built: Built, wish: UnitWish, image: ImageRef, *, waits: bool) -> Built:
         """By the given picture. Of a text that names units it is the first one's; the others keep the picture that the
-        drawing starts from, or wait for one of their own in the panel."""
+        drawing starts from, or wait for one of their own in the panel (`waits`), or are told."""
         facts = self._models.facts(where_of(interaction))
         there = [*built.spec.control, *built.pending]
         unit = make_unit(wish, image, checkpoint_of(built.spec, facts), facts, there[0] if there else None)
         notes = [note for note in built.notes if note.key != NEEDED]
         if len(built.pending) > 1:
-            notes.append(Note(NEEDED, {"names": named([spoken(each.model) for each in built.pending[1:]])}))
-        return replace(built, spec=led_by(built.spec, [unit, *built.spec.control[1:]]), notes=tuple(notes), pending=())
+            names = {"names": named([spoken(each.model) for each in built.pending[1:]])}
+            notes.append(Note(NEEDED_PANEL if waits else NEEDED, names))
+        others = [*built.spec.control[1:], *(built.pending[1:] if waits else ())]
+        return replace(built, spec=led_by(built.spec, [unit, *others]), notes=tuple(notes), pending=())
 
     # --- a picture of somebody's --------------------------------------------------------------------------------------
 
@@ -168,7 +176,7 @@ class Controlling:
         self._attachments.check(found)
         async with acknowledged(interaction, hidden=True), self._attachments.taken(found, None) as given:
             built = self._plain(interaction, infotext, given.width, given.height)
-            built = self._led(interaction, built, UnitWish(), given.image)
+            built = self._led(interaction, built, UnitWish(), given.image, waits=True)
             await self._open(interaction, built.spec, built.notes)
 
     async def _open_ours(self, interaction: Interaction, image: Image, job: Job) -> None:
@@ -209,10 +217,18 @@ class Controlling:
         return actions.first_pass(actions.picture_spec(origin.spec, index))
 
     def _plain(self, interaction: Interaction, infotext: str | None, width: int, height: int) -> Built:
-        """A request for a picture that says nothing of itself."""
+        """What the picture says of itself; a request that says little where that is nothing, or nothing that can be
+        drawn here."""
+        unusable: tuple[Note, ...] = ()
+        if infotext:
+            try:
+                return self._requests.build(interaction, ImagineOptions(infotext))
+            except UserFacingError as error:
+                log.debug("a picture's own text cannot be drawn here: %s", error)
+                unusable = (Note("control_text_unusable"),)
         base = Parameters(aspect=aspect_of(width, height))
-        options = ImagineOptions(infotext) if infotext else ImagineOptions(PLAIN_PROMPT, base=base)
-        return self._requests.build(interaction, options)
+        built = self._requests.build(interaction, ImagineOptions(PLAIN_PROMPT, base=base))
+        return replace(built, notes=(*unusable, *built.notes))
 
     async def _open(
         self,
@@ -248,7 +264,7 @@ class Controlling:
                 return Built(led_by(built.spec, led), notes)
         if panel:
             names = {"names": named([spoken(unit.model) for unit in built.pending])}
-            return Built(led_by(built.spec, built.pending), (*notes, Note("control_pictures_panel", names)))
+            return Built(led_by(built.spec, built.pending), (*notes, Note(NEEDED_PANEL, names)))
         return built
 
     async def _theirs(self, user_id: UserId, units: Sequence[ControlUnit], job_id: JobId) -> bool:
