@@ -20,6 +20,7 @@ from bot.storage.database import StorageFullError
 from bot.storage.facts import Timings
 from bot.storage.jobs import Jobs, QueueRow
 from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.specs import Sheet
 
 __all__ = ["HandingOut"]
 
@@ -173,7 +174,8 @@ class HandingOut:
             spec=await self._resolver.resolve(job),
             resume=job.state,
             parts=await self._parts(job),
-            max_run_s=self._floor.leases.max_run_s,
+            # A cell has the time that it would have by itself.
+            max_run_s=self._floor.leases.max_run_s * (len(job.task.cells) if isinstance(job.task, Sheet) else 1),
             preview=preview,
         )
 

@@ -153,3 +153,12 @@ async def test_a_moved_sheet_takes_all_of_its_script_along(desk):
     assert await desk.dispatcher.move(sheets[2], Move.FRONT)
     standings = await desk.dispatcher.standings()
     assert max(standings[sheet].position for sheet in sheets) < standings[other].position
+
+
+async def test_every_cell_has_the_time_of_a_job(desk):
+    await desk.hello("w1", tasks=DRAW_TASKS)
+    alone = await desk.submit("alone", user=2)
+    await desk.done("w1", alone, 1)
+    await begun(desk, 2)
+    alone, sheet = desk.transport.assigned
+    assert sheet.max_run_s == 4 * alone.max_run_s
