@@ -383,6 +383,21 @@ async def test_killed_while_its_grid_is_put_together_it_posts_one(stage, monkeyp
     assert script(stage)["status"] == "delivered"
 
 
+async def test_a_damaged_cell_is_black_and_keeps_no_grid_from_its_end(stage):
+    member = await stage.visitor()
+    stage.painter.hold()
+    answer = await begun(member, MANY)
+    await stage.painter.asked(1)
+    await stage.painter.step()
+    await stage.painter.asked(2)
+    cell = one(stage, "SELECT path FROM images ORDER BY rowid LIMIT 1")
+    await asyncio.to_thread((stage.settings.outputs_dir / cell).write_bytes, b"\x89PNG of a failing disk")
+    stage.painter.release()
+    card = await member.shown(answer.message_id, finished)
+    (image,) = member.images(card)
+    assert (0, 0, 0) in colours(stage, image)
+
+
 async def test_killed_in_the_middle_of_a_cancel_it_is_completed(stage):
     member = await stage.visitor()
     stage.painter.hold()

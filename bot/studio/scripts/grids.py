@@ -127,9 +127,9 @@ class Grids:
             if cell is None or cell.shown is Shown.BLOCK:
                 return None
             try:
-                data = self._images.file(cell.image).read_bytes()
-            except OSError:
-                log.exception("the picture of cell %s of script %s is gone", place, job.id)
+                data = self._images.read_here(cell.image)
+            except MissingPictureError:  # a grid with one black cell is better than none
+                log.exception("the picture of cell %s of script %s is gone or damaged", place, job.id)
                 return None
             return blurred(data) if cell.shown is Shown.BLUR else data
 
