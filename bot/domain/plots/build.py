@@ -19,6 +19,7 @@ from bot.domain.plots.checking import PlotContext
 from bot.domain.plots.needs import require_needs
 from bot.domain.scripts.plot import SEED_AXES, CellError, Plot, PlotAxis
 from bot.domain.styles import Style
+from bot.domain.templates import to_be_drawn
 from bot.errors import UserFacingError
 from gpu_worker.language.plots import PlotRecord, Value, ValuesError, ValuesProblem, joined_values
 from gpu_worker.protocol.messages import ModelFact
@@ -190,11 +191,14 @@ def _axis(
 
 def _check_cells(plot: Plot, types: Sequence[AxisType], context: PlotContext) -> None:
     checks, pixels = CellChecks(context.facts, context.limits), 0
+    dynamic = to_be_drawn(plot.base)
     try:
         for cell in plot.cells():
             pixels += cell.spec.width * cell.spec.height
             try:
                 checks.check(cell.spec)
+                if not dynamic and to_be_drawn(cell.spec):
+                    raise UserFacingError("plot_dynamic")
             except UserFacingError as error:
                 named = spoken(cell.note or "") or f"{cell.index + 1} / {plot.size}"
                 raise UserFacingError("plot_cell", cell=named, reason=error) from error

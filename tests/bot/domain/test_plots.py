@@ -359,6 +359,7 @@ def test_a_value_that_is_none_is_named_with_its_axis(axis, reason):
         ([("Prompt S/R", "a red cat," + '""')], BASE.model_copy(update={"prompt": "a red cat"}), "prompt_empty"),
         ([("Size", "128x128,2048x1024")], RICH, "hires_too_large"),
         ([("Prompt S/R", "red,<lora:ink-000002:x>")], BASE, "lora_weight"),
+        ([("Prompt S/R", "red,__colour__")], BASE, "plot_dynamic"),
         ([("Checkpoint name", "demo,large")], RICH.model_copy(update={"variations": ()}), "control_base_none"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
