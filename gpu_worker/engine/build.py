@@ -186,9 +186,10 @@ class Builder:
             self.detectors.check(unit)
             texts = texts_of(spec, unit)
             passes = [
-                None if text is None else self._detail_pass(detail_spec(spec, unit, text), making) for text in texts
+                None if words is None else self._detail_pass(detail_spec(spec, unit, *words), making) for words in texts
             ]
-            plans.append(DetailPlan(unit, detail_spec(spec, unit, spec.prompt), tuple(passes)))
+            own = detail_spec(spec, unit, spec.prompt, spec.negative_prompt)
+            plans.append(DetailPlan(unit, own, tuple(passes)))
         return tuple(plans)
 
     def _detail_pass(self, spec: Img2Img, making: _Making) -> Pass:

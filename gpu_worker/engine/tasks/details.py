@@ -27,16 +27,27 @@ _LEFT_OUT = frozenset({
 _NO_PICTURE = ImageRef(ref="none", sha256="", mime="image/png", size_bytes=1)
 
 
-def texts_of(spec: Drawing, unit: DetailFix) -> tuple[str | None, ...]:
-    return detail_prompts(unit.prompt, spec.prompt)
+def texts_of(spec: Drawing, unit: DetailFix) -> tuple[tuple[str, str] | None, ...]:
+    """Prompt and negative prompt of each find, the last for all that follow; None leaves a find as it is."""
+    prompts = detail_prompts(unit.prompt, spec.prompt)
+    negatives = [
+        spec.negative_prompt if text is None else text
+        for text in detail_prompts(unit.negative_prompt, spec.negative_prompt)
+    ]
+    return tuple(
+        None
+        if (prompt := prompts[min(at, len(prompts) - 1)]) is None
+        else (prompt, negatives[min(at, len(negatives) - 1)])
+        for at in range(max(len(prompts), len(negatives)))
+    )
 
 
-def detail_spec(spec: Drawing, unit: DetailFix, prompt: str) -> Img2Img:
+def detail_spec(spec: Drawing, unit: DetailFix, prompt: str, negative_prompt: str) -> Img2Img:
     """How a find of the unit is drawn."""
     values: dict[str, Any] = {name: getattr(spec, name) for name in Drawing.model_fields if name not in _LEFT_OUT}
     values |= {
         "prompt": prompt,
-        "negative_prompt": unit.negative_prompt or spec.negative_prompt,
+        "negative_prompt": negative_prompt,
         "width": unit.width or spec.width,
         "height": unit.height or spec.height,
         "steps": unit.steps or spec.steps,

@@ -102,6 +102,16 @@ class TestFinishedPictures:
         assert not changed[:60, :60].any()
         assert changed[80:120, 80:120].any()
 
+    def test_negative_prompts_are_parted_and_filled_in_as_well(self, engine):
+        first, other, same = (
+            fixed(engine, grey(), unit("two", negative_prompt=f"{text} [SEP] {second}"), negative_prompt="blurry")
+            for text, second in (("[PROMPT], dark", "red"), ("[PROMPT], dark", "yellow"), ("blurry, dark", "red"))
+        )
+        changed = (pixels(first[0]) != pixels(other[0])).any(axis=2)
+        assert not changed[:60, :60].any()
+        assert changed[80:120, 80:120].any()
+        assert np.array_equal(pixels(first[0]), pixels(same[0]))
+
     def test_progress_counts_the_finds(self, engine):
         hooks = Recorder(hz=1e6)
         fixed(engine, grey(), unit("two"), hooks=hooks)
