@@ -38,6 +38,9 @@ class OpenGate:
     def require(self, *_):
         pass
 
+    def require_units(self, *_):
+        pass
+
     async def used(self, *_):
         pass
 
