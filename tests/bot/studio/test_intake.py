@@ -97,7 +97,7 @@ def interaction_of(said, error=None, number=8):
 
 
 async def test_many_long_notes_do_not_break_the_answer(jobs, tmp_path, caplog):
-    async def submit(new):
+    async def submit(new, _sheets):
         return await jobs.add(new)
 
     async def standings():
