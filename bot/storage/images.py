@@ -78,6 +78,15 @@ class Images:
         rows = await self._db.all("SELECT * FROM images WHERE job_id = ? ORDER BY idx", (job_id,))
         return [_image(row) for row in rows]
 
+    async def of_cells(self, script_id: JobId) -> dict[int, Image]:
+        """The pictures of a script's cells that are there, by place."""
+        rows = await self._db.all(
+            "SELECT images.*, jobs.place FROM jobs JOIN images ON images.job_id = jobs.id "
+            "WHERE jobs.script_id = ? AND jobs.place IS NOT NULL AND images.deleted_at IS NULL ORDER BY jobs.place",
+            (script_id,),
+        )
+        return {row["place"]: _image(row) for row in rows}
+
     async def recent_of(self, user_id: UserId, words: str, limit: int) -> list[tuple[Image, str]]:
         """That person's newest pictures, each with its prompt (empty where there is none), as far as that, or the
         picture's id, holds `words`."""

@@ -12,6 +12,8 @@ from PIL import Image
 from bot.domain.safety.limits import PLAIN, Limit
 from bot.i18n import load_language
 from bot.storage.usage import read_usage
+from bot.studio.scripts import grids
+from bot.studio.scripts.composing import filling
 from bot.studio.scripts.grids import Grids
 from bot.studio.scripts.offering import Scripting
 from gpu_worker.language.infotext import parse_infotext
@@ -328,6 +330,24 @@ async def test_the_grid_fills_on_its_card(stage):
         assert len({picture.convert("RGB").getpixel((x * picture.width // 8 + 9, 9)) for x in range(8)}) > 6
     stage.painter.release()
     await member.shown(answer.message_id, finished)
+
+
+async def test_a_grid_that_fills_is_put_together_once_for_each_change(stage, monkeypatch):
+    made = []
+    monkeypatch.setattr(grids, "filling", lambda *given: made.append(len(given[1])) or filling(*given))
+    member = await stage.visitor()
+    stage.painter.hold()
+    await begun(member, MANY)
+    await stage.painter.asked(1)
+    await stage.painter.step()
+    await stage.painter.asked(2)
+    job = await stage.studio.jobs.get(script(stage)["id"])
+    first = await stage.studio.scripts.runner._grids.card(job, False)
+    assert made[0] == 8
+    made.clear()
+    again = await stage.studio.scripts.runner._grids.card(job, False)
+    assert first[0] == again[0]
+    assert made == []
 
 
 async def test_whoever_sees_a_published_grid_may_pick_from_it(stage):

@@ -61,9 +61,13 @@ class Grids:
         self._veils = veils
         self._wants_previews = wants_previews
         self._thumbs: dict[JobId, dict[ImageId, bytes]] = {}
+        self._drawn: dict[JobId, tuple[object, bytes]] = {}
+        """The last picture of each grid that fills, with what it shows: cards are asked for whatever in the line
+        changes."""
 
     def forget(self, script_id: JobId) -> None:
         self._thumbs.pop(script_id, None)
+        self._drawn.pop(script_id, None)
 
     async def card(self, job: Job, cancelling: bool) -> tuple[object, Card] | None:
         """The card as the grid fills, and what of it can change. Only what may be seen plainly where the card is goes
@@ -106,9 +110,15 @@ class Grids:
             thumbs[place] = known[cell.image.id]
         if not thumbs:
             return None
+        shown = {place: cells[place].image.id for place in thumbs}
+        last = self._drawn.get(job.id)
+        if last is not None and last[0] == shown:
+            return last[1]
         first = next(iter(cells.values())).image
         layout = await asyncio.to_thread(job.script.layout)
-        return await asyncio.to_thread(filling, layout, thumbs, (first.width, first.height))
+        made = await asyncio.to_thread(filling, layout, thumbs, (first.width, first.height))
+        self._drawn[job.id] = shown, made
+        return made
 
     async def finished(self, job: Job) -> FinishedGrid:
         """Its pictures, written to the outputs folder; another try writes the same again. Raises OSError where the disk
@@ -164,11 +174,7 @@ class Grids:
 
     async def _cells(self, job: Job) -> dict[int, _Cell]:
         """By place, those that are there."""
-        found: dict[int, Image] = {}
-        for cell in await self._scripts.pictures(job.id):
-            image = None if cell.deleted else await self._images.get(cell.image_id)
-            if image is not None:
-                found[cell.place] = image
+        found = await self._images.of_cells(job.id)
         shown = await self._veils.of_job(job, list(found.values()))
         return {place: _Cell(image, shown[image.id]) for place, image in found.items()}
 
