@@ -8,6 +8,7 @@ from PIL import Image
 from bot.domain.named_models import models_of
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import ControlUnit, Txt2Img
+from tests.stage.matrix_scenes import changed
 from tests.stage.painter import FACTS, Drawn
 from tests.stage.pictures_given import picture
 from tests.stage.refusing import press, refused, unchanged
@@ -93,6 +94,19 @@ async def test_what_was_opened_from_a_pictures_info_shows_nothing_given(led):
     drawn = await draw(other, page)
     assert seen(led, led.painter.specs[-1].control[0]) == digest(RED)
     await refused(other, await other.press(drawn, "maps"), "maps_hidden")
+
+
+async def test_what_comes_of_a_forgotten_request_shows_nothing_given(led):
+    member, other = await led.visitor(), await led.visitor("Other")
+    card = await member.drawn(await control(member, {"count": 1}))
+    anew = await other.drawn(await other.press(await other.shown(card.id), "reroll"))
+    info = await other.shown(await other.context_menu(await other.shown(card.id), "Picture info"))
+    panel = await other.shown(await other.press(info, "usefound"), lambda m: "control" in verbs(m))
+    for table in ("jobs", "drafts"):  # as /forget-me does
+        await changed(led, f"UPDATE {table} SET parent_id = NULL")
+    assert not (await desk_of(other, panel)).attachments
+    async with unchanged(led):
+        await refused(other, await other.press(anew, "maps"), "maps_hidden")
 
 
 async def test_a_text_brings_no_picture_that_somebody_else_gave(led):

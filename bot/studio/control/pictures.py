@@ -13,7 +13,7 @@ from bot.storage.drafts import Draft
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.inputs import InputPictures, given_pictures
 from bot.storage.jobs import Jobs
-from bot.studio.looking.sight import Sight
+from bot.studio.looking.sight import GOES_ON, Sight
 from bot.ui.client import Interaction
 from gpu_worker.protocol.specs import ImageRef, Img2Img
 
@@ -52,8 +52,10 @@ class UnitPictures:
         """Not what somebody else gave to a command, which nobody but them has seen, nor what is veiled here."""
         if ref.ref.startswith(IMAGE_SCHEME):
             return await self._sight.may_see(interaction, ref, None)
-        if draft.parent_id is None or (draft.base is not None and ref not in given_pictures(draft.base)):
+        if draft.base is not None and ref not in given_pictures(draft.base):
             return True  # it was given in this very draft
+        if draft.parent_id is None:
+            return draft.action not in GOES_ON
         return await self._sight.may_see(interaction, ref, await self._jobs.get(draft.parent_id))
 
     async def _read(self, ref: ImageRef) -> bytes:

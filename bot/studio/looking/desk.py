@@ -20,6 +20,7 @@ from bot.domain.pasted import read_pasted
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.finds import Find, Finds, FoundPicture
+from bot.storage.inputs import given_pictures
 from bot.storage.jobs import Jobs
 from bot.storage.styles import Styles
 from bot.studio.looking.blending import ImagePrompting
@@ -287,7 +288,14 @@ class Looking:
         if ours is not None and isinstance(ours[1].task, Drawing):
             spec = actions.first_pass(actions.picture_spec(ours[1].spec, ours[0].index))
             # Its job is told, so that its given pictures stay those of who gave them.
-            await self._panels.open(interaction, spec, Action.IMAGINE, parent_id=ours[1].id, private=ours[1].private)
+            given = bool(given_pictures(spec))
+            await self._panels.open(
+                interaction,
+                spec,
+                Action.EDIT if given else Action.IMAGINE,
+                parent_id=ours[1].id if given else None,
+                private=ours[1].private,
+            )
             return
         find = await self._read(find, number)
         private = ours is not None and ours[1].private

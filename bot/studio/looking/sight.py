@@ -17,11 +17,11 @@ from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from gpu_worker.protocol.specs import ImageRef
 
-__all__ = ["Sight"]
+__all__ = ["GOES_ON", "Sight"]
 
 MOST = 200
 """Jobs of a lineage that are looked at; of a longer one it is not known who gave its pictures."""
-_GOES_ON = frozenset(
+GOES_ON = frozenset(
     {
         Action.REROLL, Action.EDIT, Action.VARY_SUBTLE, Action.VARY_STRONG, Action.UPSCALE, Action.UPSCALE_SUBTLE,
         Action.ZOOM, Action.PAN, Action.SQUARE, Action.REGION, Action.CELL,
@@ -70,7 +70,7 @@ class Sight:
         before = await self._before(job)
         givers = frozenset[tuple[UserId, bool]]().union(*[await self._givers(ref, one, known) for one in before])
         if not givers and ref.ref in {one.ref for one in given_pictures(job.task)}:
-            givers = frozenset({(job.user_id, bool(before) or job.action not in _GOES_ON)})
+            givers = frozenset({(job.user_id, bool(before) or job.action not in GOES_ON)})
         known[job.id] = givers
         return givers
 
