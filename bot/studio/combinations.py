@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 
 import discord
@@ -23,6 +22,7 @@ from bot.storage.jobs import Jobs
 from bot.studio.dynamic import Dynamic, in_time
 from bot.studio.intake import Intake
 from bot.studio.notes import joined
+from bot.studio.spans import span
 from bot.studio.where import where_of
 from bot.ui.buttons import button, in_layout
 from bot.ui.client import Interaction
@@ -196,9 +196,4 @@ class Combinations:
         seconds = self._timings.estimate_s(spec.checkpoint, units)
         if seconds is None:
             return texts("combine.cost_unknown", jobs=jobs)
-        time = (
-            texts("combine.seconds", n=max(1, round(seconds)))
-            if seconds < 90
-            else texts("combine.minutes", n=math.ceil(seconds / 60))
-        )
-        return texts("combine.cost", jobs=jobs, time=time)
+        return texts("combine.cost", jobs=jobs, time=span(seconds, texts))

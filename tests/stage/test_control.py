@@ -502,6 +502,33 @@ async def test_what_drew_one_of_ours_is_used_again_with_its_units(led):
     assert (unit.weight, seen(led, unit)) == (0.4, digest(RED))
 
 
+async def test_a_units_page_says_what_is_chosen_and_what_is_not_installed_and_draws(led):
+    def lists(page):
+        selects = [item for item in page.components() if item.get("options")]
+        return [{option["value"]: option for option in select["options"]} for select in selects]
+
+    member = await led.visitor()
+    page = await open_unit(member, await opened_desk(led, member), 0)
+    kinds, preprocessors, models, modes = lists(page)
+    chosen = [
+        option["label"]
+        for rows in (kinds, preprocessors, models, modes)
+        for option in rows.values()
+        if option.get("default")
+    ]
+    assert chosen == ["Control type: Canny", "Preprocessor: canny", f"Model: {CANNY}", "Control mode: Balanced"]
+    assert preprocessors["depth_midas"]["description"] == "Depth · not installed"
+    assert preprocessors["canny"]["description"] == "Canny"
+    assert "not installed" not in page.text
+    await member.pick(page, "controlpick", ["depth_midas"], 2)
+    page = await member.shown(page.id, lambda m: "depth_midas" in plain(m.text))
+    assert "Its preprocessor is not installed" in page.text
+    await member.pick(page, "controlpick", ["canny"], 2)
+    page = await member.shown(page.id, lambda m: "depth_midas" not in plain(m.text))
+    await member.drawn(await member.press(page, "draw"))
+    assert led.painter.specs[-1].control[0].preprocessor == "canny"
+
+
 async def test_the_desk_fits_discord_whatever_is_installed(led):
     names = [f"control_v11p_sd15_canny_{n:02}_{'long' * 15}" for n in range(40)]
     led.painter.facts = (*FACTS, *CONTROLS, *(ModelFact(kind="controlnet", name=n, family="sd1") for n in names))

@@ -11,6 +11,7 @@ import discord
 from bot.domain.control.kinds import KINDS, UNITS_MAX, kind_of_model, preprocessors_of
 from bot.domain.control.models import checkpoint_of, control_models, fits_kind, is_union
 from bot.domain.control.units import MODES, TYPES, kind_of, unit_line
+from bot.domain.mapping import missing_annotators
 from bot.domain.mentions import neutral
 from bot.i18n import Texts
 from bot.storage.drafts import Draft
@@ -116,6 +117,8 @@ def unit_page(draft: Draft, at: int, shown: Shown, notes: Sequence[str] = ()) ->
         box.add_item(discord.ui.TextDisplay(_with_notes("", notes)))
     for which, placeholder, rows, current in _lists(draft, unit, shown):
         if rows:
+            # What is chosen says what it is: a list with a choice does not show its placeholder.
+            rows = [(value, placeholder if value == current else label, hint) for value, label, hint in rows]
             box.add_item(select_row(Verb.CONTROL_PICK, draft.id, placeholder, rows, current, n=number_of(at, which)))
     forms = [
         button(Verb.CONTROL_OPEN, draft.id, texts(f"control.form.{form.name.lower()}"), n=number_of(at, form))
@@ -135,6 +138,7 @@ def unit_page(draft: Draft, at: int, shown: Shown, notes: Sequence[str] = ()) ->
             style=discord.ButtonStyle.danger,
         ),
         button(Verb.CONTROL, draft.id, texts("control.units"), emoji="↩️"),
+        button(Verb.DRAW, draft.id, texts("advanced.draw"), emoji="🎨", style=discord.ButtonStyle.primary),
     ]  # fmt: skip
     box.add_item(_row(steps))
     view.add_item(box)
@@ -149,7 +153,7 @@ def _lists(draft: Draft, unit: ControlUnit, shown: Shown) -> list[tuple[UnitList
         (
             UnitList.PREPROCESSOR,
             texts("control.preprocessor", name=unit.preprocessor),
-            _preprocessors(unit, texts),
+            _preprocessors(unit, shown),
             unit.preprocessor,
         ),
         (UnitList.MODEL, texts("control.model", name=unit.model), _models(draft, unit, shown), model),
@@ -171,14 +175,17 @@ def _kinds() -> list[Row]:
     return [(kind.name, kind.name, "") for kind in KINDS]
 
 
-def _preprocessors(unit: ControlUnit, texts: Texts) -> list[Row]:
-    """Its own first, those of its type, then the others as far as they fit."""
+def _preprocessors(unit: ControlUnit, shown: Shown) -> list[Row]:
+    """Its own first, those of its type, then the others as far as they fit; what is not installed is marked."""
+    texts = shown.texts
     entries = [*preprocessors_of(kind_of(unit)), *preprocessors_of(None)]
     names = [*dict.fromkeys((unit.preprocessor, *(entry.name for entry in entries)))]
     rows: list[Row] = []
     for name in names[: OPTIONS_LIMIT - 1]:
         entry = find_preprocessor(name)
         hint = texts("control.ready_map") if name == "none" else (entry.tag if entry and entry.tag != "All" else "")
+        if entry is not None and missing_annotators(entry, shown.facts):
+            hint = texts("map.not_installed", name=hint)
         rows.append((name, name, hint))
     return [*rows, _search_row(len(names), texts)]
 
@@ -214,6 +221,9 @@ def _unit_text(
         lines.append(texts("control.follows" if follows else "control.no_picture"))
     elif at not in shown.small:
         lines.append("-# " + texts("control.unseen"))
+    entry = find_preprocessor(unit.preprocessor)
+    if entry is not None and missing_annotators(entry, shown.facts):
+        lines.append(texts("control.preprocessor_missing"))
     if unit.mask is not None:
         lines.append("-# " + texts("control.masked"))
     text: discord.ui.TextDisplay[discord.ui.LayoutView] = discord.ui.TextDisplay("\n".join(lines))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -32,6 +31,7 @@ from bot.studio.looking.pointed import Pointed
 from bot.studio.models import Models
 from bot.studio.reading import PictureReader
 from bot.studio.requests import Requests
+from bot.studio.spans import span
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Verb, encode
@@ -132,7 +132,7 @@ class Tiling:
         values = {"n": len(spec.tiles()), "width": spec.width, "height": spec.height}
         if seconds is None:
             return texts("ultimate.cost_unknown", **values)
-        return texts("ultimate.cost", minutes=max(1, math.ceil(seconds / 60)), **values)
+        return texts("ultimate.cost", time=span(seconds, texts), **values)
 
     # --- the form -----------------------------------------------------------------------------------------------------
 

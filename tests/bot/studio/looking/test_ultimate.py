@@ -114,7 +114,11 @@ async def test_what_it_costs_is_said_and_counted(stage):
     assert "2048×2048" in told.text
     card = await member.drawn(answer)
     # 16 tiles of 576 pixels at 0.3 of 20 steps or so.
-    assert member.job(card)["work_units"] == pytest.approx(16 * 0.576**2 * 0.3 * stage.painter.specs[-1].drawing.steps)
+    units = 16 * 0.576**2 * 0.3 * stage.painter.specs[-1].drawing.steps
+    assert member.job(card)["work_units"] == pytest.approx(units)
+    # Now its pace is known.
+    await ultimate(member, picture(size=(512, 512)), factor=4)
+    await member.wait_for_message("general", lambda one: one.ephemeral and "16 tiles: about 1 second of" in one.text)
 
 
 def test_regions_stay_as_long_as_there_are_words_for_them():
