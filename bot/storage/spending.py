@@ -41,14 +41,15 @@ class Spending:
         since = time.time() - DAY_S
         rows = await self._db.all(
             "SELECT created_at, status, model, work_units, run_s, coalesce(script_id, id) AS request, "  # noqa: S608
-            f"{PICTURES_OF_JOB} AS pictures FROM jobs "
+            f"place, {PICTURES_OF_JOB} AS pictures FROM jobs "
             f"WHERE user_id = ?1 AND created_at > ?2 AND (?3 IS NULL OR guild_id = ?3) AND {COUNTED_JOBS} "
-            "UNION ALL SELECT at, 'delivered', '', 0, gpu_s, NULL, pictures FROM spending_kept "
+            "UNION ALL SELECT at, 'delivered', '', 0, gpu_s, NULL, NULL, pictures FROM spending_kept "
             "WHERE user_id = ?1 AND at > ?2 AND (?3 IS NULL OR guild_id = ?3) ORDER BY 1",
             (user_id, since, guild_id),
         )
         uses: list[tuple[float, int, float]] = []
         waiting: set[str] = set()
+        asked_at: float | None = None
         for row in rows:
             open_now = row["status"] in ("queued", "assigned")
             waiting |= {row["request"]} if open_now else set()
@@ -56,4 +57,5 @@ class Spending:
             if open_now:
                 seconds = self._estimate_s(row["model"], row["work_units"]) or 0.0
             uses.append((row["created_at"], int(row["pictures"]), float(seconds)))
-        return Spent(tuple(uses), len(waiting))
+            asked_at = row["created_at"] if row["place"] is None else asked_at
+        return Spent(tuple(uses), len(waiting), asked_at)

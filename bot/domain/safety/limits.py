@@ -82,6 +82,8 @@ class Spent:
     uses: tuple[tuple[float, int, float], ...] = ()
     """When (Unix seconds), pictures, seconds of drawing; oldest first."""
     waiting: int = 0
+    asked_at: float | None = None
+    """When the last of it was asked for, where not all uses say that: a grid's cells are there once they are drawn."""
 
     @property
     def pictures(self) -> int:
@@ -93,7 +95,7 @@ class Spent:
 
     @property
     def last_at(self) -> float | None:
-        return self.uses[-1][0] if self.uses else None
+        return self.asked_at if self.asked_at is not None or not self.uses else self.uses[-1][0]
 
     def room_at(self, limit: Limit, allowed: int, needed: float) -> float | None:
         """When so much of a day's quota is free again; None where it never is, because more is asked than it holds."""

@@ -111,6 +111,8 @@ async def test_pictures_count_once_whatever_they_are_rows_of(desk):
     await drawn(desk, sheet, 3, missing=(m.Missing(index=0, kind="oom"),))
     spent = await spending.of(ANA)
     assert (spent.pictures, spent.gpu_s) == (3, 3.0)
+    (asked,) = await desk.database.all("SELECT created_at FROM jobs WHERE lane = 'script'")
+    assert spent.last_at == asked["created_at"], "nobody waits longer for the next request because cells are drawn"
 
 
 async def test_a_cancelled_script_ends_its_sheets_and_keeps_what_is_drawn(desk):
