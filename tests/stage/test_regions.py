@@ -66,6 +66,15 @@ async def test_drawn_at_once_with_styles_and_loras_on_the_background(stage):
     assert (spec.regions.end_step, spec.regions.loras_apart) == (9, False)
 
 
+async def test_a_background_without_words_keeps_its_lora(stage):
+    member = await stage.visitor()
+    options = {"prompt": "AND a red fox AND a blue robot", "draw": True}
+    await member.drawn(await member.slash("general", "regions", options | {"lora": "inkwash"}))
+    assert stage.painter.specs[-1].prompt == "background <lora:inkwash:1> AND a red fox AND a blue robot"
+    await member.drawn(await member.slash("general", "regions", options))
+    assert stage.painter.specs[-1].prompt == "AND a red fox AND a blue robot"
+
+
 async def test_the_extensions_own_line_and_a_whole_prompt(stage):
     member = await stage.visitor()
     line = "divisions=1:1,1:3,1:3 positions=0:0,0:0,0:1-3 weights=0.1,0.9,0.9 end at step=12"

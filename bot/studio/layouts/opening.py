@@ -34,6 +34,9 @@ from gpu_worker.protocol.specs import JobSpec, Region
 
 __all__ = ["LayoutWish", "Layouts", "arrangement_of"]
 
+WORDLESS = "background"
+"""Of a background without words, which no request may be."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayoutWish:
@@ -105,13 +108,16 @@ class Layouts:
         it."""
         first, *others = arrangement.parts
         styles, notes = await self._requests.styles(interaction, wish.style)
-        options = ImagineOptions(first.text or "background", wish.negative, wish.lora, wish.wishes)
+        options = ImagineOptions(first.text or WORDLESS, wish.negative, wish.lora, wish.wishes)
         built = self._requests.build(interaction, options, styles=styles)
         base = built.spec
         if others:
             changed = edit(
                 base,
-                prompt=joined([base.prompt if first.text else "", *(part.text for part in others)]),
+                # Alone it says nothing; styles and LoRAs beside it are meant.
+                prompt=joined(
+                    ["" if not first.text and base.prompt == WORDLESS else base.prompt, *(part.text for part in others)]
+                ),
                 negative_prompt=base.negative_prompt,
                 changes=Parameters(),
                 facts=self._models.facts(where_of(interaction)),
