@@ -41,13 +41,21 @@ class GridPart:
 
 
 def filling_grid_card(
-    job: Job, drawn: int, total: int, *, has_preview: bool, cancelling: bool = False, outlook: str = ""
+    job: Job,
+    drawn: int,
+    total: int,
+    *,
+    has_preview: bool,
+    cancelling: bool = False,
+    drawing: bool = False,
+    outlook: str = "",
 ) -> discord.ui.LayoutView:
-    """`outlook` is a sentence on when it will be there, or why not."""
+    """`drawing`: its first cells are on their way. `outlook` is a sentence on when it will be there, or why not."""
     texts = texts_for(job.locale)
+    started = drawn > 0 or drawing
     if cancelling:
         state = texts("card.cancelling")
-    elif drawn:
+    elif started:
         full = round(drawn / max(1, total) * BAR)
         state = texts("script.filling", bar="▰" * full + "▱" * (BAR - full), drawn=drawn, n=total)
     else:
@@ -58,7 +66,7 @@ def filling_grid_card(
     if has_preview:
         alt = texts("script.alt_filling", drawn=drawn, n=total, prompt=headline(job, texts))
         gallery.append(discord.MediaGalleryItem(f"attachment://{GRID_NAME}", description=alt[:ALT_CHARS]))
-    colour = BLUE if drawn and not cancelling else GREY
+    colour = BLUE if started and not cancelling else GREY
     view, box = _card(job, texts, colour, state, gallery)
     if not cancelling:
         box.add_item(_row([button(Verb.CANCEL, job.id, texts("button.cancel"))]))

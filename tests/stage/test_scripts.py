@@ -256,6 +256,19 @@ async def test_a_cancel_keeps_what_is_drawn(stage):
     assert cell.media
 
 
+async def test_it_waits_for_its_turn_no_longer_once_its_first_cells_are_drawn(stage):
+    member = await stage.visitor()
+    stage.painter.hold()
+    other = await member.begin(prompt="a boat", count=1)
+    await stage.painter.asked(1)
+    answer = await begun(member, MANY)
+    await member.shown(answer.message_id, lambda m: "Waits for its turn: 32 pictures" in m.text)
+    await stage.painter.step()
+    await member.shown(other, finished)
+    await stage.painter.asked(2)
+    await member.shown(answer.message_id, lambda m: "0 of 32" in m.text and "Waits" not in m.text)
+
+
 async def test_a_cancel_before_anything_is_drawn_leaves_nothing(stage):
     member = await stage.visitor()
     stage.painter.hold()

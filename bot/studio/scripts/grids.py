@@ -89,6 +89,7 @@ class Grids:
             progress.total,
             has_preview=preview is not None,
             cancelling=cancelling,
+            drawing=outlook.drawing,
             outlook=outlook.sentence(texts_for(job.locale)),
         )
         return (progress.drawn, cancelling, preview is not None, outlook), Card(view, files)

@@ -27,6 +27,8 @@ class Outlook:
     """A sentence of `card.…` that stands instead of the time."""
     eta_s: int | None
     """Until the last of its sheets is drawn, rounded."""
+    drawing: bool = False
+    """One of its sheets is being drawn now."""
 
     def sentence(self, texts: Texts) -> str:
         """Empty where nothing is known."""
@@ -52,8 +54,10 @@ class Outlooks:
         if state is not MachineState.READY:
             return Outlook("card.machine_away" if state is MachineState.AWAY else "card.machine_starting", None)
         standings = await self._dispatcher.standings()
-        etas = [standings[sheet].eta_s if sheet in standings else None for sheet in await self._scripts.sheets(job.id)]
+        sheets = [standings.get(sheet) for sheet in await self._scripts.sheets(job.id)]
+        drawing = any(sheet is not None and sheet.position == 0 and not sheet.loading for sheet in sheets)
+        etas = [None if sheet is None else sheet.eta_s for sheet in sheets]
         known = [eta for eta in etas if eta is not None]
         if not known or len(known) < len(etas):
-            return Outlook(None, None)
-        return Outlook(None, ROUGHLY_S * math.ceil(max(known) / ROUGHLY_S))
+            return Outlook(None, None, drawing)
+        return Outlook(None, ROUGHLY_S * math.ceil(max(known) / ROUGHLY_S), drawing)
