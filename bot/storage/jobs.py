@@ -13,6 +13,7 @@ from bot.domain.job import Job, JobStatus, NewJob, TokenGrant, model_of, work_un
 from bot.domain.queue_rules import Move
 from bot.storage.job_reading import JobReader, marks
 from bot.storage.job_rows import Claim, QueueRow, job_of
+from bot.storage.poison_sheets import fail_alike_in, parted_in
 
 __all__ = ["WAITING", "Claim", "Jobs", "QueueRow"]
 
@@ -153,9 +154,9 @@ class Jobs(JobReader):
         """A running attempt has ended without a result; one transaction decides what becomes of its job.
 
         Cancelled, where somebody asked for that; failed, with the columns of `failure`, where this was the
-        `max_crashes`-th blamed start; else queued again. A start that left a finished part behind is not counted: the
-        next one goes on from there, and does not meet the same end. Returns that status, or None where this attempt
-        was not the running one and nothing changed.
+        `max_crashes`-th blamed start, except that the cells of a sheet are then tried alone; else queued again. A
+        start that left a finished part behind is not counted: the next one goes on from there, and does not meet the
+        same end. Returns that status, or None where this attempt was not the running one and nothing changed.
         """
         async with self._db.write() as tx:
             async with tx.execute(
@@ -170,6 +171,9 @@ class Jobs(JobReader):
             if row["cancel_by"] is not None:
                 status = JobStatus.CANCELLED
                 columns["finished_at"] = time.time()
+            elif blamed and crashes >= max_crashes and await parted_in(tx, job_id, max_crashes - 1):
+                status = JobStatus.QUEUED
+                columns["crashes"] = max_crashes - 1
             elif blamed and (crashes >= max_crashes or attempt >= ATTEMPTS_MAX):
                 status = JobStatus.FAILED
                 columns |= {**failure, "finished_at": time.time()}
@@ -177,6 +181,8 @@ class Jobs(JobReader):
                 status = JobStatus.QUEUED
             await self.transition_in(tx, job_id, (JobStatus.ASSIGNED,), status, attempt=attempt, **columns)
             await self.end_attempt(tx, job_id, attempt, outcome)
+            if status is JobStatus.FAILED:
+                await fail_alike_in(tx, job_id, failure)
             return status
 
     async def readopt(self, job_id: JobId, attempt: int, worker: str) -> Job | None:

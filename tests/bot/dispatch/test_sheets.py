@@ -140,6 +140,54 @@ async def test_a_result_that_does_not_fit_its_cells_is_drawn_again(desk):
     assert (await desk.job(sheet)).crashes == 1
 
 
+async def died_of(desk, sheet: JobId, times: int) -> None:
+    """So many workers that began it."""
+    for _ in range(times):
+        await desk.hello("w1", tasks=DRAW_TASKS)
+        await desk.quiet()
+        job = await desk.job(sheet)
+        assert job.status is JobStatus.ASSIGNED
+        await desk.dispatcher.on_message(
+            m.Failed(worker="w1", job=sheet, attempt=job.attempt, kind="crash", retryable=True)
+        )
+        await desk.quiet()
+
+
+async def test_cells_that_shared_a_deadly_sheet_are_tried_alone(desk):
+    script, (sheet,) = await begun(desk, 2)
+    await died_of(desk, sheet, 3)
+    waiting = await Scripts(desk.database).sheets(script)
+    cells = [(await desk.job(one)).task for one in waiting]
+    assert (waiting[0], sorted(one.places for one in cells)) == (sheet, [(0,), (1,), (2,), (3,)])
+    assert {len(one.cells) for one in cells} == {1}
+    assert (await Scripts(desk.database).progress(script)).total == 4
+    await died_of(desk, waiting[0], 1)
+    assert (await desk.job(waiting[0])).status is JobStatus.FAILED
+    await died_of(desk, waiting[1], 1)
+    assert len(await Scripts(desk.database).sheets(script)) == 2, "the others have their turn yet"
+
+
+async def test_a_grid_that_kills_whatever_draws_it_ends_soon(desk):
+    script, sheets = await begun(desk, 4)
+    other, _ = await begun(desk, 2, user=2)
+    starts = 0
+    while await Scripts(desk.database).sheets(script):
+        await desk.hello("w1", tasks=DRAW_TASKS)
+        await desk.quiet()
+        starts += 1
+        (running,) = await desk.database.all("SELECT id, attempt, script_id FROM jobs WHERE status = 'assigned'")
+        if running["script_id"] == other:
+            await drawn(desk, running["id"], 4)
+            continue
+        end = m.Failed(worker="w1", job=running["id"], attempt=running["attempt"], kind="crash", retryable=True)
+        await desk.dispatcher.on_message(end)
+        await desk.quiet()
+    assert starts < 20, "and not three for each of its sixteen cells"
+    ends = {(await desk.job(sheet)).status for sheet in sheets}
+    assert ends == {JobStatus.FAILED}
+    assert (await Scripts(desk.database).progress(other)).drawn == 4
+
+
 async def test_a_worker_that_knows_no_sheets_is_given_none(desk):
     await desk.hello("w1", tasks=("txt2img",))
     _, sheets = await begun(desk, 2)
