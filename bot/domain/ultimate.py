@@ -16,10 +16,11 @@ from pydantic import ValidationError
 
 from bot.domain.control.kinds import kind_named
 from bot.domain.control.models import model_for
+from bot.domain.enlarging import default_upscaler
 from bot.domain.layouts.parts import parts_of_text
 from bot.domain.limits import Limits
 from bot.domain.mentions import spoken
-from bot.domain.models import check_loras, find_upscaler, names_of
+from bot.domain.models import check_loras, find_upscaler
 from bot.domain.ranges import within
 from bot.domain.templates import to_be_drawn
 from bot.errors import UserFacingError
@@ -40,7 +41,7 @@ from gpu_worker.protocol.specs import (
 )
 
 __all__ = [
-    "DENOISE", "FACTORS", "FACTOR_MAX", "REDRAWS", "SEAMS", "TILES", "UltimateWish", "default_upscaler", "ultimate_of",
+    "DENOISE", "FACTORS", "FACTOR_MAX", "REDRAWS", "SEAMS", "TILES", "UltimateWish", "ultimate_of",
 ]  # fmt: skip
 
 FACTORS = (1.5, 2.0, 3.0, 4.0)
@@ -132,11 +133,6 @@ def ultimate_of(
         return Ultimate(**values)
     except ValidationError as error:
         raise UserFacingError("ultimate_many_tiles", n=tiles, most=TILES_MAX) from error
-
-
-def default_upscaler(facts: Sequence[ModelFact]) -> str:
-    """The first upscaler model that is installed, else none: Lanczos is what it then does."""
-    return next(iter(names_of("upscaler", facts)), "None")
 
 
 def _target(wish: UltimateWish, size: tuple[int, int], limits: Limits) -> tuple[int, int]:

@@ -107,6 +107,17 @@ async def test_a_dynamic_prompt_is_drawn_once_for_all_tiles(stage):
     assert drawing.prompt in card.text
 
 
+async def test_without_an_upscaler_model_the_command_takes_what_the_form_offers(stage):
+    stage.painter.facts = tuple(fact for fact in FACTS if fact.kind != "upscaler")
+    await stage.painter.announce()
+    member = await stage.visitor()
+    card = await member.drawn(await ultimate(member, factor=2))
+    assert stage.painter.specs[-1].upscaler == "Lanczos"
+    form = await member.press(card, "ultimate")
+    await member.drawn(await member.fill(form, {}))
+    assert stage.painter.specs[-1].upscaler == "Lanczos"
+
+
 async def test_what_it_costs_is_said_and_counted(stage):
     member = await stage.visitor()
     answer = await ultimate(member, picture(size=(512, 512)), factor=4)
