@@ -28,6 +28,8 @@ _SYSTEM = (
     "/usr/share/fonts/dejavu-sans-fonts/DejaVuSans.ttf", "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
     "/System/Library/Fonts/Supplemental/Arial Unicode.ttf", "C:/Windows/Fonts/malgun.ttf", "C:/Windows/Fonts/arial.ttf",
 )  # fmt: skip
+SMALL_PX = 24
+"""Below this, letters fitted to pixels stand on whole pixels too; placed between them they close up the spaces."""
 _NO_SIGN = "\U0010fffe"
 """No font has it, so it shows the empty box."""
 _PLAINER = {"—": "-", "–": "-", "×": "x", "→": "->", "…": "...", "“": '"', "”": '"', "’": "'", "‘": "'"}
@@ -48,7 +50,7 @@ class Setting:
 
 
 def set_text(text: str, size_px: int) -> Setting:
-    runs = [Run(part, _font(at, size_px)) for at, part in _parts(text)]
+    runs = [Run(part, _font(at, size_px, size_px < SMALL_PX and part.isascii())) for at, part in _parts(text)]
     return Setting(tuple(runs), sum(run.font.getlength(run.text) for run in runs))
 
 
@@ -117,13 +119,14 @@ def _opens(file: Path) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _font(at: int, size_px: int) -> Font:
+def _font(at: int, size_px: int, whole_pixels: bool = False) -> Font:
+    """With `whole_pixels` for what needs no shaping: each letter as wide as it is drawn."""
     file = _files()[at]
     if file is None:
         found = ImageFont.load_default(size_px)
         assert isinstance(found, ImageFont.FreeTypeFont), "Pillow comes with FreeType"
         return found
-    font = ImageFont.truetype(file, size_px)
+    font = ImageFont.truetype(file, size_px, layout_engine=ImageFont.Layout.BASIC if whole_pixels else None)
     with contextlib.suppress(OSError):  # it has one weight
         font.set_variation_by_name("Regular")
     return font
