@@ -70,6 +70,8 @@ async def test_an_export_is_handed_out_only_where_its_pictures_may_be_seen(stage
     await member.imagine(count=1)
     card = await member.shown(await member.slash("general", "history"))
     await member.shown(await member.press(card, "historyexport"), lambda m: "Packed" in m.text)
+    while not stage.rows("SELECT 1 FROM exports WHERE told"):  # noted after its message is there
+        await asyncio.sleep(0.01)
     (export,) = stage.rows("SELECT id FROM exports")
 
     async def veiled(image_ids, where):
