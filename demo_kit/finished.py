@@ -1,16 +1,20 @@
-"""The kit's finished checkpoint, read back into the networks that the other parts start from."""
+"""The kit's checkpoint, read back into the networks that other parts, and a further training, start from."""
 
+import lzma
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from demo_kit.folders import KIT
 
-__all__ = ["CHECKPOINT", "read_back"]
+__all__ = ["CHECKPOINT", "START", "read_back"]
 
 CHECKPOINT = KIT / "checkpoints" / "pincel-demo.safetensors"
+START = Path(__file__).parent / "start" / "pincel-demo.safetensors.xz"
+"""Where a further training begins while there is no kit."""
 
 
 def read_back(module: nn.Module, renamed: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]) -> None:
@@ -18,11 +22,14 @@ def read_back(module: nn.Module, renamed: Callable[[Mapping[str, Tensor]], Mappi
 
     Ends the program with a sentence where there is no checkpoint yet.
     """
-    if not CHECKPOINT.is_file():
+    if CHECKPOINT.is_file():
+        file = load(CHECKPOINT.read_bytes())
+    elif START.is_file():
+        file = load(lzma.decompress(START.read_bytes()))
+    else:
         raise SystemExit(f"{CHECKPOINT} is not there yet. Train it first: python -m demo_kit vae base decoder")
-    with safe_open(CHECKPOINT, "pt", device=str(torch.get_default_device())) as file:
-        state = module.state_dict()
-        # What is renamed, or another shape of it, lies where the weight lies.
-        theirs = {value.data_ptr(): key for key, value in renamed(state).items()}
-        for value in state.values():
-            value.copy_(file.get_tensor(theirs[value.data_ptr()]).view_as(value))
+    state = module.state_dict()
+    # What is renamed, or another shape of it, lies where the weight lies.
+    theirs = {value.data_ptr(): key for key, value in renamed(state).items()}
+    for value in state.values():
+        value.copy_(file[theirs[value.data_ptr()]].view_as(value))

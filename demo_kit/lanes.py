@@ -1,4 +1,7 @@
-"""`python -m demo_kit.lanes`: the whole kit on one GPU in ten minutes, side by side what can be."""
+"""`python -m demo_kit.lanes`: the whole kit on one GPU in ten minutes, side by side what can be.
+
+Beside torch and transformers it needs diffusers, spandrel and controlnet-aux (which draws the poses).
+"""
 
 import argparse
 import os
@@ -25,8 +28,8 @@ STAGES: list[list[Lane]] = [
     REST,
 ]
 """One after the other; the lanes of each run at the same time. Numbers are seconds of training."""
-FURTHER_STAGES: list[list[Lane]] = [[[("base_further", 230)], [("decoder_further", 150)]], REST]
-"""Where a kit is at hand, and is to become better."""
+FURTHER_STAGES: list[list[Lane]] = [[[("base_further", 300)], [("decoder_further", 150)]], REST]
+"""Where a kit, or a start of one (demo_kit/start), is at hand and is to become better."""
 MANY = 10_000_000
 """Steps: the time ends each run."""
 

@@ -29,8 +29,18 @@ def test_networks_come_back_from_the_checkpoint(tmp_path, monkeypatch):
     finished.read_back(blank.text, text_weights)
 
 
+def test_without_a_kit_training_goes_on_from_its_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(finished, "CHECKPOINT", tmp_path / "none.safetensors")
+    model, vae = new_diffusion(), new_vae()
+    for network, renamed in ((model.unet, unet_weights), (model.text, text_weights), (vae, vae_weights)):
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        finished.read_back(network, renamed)
+        assert any(not torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
 def test_without_a_checkpoint_there_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(finished, "CHECKPOINT", tmp_path / "none.safetensors")
+    monkeypatch.setattr(finished, "START", tmp_path / "none.safetensors")
     with pytest.raises(SystemExit, match="Train it first"):
         finished.read_back(new_vae(), vae_weights)
 
