@@ -4,7 +4,6 @@ import lzma
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
