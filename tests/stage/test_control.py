@@ -520,9 +520,11 @@ async def test_a_units_page_says_what_is_chosen_and_what_is_not_installed_and_dr
     assert preprocessors["depth_midas"]["description"] == "Depth · not installed"
     assert preprocessors["canny"]["description"] == "Canny"
     assert "not installed" not in page.text
+    assert "makes a map for" not in page.text
     await member.pick(page, "controlpick", ["depth_midas"], 2)
     page = await member.shown(page.id, lambda m: "depth_midas" in plain(m.text))
     assert "Its preprocessor is not installed" in page.text
+    assert "makes a map for Depth, and its model follows Canny" in page.text
     await member.pick(page, "controlpick", ["canny"], 2)
     page = await member.shown(page.id, lambda m: "depth_midas" not in plain(m.text))
     await member.drawn(await member.press(page, "draw"))

@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import discord
 
-from bot.domain.control.kinds import KINDS, UNITS_MAX, kind_of_model, preprocessors_of
+from bot.domain.control.kinds import KINDS, UNITS_MAX, kind_of_model, kind_of_preprocessor, preprocessors_of
 from bot.domain.control.models import checkpoint_of, control_models, fits_kind, is_union
 from bot.domain.control.units import MODES, TYPES, kind_of, unit_line
 from bot.domain.mapping import missing_annotators
@@ -217,13 +217,17 @@ def _unit_text(
     name = f"{mark}ControlNet {at}" if head else f"**ControlNet {at}**"
     lines = [name, neutral(unit_line(unit), LINE_CHARS)]
     if unit.image is None:
-        follows = isinstance(draft.spec, Img2Img)
-        lines.append(texts("control.follows" if follows else "control.no_picture"))
+        of_source = isinstance(draft.spec, Img2Img)
+        lines.append(texts("control.follows" if of_source else "control.no_picture"))
     elif at not in shown.small:
         lines.append("-# " + texts("control.unseen"))
     entry = find_preprocessor(unit.preprocessor)
     if entry is not None and missing_annotators(entry, shown.facts):
         lines.append(texts("control.preprocessor_missing"))
+    made, follows = kind_of_preprocessor(unit.preprocessor), kind_of_model(unit.model)
+    model = next((fact for fact in shown.facts if (fact.kind, fact.name) == ("controlnet", unit.model)), None)
+    if made is not None and follows is not None and model is not None and not fits_kind(model, made):
+        lines.append(texts("control.other_kind", made=made.name, follows=follows.name))
     if unit.mask is not None:
         lines.append("-# " + texts("control.masked"))
     text: discord.ui.TextDisplay[discord.ui.LayoutView] = discord.ui.TextDisplay("\n".join(lines))
