@@ -29,7 +29,8 @@ LATE = LateSuggestions()
 
 EXTENSIONS = (
     "cogs.imagine", "cogs.style", "cogs.queue", "cogs.models", "cogs.model_admin", "cogs.help", "cogs.settings",
-    "cogs.looking", "cogs.ultimate", "cogs.preprocess", "cogs.blend", "cogs.control", "cogs.details", "cogs.regions", "cogs.inpaint", "cogs.again",
+    "cogs.looking", "cogs.ultimate", "cogs.preprocess", "cogs.blend", "cogs.control", "cogs.details", "cogs.regions",
+    "cogs.inpaint", "cogs.again",
     "cogs.matrix", "cogs.plot",
     "cogs.operations",
     "cogs.history",

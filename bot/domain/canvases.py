@@ -114,7 +114,11 @@ def reworded(spec: Img2Img, prompt: str) -> Img2Img:
     if prompt == spec.prompt:
         return spec
     reworded = spec.model_copy(update={"prompt": prompt, "template": None})
-    return reworded if spec.regions is None else with_the_same_regions(reworded, spec.regions)[0]
+    if spec.regions is None:
+        return reworded
+    again, _ = with_the_same_regions(reworded, spec.regions)
+    assert isinstance(again, Img2Img), "regions change no kind"
+    return again
 
 
 def read_zoom(text: str) -> float:

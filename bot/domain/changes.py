@@ -32,8 +32,8 @@ _BETWEEN = re.compile(r"\s*(?:,|\n|\bBREAK\b)\s*")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`key` is A1111's name of the parameter; an empty value is none. For pictures (`Picture`, `Mask`) and whole control
-    units both are empty but for a `+` where there is one."""
+    """`key` is A1111's name of the parameter; an empty value is none. For pictures (`Picture`, `Mask`) and whole
+    control units both are empty but for a `+` where there is one."""
 
     key: str
     before: str

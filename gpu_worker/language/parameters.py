@@ -54,8 +54,8 @@ def drawing_from_infotext(fields: Mapping[str, Any], fallback_checkpoint: str) -
 
     `fields` is what `parse_generation_parameters` made of a text. Values lie within the specs' ranges. Missing seed,
     size, steps … are left out. An img2img result lacks `image`, and its `mask` and `control` units, if there are any,
-    lack their own: a text holds no pictures. A bare sampler name from before A1111 1.9 means the uniform schedule, as it
-    did then.
+    lack their own: a text holds no pictures. A bare sampler name from before A1111 1.9 means the uniform schedule, as
+    it did then.
     """
     reader = FieldReader(without_tiles(fields))
     values: dict[str, Any] = {

@@ -24,7 +24,7 @@ async def test_the_panel_gathers_settings_before_anything_is_drawn(member):
     panel = await member.shown("general", answer.message_id, lambda m: m.ephemeral, 10)
     assert panel.labels == (
         "Prompt", "Numbers", "Start from a picture", "Second pass", "Seeds", "Sampler", "Model",
-        "Draw", "Draw for me alone",
+        "ControlNet", "Regions", "Fix details", "Draw", "Draw for me alone",
     )  # fmt: skip
     form = await member.click(panel, "Second pass")
     await member.submit_modal(form, {"hires": "1.5", "denoising_strength": "0,3", "hires_steps": "2"})

@@ -80,7 +80,8 @@ async def test_nobody_is_mentioned_by_a_prompt(member, moderator):
         return (message.raw.get("message_reference") or {}).get("message_id") == card.id and message.media
 
     reply = await member.wait_for_message("general", is_reply, 60)
-    assert {user["id"] for user in reply.raw["mentions"]} == {moderator.user_id}
+    # Whose it is, and whose picture it comes from.
+    assert {user["id"] for user in reply.raw["mentions"]} == {moderator.user_id, member.user_id}
     assert not reply.raw["mention_everyone"]
 
 

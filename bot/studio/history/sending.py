@@ -37,7 +37,7 @@ from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb, encode
 from bot.ui.forms import form_of, text_field, upload_field, uploads_of
-from gpu_worker.protocol.specs import Img2Img, JobSpec, Txt2Img
+from gpu_worker.protocol.specs import Img2Img, JobSpec, Sheet, Txt2Img
 
 __all__ = ["Sending"]
 
@@ -176,6 +176,8 @@ class Sending:
         task = job.task
         if isinstance(task, Txt2Img | Img2Img):
             task = actions.picture_spec(task, shot.index)
+        if isinstance(task, Sheet):  # its pictures are those of its cells' jobs
+            raise UserFacingError("job_draws_nothing")
         # What only admins may try, and no limit counts, is anybody's picture the second time.
         action = Action.IMAGINE if job.action is Action.TEST else job.action
         await self._intake.begin(interaction, task, action, source_image_id=shot.parent_id, parent_id=job.id)

@@ -72,7 +72,7 @@ DRAW_TASKS = ("txt2img", "img2img", "upscale", "preprocess", "sheet", "ultimate"
 FILE_TASKS = ("convert", "merge", "bake")
 LOOK_TASKS = ("describe",)
 
-DrawTask = Txt2Img | Img2Img | Upscale | Preprocess
+DrawTask = Txt2Img | Img2Img | Upscale | Preprocess | Ultimate
 """What the engine draws; a sheet is several of them."""
 
 TaskSpec = Annotated[

@@ -47,7 +47,7 @@ def test_the_last_preview_looks_like_the_picture(engine):
         np.asarray(Image.open(io.BytesIO(data)).resize((8, 8), Image.Resampling.BOX)).astype(int)
         for data in (hooks.previews[-1], drawn.png)
     )
-    assert np.abs(preview - picture).mean() < 30
+    assert np.abs(preview - picture).mean() < 40  # its colours are learnt from what was drawn before
 
 
 def test_previews_keep_to_the_wished_rate():
