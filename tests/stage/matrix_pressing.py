@@ -15,6 +15,9 @@ from tests.stage.visitor import StageVisitor
 
 __all__ = ["Button"]
 
+PUT_BACK_MAX = 5
+"""Edits of the presses before may come between putting a card back and pressing it."""
+
 
 class Button:
     """A component of a scene's card, and what its form is filled with."""
@@ -60,14 +63,15 @@ class Button:
         values = self._values() if self.component["type"] != 2 else None
         call: dict[str, Any] = {"kind": "component", "channel": str(self._channel), "message": str(self._message)}
         more = {} if values is None else {"values": values}
-        try:
-            return await person._interact(**call, custom_id=custom_id, **more)
-        except Refused as refused:
-            if refused.key != "component.gone":
-                raise
-            # The bot was quicker with the press before this one: whoever had the card in sight still sends it.
-            self.put_back(custom_id, public=self._public)
-            return await person._interact(**call, custom_id=custom_id, **more)
+        for _ in range(PUT_BACK_MAX):
+            try:
+                return await person._interact(**call, custom_id=custom_id, **more)
+            except Refused as refused:
+                if refused.key != "component.gone":
+                    raise
+                # The bot was quicker with the press before this one: whoever had the card in sight still sends it.
+                self.put_back(custom_id, public=self._public)
+        raise AssertionError(f"{custom_id} is taken away again and again")
 
     async def whole(self, person: StageVisitor, custom_id: str | None = None) -> list[Answer]:
         """Pressed and, where a form comes, filled in and sent; every answer is held to be a friendly one."""
