@@ -7,6 +7,7 @@ same places, in every version that can read it.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -82,23 +83,23 @@ class Script(Wire):
     """What every cell begins with; `count` 1."""
 
     @property
+    @abstractmethod
     def size(self) -> int:
         """How many cells there are, by arithmetic alone: asked before anything is expanded."""
-        raise NotImplementedError
 
+    @abstractmethod
     def expanded(self) -> Expanded:
         """May take some tenths of a second for hundreds of cells: not on the event loop."""
-        raise NotImplementedError
 
-    def layout(self) -> GridLayout:
-        raise NotImplementedError
+    @abstractmethod
+    def layout(self) -> GridLayout: ...
 
     def reseeded(self, seed: int) -> Self:
         """The same with other pictures: every seed that was drawn is drawn anew from this one; what was asked for by
         number stays."""
         return self.model_copy(update={"base": self.base.model_copy(update={"seed": seed, "variations": ()})})
 
+    @abstractmethod
     def fields(self, page: int | None) -> Mapping[str, str]:
         """What a grid's infotext has beside that of its first cell (`Script: …` first); `page` None is the whole
         grid, else the sub-grid of that page. Values are raw; they are quoted by whoever writes them."""
-        raise NotImplementedError
