@@ -95,14 +95,13 @@ class Scripting:
             raise UserFacingError("script_offer_unknown")
         if not await self._offers.take(offer.id):
             raise UserFacingError("script_drawn")
-        begun = False
         try:
-            begun = await self._begin(interaction, offer)
-        finally:
-            if not begun:
-                await self._offers.give_back(offer.id)
+            await self._begin(interaction, offer)
+        except BaseException:
+            await self._offers.give_back(offer.id)
+            raise
 
-    async def _begin(self, interaction: Interaction, offer: ScriptOffer) -> bool:
+    async def _begin(self, interaction: Interaction, offer: ScriptOffer) -> None:
         ready = await in_time(interaction, self._checked(interaction, offer.script, offer.action), hidden=offer.private)
         new = job_from(
             interaction, offer.script, offer.action, lane=Lane.SCRIPT, source_image_id=offer.source_image_id,
@@ -116,7 +115,6 @@ class Scripting:
         await self._intake.commit(interaction, request, new, sheets)
         for sheet in ready.sheets:
             await self._intake.used(sheet, new.user_id)
-        return True
 
     async def _checked(self, interaction: Interaction, script: ScriptSpec, action: Action) -> Prepared:
         """Every cell is judged as if it was asked for by itself. Raises UserFacingError."""
