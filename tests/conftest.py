@@ -1,8 +1,14 @@
 """The stage for every test that wants it; see tests/stage/README.md. Imported on use: most tests need no Discord."""
 
 import contextlib
+import os
 
 import pytest
+
+# Read while torch is imported. Processes of several threads each fight for the same cores, and sums have one order
+# only where the number of threads is one everywhere.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 @pytest.fixture

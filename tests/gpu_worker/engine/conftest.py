@@ -13,13 +13,6 @@ sys.path.append(str(Path(__file__).parents[2] / "fidelity"))  # make_checkpoint
 DEMO = Path(__file__).parents[3] / "data" / "demo"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def few_threads():
-    import torch
-
-    torch.set_num_threads(2)
-
-
 @pytest.fixture(scope="session")
 def vocabulary():
     """CLIP's tokenizer."""

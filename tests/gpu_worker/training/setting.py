@@ -112,10 +112,6 @@ def train(wanted, folder, watcher=None, **options):
 
 
 if __name__ == "__main__":
-    import torch
-
-    torch.set_num_threads(2)
-
     def tell(progress):
         """At the fifth step it waits to be killed."""
         print(progress.step, flush=True)
