@@ -42,7 +42,7 @@ class Outbox:
         box = name or "*"
         return [path for suffix in (KEPT_SUFFIX, OUTBOX_SUFFIX) for path in sorted(self._root.glob(f"{box}/*{suffix}"))]
 
-    def read(self, entry: Path) -> m.Done | m.Failed | m.Cancelled | m.Partial:
+    def read(self, entry: Path) -> m.Done | m.Failed | m.Cancelled | m.Paused | m.Partial:
         """Raises DamagedEntryError, or OSError where it is gone or cannot be read now."""
         data = entry.read_bytes()
         try:
@@ -50,7 +50,7 @@ class Outbox:
         except (FrameError, ValidationError) as error:
             raise DamagedEntryError(entry.name) from error
         match message:
-            case m.Done() | m.Failed() | m.Cancelled():
+            case m.Done() | m.Failed() | m.Cancelled() | m.Paused():
                 named = fin_name(message.job, message.attempt)
             case m.Partial():
                 named = kept_name(message.job, message.attempt, message.n)

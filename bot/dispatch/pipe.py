@@ -225,7 +225,7 @@ class PipeTransport:
                 if not message.accepted:
                     log.warning("worker %s refused job %s: %s", message.worker, message.job, message.reason)
                 reply.set_result(message.accepted)
-        elif isinstance(message, m.Done | m.Failed | m.Cancelled | m.Partial):
+        elif isinstance(message, m.Done | m.Failed | m.Cancelled | m.Paused | m.Partial):
             await self._deliver(message)
         else:
             try:
@@ -250,7 +250,7 @@ class PipeTransport:
             else:
                 await self._deliver(message)
 
-    async def _deliver(self, message: m.Done | m.Failed | m.Cancelled | m.Partial) -> None:
+    async def _deliver(self, message: m.Done | m.Failed | m.Cancelled | m.Paused | m.Partial) -> None:
         part = message.n if isinstance(message, m.Partial) else None
         key = (message.worker, message.job, message.attempt, part)
         if key in self._delivering:

@@ -47,6 +47,8 @@ class Reception:
                 await self._on_end(message)
             case m.AssignReply():
                 pass  # the transport pairs it with its assign
+            case m.Paused():
+                pass  # no training is handed out yet
 
     async def on_gone(self, gone: WorkerGone) -> None:
         view = self._floor.workers.pop(gone.worker, None)

@@ -17,7 +17,7 @@ from gpu_worker.engine.images.foreign import read_text
 from gpu_worker.engine.memory import is_out_of_memory
 from gpu_worker.engine.tagging.tagger import Taggers
 from gpu_worker.protocol.messages import Missing, ModelFact, ModelKind
-from gpu_worker.protocol.specs import Describe, FileSpec, FileTask, Sheet, TaskSpec
+from gpu_worker.protocol.specs import Describe, FileSpec, FileTask, Sheet, TaskSpec, Train
 from gpu_worker.task import JobHooks, MadeFile, SaidText
 
 __all__ = ["Workshop"]
@@ -56,6 +56,8 @@ class Workshop:
             return [self._describe(spec, hooks)]
         if isinstance(spec, Sheet):
             return self._engine.draw_sheet(spec, hooks)
+        if isinstance(spec, Train):
+            raise EngineError("bad_input", "no training here", {"reason": "no_training"})
         return self._engine.draw(spec, hooks)
 
     def _describe(self, spec: Describe, hooks: JobHooks) -> SaidText:

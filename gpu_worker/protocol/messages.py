@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
+from gpu_worker.protocol.outbox import MODEL_MIME
 from gpu_worker.protocol.safety import Looked
 from gpu_worker.protocol.specs import ImageRef, TaskSpec, Wire
 
 __all__ = [
-    "PARTS_MAX", "PART_BYTES_MAX", "PROTO_MAX", "PROTO_MIN", "STATE_BYTES_MAX", "AddonFact", "Assign", "AssignReply",
-    "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind", "Heartbeat", "Hello", "JobFrame", "KeptPart",
-    "Missing", "ModelFact", "ModelKind", "Output", "Partial", "Prediction", "Prepare", "PreviewWish", "Progress",
-    "Rescan", "Resync", "Running", "Settled", "ToBot", "ToWorker", "Welcome", "parse_to_bot", "parse_to_worker",
+    "CURVE_POINTS_MAX", "MODEL_BYTES_MAX", "PARTS_MAX", "PART_BYTES_MAX", "PROTO_MAX", "PROTO_MIN", "STATE_BYTES_MAX",
+    "AddonFact", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind", "Heartbeat",
+    "Hello", "JobFrame", "KeptPart", "Missing", "ModelFact", "ModelKind", "Output", "Partial", "Paused", "Prediction",
+    "Prepare", "PreviewWish", "Progress", "Rescan", "Resync", "Running", "SavedModel", "Settled", "ToBot", "ToWorker",
+    "TrainingTold", "Welcome", "parse_to_bot", "parse_to_worker",
 ]  # fmt: skip
 
 PROTO_MIN = 1
@@ -26,6 +28,10 @@ PROTO_MAX = 1
 PARTS_MAX = 4096
 """Parts of one job that can be kept."""
 PART_BYTES_MAX = 64 * 2**20
+"""Of a part that is read into memory; a `SavedModel` is none."""
+MODEL_BYTES_MAX = 4 * 2**30
+"""Of a `SavedModel`, which goes from place to place as a file and is in nobody's memory."""
+CURVE_POINTS_MAX = 120
 STATE_BYTES_MAX = 2**20
 
 FailureKind = Literal["oom", "bad_input", "missing_model", "bad_model", "disk_full", "crash", "timeout", "other"]
@@ -82,6 +88,8 @@ class ModelFact(Wire):
     """Parameters this model draws best with, by the names of Txt2Img; None where nothing is known."""
     only_for: str | None = None
     """The name of the one checkpoint that it was made for and fits; None for the usual models of a family."""
+    trained_in: str | None = None
+    """Job of the training that saved this LoRA; it is in nobody's library. None for all others."""
 
 
 class AddonFact(Wire):
@@ -147,6 +155,23 @@ class AssignReply(JobFrame):
     reason: str = ""
 
 
+class TrainingTold(Wire):
+    """Where a training is."""
+
+    epoch: int = Field(ge=0)
+    """From 1; 0 before the first step."""
+    epochs: int = Field(ge=0)
+    step: int = Field(ge=0)
+    """Steps that are done; those of earlier attempts count."""
+    total_steps: int = Field(ge=0)
+    average_loss: float | None = Field(default=None, allow_inf_nan=False)
+    """Of the last hundred steps; None before the first."""
+    unet_lr: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    text_encoder_lr: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    curve: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = Field(default=(), max_length=CURVE_POINTS_MAX)
+    """Loss of the whole run so far, each point the mean of as many steps (the last of as many as there are)."""
+
+
 class Progress(JobFrame):
     """Lossy; the newest of a job replaces an older one that was not sent yet."""
 
@@ -155,7 +180,8 @@ class Progress(JobFrame):
     """Counts up per attempt."""
     phase: str
     """`starting`, `loading`, `encoding`, `sampling`, `hires`, `decoding`, `saving`, `upscaling`, `looking`,
-    `converting`, `tiles` (in hundredths of a tile); `details 2/3` while the second of three finds is drawn."""
+    `converting`, `tagging` (in pictures), `tiles` (in hundredths of a tile); `details 2/3` while the second of three
+    finds is drawn; of a training `preparing` (in pictures) and `training`."""
     step: int
     of: int
     eta_s: float | None = None
@@ -163,6 +189,7 @@ class Progress(JobFrame):
     """A JPEG or WebP of at most 32 kB."""
     preview_guarded: bool = False
     """The classifier has looked at it, and veiled what it objects to."""
+    training: TrainingTold | None = None
 
 
 class Output(Wire):
@@ -216,6 +243,20 @@ class Cancelled(JobFrame):
     t: Literal["cancelled"] = "cancelled"
 
 
+class Paused(JobFrame):
+    """A training has stopped between two steps and given its memory back; assigned again it goes on from there, on a
+    worker that has its state. Durable, the end of its attempt, and nobody's failure."""
+
+    t: Literal["paused"] = "paused"
+    step: int = Field(default=0, ge=0)
+    """Steps that are done; 0 where it was still preparing."""
+    of: int = Field(default=0, ge=0)
+    run_s: float = Field(default=0.0, ge=0)
+    """What this attempt has taken."""
+    reason: str = ""
+    """`asked` (Cancel with the reason `pause`), `others` (another job waits), `orphaned` (the bot was gone)."""
+
+
 # --- bot → worker -----------------------------------------------------------------------------------------------------
 
 
@@ -257,6 +298,7 @@ class Assign(JobFrame):
 class Cancel(JobFrame):
     t: Literal["cancel"] = "cancel"
     reason: str = ""
+    """`pause` ends a training with `paused`, and is passed over by whatever else; all others end it for good."""
 
 
 class Prepare(Frame):
@@ -279,24 +321,51 @@ class Rescan(Frame):
 
 
 class Settled(JobFrame):
-    """The bot has stored what this attempt's `done`, `failed` or `cancelled` said: the outbox entry may go."""
+    """The bot has stored how this attempt ended (`done`, `failed`, `cancelled`, `paused`): the outbox entry may go."""
 
     t: Literal["settled"] = "settled"
 
 
+class SavedModel(Wire):
+    """A LoRA that a training has saved on its way, or at its end."""
+
+    name: str = Field(min_length=1, max_length=128)
+    """Without suffix: `mychar-000002`, `mychar-step00000500`; `mychar` is the last."""
+    epoch: int = Field(ge=0)
+    """From 1: the epoch that it ends, or was saved within."""
+    step: int = Field(ge=0)
+    final: bool = False
+    loss: float | None = Field(default=None, allow_inf_nan=False)
+    """The average at that step."""
+    gone: str | None = Field(default=None, max_length=128)
+    """Name of an earlier one that goes for it, as `save_last_n_epochs` has it."""
+
+
 class Partial(JobFrame):
-    """A finished part of a job (a tile, a training snapshot) and the state to go on from; kept in the outbox until the
-    bot has it. The same `n` again replaces the earlier one."""
+    """A finished part of a job (a tile, a trained file) and the state to go on from; kept in the outbox until the bot
+    has it. The same `n` again replaces the earlier one."""
 
     t: Literal["partial"] = "partial"
     n: int = Field(ge=0, lt=PARTS_MAX)
+    """Of a `file` it counts up in each attempt; what the file is called says which it is."""
     outputs: tuple[Output, ...] = Field(default=(), max_length=1)
     """The part's bytes; none where `state` alone is left."""
     state: bytes | None = Field(default=None, max_length=STATE_BYTES_MAX)
+    file: SavedModel | None = None
+    """The output is this model and no part to go on from: it is stored as it arrives, and never handed out again."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Partial:
+        if self.file is not None:
+            if len(self.outputs) != 1 or self.outputs[0].mime != MODEL_MIME:
+                raise ValueError("a saved model without its file")
+            if self.outputs[0].size_bytes > MODEL_BYTES_MAX:
+                raise ValueError(f"a saved model of more than {MODEL_BYTES_MAX} bytes")
+        return self
 
 
 ToBot = Annotated[
-    Hello | Heartbeat | AssignReply | Progress | Partial | Done | Failed | Cancelled, Field(discriminator="t")
+    Hello | Heartbeat | AssignReply | Progress | Partial | Done | Failed | Cancelled | Paused, Field(discriminator="t")
 ]
 ToWorker = Annotated[Welcome | Assign | Cancel | Prepare | Drain | Resync | Rescan | Settled, Field(discriminator="t")]
 

@@ -59,24 +59,25 @@ from gpu_worker.protocol.specs.ultimate import TILES_MAX, ULTIMATE_MAX_PX, Ultim
 
 __all__ = [
     "DETAILS_MAX", "DRAW_TASKS", "FILE_TASKS", "LOOK_TASKS", "OUTPUT_MAX_PX", "REGIONS_MAX", "SEED_MAX",
-    "SHEET_CELLS_MAX", "SIZE_MAX_PX", "SIZE_MIN_PX", "TILES_MAX", "TRAIN_IMAGES_MAX", "ULTIMATE_MAX_PX", "BakeSpec",
-    "BakedLora", "ControlMode", "ControlResize", "ControlType", "ControlUnit", "ConvertSpec", "Describe", "DetailFix",
-    "DetailSort", "DrawTask", "Drawing", "Extend", "FaceRestore", "FileSpec", "FileTask", "Hires", "ImagePrompt",
-    "ImagePrompts", "ImageRef", "Img2Img", "JobSpec", "Mask", "MergeSpec", "Parts", "PictureTask", "Precision",
-    "Preprocess", "Refiner", "Region", "Regions", "RenderedSource", "Sheet", "Source", "StoredSource", "TaskSpec",
-    "Template", "Texts", "Train", "TrainDataset", "TrainImage", "TrainSubset", "Txt2Img", "Ultimate", "Upscale",
-    "Variation", "Wire",
+    "SHEET_CELLS_MAX", "SIZE_MAX_PX", "SIZE_MIN_PX", "TILES_MAX", "TRAIN_IMAGES_MAX", "TRAIN_TASKS", "ULTIMATE_MAX_PX",
+    "BakeSpec", "BakedLora", "ControlMode", "ControlResize", "ControlType", "ControlUnit", "ConvertSpec", "Describe",
+    "DetailFix", "DetailSort", "DrawTask", "Drawing", "Extend", "FaceRestore", "FileSpec", "FileTask", "Hires",
+    "ImagePrompt", "ImagePrompts", "ImageRef", "Img2Img", "JobSpec", "Mask", "MergeSpec", "Parts", "PictureTask",
+    "Precision", "Preprocess", "Refiner", "Region", "Regions", "RenderedSource", "Sheet", "Source", "StoredSource",
+    "TaskSpec", "Template", "Texts", "Train", "TrainDataset", "TrainImage", "TrainSubset", "Txt2Img", "Ultimate",
+    "Upscale", "Variation", "Wire",
 ]  # fmt: skip
 
 DRAW_TASKS = ("txt2img", "img2img", "upscale", "preprocess", "sheet", "ultimate")
 FILE_TASKS = ("convert", "merge", "bake")
 LOOK_TASKS = ("describe",)
+TRAIN_TASKS = ("train",)
 
 DrawTask = Txt2Img | Img2Img | Upscale | Preprocess | Ultimate
 """What the engine draws; a sheet is several of them."""
 
 TaskSpec = Annotated[
-    Txt2Img | Img2Img | Upscale | Preprocess | Sheet | Ultimate | Describe | ConvertSpec | MergeSpec | BakeSpec,
+    Txt2Img | Img2Img | Upscale | Preprocess | Sheet | Ultimate | Describe | ConvertSpec | MergeSpec | BakeSpec | Train,
     Field(discriminator="kind"),
 ]
 """What a worker does; its `kind` is the task's name, announced in `Hello.tasks`."""

@@ -1,19 +1,22 @@
-"""A LoRA that is trained (behaviours §24). No worker announces this task yet."""
+"""A LoRA that is trained (behaviours §24)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from gpu_worker.language.training.parameters import DatasetRules, Parameters, SubsetRules
+from gpu_worker.language.training.steps import regularisation_repeats
 from gpu_worker.protocol.specs.base import ImageRef, Wire
 
-__all__ = ["TRAIN_IMAGES_MAX", "Train", "TrainDataset", "TrainImage", "TrainSubset"]
+__all__ = ["TRAIN_IMAGES_MAX", "Train", "TrainDataset", "TrainImage", "TrainSubset", "picture_repeats"]
 
 TRAIN_IMAGES_MAX = 2000
 CAPTION_MAX = 4000
+CAPTIONS_BYTES_MAX = 2 * 2**20
+"""Of all captions together: a spec travels in one frame."""
 
 
 class TrainImage(Wire):
@@ -70,8 +73,20 @@ class Train(Wire):
         subsets = [subset for dataset in self.datasets for subset in dataset.subsets]
         if sum(len(subset.images) for subset in subsets) > TRAIN_IMAGES_MAX:
             raise ValueError(f"more than {TRAIN_IMAGES_MAX} pictures")
+        captions = (image.caption or "" for subset in subsets for image in subset.images)
+        if sum(len(caption.encode("utf-8", "replace")) for caption in captions) > CAPTIONS_BYTES_MAX:
+            raise ValueError(f"captions of more than {CAPTIONS_BYTES_MAX} bytes")
         if all(subset.is_reg for subset in subsets):
             raise ValueError("no pictures of what is to be learnt")
         if self.parameters.cache_latents and any(subset.rules.random_crop for subset in subsets):
             raise ValueError("random_crop cannot be had of cached latents")
         return self
+
+
+def picture_repeats(dataset: TrainDataset) -> list[list[int]]:
+    """How often each picture is seen in an epoch, by subset: those of the class as often as there is something to
+    learn."""
+    learnt = sum(len(subset.images) * subset.num_repeats for subset in dataset.subsets if not subset.is_reg)
+    of_class = [subset.num_repeats for subset in dataset.subsets if subset.is_reg for _ in subset.images]
+    take: Callable[[], int] = iter(regularisation_repeats(of_class, learnt)).__next__
+    return [[take() if subset.is_reg else subset.num_repeats for _ in subset.images] for subset in dataset.subsets]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.frames import pack, unpack
-from gpu_worker.protocol.outbox import fin_name, output_name, owned_names
+from gpu_worker.protocol.outbox import MODEL_MIME, fin_name, output_name, owned_names
 from gpu_worker.protocol.specs import Hires, ImageRef, RenderedSource, StoredSource, Txt2Img, Variation
 
 SPEC = Txt2Img(prompt="a cat", checkpoint="m1", width=512, height=768, seed=2**64 - 1)
@@ -52,6 +52,21 @@ def test_job_ids_that_could_be_more_than_a_name_are_refused(job):
         m.Cancelled(job=job, attempt=1)
     with pytest.raises(ValidationError):
         m.Running(job=job, attempt=1)
+
+
+def test_a_saved_model_comes_with_its_file_and_no_other_is_let_in():
+    saved = m.SavedModel(name="mychar-000002", epoch=2, step=40, loss=0.1)
+    output = m.Output(blob="a.1.k0.safetensors", size_bytes=m.MODEL_BYTES_MAX, sha256="0" * 64, mime=MODEL_MIME,
+                      width=0, height=0, seed=0, infotext="")  # fmt: skip
+    part = m.Partial(job="a", attempt=1, n=0, outputs=(output,), file=saved)
+    assert m.parse_to_bot(unpack(pack(part))) == part
+    for wrong in (
+        (),
+        (output.model_copy(update={"mime": "image/png"}),),
+        (output.model_copy(update={"size_bytes": m.MODEL_BYTES_MAX + 1}),),
+    ):
+        with pytest.raises(ValidationError):
+            m.Partial(job="a", attempt=1, n=0, outputs=wrong, file=saved)
 
 
 def test_every_file_of_an_attempt_is_found_by_its_glob_and_no_other(tmp_path):
