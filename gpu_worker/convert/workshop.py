@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpu_worker.convert.captioning import write_captions
 from gpu_worker.convert.making import make_file
 from gpu_worker.engine.engine import Drawn, Engine
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
@@ -17,7 +18,7 @@ from gpu_worker.engine.images.foreign import read_text
 from gpu_worker.engine.memory import is_out_of_memory
 from gpu_worker.engine.tagging.tagger import Taggers
 from gpu_worker.protocol.messages import Missing, ModelFact, ModelKind
-from gpu_worker.protocol.specs import Describe, FileSpec, FileTask, Sheet, TaskSpec, Train
+from gpu_worker.protocol.specs import Caption, Describe, FileSpec, FileTask, Sheet, TaskSpec, Train
 from gpu_worker.task import JobHooks, MadeFile, SaidText
 
 __all__ = ["Workshop"]
@@ -54,6 +55,8 @@ class Workshop:
             return [self._make(spec, hooks)]
         if isinstance(spec, Describe):
             return [self._describe(spec, hooks)]
+        if isinstance(spec, Caption):
+            return [self._caption(spec, hooks)]
         if isinstance(spec, Sheet):
             return self._engine.draw_sheet(spec, hooks)
         if isinstance(spec, Train):
@@ -77,6 +80,15 @@ class Workshop:
         infotext = read_text(data)
         if infotext and len(infotext) <= INFOTEXT_CHARS_MAX:
             found = found.model_copy(update={"infotext": infotext})
+        return SaidText(found.model_dump_json().encode())
+
+    def _caption(self, spec: Caption, hooks: JobHooks) -> SaidText:
+        work, file = _Work(hooks), self._engine.model_file("tagger", spec.tagger)
+        try:
+            found = write_captions(spec, hooks, self._taggers, file, work.check)
+        except MemoryError as error:
+            self._taggers.clear()
+            raise EngineError("oom", str(error), {"reason": "look"}) from error
         return SaidText(found.model_dump_json().encode())
 
     def _make(self, spec: FileSpec, hooks: JobHooks) -> MadeFile:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gpu_worker.protocol.specs import Wire
+from gpu_worker.protocol.specs import TRAIN_IMAGES_MAX, Wire
 
-__all__ = ["TEXT_MIME", "Description", "Tag"]
+__all__ = ["TEXT_MIME", "Captioned", "Captions", "Description", "Tag"]
 
 TEXT_MIME = "application/json"
 
@@ -29,3 +29,20 @@ class Description(Wire):
     """Of the picture in pixels, upright; 0 where nobody said."""
     infotext: str | None = Field(default=None, max_length=100_000)
     """How the picture was made, as A1111 would write it, where it says so itself; of whatever program."""
+
+
+class Captioned(Wire):
+    """One picture of a `Caption`."""
+
+    id: str
+    caption: str = Field(default="", max_length=40_000)
+    scores: tuple[float, ...] = Field(default=(), max_length=1000)
+    """Of the caption's tags, in their order."""
+    problem: str | None = None
+    """Why it has no caption: `unreadable`, `gone`, `failed`."""
+
+
+class Captions(Wire):
+    """What `Caption` wrote, in the order of its pictures."""
+
+    pictures: tuple[Captioned, ...] = Field(default=(), max_length=TRAIN_IMAGES_MAX)

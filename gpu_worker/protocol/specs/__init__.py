@@ -26,6 +26,7 @@ from gpu_worker.protocol.specs.base import (
     Variation,
     Wire,
 )
+from gpu_worker.protocol.specs.captions import CAPTION_TAGS_MAX, Caption, CaptionPicture, ExistingCaption
 from gpu_worker.protocol.specs.control import ControlMode, ControlResize, ControlType, ControlUnit
 from gpu_worker.protocol.specs.details import DETAILS_MAX, DetailFix, DetailSort
 from gpu_worker.protocol.specs.drawings import (
@@ -58,26 +59,38 @@ from gpu_worker.protocol.specs.training import TRAIN_IMAGES_MAX, Train, TrainDat
 from gpu_worker.protocol.specs.ultimate import TILES_MAX, ULTIMATE_MAX_PX, Ultimate
 
 __all__ = [
-    "DETAILS_MAX", "DRAW_TASKS", "FILE_TASKS", "LOOK_TASKS", "OUTPUT_MAX_PX", "REGIONS_MAX", "SEED_MAX",
-    "SHEET_CELLS_MAX", "SIZE_MAX_PX", "SIZE_MIN_PX", "TILES_MAX", "TRAIN_IMAGES_MAX", "TRAIN_TASKS", "ULTIMATE_MAX_PX",
-    "BakeSpec", "BakedLora", "ControlMode", "ControlResize", "ControlType", "ControlUnit", "ConvertSpec", "Describe",
-    "DetailFix", "DetailSort", "DrawTask", "Drawing", "Extend", "FaceRestore", "FileSpec", "FileTask", "Hires",
-    "ImagePrompt", "ImagePrompts", "ImageRef", "Img2Img", "JobSpec", "Mask", "MergeSpec", "Parts", "PictureTask",
-    "Precision", "Preprocess", "Refiner", "Region", "Regions", "RenderedSource", "Sheet", "Source", "StoredSource",
-    "TaskSpec", "Template", "Texts", "Train", "TrainDataset", "TrainImage", "TrainSubset", "Txt2Img", "Ultimate",
-    "Upscale", "Variation", "Wire",
+    "CAPTION_TAGS_MAX", "DETAILS_MAX", "DRAW_TASKS", "FILE_TASKS", "LOOK_TASKS", "OUTPUT_MAX_PX", "REGIONS_MAX",
+    "SEED_MAX", "SHEET_CELLS_MAX", "SIZE_MAX_PX", "SIZE_MIN_PX", "TILES_MAX", "TRAIN_IMAGES_MAX", "TRAIN_TASKS",
+    "ULTIMATE_MAX_PX", "BakeSpec", "BakedLora", "Caption", "CaptionPicture", "ControlMode", "ControlResize",
+    "ControlType", "ControlUnit", "ConvertSpec", "Describe", "DetailFix", "DetailSort", "DrawTask", "Drawing",
+    "ExistingCaption", "Extend", "FaceRestore", "FileSpec", "FileTask", "Hires", "ImagePrompt", "ImagePrompts",
+    "ImageRef", "Img2Img", "JobSpec", "Mask", "MergeSpec", "Parts", "PictureTask", "Precision", "Preprocess",
+    "Refiner", "Region", "Regions", "RenderedSource", "Sheet", "Source", "StoredSource", "TaskSpec", "Template",
+    "Texts", "Train", "TrainDataset", "TrainImage", "TrainSubset", "Txt2Img", "Ultimate", "Upscale", "Variation",
+    "Wire",
 ]  # fmt: skip
 
 DRAW_TASKS = ("txt2img", "img2img", "upscale", "preprocess", "sheet", "ultimate")
 FILE_TASKS = ("convert", "merge", "bake")
-LOOK_TASKS = ("describe",)
+LOOK_TASKS = ("describe", "caption")
 TRAIN_TASKS = ("train",)
 
 DrawTask = Txt2Img | Img2Img | Upscale | Preprocess | Ultimate
 """What the engine draws; a sheet is several of them."""
 
 TaskSpec = Annotated[
-    Txt2Img | Img2Img | Upscale | Preprocess | Sheet | Ultimate | Describe | ConvertSpec | MergeSpec | BakeSpec | Train,
+    Txt2Img
+    | Img2Img
+    | Upscale
+    | Preprocess
+    | Sheet
+    | Ultimate
+    | Describe
+    | Caption
+    | ConvertSpec
+    | MergeSpec
+    | BakeSpec
+    | Train,
     Field(discriminator="kind"),
 ]
 """What a worker does; its `kind` is the task's name, announced in `Hello.tasks`."""

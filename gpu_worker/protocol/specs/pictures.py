@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from gpu_worker.protocol.specs.base import OUTPUT_MAX_PX, ImageRef, Share, Wire
+from gpu_worker.protocol.specs.captions import Caption
 from gpu_worker.protocol.specs.preprocess import Preprocess
 from gpu_worker.protocol.specs.ultimate import Ultimate
 
@@ -45,5 +46,5 @@ class Describe(Wire):
     """Probabilities from which a tag of that category counts. Ratings are never told."""
 
 
-PictureTask = Upscale | Describe | Preprocess | Ultimate
-"""For the last alone a checkpoint is loaded."""
+PictureTask = Upscale | Describe | Preprocess | Ultimate | Caption
+"""For an Ultimate alone a checkpoint is loaded."""
