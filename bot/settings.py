@@ -174,6 +174,11 @@ class Settings(BaseSettings):
         return self.data / "parts"
 
     @property
+    def trainings_dir(self) -> Path:
+        """What trainings saved; workers read it, too."""
+        return self.data / "trainings"
+
+    @property
     def models_dir(self) -> Path:
         return self.data / "models"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from bot.domain.sizes import hires_target
 from bot.errors import UserFacingError
 from gpu_worker.language.networks import parse_networks
 from gpu_worker.language.schedule import split_and
+from gpu_worker.language.training.steps import training_length
 from gpu_worker.protocol.messages import ModelKind
 from gpu_worker.protocol.results import Description
 from gpu_worker.protocol.specs import (
@@ -25,18 +27,21 @@ from gpu_worker.protocol.specs import (
     PictureTask,
     Preprocess,
     Sheet,
+    Train,
+    TrainDataset,
     Ultimate,
     Upscale,
 )
 
 __all__ = [
-    "TASK_MODEL", "Action", "Image", "Job", "JobStatus", "JobTask", "Lane", "MadeModel", "NewJob", "TokenGrant",
-    "model_of", "work_units",
+    "TASK_MODEL", "TRAIN_MODEL", "Action", "Image", "Job", "JobStatus", "JobTask", "Lane", "MadeModel", "NewJob",
+    "NewTraining", "TokenGrant", "model_of", "work_units",
 ]  # fmt: skip
 
 
-JobTask = JobSpec | FileSpec | PictureTask | Sheet | ScriptSpec
-"""What a job may be: a drawing, work on model files or on a finished picture, a script, or some cells of one."""
+JobTask = JobSpec | FileSpec | PictureTask | Sheet | ScriptSpec | Train
+"""What a job may be: a drawing, work on model files or on a finished picture, a script or some cells of one, a
+training."""
 
 
 class JobStatus(enum.StrEnum):
@@ -64,10 +69,12 @@ _TERMINAL = frozenset({JobStatus.DELIVERED, JobStatus.FAILED, JobStatus.CANCELLE
 
 
 class Lane(enum.StrEnum):
-    """Strict order, but batch gets at least one start in eight."""
+    """Strict order, but batch gets at least one start in eight, and training only what nobody else wants."""
 
     INTERACTIVE = "interactive"
     BATCH = "batch"
+    TRAINING = "training"
+    """Of trainings, which make way for everything else at their next step."""
     SCRIPT = "script"
     """Of scripts, which no worker is given: their sheets are in batch."""
 
@@ -107,6 +114,10 @@ class Action(enum.StrEnum):
     PLOT = "plot"
     CELL = "cell"
     """Of a script's grid; its sheets, too."""
+    TRAIN = "train"
+    """Teaches a LoRA."""
+    SAMPLE = "sample"
+    """What a saved epoch of a training draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +127,19 @@ class TokenGrant:
     token: str
     expires_at: float
     """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewTraining:
+    """What only the bot knows of a training; the worker gets its spec."""
+
+    dataset_id: str
+    preset: str
+    trigger_words: str = ""
+    samples: tuple[str, ...] = ()
+    """Lines of prompts that each saved epoch draws."""
+    retry_of: JobId | None = None
+    """The training that this one is to do better than."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +163,8 @@ class NewJob:
     """For its user's eyes alone, until they publish it."""
     script_id: JobId | None = None
     """The script that a sheet belongs to."""
+    training: NewTraining | None = None
+    """Of a training: committed with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +220,8 @@ class Job:
     somebody asks for a cell's."""
     place: int | None = None
     """Of the job of one cell: where it sits in the grid."""
+    held_at: float | None = None
+    """Since when its user pauses it: it keeps its place and is handed to no worker."""
 
     @property
     def spec(self) -> JobSpec:
@@ -217,6 +245,11 @@ class Job:
     def files(self) -> FileSpec | None:
         """None for a job on pictures."""
         return self.task if isinstance(self.task, FileTask) else None
+
+    @property
+    def training(self) -> Train | None:
+        """None for everything but a training."""
+        return self.task if isinstance(self.task, Train) else None
 
     @property
     def model(self) -> str:
@@ -248,6 +281,7 @@ USUAL_FINDS = 2
 """Faces in a picture that has any, for the estimate; nobody knows before it is drawn."""
 TASK_MODEL = "task:"
 """Before the name of a task that needs no loaded checkpoint: what stands for its model in the queue."""
+TRAIN_MODEL = f"{TASK_MODEL}train"
 
 
 def model_of(task: JobTask) -> str:
@@ -259,9 +293,11 @@ def model_of(task: JobTask) -> str:
 
 def work_units(spec: JobTask) -> float:
     """Denoising work in steps x megapixels over all pictures; of files, GiB that are read; of an enlargement, how much
-    larger it gets. Learnt seconds per unit turn it into a cost."""
+    larger it gets; of a training, steps x megapixels x batch. Learnt seconds per unit turn it into a cost."""
     if isinstance(spec, FileTask):
         return spec.work_units
+    if isinstance(spec, Train):
+        return _training_units(spec)
     if isinstance(spec, Sheet):
         return sum(map(work_units, spec.cells))
     if isinstance(spec, Script):  # about; its sheets are what is paid for
@@ -315,3 +351,26 @@ def _finds_units(unit: DetailFix, spec: Drawing) -> float:
     found = min(USUAL_FINDS, unit.only_k or unit.most, unit.most)
     mp = (unit.width or spec.width) * (unit.height or spec.height) / 1e6
     return max(1.0, (unit.steps or spec.steps) * unit.denoising_strength) * mp * found
+
+
+def _training_units(spec: Train) -> float:
+    """About: which pictures share a bucket, and so how many batches there are, is known once they are read."""
+    batches = [_epoch_batches(dataset) for dataset in spec.datasets]
+    length = training_length(
+        sum(batches),
+        max_train_epochs=spec.parameters.max_train_epochs,
+        max_train_steps=spec.parameters.max_train_steps,
+        accumulation=spec.parameters.gradient_accumulation_steps,
+    )
+    epoch_mp = sum(
+        count * dataset.rules.batch_size * dataset.rules.resolution[0] * dataset.rules.resolution[1] / 1e6
+        for count, dataset in zip(batches, spec.datasets, strict=True)
+    )
+    return max(0.01, epoch_mp * length.total_steps / length.steps_per_epoch)
+
+
+def _epoch_batches(dataset: TrainDataset) -> int:
+    own = sum(len(subset.images) * subset.num_repeats for subset in dataset.subsets if not subset.is_reg)
+    # Pictures of the class are seen as often as those of what is learnt.
+    classes = own if any(subset.is_reg for subset in dataset.subsets) else 0
+    return math.ceil((own + classes) / dataset.rules.batch_size)

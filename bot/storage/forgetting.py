@@ -32,6 +32,14 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"DELETE FROM favourites WHERE image_id IN {_IMAGES}",  # noqa: S608
             "DELETE FROM favourites WHERE user_id = :user",
         ),
+        # Their files went first (`Trainings.remove`).
+        "training_files": (f"DELETE FROM training_files WHERE job_id IN {_OF_JOBS}",),  # noqa: S608
+        "trainings": (
+            f"UPDATE trainings SET retry_of = NULL WHERE retry_of IN {_OF_JOBS}",  # noqa: S608
+            f"UPDATE trainings SET comparison_id = NULL WHERE comparison_id IN {_OF_JOBS}",  # noqa: S608
+            f"DELETE FROM trainings WHERE job_id IN {_OF_JOBS}",  # noqa: S608
+            "DELETE FROM trainings WHERE user_id = :user",
+        ),
         "partials": (f"DELETE FROM partials WHERE job_id IN {_OF_JOBS}",),  # noqa: S608
         "attempts": (f"DELETE FROM attempts WHERE job_id IN {_OF_JOBS}",),  # noqa: S608
         "model_tests": (f"DELETE FROM model_tests WHERE job_id IN {_OF_JOBS}",),  # noqa: S608
@@ -71,6 +79,7 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "deletions": (f"UPDATE deletions SET user_id = {NOBODY} WHERE user_id = :user",),  # noqa: S608
         "exports": ("DELETE FROM exports WHERE user_id = :user",),
         "history_desks": ("DELETE FROM history_desks WHERE user_id = :user",),
+        "datasets": ("DELETE FROM datasets WHERE user_id = :user",),  # folders, pictures and changes go with it
         "finds": ("DELETE FROM finds WHERE user_id = :user",),
         "style_versions": (
             (

@@ -2,7 +2,8 @@
 
 In a stored spec such a picture is `input:<sha256>`. The file is durable before anybody is told that the job is taken,
 and it stays as long as something needs it: a job whose card is not deleted, or an enlargement of what that job drew; a
-draft; a request under way.
+draft; a data set; a request under way. A training needs its pictures until it is over: afterwards they are its data
+set's.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from gpu_worker.protocol.specs import (
     Preprocess,
     Sheet,
     StoredSource,
+    Train,
     Txt2Img,
     Ultimate,
     Upscale,
@@ -44,10 +46,11 @@ _LIVE = (
     "jobs.deleted_at IS NULL AND (NOT EXISTS (SELECT 1 FROM images AS made WHERE made.job_id = jobs.id) OR EXISTS "
     "(SELECT 1 FROM images AS made WHERE made.job_id = jobs.id AND (made.deleted_at IS NULL "
     "OR made.id IN (SELECT image_id FROM deletion_items)))) "
-    "AND (jobs.script_id IS NULL OR jobs.place IS NOT NULL OR jobs.status IN ('queued', 'assigned'))"
+    "AND (jobs.status IN ('queued', 'assigned') "
+    "OR (jobs.action <> 'train' AND (jobs.script_id IS NULL OR jobs.place IS NOT NULL)))"
 )
 """Not drawn yet, or one of its pictures is there, or can still be brought back. Of a sheet that is over its cells are
-what needs them."""
+what needs them; of a training that is over, its data set."""
 _NEEDED = " ".join(
     (
         "WITH RECURSIVE users (id) AS (SELECT id FROM jobs WHERE instr(spec, ?1)",
@@ -56,7 +59,8 @@ _NEEDED = " ".join(
         "AND later.action IN ('upscale', 'upscale_subtle', 'ultimate'))",
         f"SELECT 1 FROM users JOIN jobs ON jobs.id = users.id WHERE {_LIVE}",  # noqa: S608
         "UNION ALL SELECT 1 FROM drafts WHERE instr(spec || coalesce(base, ''), ?1) AND created_at >= ?2",
-        "UNION ALL SELECT 1 FROM script_offers WHERE instr(spec, ?1) AND created_at >= ?2 LIMIT 1",
+        "UNION ALL SELECT 1 FROM script_offers WHERE instr(spec, ?1) AND created_at >= ?2",
+        "UNION ALL SELECT 1 FROM dataset_images WHERE sha256 = substr(?1, 7) LIMIT 1",  # behind `input:`
     )
 )
 
@@ -71,6 +75,8 @@ def given_pictures(spec: JobTask) -> list[ImageRef]:
         return given_pictures(spec.drawing)
     if isinstance(spec, Upscale | Describe):
         return [spec.image]
+    if isinstance(spec, Train):
+        return [image.image for _, image in spec.images()]
     if isinstance(spec, Preprocess):
         masks = [spec.mask] if spec.mask is not None else []
         return [spec.image, *masks, *(ref for other in spec.others for ref in given_pictures(other))]
@@ -150,7 +156,8 @@ class InputPictures:
             f"SELECT spec FROM jobs WHERE instr(spec, ?1) AND {_LIVE} "  # noqa: S608
             "UNION ALL SELECT spec || coalesce(base, '') FROM drafts "
             "WHERE instr(spec || coalesce(base, ''), ?1) AND created_at >= ?2 "
-            "UNION ALL SELECT spec FROM script_offers WHERE instr(spec, ?1) AND created_at >= ?2",
+            "UNION ALL SELECT spec FROM script_offers WHERE instr(spec, ?1) AND created_at >= ?2 "
+            "UNION ALL SELECT ?1 || sha256 AS spec FROM dataset_images",
             (INPUT_SCHEME, time.time() - KEPT_S),
         )
         needed = {name for row in rows for name in _ADDRESS.findall(row["spec"])}

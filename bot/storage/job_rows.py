@@ -105,4 +105,5 @@ def job_of(row: Row | sqlite3.Row) -> Job:
         private=row["private"] > 0,
         script_id=optional("script_id", JobId),
         place=row["place"],
+        held_at=row["held_at"],
     )

@@ -14,6 +14,7 @@ from bot.domain.queue_rules import Move
 from bot.storage.job_reading import JobReader, marks
 from bot.storage.job_rows import Claim, QueueRow, job_of
 from bot.storage.poison_sheets import fail_alike_in, parted_in
+from bot.storage.trainings import add_training_in
 
 __all__ = ["WAITING", "Claim", "Jobs", "QueueRow"]
 
@@ -28,8 +29,8 @@ class Jobs(JobReader):
     # --- coming in ----------------------------------------------------------------------------------------------------
 
     async def add(self, new: NewJob, sheets: Sequence[NewJob] = ()) -> tuple[JobId, bool]:
-        """Commits the job as queued, with all its sheets where it is a script. Returns its id and True; for a repeated
-        interaction the first one's and False."""
+        """Commits the job as queued, with all its sheets where it is a script, and with what is known of it where it is
+        a training. Returns its id and True; for a repeated interaction the first one's and False."""
         now = time.time()
         insert = (
             "INSERT INTO jobs (id, interaction_id, parent_id, action, source_image_id, lane, user_id, guild_id, "
@@ -38,8 +39,10 @@ class Jobs(JobReader):
             "ON CONFLICT (interaction_id) DO NOTHING RETURNING id"
         )
         values = _row_of(new, now)
-        if not sheets and await self._db.one(
-            "SELECT 1 FROM users WHERE id = ? AND locale = ?", (new.user_id, new.locale)
+        if (
+            not sheets
+            and new.training is None
+            and await self._db.one("SELECT 1 FROM users WHERE id = ? AND locale = ?", (new.user_id, new.locale))
         ):
             added = await self._db.write_one(insert, values)
         else:
@@ -52,6 +55,8 @@ class Jobs(JobReader):
                 added = list(await tx.execute_fetchall(insert, values))
                 for sheet in sheets if added else ():
                     await tx.execute_fetchall(insert, _row_of(sheet, now))
+                if added:
+                    await add_training_in(tx, new)
         if added:
             return new.id, True
         earlier = await self._db.one("SELECT id FROM jobs WHERE interaction_id = ?", (new.interaction_id,))

@@ -18,6 +18,7 @@ from bot.storage.private_jobs import PrivateJobs
 from bot.storage.queue_gates import QueueGates
 from bot.storage.scripts import Scripts
 from bot.storage.styles import Styles
+from bot.storage.trainings import Trainings
 from bot.storage.users import Users
 
 __all__ = ["Kept"]
@@ -33,6 +34,7 @@ class Kept:
         self.private_jobs = PrivateJobs(database)
         self.images = Images(database, settings.outputs_dir)
         self.parts = KeptParts(database, settings.parts_dir)
+        self.trainings = Trainings(database, settings.trainings_dir)
         self.favourites = Favourites(database)
         self.inputs = InputPictures(database, settings.inputs_dir)
         self.drafts = Drafts(database)
