@@ -35,7 +35,8 @@ CREATE TABLE dataset_images (
     caption    TEXT, -- NULL: the folder's class tokens
     source     TEXT NOT NULL DEFAULT '', -- `upload`, `zip`, `message`, `image:<id>`
     place      INTEGER NOT NULL,
-    added_at   REAL NOT NULL
+    added_at   REAL NOT NULL,
+    removed_at REAL -- taken out, and still to be brought back; out of it for good after a day
 ) STRICT;
 CREATE INDEX dataset_images_by_folder ON dataset_images (folder_id, place);
 CREATE INDEX dataset_images_by_file ON dataset_images (sha256);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.settings import Settings
 from bot.storage.database import Database
+from bot.storage.datasets import Datasets
 from bot.storage.drafts import Drafts
 from bot.storage.facts import Facts, Timings
 from bot.storage.favourites import Favourites
@@ -37,6 +38,7 @@ class Kept:
         self.trainings = Trainings(database, settings.trainings_dir)
         self.favourites = Favourites(database)
         self.inputs = InputPictures(database, settings.inputs_dir)
+        self.datasets = Datasets(database)
         self.drafts = Drafts(database)
         self.styles = Styles(database)
         self.model_rules = ModelRules(database)
