@@ -15,7 +15,7 @@ from gpu_worker.protocol.messages import ModelFact, ModelKind
 __all__ = [
     "AUTOMATIC_VAE", "DISABLED", "FACE_MODELS", "LATENT_UPSCALERS", "NONE", "UPSCALERS", "base_family", "check_loras",
     "choose_face_model", "closest", "face_models", "find_checkpoint", "find_lora", "find_partner", "find_upscaler",
-    "find_vae", "names_of", "share_latents", "suits", "useless_embeddings",
+    "find_vae", "names_of", "share_latents", "suits", "unknown_lora", "useless_embeddings",
 ]  # fmt: skip
 
 _SUGGESTIONS = 3
@@ -80,6 +80,11 @@ def find_partner(wanted: str, checkpoint: ModelFact, facts: Sequence[ModelFact])
 def find_lora(wanted: str, facts: Sequence[ModelFact]) -> ModelFact:
     """By its name or its alias. Raises UserFacingError: `lora_none`, `lora_unknown`, `lora_unusable`."""
     return _find("lora", wanted, [fact for fact in facts if fact.kind == "lora"])
+
+
+def unknown_lora(wanted: str, facts: Sequence[ModelFact]) -> UserFacingError:
+    """What is said of a LoRA that is not among `facts`: `lora_none`, `lora_unknown`."""
+    return _unknown("lora", wanted, [fact for fact in facts if fact.kind == "lora"])
 
 
 def check_loras(names: Iterable[str], checkpoint: ModelFact, facts: Sequence[ModelFact]) -> None:
@@ -214,16 +219,20 @@ def _plain(name: str) -> str:
 def _find(kind: ModelKind, wanted: str, models: Sequence[ModelFact]) -> ModelFact:
     found = _match(wanted, models)
     if found is None:
-        usable = [fact.name for fact in models if fact.problem is None]
-        if not usable:
-            raise UserFacingError(f"{kind}_none")
-        raise UserFacingError(
-            f"{kind}_unknown", name=spoken(wanted), closest=", ".join(spoken(name) for name in closest(wanted, usable))
-        )
+        raise _unknown(kind, wanted, models)
     _require_enabled(found)
     if found.problem is not None:
         raise UserFacingError(f"{kind}_unusable", name=spoken(found.name))
     return found
+
+
+def _unknown(kind: ModelKind, wanted: str, models: Sequence[ModelFact]) -> UserFacingError:
+    usable = [fact.name for fact in models if fact.problem is None]
+    if not usable:
+        return UserFacingError(f"{kind}_none")
+    return UserFacingError(
+        f"{kind}_unknown", name=spoken(wanted), closest=", ".join(spoken(name) for name in closest(wanted, usable))
+    )
 
 
 def _require_enabled(fact: ModelFact) -> None:

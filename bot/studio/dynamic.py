@@ -58,7 +58,7 @@ class Dynamic:
         texts = await self._expander.texts(
             spec.prompt, spec.negative_prompt, picture_seeds(spec), guild_id=where.guild_id
         )
-        self._check(texts, spec)
+        self._check(texts, spec, where)
         return with_texts(spec, texts), await self._notes(texts, where)
 
     async def second_pass(self, spec: JobSpec, where: Where) -> JobSpec:
@@ -69,7 +69,7 @@ class Dynamic:
         sides = (hires.prompt or "", hires.negative_prompt or "")
         (text,) = await self._expander.texts(*sides, [spec.seed], guild_id=where.guild_id)
         if hires.prompt:
-            self._check([text], spec)
+            self._check([text], spec, where)
         update = {"prompt": text.prompt or None, "negative_prompt": text.negative_prompt or None}
         return spec.model_copy(update={"hires": hires.model_copy(update=update)})
 
@@ -86,11 +86,11 @@ class Dynamic:
             raise UserFacingError("combinations_many", limit=self.most)
         if not texts:
             raise UserFacingError("prompt_empty")
-        self._check(texts, spec)
+        self._check(texts, spec, where)
         return texts
 
-    def _check(self, texts: Sequence[Texts], spec: JobSpec) -> None:
-        facts = self._models.facts()
+    def _check(self, texts: Sequence[Texts], spec: JobSpec, where: Where) -> None:
+        facts = self._models.facts(where)
         checkpoint = next((f for f in facts if (f.kind, f.name) == ("checkpoint", spec.checkpoint)), None)
         names: dict[str, None] = {}
         for text in texts:

@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from bot.domain.control.models import require_units
 from bot.domain.mentions import spoken
 from bot.domain.model_rules import Where
+from bot.domain.models import unknown_lora
 from bot.domain.named_models import models_of
 from bot.domain.scripts import ScriptSpec
 from bot.errors import UserFacingError
@@ -33,14 +34,19 @@ class ModelGate:
         where: Where,
         exempt: AbstractSet[tuple[ModelKind, str]] = frozenset(),
     ) -> None:
-        """Raises UserFacingError (`model_disabled`). Buttons and reactions draw old records again, which were made
-        under other rules, so building a request is too early to look. `exempt` are models that an admin tests."""
+        """Raises UserFacingError: `model_disabled`; `lora_none` or `lora_unknown` for what somebody else has trained
+        and not published. Buttons and reactions draw old records again, which were made by others or under other rules,
+        so building a request is too early to look. `exempt` are models that an admin tests."""
         disabled = self._models.disabled(where) - exempt
-        if not disabled:
+        hidden = self._models.hidden(where)
+        if not disabled and not hidden:
             return
-        for kind, name in models_of(spec, self._models.facts()):
+        facts = self._models.facts(where)
+        for kind, name in models_of(spec, facts):
             if (kind, name) in disabled:
                 raise UserFacingError("model_disabled", name=spoken(name))
+            if kind == "lora" and name in hidden:
+                raise unknown_lora(name, facts)
 
     def require_units(self, spec: JobSpec | PictureTask | Sheet | ScriptSpec) -> None:
         """That its control units can lead. Raises UserFacingError as `require_units`."""

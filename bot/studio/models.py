@@ -11,27 +11,40 @@ from bot.domain.models import DISABLED, names_of
 from bot.domain.parameters import Parameters
 from bot.library import Library, LibraryFile
 from bot.storage.model_rules import ModelRules
+from bot.studio.unpublished import Unpublished
 from gpu_worker.protocol.messages import ModelFact, ModelKind, Prediction
 
 __all__ = ["Models"]
 
 
 class Models:
-    def __init__(self, dispatcher: Dispatcher, *, library: Library, rules: ModelRules) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, *, library: Library, rules: ModelRules, unpublished: Unpublished | None = None
+    ) -> None:
+        self._unpublished = unpublished
         self._library = library
         self._rules = rules
         self._dispatcher = dispatcher
 
     def facts(self, where: Where | None = None) -> tuple[ModelFact, ...]:
         """With `where`, what is disabled there has that as its problem: it stands in no list, and who types it is told
-        why it cannot be used."""
-        facts = self._dispatcher.models() or self._library.facts()
+        why it cannot be used. What others have trained and not published is not there at all."""
+        facts = self._everything()
+        if self._unpublished is not None:
+            facts = self._unpublished.seen(facts, where.user_id if where is not None else None)
         disabled = self.disabled(where) if where is not None else None
         if not disabled:
             return facts
         return tuple(
             fact.model_copy(update={"problem": DISABLED}) if _hidden(fact, disabled) else fact for fact in facts
         )
+
+    def hidden(self, where: Where) -> set[str]:
+        """Names of LoRAs that this person may not even know of: saved epochs of others' trainings."""
+        return self._unpublished.hidden(self._everything(), where.user_id) if self._unpublished is not None else set()
+
+    def _everything(self) -> tuple[ModelFact, ...]:
+        return self._dispatcher.models() or self._library.facts()
 
     def disabled(self, where: Where) -> set[tuple[ModelKind, str]]:
         """Kind and name of what may not be used there; no I/O."""

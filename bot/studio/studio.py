@@ -10,6 +10,7 @@ from bot.domain.content import judge
 from bot.domain.limits import Limits
 from bot.domain.preferences import Level
 from bot.i18n import LANGUAGES, load_language
+from bot.storage.training_results import TrainingResults
 from bot.studio.again import Again
 from bot.studio.control.parts import ControlParts
 from bot.studio.details.parts import DetailParts
@@ -28,6 +29,7 @@ from bot.studio.scripts.parts import ScriptParts
 from bot.studio.settings_desk import SETTINGS_VERBS, SettingsDesk
 from bot.studio.stewards import Stewards
 from bot.studio.styles.parts import StyleParts
+from bot.studio.unpublished import Unpublished
 from bot.studio.usual import Usuals
 from bot.studio.wardrobe import Wardrobe
 from bot.studio.wiring.drawing import DrawingParts
@@ -76,7 +78,10 @@ class Studio:
         )
         self.dispatcher, self.deliverer, self.machine = line.dispatcher, line.deliverer, line.machine
 
-        self.models = Models(self.dispatcher, library=self.library, rules=kept.model_rules)
+        self._unpublished = Unpublished(TrainingResults(database), settings.operators)
+        self.models = Models(
+            self.dispatcher, library=self.library, rules=kept.model_rules, unpublished=self._unpublished
+        )
         self.model_names = ModelNames(self.models, self.library, kept.model_rules)
         self.wardrobe = Wardrobe(kept.styles)
         self.usuals = Usuals(self.preferences, self.models)
@@ -317,6 +322,7 @@ class Studio:
         await self._files.catalogue.current()
         await self.library.load()
         await self._kept.model_rules.load()
+        await self._unpublished.load()
         await self.gates.load()
         await self.preferences.load()
         await self.safety.start()

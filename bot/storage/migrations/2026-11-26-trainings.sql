@@ -68,6 +68,7 @@ CREATE TABLE trainings (
     comparison_id TEXT, -- job id of the plot epochs × weights
     findings   TEXT, -- JSON of the diagnosis
     published  TEXT, -- name in the library
+    end_told_at REAL, -- when its user was told that its files will go
     created_at REAL NOT NULL
 ) STRICT;
 CREATE INDEX trainings_by_user ON trainings (user_id, created_at);

@@ -9,8 +9,10 @@ from bot.domain.models import find_lora, names_of
 from bot.errors import UserFacingError
 from bot.storage.database import open_database
 from bot.storage.model_rules import ModelRules
+from bot.storage.training_results import SavedName
 from bot.studio.gate import ModelGate
 from bot.studio.models import Models
+from bot.studio.unpublished import Unpublished
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import Txt2Img
 from tests.bot.studio.library_files import model_file
@@ -88,3 +90,35 @@ async def test_use_is_counted_and_never_in_the_way(rules, caplog):
     library.broken = True
     await gate.used(SPEC, 5)
     assert "could not be counted" in caplog.text
+
+
+async def test_what_somebody_trains_is_there_for_them_alone(tmp_path, rules):
+    """For others it is as if there was no such thing, whichever of its names they say."""
+    saved = [SavedName("zorb-000002", "job1", 5, "base"), SavedName("ink", "job1", 5, "base")]
+
+    class Results:
+        async def names(self):
+            return saved
+
+    unpublished = Unpublished(Results(), operators={9})
+    await unpublished.load()
+    told = ModelFact(kind="lora", name="zorb-000002", alias="zorb", trained_in="job1")
+    old = ModelFact(kind="lora", name="gone", trained_in="job0")
+    models = Models(
+        SimpleNamespace(models=lambda: (*FACTS, told, old)), library=Library(), rules=rules, unpublished=unpublished
+    )
+    gate = ModelGate(models, Library())
+    owner, operator, other = (Where(20, 11, user_id=user) for user in (5, 9, 1))
+    assert names_of("lora", models.facts(owner)) == ["ink", "theirs", "zorb-000002"]  # the library's `ink` stands
+    assert find_lora("zorb", models.facts(operator)) is told
+    assert names_of("lora", models.facts(other)) == ["ink", "theirs"]
+    for name in ("zorb-000002", "zorb"):
+        spec = SPEC.model_copy(update={"prompt": f"a <lora:{name}:1>"})
+        gate.require(spec, owner)
+        with pytest.raises(UserFacingError) as refused:
+            gate.require(spec, other)
+        assert refused.value.key == "lora_unknown"
+        assert "zorb" not in refused.value.values["closest"]
+    saved.clear()
+    await unpublished.load()
+    assert names_of("lora", models.facts(owner)) == ["ink", "theirs"]

@@ -1,0 +1,101 @@
+"""What trainings have left: whose saved epochs are there, how much room they take, which of them are due to go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.domain.ids import GuildId, JobId, UserId
+from bot.storage.database import Database, Row
+
+__all__ = ["SavedName", "TrainingResults"]
+
+_NAMES = (
+    "SELECT files.name, files.job_id, trainings.user_id, json_extract(jobs.spec, '$.checkpoint') AS checkpoint "
+    "FROM training_files AS files JOIN trainings ON trainings.job_id = files.job_id "
+    "JOIN jobs ON jobs.id = files.job_id "
+)
+# The newest file counts: a training that went on for weeks, or was continued, is no old one.
+_AGES = (
+    "SELECT trainings.job_id, max(files.arrived_at) AS at FROM trainings "
+    "JOIN training_files AS files ON files.job_id = trainings.job_id JOIN jobs ON jobs.id = trainings.job_id "
+    "WHERE jobs.status NOT IN ('queued', 'assigned') {only} GROUP BY trainings.job_id HAVING at < ? ORDER BY at LIMIT ?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedName:
+    """A saved epoch, as a prompt calls it."""
+
+    name: str
+    job_id: JobId
+    user_id: UserId
+    checkpoint: str
+    """That it was trained on."""
+
+
+class TrainingResults:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def names(self) -> list[SavedName]:
+        """Of every saved epoch."""
+        return [_saved(row) for row in await self._db.all(_NAMES, ())]
+
+    async def names_of(self, job_id: JobId) -> list[SavedName]:
+        return [_saved(row) for row in await self._db.all(_NAMES + "WHERE files.job_id = ?", (job_id,))]
+
+    async def bytes_of(self, user_id: UserId) -> int:
+        row = await self._db.one(
+            "SELECT coalesce(sum(files.size_bytes), 0) AS total FROM training_files AS files "
+            "JOIN trainings ON trainings.job_id = files.job_id WHERE trainings.user_id = ?",
+            (user_id,),
+        )
+        return int(row["total"]) if row else 0
+
+    async def total_bytes(self) -> int:
+        row = await self._db.one("SELECT coalesce(sum(size_bytes), 0) AS total FROM training_files", ())
+        return int(row["total"]) if row else 0
+
+    async def of_server(self, guild_id: GuildId | None, limit: int) -> list[JobId]:
+        """Trainings that were begun there, everywhere for None; the newest first."""
+        rows = await self._db.all(
+            "SELECT job_id FROM trainings WHERE ?1 IS NULL OR guild_id = ?1 ORDER BY created_at DESC LIMIT ?2",
+            (guild_id, limit),
+        )
+        return [JobId(row["job_id"]) for row in rows]
+
+    async def compared_in(self, script_id: JobId) -> JobId | None:
+        """The training whose epochs this plot compares."""
+        row = await self._db.one("SELECT job_id FROM trainings WHERE comparison_id = ?", (script_id,))
+        return JobId(row["job_id"]) if row else None
+
+    async def all_of(self, user_id: UserId) -> list[JobId]:
+        rows = await self._db.all("SELECT job_id FROM trainings WHERE user_id = ?", (user_id,))
+        return [JobId(row["job_id"]) for row in rows]
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    async def older_than(self, seconds: float, limit: int = 50) -> list[JobId]:
+        """Whose files are all older, and that are over; oldest first."""
+        rows = await self._db.all(_AGES.format(only=""), (time.time() - seconds, limit))
+        return [JobId(row["job_id"]) for row in rows]
+
+    async def to_announce(self, older_than_s: float, limit: int = 50) -> Sequence[JobId]:
+        """As `older_than`, of whom nobody was told that their files will go."""
+        rows = await self._db.all(
+            _AGES.format(only="AND trainings.end_told_at IS NULL"), (time.time() - older_than_s, limit)
+        )
+        return [JobId(row["job_id"]) for row in rows]
+
+    async def announced(self, job_id: JobId) -> None:
+        await self._db.write_one("UPDATE trainings SET end_told_at = ? WHERE job_id = ?", (time.time(), job_id))
+
+    async def announced_at(self, job_id: JobId) -> float | None:
+        row = await self._db.one("SELECT end_told_at FROM trainings WHERE job_id = ?", (job_id,))
+        return row["end_told_at"] if row else None
+
+
+def _saved(row: Row) -> SavedName:
+    return SavedName(row["name"], JobId(row["job_id"]), UserId(row["user_id"]), row["checkpoint"] or "")
