@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,9 +13,9 @@ from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
 from gpu_worker.engine.errors import DrawingCancelled
 from gpu_worker.engine.images.files import open_picture
 from gpu_worker.engine.vae import encode_pictures
-from gpu_worker.language.training.buckets import Bucketed, bucket_sizes, cover, select_bucket
-from gpu_worker.language.training.steps import regularisation_repeats
+from gpu_worker.language.training.buckets import Bucketed, bucket_of
 from gpu_worker.protocol.specs import Train, TrainDataset, TrainImage, TrainSubset
+from gpu_worker.protocol.specs.training import picture_repeats
 from gpu_worker.training.hooks import TrainingHooks
 from gpu_worker.training.refusals import refusal
 
@@ -69,7 +68,7 @@ class Pictures:
         of = sum(1 for _ in spec.images())
         seen = 0
         for place, dataset in enumerate(spec.datasets):
-            repeats = _repeats(dataset)
+            repeats = picture_repeats(dataset)
             for subset, own in zip(dataset.subsets, repeats, strict=True):
                 for number, (image, times) in enumerate(zip(subset.images, own, strict=True), 1):
                     if hooks.wish() == "cancel":
@@ -100,7 +99,7 @@ class Pictures:
         pixels = open_picture(self.hooks.open_image(image.image), image.image)
         size = (pixels.shape[1], pixels.shape[0])
         try:
-            fit = _fit(size, dataset)
+            fit = bucket_of(size, dataset.rules)
         except ValueError as error:
             step = dataset.rules.bucket_reso_steps
             values = {"number": number, "folder": subset.name, "width": size[0], "height": size[1]}
@@ -122,22 +121,3 @@ class Pictures:
         pixels = np.ascontiguousarray(pixels[:, ::-1] if view.flipped else pixels)
         with torch.no_grad():
             return encode_pictures(self.checkpoint, [pixels])[0].float().cpu()
-
-
-def _fit(size: tuple[int, int], dataset: TrainDataset) -> Bucketed:
-    rules = dataset.rules
-    if not rules.enable_bucket:
-        wide, high = rules.resolution
-        return Bucketed(rules.resolution, cover(size, rules.resolution), wide / high - size[0] / size[1])
-    sizes: tuple[tuple[int, int], ...] = ()
-    if not rules.bucket_no_upscale:
-        sizes = bucket_sizes(rules.resolution, rules.min_bucket_reso, rules.max_bucket_reso, rules.bucket_reso_steps)
-    return select_bucket(size, sizes, rules.resolution, rules.bucket_reso_steps, no_upscale=rules.bucket_no_upscale)
-
-
-def _repeats(dataset: TrainDataset) -> list[list[int]]:
-    """How often each picture is seen in an epoch, by subset."""
-    learnt = sum(len(subset.images) * subset.num_repeats for subset in dataset.subsets if not subset.is_reg)
-    of_class = [subset.num_repeats for subset in dataset.subsets if subset.is_reg for _ in subset.images]
-    take: Callable[[], int] = iter(regularisation_repeats(of_class, learnt)).__next__
-    return [[take() if subset.is_reg else subset.num_repeats for _ in subset.images] for subset in dataset.subsets]

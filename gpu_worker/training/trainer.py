@@ -59,9 +59,10 @@ def train(
     *,
     device: str | None = None,
     snapshot_every: int = SNAPSHOT_EVERY,
+    state: Path | None = None,
 ) -> Outcome:
-    """Files go to `folder`, what it takes to go on to `folder/state`; called again with the same spec it goes on from
-    the last state there, and on a processor ends with the same weights, bit by bit.
+    """Files go to `folder`, what it takes to go on to `state` (default: `folder/state`). Called again with the same
+    spec it goes on from the last state there, and on a processor ends with the same weights, bit by bit.
 
     Memory is given back when it returns. Raises EngineError, whose message is a sentence (see refusals.py),
     and DrawingCancelled; the last state is kept then.
@@ -77,7 +78,7 @@ def train(
         with torch.inference_mode(False), torch.enable_grad(), ExitStack() as borrowed:
             cache = ModelCache(where, options, models.vocabulary)
             checkpoint = borrowed.enter_context(cache.borrow(models.checkpoint, models.vae))
-            run = _Run(spec, checkpoint, base, hooks, folder, snapshot_every)
+            run = _Run(spec, checkpoint, base, hooks, folder, state or folder / "state", snapshot_every)
             return run.all()
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
@@ -90,7 +91,14 @@ def train(
 
 class _Run:
     def __init__(
-        self, spec: Train, checkpoint: Checkpoint, base: Base, hooks: TrainingHooks, folder: Path, every: int
+        self,
+        spec: Train,
+        checkpoint: Checkpoint,
+        base: Base,
+        hooks: TrainingHooks,
+        folder: Path,
+        state: Path,
+        every: int,
     ) -> None:
         self._spec = spec
         self._checkpoint = checkpoint
@@ -98,7 +106,7 @@ class _Run:
         self._hooks = hooks
         self._folder = folder
         self._every = every
-        self._snapshots = Snapshots(folder / "state", _digest(spec, base))
+        self._snapshots = Snapshots(state, _digest(spec, base))
 
     def all(self) -> Outcome:
         spec, checkpoint = self._spec, self._checkpoint

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["Bucketed", "bucket_sizes", "cover", "select_bucket"]
+from gpu_worker.language.training.parameters import DatasetRules
+
+__all__ = ["Bucketed", "bucket_of", "bucket_sizes", "cover", "select_bucket"]
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -18,6 +20,18 @@ class Bucketed:
     resized: Size
     ar_error: float
     """Aspect ratio of the bucket less that of the picture."""
+
+
+def bucket_of(picture: Size, rules: DatasetRules) -> Bucketed:
+    """What a picture of that size becomes in a data set; without buckets everything becomes the resolution. Raises
+    ValueError as `select_bucket` does."""
+    if not rules.enable_bucket:
+        wide, high = rules.resolution
+        return Bucketed(rules.resolution, cover(picture, rules.resolution), wide / high - picture[0] / picture[1])
+    sizes: tuple[Size, ...] = ()
+    if not rules.bucket_no_upscale:
+        sizes = bucket_sizes(rules.resolution, rules.min_bucket_reso, rules.max_bucket_reso, rules.bucket_reso_steps)
+    return select_bucket(picture, sizes, rules.resolution, rules.bucket_reso_steps, no_upscale=rules.bucket_no_upscale)
 
 
 def bucket_sizes(resolution: Size, least: int, most: int, step: int) -> tuple[Size, ...]:
