@@ -14,6 +14,7 @@ from bot.domain.plots.applying import Apply, applies_field, applies_hires
 from bot.domain.plots.axis_type import NOTHING, AxisType, Needs
 from bot.domain.plots.checking import Check, PlotContext, wish, wished_within
 from bot.domain.plots.control_axes import CONTROL_AXES
+from bot.domain.plots.lora_axes import LORA_AXES
 from bot.domain.wishes import EMPHASES, NOISE_SOURCES
 from gpu_worker.language.names import SCHEDULES, sampler_choices
 from gpu_worker.language.plots import Value
@@ -90,8 +91,10 @@ _AXES: tuple[AxisType, ...] = (
     AxisType("Emphasis", "text", applies_field("emphasis"), checking.choice(*EMPHASES), choices=_fixed(*EMPHASES)),
 )  # fmt: skip
 
-AXES: Mapping[str, AxisType] = MappingProxyType({axis.name.casefold(): axis for axis in (*_AXES, *CONTROL_AXES)})
-"""By their names in lower case, in A1111's order; those of control units last."""
+AXES: Mapping[str, AxisType] = MappingProxyType(
+    {axis.name.casefold(): axis for axis in (*_AXES, *LORA_AXES, *CONTROL_AXES)}
+)
+"""By their names in lower case, in A1111's order; then ours of LoRAs; those of control units last."""
 
 
 def find_axis(name: str) -> AxisType | None:

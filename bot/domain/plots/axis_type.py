@@ -14,7 +14,7 @@ from gpu_worker.language.plots import Kind, Value, read_values
 __all__ = ["NOTHING", "AxisType", "Needs"]
 
 NOTHING = "Nothing"
-Needs = Literal["hires", "hires or picture", "picture", "variation", "refiner", "control"]
+Needs = Literal["hires", "hires or picture", "picture", "variation", "refiner", "control", "lora"]
 """What a request must have for an axis to mean something."""
 Shown = Literal["labelled", "bare", "base name", "joined", "empty"]
 

@@ -39,6 +39,7 @@ FACTS = (
     ModelFact(kind="face", name="detection_resnet50_Final"),
 )
 BASE = Txt2Img(prompt="a red cat, a hat", negative_prompt="bad cat", checkpoint="demo", width=128, height=128, seed=5)
+WORN = BASE.model_copy(update={"prompt": "a cat <lora:ink-000004:0.5:0.4>, x"})
 UNIT = ControlUnit(model="control_canny", image=GIVEN, preprocessor="canny")
 RICH = BASE.model_copy(update={"hires": Hires(), "control": (UNIT,), "variations": (Variation(seed=3, strength=0.5),)})
 PICTURE = Img2Img(prompt="a cat", checkpoint="demo", width=128, height=128, seed=5, image=GIVEN)
@@ -118,6 +119,9 @@ EFFECTS = [
     ("Size", "128x64,64 X 128", BASE, "width", [128, 64]),
     ("Size", "128x64,64x128", BASE, "height", [64, 128]),
     ("Emphasis", "original,no norm", BASE, "emphasis", ["Original", "No norm"]),
+    ("LoRA", "none,INK-000002", BASE, "prompt", ["a red cat, a hat", "a red cat, a hat <lora:ink-000002:1>"]),
+    ("LoRA", "None,ink-000002", WORN, "prompt", ["a cat , x", "a cat <lora:ink-000002:0.5:0.4>, x"]),
+    ("LoRA weight", "0,0.75", WORN, "prompt", ["a cat <lora:ink-000004:0>, x", "a cat <lora:ink-000004:0.75>, x"]),
     ("[ControlNet] Enabled", "True,True", RICH, "control.0.model", ["control_canny"] * 2),
     ("[ControlNet] Model", "control_canny,control_depth", RICH, "control.0.model", ["control_canny", "control_depth"]),
     ("[ControlNet] Weight", "0-1(+0.5)", RICH, "control.0.weight", [0, 0.5, 1]),
@@ -155,6 +159,15 @@ def test_every_axis_is_tried():
 def test_a_switch_of_the_refiner_moves_that_of_each_cell_that_has_one():
     made = cells(("Refiner checkpoint", "None,second"), ("Refiner switch at", "0.5,0.9"))
     assert [spec.refiner and spec.refiner.switch_at for spec in made] == [None, 0.5, None, 0.9]
+
+
+def test_epochs_of_a_lora_beside_the_picture_without_it():
+    made = cells(("LoRA", "None,ink-000002,ink-000004"), ("LoRA weight", "0.5,1"))
+    bare, first, last = "a red cat, a hat", "<lora:ink-000002:{}>", "<lora:ink-000004:{}>"
+    assert [spec.prompt for spec in made] == [
+        bare, f"{bare} {first.format(0.5)}", f"{bare} {last.format(0.5)}",
+        bare, f"{bare} {first.format(1)}", f"{bare} {last.format(1)}",
+    ]  # fmt: skip
 
 
 def test_the_second_unit_has_axes_of_its_own_and_disabling_one_leaves_the_other():
@@ -314,6 +327,7 @@ def test_all_names_at_once():
         ([("Var. seed", "1")], "plot_needs_variation"),
         ([("Refiner switch at", "0.5")], "plot_needs_refiner"),
         ([("[ControlNet] Weight", "1")], "plot_needs_control"),
+        ([("LoRA weight", "1")], "plot_needs_lora"),
     ],
     ids=str,
 )  # fmt: skip
