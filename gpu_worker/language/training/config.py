@@ -11,13 +11,13 @@ from gpu_worker.language.training.arguments import network_arguments, optimizer_
 from gpu_worker.language.training.config_errors import ConfigError, is_finite, unknown_key, validated
 from gpu_worker.language.training.parameters import DatasetRules, Parameters, SubsetRules
 
-__all__ = ["BYTES_MAX", "Config", "dataset_values", "parse_toml", "read_config"]
+__all__ = ["BYTES_MAX", "TEXT_KEYS", "Config", "dataset_values", "parse_toml", "read_config"]
 
 BYTES_MAX = 1 << 20
 
 PLACES = (
     "pretrained_model_name_or_path", "vae", "train_data_dir", "reg_data_dir", "dataset_config", "output_dir",
-    "output_name", "sample_prompts", "caption_extension",
+    "output_name", "sample_prompts", "sample_sampler", "caption_extension",
 )  # fmt: skip
 """Texts that say where something lies, or what it is called."""
 
@@ -40,7 +40,7 @@ PASSED_OVER = frozenset(
         "xformers", "sdpa", "mem_eff_attn", "lowram", "highvram", "no_half_vae", "cache_latents_to_disk",
         "vae_batch_size", "max_data_loader_n_workers", "persistent_data_loader_workers", "logging_dir", "log_with",
         "log_prefix", "log_tracker_name", "wandb_run_name", "console_log_level", "v2", "v_parameterization",
-        "save_state", "save_state_on_train_end", "sample_sampler", "sample_at_first", "max_timestep",
+        "save_state", "save_state_on_train_end", "max_timestep", "cache_text_encoder_outputs",
         "dataset_repeats", "disable_mmap_load_safetensors", "cache_text_encoder_outputs_to_disk",
         "skip_cache_check", "lr_scheduler_type", "torch_compile", "metadata_title", "metadata_author",
         "metadata_description", "metadata_license", "metadata_tags", "tokenizer_cache_dir", "ddp_timeout",
@@ -54,7 +54,14 @@ _DATASET = frozenset(DatasetRules.model_fields) | {"train_batch_size"}
 _SUBSET = frozenset(SubsetRules.model_fields)
 _LISTS = frozenset({"network_args", "optimizer_args", "use_8bit_adam"})
 _SAMPLES = ("sample_every_n_epochs", "sample_every_n_steps")
-_ALL = _OWN | _DATASET | _SUBSET | _LISTS | set(_SAMPLES) | set(PLACES) | set(ONLY_AS) | PASSED_OVER
+TEXT_KEYS = frozenset(PLACES) | {
+    name
+    for model in (Parameters, DatasetRules, SubsetRules)
+    for name, about in model.model_fields.items()
+    if about.annotation is str
+}
+"""What is a text even where it looks like a number."""
+_ALL = _OWN | _DATASET | _SUBSET | _LISTS | {*_SAMPLES, "sample_at_first"} | set(PLACES) | set(ONLY_AS) | PASSED_OVER
 
 
 @dataclass(frozen=True)
@@ -66,13 +73,15 @@ class Config:
     places: Mapping[str, str] = field(default_factory=dict[str, str])
     sample_every_n_epochs: int | None = None
     sample_every_n_steps: int | None = None
+    sample_at_first: bool = False
     passed_over: tuple[str, ...] = ()
     """Keys that say nothing here."""
 
 
-def read_config(text: str) -> Config:
-    """Raises ConfigError for whatever is unknown, of the wrong kind, out of range, or not done here."""
-    values = _flat(parse_toml(text))
+def read_config(text: str, said: Mapping[str, Any] | None = None) -> Config:
+    """`said` wins over the file: what a command line says. Raises ConfigError for whatever is unknown, of the wrong
+    kind, out of range, or not done here."""
+    values = _flat(parse_toml(text)) | dict(said or {})
     for key, value in values.items():
         if key not in _ALL:
             raise unknown_key(key, _ALL)
@@ -95,6 +104,7 @@ def read_config(text: str) -> Config:
         subset=validated(SubsetRules, {key: values[key] for key in values if key in _SUBSET}),
         places=_places(values),
         **{key: _every(key, values[key]) for key in _SAMPLES if key in values},
+        sample_at_first=_switch("sample_at_first", values.get("sample_at_first", False)),
         passed_over=tuple(sorted(key for key in values if key in PASSED_OVER)),
     )
 
@@ -150,6 +160,12 @@ def _every(key: str, value: Any) -> int:
         raise ConfigError(
             key, f"has to be a whole number from 1 and is {str(value)[:60]}", "Leave it out for no samples."
         )
+    return value
+
+
+def _switch(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(key, f"has to be true or false and is {str(value)[:60]}", "Leave it out for no.")
     return value
 
 

@@ -42,9 +42,12 @@ class DatasetConfig:
 
 
 def read_dataset_config(
-    text: str, dataset: DatasetRules | None = None, subset: SubsetRules | None = None
+    text: str,
+    dataset: DatasetRules | None = None,
+    subset: SubsetRules | None = None,
+    caption_extension: str | None = None,
 ) -> tuple[DatasetConfig, ...]:
-    """`dataset` and `subset` are the configuration file's. Raises ConfigError."""
+    """`dataset`, `subset` and `caption_extension` are the configuration file's. Raises ConfigError."""
     tables = parse_toml(text)
     if (key := next((key for key in tables if key not in ("general", "datasets")), None)) is not None:
         raise unknown_key(key, ("general", "datasets"))
@@ -58,6 +61,8 @@ def read_dataset_config(
         if rules is not None
         for name, value in rules.model_dump(exclude_unset=True).items()
     }
+    if caption_extension is not None:
+        base["caption_extension"] = caption_extension
     return tuple(_dataset(one, base | general, f"datasets {number}") for number, one in enumerate(found, 1))
 
 
