@@ -13,8 +13,8 @@ from bot.storage.database import Row
 from gpu_worker.protocol.specs import ImageRef
 
 __all__ = [
-    "HELD_BY", "SHOWN", "insert_folder", "insert_picture", "next_place", "read_dataset", "read_folder", "read_picture",
-    "read_ref", "require_dataset", "require_folder", "touch", "unique",
+    "HELD_BY", "SHOWN", "WAITING", "insert_folder", "insert_picture", "next_place", "read_dataset", "read_folder",
+    "read_picture", "read_ref", "require_dataset", "require_folder", "touch", "unique",
 ]  # fmt: skip
 
 SHOWN = (
@@ -22,6 +22,11 @@ SHOWN = (
     "WHERE f.dataset_id = ? AND p.removed_at IS NULL "
 )
 """Of a data set."""
+WAITING = (
+    "SELECT p.* FROM dataset_images p JOIN dataset_folders f ON f.id = p.folder_id "
+    "WHERE f.dataset_id = ? AND p.resembles IS NOT NULL "
+)
+"""Of a data set, for a word of its user."""
 HELD_BY = (
     "SELECT count(*) AS n, coalesce(sum(size_bytes), 0) AS size FROM (SELECT DISTINCT p.sha256, p.size_bytes "
     "FROM dataset_images p JOIN dataset_folders f ON f.id = p.folder_id JOIN datasets d ON d.id = f.dataset_id "
@@ -57,13 +62,15 @@ async def insert_folder(
     return folder
 
 
-async def insert_picture(tx: aiosqlite.Connection, one: Picture) -> None:
+async def insert_picture(tx: aiosqlite.Connection, one: Picture, like: Picture | None = None) -> None:
+    """`like` another one it waits."""
     await tx.execute(
         "INSERT INTO dataset_images (id, folder_id, sha256, mime, width, height, size_bytes, look, name, caption, "
-        "source, place, added_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "source, place, added_at, removed_at, resembles) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             one.id, one.folder_id, one.sha256, one.mime, one.width, one.height, one.size_bytes, f"{one.look:016x}",
             one.name, one.caption, one.source, one.place, one.added_at,
+            one.added_at if like is not None else None, like.id if like is not None else None,
         ),
     )  # fmt: skip
 

@@ -22,11 +22,13 @@ from bot.domain.training.datasets import (
     NewPicture,
     Picture,
 )
+from bot.domain.training.looks import nearest
 from bot.errors import UserFacingError
 from bot.storage.database import Database
 from bot.storage.dataset_rows import (
     HELD_BY,
     SHOWN,
+    WAITING,
     insert_folder,
     insert_picture,
     next_place,
@@ -41,11 +43,19 @@ from bot.storage.dataset_rows import (
 )
 from gpu_worker.protocol.specs import ImageRef
 
-__all__ = ["Added", "Change", "Dataset", "Datasets", "Folder", "Held", "NewPicture", "Picture"]
+__all__ = ["Added", "Change", "Dataset", "Datasets", "Folder", "Held", "NewPicture", "Picture", "Waiting"]
 
 CHANGES_KEPT = 20
 """Of one data set's captions, each can be taken back."""
 REMOVED_KEPT_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A picture that nearly equals another one of the data set."""
+
+    picture: Picture
+    like: Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,8 @@ class Added:
     """Beyond `PICTURES_MAX`."""
     over: tuple[NewPicture, ...]
     """Beyond the user's room."""
+    waiting: tuple[Waiting, ...] = ()
+    """Kept aside for a day, until their user says whether they want both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,15 +244,23 @@ class Datasets:
     # --- pictures -----------------------------------------------------------------------------------------------------
 
     async def add_pictures(
-        self, folder_id: str, new: Sequence[NewPicture], *, room_bytes: int, most: int = PICTURES_MAX
+        self,
+        folder_id: str,
+        new: Sequence[NewPicture],
+        *,
+        room_bytes: int,
+        most: int = PICTURES_MAX,
+        near_bits: int | None = None,
     ) -> Added:
         """Those that find room, in their order; the same file twice in a data set is one. `room_bytes` is what all data
-        sets of its user may take. Raises UserFacingError (`dataset_folder_gone`)."""
+        sets of its user may take; with `near_bits` what differs from another picture's look by no more waits aside.
+        Some dozens at a time, for each is compared with all. Raises UserFacingError (`dataset_folder_gone`)."""
         now = time.time()
         added: list[Picture] = []
         there: list[tuple[NewPicture, Picture]] = []
         full: list[NewPicture] = []
         over: list[NewPicture] = []
+        waiting: list[Waiting] = []
         async with self._db.write() as tx:
             folder = await require_folder(tx, folder_id)
             rows = await tx.execute_fetchall(SHOWN, (folder.dataset_id,))
@@ -250,6 +270,8 @@ class Datasets:
                 await tx.execute_fetchall("SELECT user_id FROM datasets WHERE id = ?", (folder.dataset_id,))
             )
             (used,) = list(await tx.execute_fetchall(HELD_BY, (owner["user_id"],)))
+            # What waits for a word already is no news, either.
+            asked = {str(row["sha256"]) for row in await tx.execute_fetchall(WAITING, (folder.dataset_id,))}
             own = await _owned(tx, owner["user_id"], [one.ref.sha256 for one in new])
             room = room_bytes - int(used["size"])
             place = await next_place(tx, folder_id)
@@ -260,6 +282,8 @@ class Datasets:
                 if len(held) >= most:
                     full.append(one)
                     continue
+                if near_bits is not None and one.ref.sha256 in asked:
+                    continue
                 takes = 0 if one.ref.sha256 in own else one.ref.size_bytes
                 if takes > room:
                     over.append(one)
@@ -268,14 +292,19 @@ class Datasets:
                     new_picture_id(), FolderId(folder_id), one.ref.sha256, one.ref.mime, one.width, one.height,
                     one.ref.size_bytes, one.look, unique(one.name, names), one.caption, one.source, place, now,
                 )  # fmt: skip
-                await insert_picture(tx, picture)
-                held[picture.sha256] = picture
-                added.append(picture)
+                like = nearest(one.look, held.values(), near_bits) if near_bits is not None else None
+                await insert_picture(tx, picture, like)
+                if like is None:
+                    held[picture.sha256] = picture
+                    added.append(picture)
+                else:
+                    waiting.append(Waiting(picture, like))
+                    asked.add(picture.sha256)
                 room -= takes
                 place += 1
             if added:
                 await touch(tx, folder.dataset_id)
-        return Added(tuple(added), tuple(there), tuple(full), tuple(over))
+        return Added(tuple(added), tuple(there), tuple(full), tuple(over), tuple(waiting))
 
     async def remove_pictures(self, dataset_id: str, pictures: Iterable[str]) -> int:
         """Takes them out; for a day `bring_back` can undo it. Returns how many this very call took out."""
@@ -297,7 +326,7 @@ class Datasets:
                 await tx.execute_fetchall(
                     "SELECT p.id, p.sha256, p.removed_at FROM dataset_images p "
                     "JOIN dataset_folders f ON f.id = p.folder_id WHERE f.dataset_id = ? AND p.removed_at > ? "
-                    "ORDER BY p.removed_at DESC, p.place",
+                    "AND p.resembles IS NULL ORDER BY p.removed_at DESC, p.place",
                     (dataset_id, time.time() - REMOVED_KEPT_S),
                 )
             )
@@ -315,11 +344,45 @@ class Datasets:
         """How many pictures `bring_back` would bring."""
         row = await self._db.one(
             "SELECT count(*) AS n FROM dataset_images p JOIN dataset_folders f ON f.id = p.folder_id "
-            "WHERE f.dataset_id = ?1 AND p.removed_at > ?2 AND p.removed_at = (SELECT max(q.removed_at) "
-            "FROM dataset_images q JOIN dataset_folders g ON g.id = q.folder_id WHERE g.dataset_id = ?1)",
+            "WHERE f.dataset_id = ?1 AND p.resembles IS NULL AND p.removed_at > ?2 AND p.removed_at = "
+            "(SELECT max(q.removed_at) FROM dataset_images q JOIN dataset_folders g ON g.id = q.folder_id "
+            "WHERE g.dataset_id = ?1 AND q.resembles IS NULL)",
             (dataset_id, time.time() - REMOVED_KEPT_S),
         )
         return int(row["n"]) if row is not None else 0
+
+    async def waiting(self, dataset_id: str) -> list[Waiting]:
+        """In the order in which they came; what it resembles is in the data set, or waits with it."""
+        rows = await self._db.all(WAITING + "ORDER BY p.added_at, p.place", (dataset_id,))
+        known = {picture.id: picture for picture in await self.pictures(dataset_id)}
+        known |= {(picture := read_picture(row)).id: picture for row in rows}
+        found = [(read_picture(row), known.get(row["resembles"])) for row in rows]
+        return [Waiting(picture, like or picture) for picture, like in found]
+
+    async def answer_waiting(
+        self, dataset_id: str, keep: Iterable[str], *, most: int = PICTURES_MAX
+    ) -> tuple[int, list[ImageRef]]:
+        """Takes those in, as many as there is place for, and the others not; returns how many were taken, and the files
+        to discard."""
+        wanted = set(keep)
+        async with self._db.write() as tx:
+            rows = list(await tx.execute_fetchall(WAITING + "ORDER BY p.added_at, p.place", (dataset_id,)))
+            there = {str(row["sha256"]) for row in await tx.execute_fetchall(SHOWN, (dataset_id,))}
+            taken = [row for row in rows if row["id"] in wanted and row["sha256"] not in there]
+            taken = taken[: max(0, most - len(there))]
+            kept = {row["id"] for row in taken}
+            await tx.execute(
+                "UPDATE dataset_images SET removed_at = NULL, resembles = NULL "
+                "WHERE id IN (SELECT value FROM json_each(?))",
+                (json.dumps([*kept]),),
+            )
+            left = [row for row in rows if row["id"] not in kept]
+            await tx.execute(
+                "DELETE FROM dataset_images WHERE id IN (SELECT value FROM json_each(?))",
+                (json.dumps([row["id"] for row in left]),),
+            )
+            await touch(tx, dataset_id)
+            return len(taken), [read_ref(row) for row in left]
 
     async def move_pictures(self, dataset_id: str, pictures: Iterable[str], to: str) -> int:
         """To another folder of the same data set, behind what is there; returns how many moved. Raises UserFacingError

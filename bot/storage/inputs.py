@@ -24,7 +24,9 @@ from bot.domain.scripts import Script
 from bot.storage.database import Database, StorageFullError
 from bot.storage.drafts import KEPT_S
 from bot.storage.images import MissingPictureError
+from bot.storage.thumbnails import small_copy
 from gpu_worker.protocol.specs import (
+    Caption,
     Describe,
     Drawing,
     ImageRef,
@@ -41,16 +43,18 @@ from gpu_worker.protocol.specs import (
 __all__ = ["INPUT_SCHEME", "InputPictures", "given_pictures"]
 
 INPUT_SCHEME = "input:"
+_SMALL = ".webp"
+"""Beside a file: its small copy."""
 _ADDRESS = re.compile(r"input:([0-9a-f]{64})")
 _LIVE = (
     "jobs.deleted_at IS NULL AND (NOT EXISTS (SELECT 1 FROM images AS made WHERE made.job_id = jobs.id) OR EXISTS "
     "(SELECT 1 FROM images AS made WHERE made.job_id = jobs.id AND (made.deleted_at IS NULL "
     "OR made.id IN (SELECT image_id FROM deletion_items)))) "
     "AND (jobs.status IN ('queued', 'assigned') "
-    "OR (jobs.action <> 'train' AND (jobs.script_id IS NULL OR jobs.place IS NOT NULL)))"
+    "OR (jobs.action NOT IN ('train', 'caption') AND (jobs.script_id IS NULL OR jobs.place IS NOT NULL)))"
 )
 """Not drawn yet, or one of its pictures is there, or can still be brought back. Of a sheet that is over its cells are
-what needs them; of a training that is over, its data set."""
+what needs them; of a training that is over, and of captions, the data set."""
 _NEEDED = " ".join(
     (
         "WITH RECURSIVE users (id) AS (SELECT id FROM jobs WHERE instr(spec, ?1)",
@@ -75,6 +79,8 @@ def given_pictures(spec: JobTask) -> list[ImageRef]:
         return given_pictures(spec.drawing)
     if isinstance(spec, Upscale | Describe):
         return [spec.image]
+    if isinstance(spec, Caption):
+        return [one.image for one in spec.pictures]
     if isinstance(spec, Train):
         return [image.image for _, image in spec.images()]
     if isinstance(spec, Preprocess):
@@ -131,6 +137,36 @@ class InputPictures:
             raise MissingPictureError(ref.ref)
         return await asyncio.to_thread(_read, self._path(found[1]), found[1])
 
+    def small_now(self, ref: ImageRef) -> bytes | None:
+        """A WebP of at most 384 pixels a side, which goes when the file does; None for what cannot be read. Blocks; for
+        threads."""
+        found = _ADDRESS.fullmatch(ref.ref)
+        if found is None:
+            return None
+        path = self._path(found[1])
+        beside = path.with_suffix(_SMALL)
+        with contextlib.suppress(OSError):
+            return beside.read_bytes()
+        small = small_copy(path)
+        if small is not None:
+            part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+            try:
+                part.write_bytes(small)
+                part.replace(beside)
+            except OSError:  # a full disk only costs the copy
+                part.unlink(missing_ok=True)
+            if not path.exists():  # thrown away meanwhile
+                beside.unlink(missing_ok=True)
+        return small
+
+    async def file(self, ref: ImageRef) -> Path:
+        """Where it lies, for whoever checks the bytes itself. Raises MissingPictureError where it is gone or cut."""
+        found = _ADDRESS.fullmatch(ref.ref)
+        path = self._path(found[1]) if found is not None else None
+        if path is None or await asyncio.to_thread(_size, path) != ref.size_bytes:
+            raise MissingPictureError(ref.ref)
+        return path
+
     @contextlib.asynccontextmanager
     async def holding(self, refs: Iterable[ImageRef]) -> AsyncGenerator[None]:
         """Meanwhile these stay, though no row may know them yet."""
@@ -169,11 +205,17 @@ class InputPictures:
                 return False
             if await self._db.one(_NEEDED, (f"{INPUT_SCHEME}{sha256}", time.time() - KEPT_S)):
                 return False
-            await asyncio.to_thread(self._path(sha256).unlink, missing_ok=True)
+            await asyncio.to_thread(_unlink, self._path(sha256))
             return True
 
     def _path(self, sha256: str) -> Path:
         return self._root / sha256[:2] / sha256
+
+
+def _size(path: Path) -> int | None:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return None
 
 
 def _listed(root: Path) -> list[str]:
@@ -181,9 +223,14 @@ def _listed(root: Path) -> list[str]:
     for path in root.glob("*/*"):
         if re.fullmatch(r"[0-9a-f]{64}", path.name):
             found.append(path.name)
-        elif path.suffix == ".part":
+        elif path.suffix == ".part" or (path.suffix == _SMALL and not path.with_suffix("").exists()):
             path.unlink(missing_ok=True)
     return found
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_suffix(_SMALL).unlink(missing_ok=True)
 
 
 def _write(path: Path, data: bytes, sha256: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bot.domain.ids import ImageId
 
-__all__ = ["SIDE_PX", "Thumbnails"]
+__all__ = ["SIDE_PX", "Thumbnails", "small_copy"]
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Thumbnails:
             return data
         except OSError:
             pass
-        data = _small(original)
+        data = small_copy(original)
         if data is not None:
             self._keep(path, data)
         return data
@@ -107,13 +107,14 @@ class Thumbnails:
                     self._total -= size
 
 
-def _small(original: Path) -> bytes | None:
-    from PIL import Image
+def small_copy(original: Path) -> bytes | None:
+    """A WebP of at most 384 pixels a side, upright; None for what cannot be read. Blocks."""
+    from PIL import Image, ImageOps
 
     try:
-        with Image.open(original, formats=("PNG", "WEBP", "JPEG")) as picture:
+        with Image.open(original, formats=("PNG", "WEBP", "JPEG", "GIF")) as picture:
             picture.draft("RGB", (SIDE_PX, SIDE_PX))
-            small = picture.convert("RGB")
+            small = ImageOps.exif_transpose(picture).convert("RGB")
             small.thumbnail((SIDE_PX, SIDE_PX), reducing_gap=2.0)
             out = io.BytesIO()
             small.save(out, "WEBP", quality=82, method=3)

@@ -36,7 +36,8 @@ CREATE TABLE dataset_images (
     source     TEXT NOT NULL DEFAULT '', -- `upload`, `zip`, `message`, `image:<id>`
     place      INTEGER NOT NULL,
     added_at   REAL NOT NULL,
-    removed_at REAL -- taken out, and still to be brought back; out of it for good after a day
+    removed_at REAL, -- taken out, and still to be brought back; out of it for good after a day
+    resembles  TEXT -- picture that it nearly equals, so that it waits (`removed_at`) for its user's word
 ) STRICT;
 CREATE INDEX dataset_images_by_folder ON dataset_images (folder_id, place);
 CREATE INDEX dataset_images_by_file ON dataset_images (sha256);
@@ -64,6 +65,8 @@ CREATE TABLE trainings (
     curve      TEXT NOT NULL DEFAULT '[]', -- JSON list of the average loss, thinned to a few hundred points
     step       INTEGER NOT NULL DEFAULT 0,
     of_steps   INTEGER NOT NULL DEFAULT 0,
+    most_steps INTEGER NOT NULL DEFAULT 0, -- the furthest that any attempt came
+    begun_with INTEGER NOT NULL DEFAULT 0, -- `most_steps` when the running attempt was handed out
     retry_of   TEXT, -- job id of the training that this one is to do better than
     comparison_id TEXT, -- job id of the plot epochs × weights
     findings   TEXT, -- JSON of the diagnosis
