@@ -31,7 +31,7 @@ from bot.storage.origins import Parent
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
 from gpu_worker.language.pictures import picture_spec
-from gpu_worker.protocol.specs import Describe, Drawing, JobSpec, Preprocess, Upscale
+from gpu_worker.protocol.specs import Caption, Describe, Drawing, JobSpec, Preprocess, Upscale
 
 __all__ = [
     "Picture", "cancelled_card", "failed_card", "filename", "made_card", "progress_card", "queued_card", "result_card",
@@ -50,6 +50,7 @@ _ABOUT = ("lora", "vae", "upscaler", "face", "embedding", "sampler", "tagger", "
 
 _BARS = {
     "sampling": "card.running", "hires": "card.hires", "converting": "card.converting", "upscaling": "card.upscaling",
+    "tagging": "card.tagging",
 }  # fmt: skip
 
 HUNDRED = 100
@@ -115,7 +116,7 @@ def _progress_line(job: Job, progress: ProgressState, texts: Texts) -> str:
             if progress.eta_s is not None and progress.eta_s > SOON_S:
                 line += " · " + texts("card.eta", when=_when(progress.eta_s))
             return line
-        case "sampling" | "hires" | "converting" | "upscaling" if progress.of:
+        case "sampling" | "hires" | "converting" | "upscaling" | "tagging" if progress.of:
             key = _BARS[progress.phase]
             share = min(1.0, progress.step / progress.of)
             full = round(share * BAR)
@@ -206,6 +207,7 @@ def failure_sentence(job: Job, texts: Texts) -> str:
 def cancelled_card(job: Job) -> discord.ui.LayoutView:
     texts = texts_for(job.locale)
     key = "looked.cancelled" if isinstance(job.task, Upscale | Describe | Preprocess) else "card.cancelled"
+    key = "tag_editor.cancelled" if isinstance(job.task, Caption) else key
     key = key if job.files is None else "made.cancelled"
     return _card(job, texts, GREY, texts(key), buttons=[_again(job, texts)])
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import discord
 
+from bot.delivery.captioned import captioned_card
 from bot.delivery.cards import cancelled_card, failed_card, made_card
 from bot.delivery.finished import FinishedCards
 from bot.delivery.ladder import DEFAULT_LIMIT_BYTES
@@ -23,6 +24,7 @@ from bot.delivery.ping import Pinger
 from bot.delivery.post import Card, Posted, Poster, Way
 from bot.delivery.progress import CardEditor
 from bot.delivery.veils import Veils
+from bot.domain.captions.merging import Outcome
 from bot.domain.described import seen
 from bot.domain.ids import JobId
 from bot.domain.job import Job, JobStatus
@@ -31,7 +33,7 @@ from bot.storage.images import Images
 from bot.storage.jobs import Jobs
 from bot.storage.scripts import Scripts
 from gpu_worker.protocol.results import Description
-from gpu_worker.protocol.specs import Describe
+from gpu_worker.protocol.specs import Caption, Describe
 
 __all__ = ["Deliverer"]
 
@@ -64,6 +66,8 @@ class Deliverer:
         self._pinger = pinger
         self.follow: Callable[[JobId], Awaitable[None]] | None = None
         """What comes after a job on model files; called again where the bot died meanwhile."""
+        self.write_captions: Callable[[Job], Awaitable[Outcome]] | None = None
+        """Takes what a tagger wrote into its data set, once; called again where the bot died meanwhile."""
         self._jobs = jobs
         self._images = images
         self._poster = poster
@@ -196,6 +200,9 @@ class Deliverer:
         if isinstance(job.task, Describe):
             await self._deliver_described(job)
             return
+        if isinstance(job.task, Caption):
+            await self._deliver_captioned(job)
+            return
         if all(image.deleted for image in await self._images.of_job(job.id)):
             # Its author deleted it in the very moment it was finished.
             await self._settle(job)
@@ -265,6 +272,17 @@ class Deliverer:
             await self._settle(job)
         else:
             log.error("job %s: every way to its user is closed; it is tried again at the next start", job.id)
+
+    async def _deliver_captioned(self, job: Job) -> None:
+        """The captions are written whether or not their card can be told: the editor shows them."""
+        outcome = await self.write_captions(job) if self.write_captions is not None else Outcome()
+        posted = await self._poster.post(
+            job,
+            Card(captioned_card(job, outcome)),
+            only_edit=job.cancel_by is not None,
+            look_first=job.id in self._interrupted,
+        )
+        await self._settle(job, **({"message_id": posted.message_id} if posted is not None else {}))
 
     async def _settle(self, job: Job, **columns: int) -> None:
         await self._jobs.transition(

@@ -7,7 +7,18 @@ from bot.domain.job import Job
 from bot.domain.mentions import neutral
 from bot.domain.scripts import Script
 from bot.i18n import Texts
-from gpu_worker.protocol.specs import BakeSpec, ConvertSpec, Describe, FileSpec, Preprocess, Sheet, Ultimate, Upscale
+from gpu_worker.protocol.specs import (
+    BakeSpec,
+    Caption,
+    ConvertSpec,
+    Describe,
+    FileSpec,
+    Preprocess,
+    Sheet,
+    Train,
+    Ultimate,
+    Upscale,
+)
 
 __all__ = ["headline", "made_lines"]
 
@@ -20,11 +31,15 @@ def headline(job: Job, texts: Texts) -> str:
         return texts("looked.title.upscale", upscaler=job.task.upscaler)
     if isinstance(job.task, Describe):
         return texts("looked.title.describe", tagger=job.task.tagger)
+    if isinstance(job.task, Caption):
+        return texts("tag_editor.title_job", tagger=job.task.tagger, n=len(job.task.pictures))
     if isinstance(job.task, Preprocess):
         names = ", ".join(each.preprocessor for each in job.task.maps)
         return texts("mapped.title" if not job.task.others else "mapped.title_several", preprocessor=names)
     if isinstance(job.task, Ultimate):
         return job.task.drawing.prompt or texts("ultimate.title", upscaler=job.task.upscaler)
+    if isinstance(job.task, Train):
+        return texts("train.headline", name=job.task.output_name)
     if isinstance(job.task, Script):
         return job.task.base.prompt
     if isinstance(job.task, Sheet):

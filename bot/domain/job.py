@@ -16,8 +16,9 @@ from gpu_worker.language.networks import parse_networks
 from gpu_worker.language.schedule import split_and
 from gpu_worker.language.training.steps import training_length
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.results import Description
+from gpu_worker.protocol.results import Captions, Description
 from gpu_worker.protocol.specs import (
+    Caption,
     DetailFix,
     Drawing,
     FileSpec,
@@ -111,6 +112,8 @@ class Action(enum.StrEnum):
     BLEND = "blend"
     """From pictures that were read as prompts."""
     MATRIX = "matrix"
+    CAPTION = "caption"
+    """Tags for the pictures of a data set."""
     PLOT = "plot"
     CELL = "cell"
     """Of a script's grid; its sheets, too."""
@@ -213,6 +216,8 @@ class Job:
     """What a job on model files made."""
     description: Description | None = None
     """What a job that looked at a picture saw."""
+    captions: Captions | None = None
+    """What a job that looked at a data set's pictures wrote."""
     private: bool = False
     """As in NewJob: its card is ephemeral, and where that ends, it goes by direct message and never to the channel."""
     script_id: JobId | None = None
@@ -298,6 +303,8 @@ def work_units(spec: JobTask) -> float:
         return spec.work_units
     if isinstance(spec, Train):
         return _training_units(spec)
+    if isinstance(spec, Caption):
+        return float(len(spec.pictures))
     if isinstance(spec, Sheet):
         return sum(map(work_units, spec.cells))
     if isinstance(spec, Script):  # about; its sheets are what is paid for

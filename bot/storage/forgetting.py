@@ -101,6 +101,7 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "next_pictures": ("DELETE FROM next_pictures WHERE user_id = :user",),
         "tag_uses": ("DELETE FROM tag_uses WHERE user_id = :user",),
         "tag_boards": ("DELETE FROM tag_boards WHERE user_id = :user",),
+        "caption_editors": ("DELETE FROM caption_editors WHERE user_id = :user",),
         "model_shelves": ("DELETE FROM model_shelves WHERE user_id = :user",),
         "preferences": ("DELETE FROM preferences WHERE level = 'user' AND owner_id = :user",),
         "library_usage": ("DELETE FROM library_usage WHERE user_id = :user",),

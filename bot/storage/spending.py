@@ -17,7 +17,7 @@ COUNTED_JOBS = (
 )
 """Of `jobs`: what counts at all. Admins' tests and work on model files do not, nor a script beside its sheets."""
 PICTURES_OF_JOB = (
-    "CASE json_extract(spec, '$.kind') WHEN 'describe' THEN 0 "
+    "CASE json_extract(spec, '$.kind') WHEN 'describe' THEN 0 WHEN 'caption' THEN 0 "
     "WHEN 'sheet' THEN iif(status IN ('queued', 'assigned'), json_array_length(spec, '$.cells'), 0) "
     "WHEN 'ultimate' THEN iif(json_extract(spec, '$.seams') = 'none', 1, "
     "json_extract(spec, '$.keep_upscaled') + json_extract(spec, '$.keep_mended')) "
