@@ -9,10 +9,11 @@ orphan, and an orphan whose time is up is lost.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from bot.dispatch.floor import Floor, Listener
+from bot.dispatch.floor import PAUSE, Floor, Listener
 from bot.dispatch.handing import HandingOut
 from bot.dispatch.leases import Leases, Orphan
 from bot.dispatch.losses import Losses
@@ -20,8 +21,9 @@ from bot.dispatch.reception import Reception
 from bot.dispatch.settle import Settler
 from bot.dispatch.sources import SpecResolver
 from bot.dispatch.standing import Standing, stand
+from bot.dispatch.trainings import TrainingLog
 from bot.dispatch.transport import BotTransport, WorkerGone
-from bot.dispatch.workers import WorkerView
+from bot.dispatch.workers import Assigned, WorkerView
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Job, JobStatus, NewJob
 from bot.domain.queue_rules import Move
@@ -32,6 +34,8 @@ from bot.storage.scripts import Scripts
 from gpu_worker.protocol import messages as m
 
 __all__ = ["Dispatcher", "Leases", "Listener", "Standing"]
+
+log = logging.getLogger(__name__)
 
 RECENT_USE_S = 3600.0
 STANDINGS_FRESH_S = 1.0
@@ -64,11 +68,15 @@ class Dispatcher:
             gates=gates,
             clock=clock,
         )
+        self._settler = settler
         self._parts = settler.parts
         if self._parts is not None:
             floor.forget = self._parts.forget
-        self._losses = Losses(floor, jobs=jobs, settler=settler)
-        self._reception = Reception(floor, self._losses, jobs=jobs, timings=timings, settler=settler)
+        trainings = TrainingLog(settler.trainings, timings)
+        self._losses = Losses(floor, jobs=jobs, settler=settler, trainings=trainings)
+        self._reception = Reception(
+            floor, self._losses, jobs=jobs, timings=timings, settler=settler, trainings=trainings
+        )
         self._handing = HandingOut(floor, self._losses, jobs=jobs, timings=timings, settler=settler, resolver=resolver)
         self._tasks: list[asyncio.Task[None]] = []
         self._standings: Mapping[JobId, Standing] = {}
@@ -85,8 +93,12 @@ class Dispatcher:
             self._floor.orphans[claim.job_id] = Orphan(claim.attempt, claim.worker, deadline)
             if claim.cancel_asked:
                 self._floor.cancelling.add(claim.job_id)
+            if claim.pause_asked:
+                self._floor.pausing.add(claim.job_id)
         if self._parts is not None:
             await self._parts.sweep()
+        if self._settler.trainings is not None:
+            await self._settler.trainings.sweep()
         await self._floor.transport.start(self.on_message, self.on_gone)
         self._tasks = [
             asyncio.create_task(self._handing.pump(), name="dispatcher-pump"),
@@ -131,6 +143,28 @@ class Dispatcher:
                 return await self._losses.lose(job_id, orphan.attempt, blamed=False, outcome="lost") or status
         return status
 
+    async def pause(self, job_id: JobId, by: UserId) -> bool:
+        """A training stops at its next step, gives its memory back and waits until it is resumed. False where there is
+        none that could, or it is paused already."""
+        status = await self._jobs.pause(job_id)
+        if status is None:
+            return False
+        log.info("training %s is paused by %s", job_id, by)
+        if status is JobStatus.ASSIGNED:
+            self._floor.pausing.add(job_id)
+            for view, held in self._floor.workers.holders(job_id):
+                await self._floor.send_cancel(view.name, held.job, held.attempt, PAUSE)
+        self._floor.changed()
+        return True
+
+    async def resume(self, job_id: JobId) -> bool:
+        """It goes on with its next turn. False where it was not paused, or is over."""
+        resumed = await self._jobs.resume(job_id)
+        self._floor.pausing.discard(job_id)
+        if resumed:
+            self._floor.changed()
+        return resumed
+
     async def cancel_sheets(self, script_id: JobId, by: UserId | None) -> bool:
         """As `Scripts.cancel`, with those that are drawn just now. False where that is no script, or is over."""
         found = await self._scripts.cancel(script_id, by)
@@ -155,10 +189,17 @@ class Dispatcher:
         one; should it have begun that very moment, its pictures count all the same."""
         for view in list(self._floor.workers.values()):
             for held in list(view.assigned.values()):
-                if not held.started and held.charged is not None and self._floor.holds(held.charged.guild_id):
+                if held.trains:
+                    await self._pause_where_held(view, held)
+                elif not held.started and held.charged is not None and self._floor.holds(held.charged.guild_id):
                     await self._handing.take_back(view, held, "withdrawn")
                     await self._floor.send_cancel(view.name, held.job, held.attempt, "paused")
         self._floor.changed()
+
+    async def _pause_where_held(self, view: WorkerView, held: Assigned) -> None:
+        job = await self._jobs.get(JobId(held.job))
+        if job is not None and self._floor.holds(job.guild_id):
+            await self._floor.send_cancel(view.name, held.job, held.attempt, PAUSE)
 
     async def standings(self) -> Mapping[JobId, Standing]:
         """Position and ETA of every waiting job, as of the last change of the queue or of a second ago."""

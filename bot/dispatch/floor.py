@@ -17,7 +17,10 @@ from bot.storage.queue_gates import QueueGates
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import Sheet
 
-__all__ = ["Floor", "Listener"]
+__all__ = ["PAUSE", "Floor", "Listener"]
+
+PAUSE = "pause"
+"""`Cancel.reason` that a worker which trains answers with `Paused`."""
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,7 @@ class Listener(Protocol):
     def progressed(self, progress: m.Progress) -> None: ...
     def queue_changed(self) -> None: ...
     def ended(self, job_id: JobId) -> None: ...
+    def saved(self, job_id: JobId, name: str) -> None: ...
 
 
 class Floor:
@@ -53,6 +57,10 @@ class Floor:
         self.unsettled: dict[JobId, float] = {}
         """Ends that were delivered and are not in the table yet, and since when."""
         self.cancelling: set[JobId] = set()
+        self.pausing: set[JobId] = set()
+        """Trainings that are to stop where they are and to go on later."""
+        self.look_again_at: float | None = None
+        """When a training may begin that nothing but a quiet while is missing to."""
         self.passed_over_at: dict[JobId, float] = {}
         self.forget: Callable[[JobId], Coroutine[Any, Any, None]] | None = None
         """What is left of a job once it is over goes by this."""
@@ -90,6 +98,7 @@ class Floor:
 
     def ended(self, job_id: JobId) -> None:
         self.cancelling.discard(job_id)
+        self.pausing.discard(job_id)
         self.passed_over_at.pop(job_id, None)
         if self.forget is not None:
             self.spawn(self.forget(job_id), f"forget-{job_id}")

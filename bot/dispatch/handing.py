@@ -8,7 +8,7 @@ import logging
 
 from pydantic import ValidationError
 
-from bot.dispatch.floor import Floor
+from bot.dispatch.floor import PAUSE, Floor
 from bot.dispatch.losses import Losses
 from bot.dispatch.policy import Candidate, Choice, choose
 from bot.dispatch.settle import Settler
@@ -26,6 +26,8 @@ __all__ = ["HandingOut"]
 
 log = logging.getLogger(__name__)
 
+QUIET_S = 10.0
+"""So long has a worker had nothing else to do before a training goes on: who looks at a picture may want another."""
 FALLBACK_UNIT_S = 1.0
 """Seconds per step-megapixel before anything was learnt; only the order depends on it, no ETA is shown from it."""
 RETRY_S = 1.0
@@ -56,15 +58,21 @@ class HandingOut:
                 self._floor.wake.set()
 
     async def _hand_out_one(self) -> bool:
-        # Idle workers first: a prefetched job must not wait behind one worker while another has nothing to do.
-        ready = sorted((v for v in self._floor.workers.values() if v.credits > 0), key=lambda v: len(v.assigned))
+        # Idle workers first: a prefetched job must not wait behind one worker while another has nothing to do. Those
+        # that train count as idle, but nobody is interrupted while another really is.
+        ready = sorted(
+            (v for v in self._floor.workers.values() if v.credits > 0), key=lambda v: (v.others, len(v.assigned))
+        )
         if not ready:
             return False
         rows = [
-            r for r in await self._jobs.queue() if r.status is JobStatus.QUEUED and not self._floor.holds(r.guild_id)
+            r
+            for r in await self._jobs.queue()
+            if r.status is JobStatus.QUEUED and not r.held and not self._floor.holds(r.guild_id)
         ]
         candidates = [self.candidate(row) for row in rows]
         sheets = {row.id for row in rows if row.script_id is not None}
+        self._floor.look_again_at = None
         for view in ready:
             draws_sheets = SHEETS in view.hello.tasks  # a worker of an older version does not
             taken = [
@@ -84,9 +92,18 @@ class HandingOut:
 
     def _may_wait_in(self, view: WorkerView, candidate: Candidate) -> bool:
         """A worker that draws takes nothing from batch for later, unless it is batch's turn: whoever comes meanwhile
-        would wait for that, too."""
-        busy = len(view.assigned) >= view.hello.slots
+        would wait for that, too. A training is for a worker that holds nothing and had nothing else for a while."""
+        if candidate.lane is Lane.TRAINING:
+            return view.idle and self._is_quiet(view)
+        busy = view.others >= view.hello.slots
         return not busy or candidate.lane is not Lane.BATCH or self._floor.fair.is_batch_due
+
+    def _is_quiet(self, view: WorkerView) -> bool:
+        quiet_at = view.quiet_since + QUIET_S
+        if view.set_aside or self._floor.clock() >= quiet_at:
+            return True
+        self._floor.look_again_at = min(quiet_at, self._floor.look_again_at or quiet_at)
+        return False
 
     async def _hand_out(self, view: WorkerView, choice: Choice) -> None:
         candidate = choice.job
@@ -106,6 +123,8 @@ class HandingOut:
         await self._note_passed_over(choice)
         held = Assigned(job.id, job.attempt, job.model, self._floor.clock(), charged=choice.charged)
         view.assigned[job.id] = held
+        if not held.trains:
+            view.quiet_since = self._floor.clock()
         if not job.model.startswith(TASK_MODEL):
             view.planned_model = job.model
         self._floor.version += 1
@@ -144,6 +163,8 @@ class HandingOut:
             await self.take_back(view, held, "refused")
         elif job.id in self._floor.cancelling:
             await self._floor.send_cancel(view.name, job.id, job.attempt, "user")
+        elif job.id in self._floor.pausing:
+            await self._floor.send_cancel(view.name, job.id, job.attempt, PAUSE)
 
     async def _give_up(
         self, view: WorkerView, held: Assigned, job: Job, kind: m.FailureKind, detail: dict[str, object], message: str
@@ -174,10 +195,15 @@ class HandingOut:
             spec=await self._resolver.resolve(job),
             resume=job.state,
             parts=await self._parts(job),
-            # A cell has the time that it would have by itself.
-            max_run_s=self._floor.leases.max_run_s * (len(job.task.cells) if isinstance(job.task, Sheet) else 1),
+            max_run_s=self._may_take_s(job),
             preview=preview,
         )
+
+    def _may_take_s(self, job: Job) -> float:
+        if job.training is not None:  # without getting any further; all of it may take days
+            return self._floor.leases.max_step_s
+        # A cell has the time that it would have by itself.
+        return self._floor.leases.max_run_s * (len(job.task.cells) if isinstance(job.task, Sheet) else 1)
 
     async def _parts(self, job: Job) -> tuple[m.KeptPart, ...]:
         """What earlier attempts finished. One that cannot be handed over is made again."""

@@ -17,6 +17,8 @@ class Leases:
     """After our own start: how long a worker that held jobs may take to report (an old one may still be finishing)."""
     max_crashes: int = 3
     max_run_s: float = 3600.0
+    max_step_s: float = 1800.0
+    """How long a training may take for a step, or to prepare."""
 
 
 @dataclass(frozen=True, slots=True)

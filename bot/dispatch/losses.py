@@ -9,7 +9,8 @@ from dataclasses import replace
 from bot.dispatch.floor import Floor
 from bot.dispatch.leases import Orphan
 from bot.dispatch.settle import Settler
-from bot.dispatch.workers import WorkerView
+from bot.dispatch.trainings import TrainingLog
+from bot.dispatch.workers import Assigned, WorkerView
 from bot.domain.ids import JobId
 from bot.domain.job import JobStatus
 from bot.storage.jobs import Jobs
@@ -20,21 +21,39 @@ log = logging.getLogger(__name__)
 
 
 class Losses:
-    def __init__(self, floor: Floor, *, jobs: Jobs, settler: Settler) -> None:
+    def __init__(self, floor: Floor, *, jobs: Jobs, settler: Settler, trainings: TrainingLog) -> None:
         self._floor = floor
         self._jobs = jobs
         self._settler = settler
+        self._trainings = trainings
         self._was_connected = True
 
-    async def lose(self, job_id: JobId, attempt: int, *, blamed: bool, outcome: str) -> JobStatus | None:
+    async def close_training(self, held: Assigned) -> float:
+        """Before an attempt of a training ends, however it does: how far it came is written, and its user's share is
+        charged by what it took. The seconds it ran; 0 for every other job."""
+        if not held.trains:
+            return 0.0
+        await self._trainings.flush(JobId(held.job))
+        self._trainings.forget(JobId(held.job))
+        used_s = max(0.0, self._floor.clock() - held.started_at) if held.started_at is not None else 0.0
+        if held.charged is not None:
+            self._floor.fair.charge_used(held.charged, used_s)
+            held.charged = None
+        return used_s
+
+    async def lose(
+        self, job_id: JobId, attempt: int, *, blamed: bool, outcome: str, held: Assigned | None = None
+    ) -> JobStatus | None:
         """An attempt is lost: back to the queue, cancelled if that was asked, failed after too many blamed starts.
 
         Where the table cannot be written just now, it is tried again with the leases.
         """
+        used_s = await self.close_training(held) if held is not None else 0.0
         try:
             status = await self._settler.lose(
-                job_id, attempt, blamed=blamed, outcome=outcome, max_crashes=self._floor.leases.max_crashes
-            )
+                job_id, attempt, blamed=blamed, outcome=outcome, max_crashes=self._floor.leases.max_crashes,
+                used_s=used_s,
+            )  # fmt: skip
         except Exception:
             log.exception("the loss of job %s, attempt %s, could not be stored yet; it is tried again", job_id, attempt)
             self._floor.orphans[job_id] = Orphan(attempt, "", self._floor.clock(), blamed, outcome)
@@ -50,8 +69,9 @@ class Losses:
         blamed = view.on_gpu()
         for held in list(view.assigned.values()):
             await self.lose(
-                JobId(held.job), held.attempt, blamed=held in blamed, outcome=started if held in blamed else "lost"
-            )
+                JobId(held.job), held.attempt, blamed=held in blamed, outcome=started if held in blamed else "lost",
+                held=held,
+            )  # fmt: skip
         self._floor.changed()
 
     async def watch(self) -> None:
@@ -64,6 +84,9 @@ class Losses:
 
     async def check(self) -> None:
         now, lease_s = self._floor.clock(), self._floor.leases.lease_s
+        if self._floor.look_again_at is not None and now >= self._floor.look_again_at:
+            self._floor.look_again_at = None
+            self._floor.wake.set()
         if not self._floor.transport.connected:
             self._was_connected = False
             return
@@ -81,7 +104,7 @@ class Losses:
                 # Missing from heartbeats for a whole lease, not for one: its `done` may be under way.
                 if now - held.seen_at > lease_s and not self._floor.end_is_under_way(JobId(held.job)):
                     del view.assigned[held.job]
-                    await self.lose(JobId(held.job), held.attempt, blamed=False, outcome="lost")
+                    await self.lose(JobId(held.job), held.attempt, blamed=False, outcome="lost", held=held)
         await self._find_orphans(now)
         for job_id, orphan in list(self._floor.orphans.items()):
             if now > orphan.deadline and not self._floor.end_is_under_way(job_id):

@@ -1,20 +1,22 @@
 """Who is next: lanes, fair shares, model affinity. Pure; the dispatcher feeds it rows and its clock.
 
-Lanes go in strict order, but one start in `BATCH_SHARE` belongs to the batch lane while it has work. Inside a lane the
+Lanes go in strict order, but one start in `BATCH_SHARE` belongs to the batch lane while it has work. Training is last:
+it makes way for everything (bot/dispatch/handing.py), so it begins only where nothing else can. Inside a lane the
 order is start-time fair queueing (Goyal, Vin, Cheng 1996): each user has a virtual start time that grows by the
 estimated GPU seconds of what they start, and the smallest goes first, so fifty users share alike however many jobs one
 of them queues. Then affinity: among users within `SLACK_S` of the smallest, the first job in their first `LOOK_AHEAD`
 that needs the worker's planned model goes first; a job passed over `MAX_SKIPS` times or since `MAX_WAIT_S` ends that.
 
 Admins' moves lie over all this (bot/dispatch/moves.py): an operator's front goes before everything, a server's front
-takes a turn that its server got anyway, and what was moved back waits for those who were there at that moment.
+takes a turn that its server got anyway, and what was moved back waits for those who were there at that moment. A
+training is moved among trainings alone.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.dispatch.moves import held_back, operator_front, server_front
@@ -22,7 +24,10 @@ from bot.domain.ids import JobId, UserId
 from bot.domain.job import Lane
 from bot.domain.queue_rules import Move
 
-__all__ = ["Candidate", "Choice", "FairClock", "Line", "choose", "plan"]
+__all__ = ["SHORT_LANES", "Candidate", "Choice", "FairClock", "Line", "choose", "plan"]
+
+SHORT_LANES = (Lane.INTERACTIVE, Lane.BATCH)
+"""What a training makes way for."""
 
 BATCH_SHARE = 8
 LOOK_AHEAD = 8
@@ -92,7 +97,8 @@ class FairClock:
         # Not to the chosen job's own start: affinity may take it from ahead of the others, who must keep their claim.
         self.virtual[job.lane, job.user_id] = self.start_of(job.lane, job.user_id) + job.cost_s
         self.now[job.lane] = max(self.now.get(job.lane, 0.0), choice.virtual_s)
-        self.since_batch = 0 if job.lane is Lane.BATCH else self.since_batch + 1
+        if job.lane is not Lane.TRAINING:
+            self.since_batch = 0 if job.lane is Lane.BATCH else self.since_batch + 1
         if len(self.virtual) > 10_000:
             self.virtual = {key: at for key, at in self.virtual.items() if at > self.now.get(key[0], 0.0)}
 
@@ -101,6 +107,12 @@ class FairClock:
         key = (job.lane, job.user_id)
         if key in self.virtual:
             self.virtual[key] = max(0.0, self.virtual[key] - job.cost_s)
+
+    def charge_used(self, job: Candidate, used_s: float) -> None:
+        """A start that was broken off is paid for as long as it ran."""
+        self.refund(job)
+        key = (job.lane, job.user_id)
+        self.virtual[key] = self.start_of(*key) + used_s
 
     def resume(self, used_s: dict[tuple[Lane, UserId], float]) -> None:
         """Starts from what users had lately; newcomers begin level with the least used, so only the order counts."""
@@ -142,21 +154,32 @@ class _Waiting:
     def choose(
         self, clock: FairClock, planned_model: str | None, lanes: frozenset[str], draws: Callable[[str], bool]
     ) -> Choice | None:
-        front = operator_front(self._moved.values(), lanes, draws) if self._moved else None
+        front = self._front(SHORT_LANES, clock, lanes, draws)
         if front is not None:
-            return Choice(front, min(clock.start_of(front.lane, user) for user in self._lanes[front.lane]))
+            return front
         for lane in self._lane_order(clock, lanes):
+            choice = self._front((lane,), clock, lanes, draws) if lane is Lane.TRAINING else None
+            if choice is not None:
+                return choice
             choice = self._choose_in(lane, clock, planned_model, draws)
             if choice is not None:
                 swapped = server_front(self._moved.values(), choice.job, draws) if self._moved else None
                 return choice if swapped is None else Choice(swapped, choice.virtual_s, payer=choice.job.user_id)
         return None
 
+    def _front(
+        self, among: Collection[Lane], clock: FairClock, lanes: frozenset[str], draws: Callable[[str], bool]
+    ) -> Choice | None:
+        """What an operator moved before everything in these lanes."""
+        moved = [job for job in self._moved.values() if job.lane in among]
+        front = operator_front(moved, lanes, draws) if moved else None
+        if front is None:
+            return None
+        return Choice(front, min(clock.start_of(front.lane, user) for user in self._lanes[front.lane]))
+
     def _lane_order(self, clock: FairClock, lanes: frozenset[str]) -> list[Lane]:
-        order = [Lane.INTERACTIVE, Lane.BATCH]
-        if clock.is_batch_due:
-            order.reverse()
-        return [lane for lane in order if lane in self._lanes and (not lanes or lane in lanes)]
+        short = reversed(SHORT_LANES) if clock.is_batch_due else SHORT_LANES
+        return [lane for lane in (*short, Lane.TRAINING) if lane in self._lanes and (not lanes or lane in lanes)]
 
     def _choose_in(
         self, lane: Lane, clock: FairClock, planned_model: str | None, draws: Callable[[str], bool]
@@ -190,7 +213,7 @@ class _Waiting:
     def by_fair_start(self, clock: FairClock) -> list[Candidate]:
         """What is left in the order of fair shares alone."""
         keyed: list[tuple[int, float, int, Candidate]] = []
-        for rank, lane in enumerate((Lane.INTERACTIVE, Lane.BATCH)):
+        for rank, lane in enumerate((*SHORT_LANES, Lane.TRAINING)):
             for user, jobs in self._lanes.get(lane, {}).items():
                 start = clock.start_of(lane, user)
                 for job in jobs:
@@ -233,6 +256,8 @@ class Line:
     lanes: tuple[str, ...] = ()
     refuses: frozenset[str] = frozenset()
     """Models that another worker has and this one has not."""
+    trains_for_s: float = 0.0
+    """Until the training that it holds is done, if nothing interrupts it: only another training waits for that."""
 
 
 def plan(queued: Sequence[Candidate], clock: FairClock, lines: Sequence[Line]) -> list[tuple[Candidate, float]]:
@@ -245,6 +270,7 @@ def plan(queued: Sequence[Candidate], clock: FairClock, lines: Sequence[Line]) -
     order: list[tuple[Candidate, float]] = []
     free = [(line.free_in_s, index, line.planned_model) for index, line in enumerate(lines or (Line(),))]
     heapq.heapify(free)
+    trains_for_s = {index: line.trains_for_s for index, line in enumerate(lines)}
     last_s = 0.0
     while free and len(waiting) and len(order) < PLANNED_EXACTLY:
         at_s, index, planned = heapq.heappop(free)
@@ -256,6 +282,8 @@ def plan(queued: Sequence[Candidate], clock: FairClock, lines: Sequence[Line]) -
             continue  # nothing here is for this worker
         clock.started(choice)
         waiting.remove(choice.job)
+        if choice.job.lane is Lane.TRAINING:
+            at_s += trains_for_s.pop(index, 0.0)
         last_s = at_s + choice.job.cost_s
         order.append((choice.job, last_s))
         heapq.heappush(free, (last_s, index, choice.job.model))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from bot.dispatch.floor import Floor
+from bot.dispatch.floor import PAUSE, Floor
 from bot.dispatch.losses import Losses
 from bot.dispatch.settle import Settler
+from bot.dispatch.trainings import Pace, TrainingLog
 from bot.dispatch.transport import WorkerGone
 from bot.dispatch.workers import Assigned, WorkerView
 from bot.domain.ids import JobId
@@ -23,12 +24,15 @@ log = logging.getLogger(__name__)
 
 
 class Reception:
-    def __init__(self, floor: Floor, losses: Losses, *, jobs: Jobs, timings: Timings, settler: Settler) -> None:
+    def __init__(
+        self, floor: Floor, losses: Losses, *, jobs: Jobs, timings: Timings, settler: Settler, trainings: TrainingLog
+    ) -> None:
         self._floor = floor
         self._losses = losses
         self._jobs = jobs
         self._timings = timings
         self._settler = settler
+        self._trainings = trainings
         self._settling = asyncio.Lock()
 
     async def on_message(self, message: m.ToBot) -> None:
@@ -41,14 +45,14 @@ class Reception:
             case m.Progress():
                 self._on_progress(message)
             case m.Partial():
-                await self._settler.partial(message)
+                saved = await self._settler.partial(message)
                 await self._floor.transport.taken(message)
-            case m.Done() | m.Failed() | m.Cancelled():
+                if saved is not None:
+                    self._floor.tell(self._floor.listener.saved, JobId(message.job), saved)
+            case m.Done() | m.Failed() | m.Cancelled() | m.Paused():
                 await self._on_end(message)
             case m.AssignReply():
                 pass  # the transport pairs it with its assign
-            case m.Paused():
-                pass  # no training is handed out yet
 
     async def on_gone(self, gone: WorkerGone) -> None:
         view = self._floor.workers.pop(gone.worker, None)
@@ -63,7 +67,8 @@ class Reception:
             await self._losses.lose_all(known, started="crashed")
             known = None
         if known is None:
-            known = WorkerView(hello.worker, hello.boot, hello, self._floor.clock(), planned_model=hello.loaded)
+            now = self._floor.clock()
+            known = WorkerView(hello.worker, hello.boot, hello, now, planned_model=hello.loaded, quiet_since=now)
             self._floor.workers[hello.worker] = known
             await self._warm(known)
         known.hello = hello
@@ -81,6 +86,8 @@ class Reception:
     async def _warm(self, view: WorkerView) -> None:
         """A fresh worker loads the default checkpoint while it waits: the first picture need not pay for it."""
         default = default_checkpoint(view.hello.models)
+        if view.set_aside:
+            return
         if view.hello.loaded is None and default is not None:
             await self._floor.transport.send(view.name, m.Prepare(worker=view.name, model=default))
 
@@ -108,6 +115,8 @@ class Reception:
             if job is None:
                 return False
         log.info("job %s, attempt %s: still drawn by %s, adopted", job_id, running.attempt, view.name)
+        if job.held_at is not None:
+            self._floor.pausing.add(job_id)
         view.assigned[job_id] = Assigned(
             job_id, running.attempt, job.model, self._floor.clock(), preview=await self._floor.wish(job)
         )
@@ -138,6 +147,8 @@ class Reception:
                 self._note_start(held, now)
             if running.job in self._floor.cancelling:
                 await self._floor.send_cancel(view.name, running.job, running.attempt, "user")
+            elif running.job in self._floor.pausing:
+                await self._floor.send_cancel(view.name, running.job, running.attempt, PAUSE)
 
     def _on_progress(self, progress: m.Progress) -> None:
         view = self._floor.workers.get(progress.worker)
@@ -146,6 +157,8 @@ class Reception:
             return  # a late attempt must not draw on the card of a newer one
         now = view.seen_at = held.seen_at = self._floor.clock()
         self._note_start(held, now)
+        if progress.training is not None and held.trains:
+            self._note_steps(held, progress.training, now)
         if progress.preview is not None and not _wanted(progress, held.preview):
             progress = progress.model_copy(update={"preview": None})
         self._floor.tell(self._floor.listener.progressed, progress)
@@ -156,22 +169,39 @@ class Reception:
             self._floor.version += 1  # it no longer waits, and those behind it move up
             self._floor.tell(self._floor.listener.queue_changed)
 
-    async def _on_end(self, message: m.Done | m.Failed | m.Cancelled) -> None:
+    def _note_steps(self, held: Assigned, told: m.TrainingTold, now: float) -> None:
+        if held.pace is None:
+            held.pace = Pace(told.step, now, told.step, now, told.total_steps)
+        held.pace.step, held.pace.at, held.pace.of = told.step, now, told.total_steps
+        job_id = JobId(held.job)
+        if self._trainings.hear(job_id, told, now):
+            self._floor.spawn(self._trainings.flush(job_id), f"steps-{job_id}")
+
+    async def _on_end(self, message: m.Done | m.Failed | m.Cancelled | m.Paused) -> None:
         job_id = JobId(message.job)
+        view = self._floor.workers.get(message.worker)
+        held = view.assigned.get(job_id) if view else None
+        if held is not None and held.attempt != message.attempt:
+            held = None
+        used_s = await self._losses.close_training(held) if held is not None else 0.0
         # A result that cannot be stored yet (full disk) is delivered again and must not look lost meanwhile.
         self._floor.unsettled[job_id] = self._floor.clock()
         async with self._settling:
-            status = await self._settler.settle(message, max_crashes=self._floor.leases.max_crashes)
+            status = await self._settler.settle(message, max_crashes=self._floor.leases.max_crashes, used_s=used_s)
         self._floor.unsettled.pop(job_id, None)
         orphan = self._floor.orphans.get(job_id)
         if orphan is not None and orphan.attempt == message.attempt:
             del self._floor.orphans[job_id]
-        view = self._floor.workers.get(message.worker)
-        held = view.assigned.get(job_id) if view else None
-        if view is not None and held is not None and held.attempt == message.attempt:
-            del view.assigned[job_id]
+        if view is not None and held is not None:
+            if view.assigned.get(job_id) is held:
+                del view.assigned[job_id]
+            if held.trains:
+                await self._learn_steps(job_id, view, held)
+            else:
+                view.quiet_since = self._floor.clock()
         if status is not None and not status.waiting:
-            if isinstance(message, m.Done) and not message.missing and view is not None:
+            trained = held is not None and held.trains
+            if isinstance(message, m.Done) and not message.missing and view is not None and not trained:
                 await self._learn(job_id, view, message)
             await self._withdraw_others(job_id, message.attempt)
             self._floor.ended(job_id)
@@ -187,6 +217,11 @@ class Reception:
                 await self._timings.learn(job.model, view.hello.gpu, job.work_units, done.run_s - done.load_s)
         except Exception:
             log.exception("the time of job %s was not learnt", job_id)
+
+    async def _learn_steps(self, job_id: JobId, view: WorkerView, held: Assigned) -> None:
+        job = await self._jobs.get(job_id)
+        if job is not None:
+            await self._trainings.learn(job, view.hello.gpu, held.pace)
 
     async def _withdraw_others(self, job_id: JobId, attempt: int) -> None:
         """A late `done` of an older attempt won: the newer attempt need not go on."""

@@ -25,10 +25,11 @@ from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import WAITING, Jobs
 from bot.storage.kept_parts import KeptParts
 from bot.storage.picture_looks import PictureLooks
+from bot.storage.trainings import Trainings
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.outbox import MODEL_MIME
-from gpu_worker.protocol.results import TEXT_MIME, Description
-from gpu_worker.protocol.specs import ConvertSpec, Describe, FileSpec, Sheet
+from gpu_worker.protocol.results import TEXT_MIME, Captions, Description
+from gpu_worker.protocol.specs import Caption, ConvertSpec, Describe, FileSpec, Sheet
 
 __all__ = ["MADE_BY", "Settler", "new_reference"]
 
@@ -41,7 +42,8 @@ MADE_BY = "job:"
 """LibraryFile.source of what a job made, before the job's id."""
 
 
-TEXT_BYTES_MAX = 1 << 20
+TEXT_BYTES_MAX = 16 << 20
+"""Captions of as many pictures as a data set holds are a few MiB."""
 
 
 def new_reference() -> str:
@@ -60,10 +62,12 @@ class Settler:
         library: Library | None = None,
         judge: ResultJudge | None = None,
         parts: KeptParts | None = None,
+        trainings: Trainings | None = None,
     ) -> None:
         """`library` takes the files of jobs that make some; without a `judge` every picture is kept, without `parts` no
-        finished part of a job that is not done."""
+        finished part of a job that is not done, without `trainings` nothing that one saves."""
         self.parts = parts
+        self.trainings = trainings
         self._library = library
         self._judge = judge
         self._looks = PictureLooks(database)
@@ -73,8 +77,10 @@ class Settler:
         self._transport = transport
         self._sheets = SheetSettler(database=database, jobs=jobs, images=images, looks=self._looks, judge=judge)
 
-    async def settle(self, message: m.Done | m.Failed | m.Cancelled, *, max_crashes: int) -> JobStatus | None:
-        """Commits what a worker says of the end of an attempt.
+    async def settle(
+        self, message: m.Done | m.Failed | m.Cancelled | m.Paused, *, max_crashes: int, used_s: float = 0.0
+    ) -> JobStatus | None:
+        """Commits what a worker says of the end of an attempt. `used_s` is what it took, where it may go on later.
 
         Returns the job's status where this message changed it (`queued`: it has to run again); None for a late or
         repeated one. Raises OSError or StorageFullError where nothing could be written: it is to be delivered again.
@@ -92,31 +98,57 @@ class Settler:
                     log.warning("job %s: picture %s was lost between worker and bot; it is drawn again", job.id, error)
                     # Counted like a crash: a disk that eats every picture must not have them drawn for ever.
                     return await self.lose(
-                        job.id, message.attempt, blamed=True, outcome="damaged", max_crashes=max_crashes, kind="other"
-                    )
+                        job.id, message.attempt, blamed=True, outcome="damaged", max_crashes=max_crashes, kind="other",
+                        used_s=used_s,
+                    )  # fmt: skip
             case m.Failed() if message.retryable:
                 return await self.lose(
                     job.id, message.attempt, blamed=True, outcome="failed", max_crashes=max_crashes,
-                    kind=message.kind, detail=message.detail, reason=message.message,
+                    kind=message.kind, detail=message.detail, reason=message.message, used_s=used_s,
                 )  # fmt: skip
             case m.Failed():
                 return await self.fail(job.id, message.attempt, message.kind, message.detail, message.message)
+            case m.Paused():
+                if self.trainings is not None and message.of > 0:
+                    await self.trainings.note_step(job.id, message.step, message.of)
+                return await self.lose(
+                    job.id, message.attempt, blamed=False, outcome="paused", max_crashes=max_crashes,
+                    reason=message.reason, used_s=message.run_s,
+                )  # fmt: skip
             case m.Cancelled():
                 # Nobody asked: its worker let go of it, and it runs again.
                 return await self.lose(
-                    job.id, message.attempt, blamed=False, outcome="cancelled", max_crashes=max_crashes
+                    job.id, message.attempt, blamed=False, outcome="cancelled", max_crashes=max_crashes, used_s=used_s
                 )
 
-    async def partial(self, message: m.Partial) -> None:
-        """A finished part, as far as there is room. Raises OSError where its bytes may be there at the next try."""
+    async def partial(self, message: m.Partial) -> str | None:
+        """A finished part, as far as there is room, or a file that a training saved: the name of a new one. Raises
+        OSError or StorageFullError where its bytes may be there, or find room, at the next try."""
+        if message.file is not None:
+            return await self._saved(message, message.file)
         if self.parts is None:
-            return
+            return None
         part: tuple[Path, str, str, int] | None = None
         for output in message.outputs:
             if output.size_bytes > m.PART_BYTES_MAX:
-                return
+                return None
             part = await self._transport.fetch(message, output), output.sha256, output.mime, output.size_bytes
         await self.parts.keep(JobId(message.job), message.attempt, message.n, message.state, part)
+        return None
+
+    async def _saved(self, message: m.Partial, file: m.SavedModel) -> str | None:
+        """Of whichever attempt, and after the end of its job, too: what was trained is worth keeping."""
+        if self.trainings is None:
+            return None
+        (output,) = message.outputs
+        job_id = JobId(message.job)
+        new = await self.trainings.keep_file(
+            job_id, name=file.name, epoch=file.epoch, step=file.step, final=file.final, loss=file.loss,
+            source=await self._transport.fetch(message, output), sha256=output.sha256, size_bytes=output.size_bytes,
+        )  # fmt: skip
+        if file.gone is not None:
+            await self.trainings.remove_file(job_id, file.gone)
+        return file.name if new else None
 
     async def earlier_s(self, job_id: JobId, attempt: int) -> float | None:
         """As `KeptParts.earlier_s`, until the job's parts are forgotten."""
@@ -133,17 +165,19 @@ class Settler:
         kind: m.FailureKind = "crash",
         detail: Mapping[str, Any] | None = None,
         reason: str = "",
+        used_s: float = 0.0,
     ) -> JobStatus | None:
         """An attempt ended without a result; see `Jobs.lose`. `kind` is what the user is told if it was the last."""
         failure = _failure(kind, detail or {})
         status = await self._jobs.lose(
-            job_id, attempt, blamed=blamed, outcome=outcome, max_crashes=max_crashes, failure=failure
+            job_id, attempt, blamed=blamed, outcome=outcome, max_crashes=max_crashes, failure=failure, used_s=used_s
         )
         if status is JobStatus.FAILED:
             log.error("job %s failed (%s) after %s starts, reference %s: %s %s",
                       job_id, kind, attempt, failure["reference"], outcome, reason)  # fmt: skip
         elif status is not None:
-            level = logging.INFO if status is JobStatus.CANCELLED else logging.WARNING
+            usual = status is JobStatus.CANCELLED or outcome == "paused"
+            level = logging.INFO if usual else logging.WARNING
             ended = f"{outcome} ({reason})" if reason else outcome
             log.log(level, "job %s, attempt %s: %s; the job is %s now", job_id, attempt, ended, status)
         return status
@@ -169,9 +203,11 @@ class Settler:
         await self._jobs.transition(job_id, (JobStatus.QUEUED,), JobStatus.FAILED, finished_at=time.time(), **failure)
 
     async def _done(self, job: Job, done: m.Done) -> JobStatus | None:
+        if job.training is not None:
+            return await self._trained(job, done)
         if job.files is not None:
             return await self._made(job, job.files, done)
-        if isinstance(job.task, Describe):
+        if isinstance(job.task, Describe | Caption):
             return await self._described(job, done)
         if isinstance(job.task, Sheet):
             return await self._sheets.done(job, job.task, done, self._taken, self._withhold)
@@ -204,6 +240,19 @@ class Settler:
         for image in images:
             await self._images.discard(image.path)
         return None
+
+    async def _trained(self, job: Job, done: m.Done) -> JobStatus | None:
+        """Its files came before it. Raises MissingPictureError where the last was lost: it is saved again."""
+        if self.trainings is not None and not any(file.final for file in await self.trainings.files(job.id)):
+            raise MissingPictureError("a training without its last file")
+        async with self._db.write() as tx:
+            acted = await self._jobs.transition_in(
+                tx, job.id, WAITING, JobStatus.DONE, finished_at=time.time(), run_s=(job.run_s or 0.0) + done.run_s
+            )
+            await self._jobs.end_attempt(tx, job.id, done.attempt, "done")
+            if acted:
+                await self._jobs.end_open_attempts(tx, job.id)
+        return JobStatus.DONE if acted else None
 
     async def _taken(self, job: Job, index: int, done: m.Done, output: m.Output) -> Image:
         place = self._images.place(job, index, _SUFFIXES.get(output.mime, ".png"))
@@ -248,7 +297,8 @@ class Settler:
             raise MissingPictureError("a description without its text")
         source = await self._transport.fetch(done, output)
         try:
-            found = Description.model_validate_json(await asyncio.to_thread(source.read_bytes))
+            answer = Captions if isinstance(job.task, Caption) else Description
+            found = answer.model_validate_json(await asyncio.to_thread(source.read_bytes))
         except (OSError, ValueError) as error:
             raise MissingPictureError(output.blob) from error
         async with self._db.write() as tx:

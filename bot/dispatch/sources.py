@@ -13,6 +13,8 @@ from bot.storage.images import Images, MissingPictureError
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
 from gpu_worker.protocol.specs import (
+    Caption,
+    CaptionPicture,
     ControlUnit,
     Describe,
     FileSpec,
@@ -25,6 +27,10 @@ from gpu_worker.protocol.specs import (
     Sheet,
     Source,
     StoredSource,
+    Train,
+    TrainDataset,
+    TrainImage,
+    TrainSubset,
     Txt2Img,
     Ultimate,
     Upscale,
@@ -52,7 +58,7 @@ class SpecResolver:
         self._inputs = inputs
         self._transport = transport
 
-    async def resolve(self, job: Job) -> JobSpec | FileSpec | PictureTask | Sheet:
+    async def resolve(self, job: Job) -> JobSpec | FileSpec | PictureTask | Sheet | Train:
         """Raises OSError where the transport cannot take a source now, SourceGoneError where there is none."""
         if job.files is not None:
             return job.files
@@ -60,6 +66,11 @@ class SpecResolver:
             return await self._mapped(job.task)
         if isinstance(job.task, Upscale | Describe):
             return job.task.model_copy(update={"image": await self._given(job.task.image)})
+        if isinstance(job.task, Caption):
+            pictures = tuple([await self._captioned(one) for one in job.task.pictures])
+            return job.task.model_copy(update={"pictures": pictures})
+        if isinstance(job.task, Train):
+            return await self._taught(job.task)
         if isinstance(job.task, Ultimate):
             drawing = await self._from_picture(await self._read_pictures(job.task.drawing))
             return job.task.model_copy(update={"drawing": drawing})
@@ -87,6 +98,32 @@ class SpecResolver:
         image = await self._given(unit.image) if unit.image is not None else None
         mask = await self._given(unit.mask) if unit.mask is not None else None
         return unit.model_copy(update={"image": image, "mask": mask})
+
+    async def _captioned(self, one: CaptionPicture) -> CaptionPicture:
+        """One that is gone goes out as it is, and comes back without a caption; the others get theirs."""
+        try:
+            return one.model_copy(update={"image": await self._given(one.image)})
+        except SourceGoneError:
+            return one
+
+    async def _taught(self, spec: Train) -> Train:
+        """All pictures of it, as files: they are too many to be read one after the other. Raises SourceGoneError."""
+
+        async def picture(one: TrainImage) -> TrainImage:
+            try:
+                path = await self._inputs.file(one.image)
+                ref = await self._transport.put_file(path, one.image.sha256, one.image.mime)
+            except (MissingPictureError, FileNotFoundError) as error:
+                raise SourceGoneError(one.image.ref) from error
+            return one.model_copy(update={"image": ref})
+
+        async def subset(one: TrainSubset) -> TrainSubset:
+            return one.model_copy(update={"images": tuple([await picture(image) for image in one.images])})
+
+        async def dataset(one: TrainDataset) -> TrainDataset:
+            return one.model_copy(update={"subsets": tuple([await subset(each) for each in one.subsets])})
+
+        return spec.model_copy(update={"datasets": tuple([await dataset(each) for each in spec.datasets])})
 
     async def _mapped(self, spec: Preprocess) -> Preprocess:
         mask = await self._given(spec.mask) if spec.mask is not None else None

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bot.dispatch.policy import Candidate
-from bot.domain.job import TASK_MODEL
+from bot.dispatch.trainings import Pace
+from bot.domain.job import TASK_MODEL, TRAIN_MODEL, Lane
 from gpu_worker.protocol.messages import PROTO_MAX, PROTO_MIN, Heartbeat, Hello, ModelFact, PreviewWish
 
 __all__ = ["Assigned", "Roster", "WorkerView"]
@@ -27,6 +28,8 @@ class Assigned:
     """What the fair clock was charged for it, to be given back if it never ran."""
     preview: PreviewWish = field(default_factory=lambda: PreviewWish(hz=0.0))
     """What previews were wished for; none until that is known."""
+    pace: Pace | None = None
+    """Of a training, once it has said how far it is."""
 
     def start(self, now: float) -> None:
         if self.started_at is None:
@@ -35,6 +38,10 @@ class Assigned:
     @property
     def started(self) -> bool:
         return self.started_at is not None
+
+    @property
+    def trains(self) -> bool:
+        return self.model == TRAIN_MODEL
 
 
 @dataclass
@@ -55,6 +62,8 @@ class WorkerView:
     """Jobs this boot did not take; offered again they would be refused again."""
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Assigns go out in the order of their claims."""
+    quiet_since: float = 0.0
+    """When it was last given, or done with, anything but a training; at first, when it said hello."""
 
     @property
     def compatible(self) -> bool:
@@ -65,11 +74,33 @@ class WorkerView:
         return not self.assigned
 
     @property
+    def training(self) -> Assigned | None:
+        return next((held for held in self.assigned.values() if held.trains), None)
+
+    @property
+    def others(self) -> int:
+        """How many jobs it holds beside a training, which makes way for them."""
+        return sum(not held.trains for held in self.assigned.values())
+
+    @property
     def credits(self) -> int:
-        """How many more jobs it may hold: its slots and what it prefetches."""
+        """How many more jobs it may hold: its slots and what it prefetches. Behind a training one, for which that
+        makes way; the next when it has."""
         if self.draining or not self.compatible:
             return 0
-        return max(0, self.hello.slots + self.hello.prefetch - len(self.assigned))
+        room = 1 if self.training is not None else self.hello.slots + self.hello.prefetch
+        return max(0, room - self.others)
+
+    @property
+    def trains(self) -> bool:
+        """Whether it takes trainings at all."""
+        lanes = self.hello.lanes
+        return self.can_draw(TRAIN_MODEL) and not self.draining and (not lanes or Lane.TRAINING in lanes)
+
+    @property
+    def set_aside(self) -> bool:
+        """It takes trainings and nothing else."""
+        return self.trains and set(self.hello.lanes) == {Lane.TRAINING}
 
     def on_gpu(self) -> list[Assigned]:
         """What it draws just now: the newest of what has started. Older ones were drawn and were being stored."""
@@ -90,7 +121,10 @@ class Roster(dict[str, WorkerView]):
     """The live workers by name."""
 
     def may_draw(self, view: WorkerView, model: str) -> bool:
-        """A model that nobody has goes to anybody: the worker's refusal becomes the user's sentence."""
+        """A model that nobody has goes to anybody: the worker's refusal becomes the user's sentence. A training waits
+        for whoever can do it, and for those set aside as long as there are any."""
+        if model == TRAIN_MODEL:
+            return view.trains and (view.set_aside or not any(other.set_aside for other in self.values()))
         return view.can_draw(model) or not any(other.can_draw(model) for other in self.values())
 
     def holders(self, job: str) -> Iterator[tuple[WorkerView, Assigned]]:

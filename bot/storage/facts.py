@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from bot.domain.job import TRAIN_MODEL
 from bot.storage.database import Database
 
 __all__ = ["Facts", "Timings"]
 
+TRAINING = "train:"
+"""Before a checkpoint: what stands for its training."""
+TRAINING_FACTOR = 2.0
+"""Learning from a megapixel costs about so much of drawing it for a step, until it is known better."""
 _FORGETTING = 0.2
 """Weight of the newest sample once there are a few: follows a changed card within about ten pictures."""
 
@@ -52,8 +57,40 @@ class Timings:
                 (model, device, *known),
             )
 
+    def learnt_s(self, model: str, units: float) -> float | None:
+        """As `estimate_s`, from this model alone."""
+        same = [value for (name, _), (value, _) in self._known.items() if name == model]
+        return units * sum(same) / len(same) if same else None
+
+    async def learn_training(self, checkpoint: str, device: str, units: float, run_s: float) -> None:
+        """Beside drawing: with that checkpoint, and as any training."""
+        await self.learn(f"{TRAINING}{checkpoint}", device, units, run_s)
+        await self.learn(TRAIN_MODEL, device, units, run_s)
+
     def estimate_s(self, model: str, units: float) -> float | None:
         """Mean over the devices that have drawn this model; for a new one, over all; None before the first picture."""
-        same = [value for (name, _), (value, _) in self._known.items() if name == model]
-        values = same or [value for value, _ in self._known.values()]
-        return units * sum(values) / len(values) if values else None
+        if model == TRAIN_MODEL:
+            return _mean(self._of(model), units) or _mean(self._of_drawing(), units * TRAINING_FACTOR)
+        return _mean(self._of(model) or self._of_drawing(), units)
+
+    def training_s(self, checkpoint: str, units: float) -> float | None:
+        """As `estimate_s`, for a training beside that checkpoint: by what was learnt of it, else by how fast it draws,
+        else as any training."""
+        learnt = _mean(self._of(f"{TRAINING}{checkpoint}"), units)
+        draws = _mean(self._of(checkpoint), units * TRAINING_FACTOR)
+        return learnt or draws or self.estimate_s(TRAIN_MODEL, units)
+
+    def _of(self, model: str) -> list[float]:
+        return [unit_s for (name, _), (unit_s, _) in self._known.items() if name == model]
+
+    def _of_drawing(self) -> list[float]:
+        """Of all, but no training says how fast a checkpoint draws."""
+        return [
+            unit_s
+            for (name, _), (unit_s, _) in self._known.items()
+            if name != TRAIN_MODEL and not name.startswith(TRAINING)
+        ]
+
+
+def _mean(unit_s: list[float], units: float) -> float | None:
+    return units * sum(unit_s) / len(unit_s) if unit_s else None

@@ -49,9 +49,15 @@ class JobReader:
     async def assigned(self) -> list[Claim]:
         """What the table says is running, oldest first."""
         rows = await self._db.all(
-            "SELECT id, attempt, worker, cancel_by FROM jobs WHERE status = 'assigned' ORDER BY created_at, rowid"
+            "SELECT id, attempt, worker, cancel_by, held_at FROM jobs WHERE status = 'assigned' "
+            "ORDER BY created_at, rowid"
         )
-        return [Claim(JobId(r["id"]), r["attempt"], r["worker"] or "", r["cancel_by"] is not None) for r in rows]
+        return [
+            Claim(
+                JobId(r["id"]), r["attempt"], r["worker"] or "", r["cancel_by"] is not None, r["held_at"] is not None
+            )
+            for r in rows
+        ]  # fmt: skip
 
     async def untold(self) -> list[Job]:
         """Ended jobs whose user has not been told: failed, cancelled, or done and not delivered. Of a script only its
@@ -64,18 +70,19 @@ class JobReader:
         return jobs_of(rows)
 
     async def queue(self) -> list[QueueRow]:
-        """All waiting jobs that a worker may be given, oldest first."""
+        """All waiting jobs that a worker may be given, oldest first. The work of a training is what is left of it."""
         rows = await self._db.all(
-            "SELECT id, user_id, lane, model, work_units, status, created_at, skipped, worker, guild_id, moved, "
-            "moved_at, script_id FROM jobs "
-            "WHERE status IN ('queued', 'assigned') AND lane != 'script' ORDER BY created_at, rowid"
+            "SELECT id, jobs.user_id, lane, model, status, jobs.created_at, skipped, worker, jobs.guild_id, moved, "
+            "moved_at, script_id, held_at, work_units * (1.0 - coalesce(min(1.0, 1.0 * step / nullif(of_steps, 0)), "
+            "0.0)) AS work_units FROM jobs LEFT JOIN trainings ON lane = 'training' AND job_id = id "
+            "WHERE status IN ('queued', 'assigned') AND lane != 'script' ORDER BY jobs.created_at, jobs.rowid"
         )
         return [
             QueueRow(
                 JobId(r["id"]), UserId(r["user_id"]), Lane(r["lane"]), r["model"], r["work_units"],
                 JobStatus(r["status"]), r["created_at"], r["skipped"], r["worker"], r["guild_id"],
                 Move(r["moved"]) if r["moved"] else None, r["moved_at"],
-                JobId(r["script_id"]) if r["script_id"] else None,
+                JobId(r["script_id"]) if r["script_id"] else None, r["held_at"] is not None,
             )
             for r in rows
         ]  # fmt: skip
@@ -129,8 +136,10 @@ class JobReader:
         return [job for job in jobs_of(rows) if job.files is not None]
 
     async def count_waiting_of(self, user_id: UserId) -> int:
+        """Of what has a place among their own: no trainings, and nothing that a training asks for by itself."""
         row = await self._db.one(
-            "SELECT count(*) FROM jobs WHERE user_id = ? AND status IN ('queued', 'assigned') AND script_id IS NULL",
+            "SELECT count(*) FROM jobs WHERE user_id = ? AND status IN ('queued', 'assigned') AND script_id IS NULL "
+            "AND action NOT IN ('train', 'sample')",
             (user_id,),
         )
         return int(row[0]) if row else 0

@@ -15,8 +15,8 @@ from bot.domain.ids import ChannelId, GuildId, ImageId, JobId, MessageId, UserId
 from bot.domain.job import Action, Job, JobStatus, JobTask, Lane, MadeModel, TokenGrant
 from bot.domain.queue_rules import Move
 from bot.storage.database import Row
-from gpu_worker.protocol.results import Description
-from gpu_worker.protocol.specs import Describe
+from gpu_worker.protocol.results import Captions, Description
+from gpu_worker.protocol.specs import Caption, Describe
 
 __all__ = ["Claim", "QueueRow", "job_of", "jobs_of"]
 
@@ -43,6 +43,8 @@ class QueueRow:
     moved_at: float | None = None
     script_id: JobId | None = None
     """Of a sheet."""
+    held: bool = False
+    """Its user pauses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Claim:
     attempt: int
     worker: str
     cancel_asked: bool
+    pause_asked: bool = False
 
 
 def jobs_of(rows: Iterable[Row]) -> list[Job]:
@@ -72,7 +75,7 @@ def job_of(row: Row | sqlite3.Row) -> Job:
 
     task = _SPEC.validate_json(row["spec"])
     result: str | None = row["result"]
-    looked = isinstance(task, Describe)
+    looked, captioned = isinstance(task, Describe), isinstance(task, Caption)
     return Job(
         id=JobId(row["id"]),
         action=Action(row["action"]),
@@ -100,8 +103,9 @@ def job_of(row: Row | sqlite3.Row) -> Job:
         state=row["state"],
         run_s=row["run_s"],
         told_at=row["told_at"],
-        result=MadeModel(**json.loads(result)) if result and not looked else None,
+        result=MadeModel(**json.loads(result)) if result and not (looked or captioned) else None,
         description=Description.model_validate_json(result) if result and looked else None,
+        captions=Captions.model_validate_json(result) if result and captioned else None,
         private=row["private"] > 0,
         script_id=optional("script_id", JobId),
         place=row["place"],

@@ -14,7 +14,7 @@ from bot.domain.queue_rules import Move
 from bot.storage.job_reading import JobReader, marks
 from bot.storage.job_rows import Claim, QueueRow, job_of
 from bot.storage.poison_sheets import fail_alike_in, parted_in
-from bot.storage.trainings import add_training_in
+from bot.storage.trainings import add_training_in, begin_attempt_in, got_further_in
 
 __all__ = ["WAITING", "Claim", "Jobs", "QueueRow"]
 
@@ -127,12 +127,12 @@ class Jobs(JobReader):
         return cursor.rowcount == 1
 
     async def claim(self, job_id: JobId, worker: str, boot: str) -> Job | None:
-        """Queued → assigned with the next attempt number, or None where somebody was faster (a cancel)."""
+        """Queued → assigned with the next attempt number, or None where somebody was faster (a cancel, a pause)."""
         now = time.time()
         async with self._db.write() as tx:
             cursor = await tx.execute(
                 "UPDATE jobs SET status = 'assigned', attempt = attempt + 1, worker = ?, assigned_at = ? "
-                "WHERE id = ? AND status = 'queued' RETURNING *",
+                "WHERE id = ? AND status = 'queued' AND held_at IS NULL RETURNING *",
                 (worker, now, job_id),
             )
             row = await cursor.fetchone()
@@ -144,6 +144,8 @@ class Jobs(JobReader):
                 "INSERT INTO attempts (job_id, attempt, worker, boot, started_at) VALUES (?, ?, ?, ?, ?)",
                 (job.id, job.attempt, worker, boot, now),
             )
+            if job.training is not None:
+                await begin_attempt_in(tx, job.id)
             return job
 
     async def lose(
@@ -155,17 +157,19 @@ class Jobs(JobReader):
         outcome: str,
         max_crashes: int,
         failure: Mapping[str, Any],
+        used_s: float = 0.0,
     ) -> JobStatus | None:
         """A running attempt has ended without a result; one transaction decides what becomes of its job.
 
         Cancelled, where somebody asked for that; failed, with the columns of `failure`, where this was the
         `max_crashes`-th blamed start, except that the cells of a sheet are then tried alone; else queued again. A
         start that left a finished part behind is not counted: the next one goes on from there, and does not meet the
-        same end. Returns that status, or None where this attempt was not the running one and nothing changed.
+        same end. `used_s` counts as drawn, whatever becomes of the job. Returns that status, or None where this attempt
+        was not the running one and nothing changed.
         """
         async with self._db.write() as tx:
             async with tx.execute(
-                "SELECT crashes, cancel_by FROM jobs WHERE id = ? AND attempt = ? AND status = 'assigned'",
+                "SELECT crashes, cancel_by, run_s FROM jobs WHERE id = ? AND attempt = ? AND status = 'assigned'",
                 (job_id, attempt),
             ) as cursor:
                 row = await cursor.fetchone()
@@ -173,13 +177,15 @@ class Jobs(JobReader):
                 return None
             crashes = int(row["crashes"]) + (blamed and not await _progressed(tx, job_id, attempt))
             columns: dict[str, Any] = {"crashes": crashes, "worker": None}
+            if used_s > 0:
+                columns["run_s"] = (row["run_s"] or 0.0) + used_s
             if row["cancel_by"] is not None:
                 status = JobStatus.CANCELLED
                 columns["finished_at"] = time.time()
             elif blamed and crashes >= max_crashes and await parted_in(tx, job_id, max_crashes - 1):
                 status = JobStatus.QUEUED
                 columns["crashes"] = max_crashes - 1
-            elif blamed and (crashes >= max_crashes or attempt >= ATTEMPTS_MAX):
+            elif blamed and (crashes >= max_crashes or await _blamed_starts(tx, job_id) >= ATTEMPTS_MAX - 1):
                 status = JobStatus.FAILED
                 columns |= {**failure, "finished_at": time.time()}
             else:
@@ -246,6 +252,25 @@ class Jobs(JobReader):
             status = await _value(tx, "SELECT status FROM jobs WHERE id = ?", (job_id,))
             return JobStatus(status) if status is not None else None
 
+    async def pause(self, job_id: JobId) -> JobStatus | None:
+        """Holds a training that waits, or will wait once its worker has let go of it. Its status, or None where there
+        is nothing to hold or it is held already."""
+        rows = await self._db.write_one(
+            "UPDATE jobs SET held_at = ? WHERE id = ? AND lane = 'training' AND held_at IS NULL "
+            "AND status IN ('queued', 'assigned') RETURNING status",
+            (time.time(), job_id),
+        )
+        return JobStatus(rows[0]["status"]) if rows else None
+
+    async def resume(self, job_id: JobId) -> bool:
+        """False where it was not held, or is over."""
+        rows = await self._db.write_one(
+            "UPDATE jobs SET held_at = NULL WHERE id = ? AND held_at IS NOT NULL "
+            "AND status IN ('queued', 'assigned') RETURNING id",
+            (job_id,),
+        )
+        return bool(rows)
+
     async def move(self, job_id: JobId, move: Move) -> bool:
         """A sheet goes with all that wait of its script. False where nothing of it waits."""
         moved = await self._db.write_one(
@@ -267,8 +292,18 @@ def _row_of(new: NewJob, now: float) -> tuple[Any, ...]:
 
 
 async def _progressed(tx: aiosqlite.Connection, job_id: JobId, attempt: int) -> bool:
-    """Whether an attempt left a part behind (bot/storage/kept_parts.py)."""
-    return await _value(tx, "SELECT 1 FROM partials WHERE job_id = ? AND attempt = ?", (job_id, attempt)) is not None
+    """Whether an attempt, the last one, left a part behind (bot/storage/kept_parts.py), or trained further than any."""
+    left = await _value(tx, "SELECT 1 FROM partials WHERE job_id = ? AND attempt = ?", (job_id, attempt))
+    return left is not None or await got_further_in(tx, job_id)
+
+
+async def _blamed_starts(tx: aiosqlite.Connection, job_id: JobId) -> int:
+    """A training may be handed out hundreds of times without anything being wrong with it."""
+    return await _value(
+        tx,
+        "SELECT count(*) FROM attempts WHERE job_id = ? AND outcome IN ('crashed', 'silent', 'failed', 'damaged')",
+        (job_id,),
+    )
 
 
 async def _value(tx: aiosqlite.Connection, sql: str, values: Sequence[Any]) -> Any:

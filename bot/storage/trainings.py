@@ -28,7 +28,10 @@ from bot.storage.database import Database, Row
 from bot.storage.durable import move
 from gpu_worker.protocol.specs import Train
 
-__all__ = ["CURVE_POINTS_MAX", "SavedFile", "Training", "Trainings", "add_training_in"]
+__all__ = [
+    "CURVE_POINTS_MAX", "SavedFile", "Training", "Trainings", "add_training_in", "begin_attempt_in",
+    "got_further_in",
+]  # fmt: skip
 
 SUFFIX = ".safetensors"
 CURVE_POINTS_MAX = 400
@@ -101,6 +104,17 @@ async def add_training_in(tx: aiosqlite.Connection, new: NewJob) -> None:
     )  # fmt: skip
 
 
+async def begin_attempt_in(tx: aiosqlite.Connection, job_id: JobId) -> None:
+    """The training is handed out again: what it gains from here on is this attempt's."""
+    await tx.execute("UPDATE trainings SET begun_with = most_steps WHERE job_id = ?", (job_id,))
+
+
+async def got_further_in(tx: aiosqlite.Connection, job_id: JobId) -> bool:
+    """Whether its last attempt came further than any before. One that dies at the same step each time did not."""
+    found = await tx.execute_fetchall("SELECT 1 FROM trainings WHERE job_id = ? AND most_steps > begun_with", (job_id,))
+    return bool(found)
+
+
 class Trainings:
     def __init__(self, database: Database, root: Path) -> None:
         self._db = database
@@ -158,8 +172,16 @@ class Trainings:
     async def note_progress(self, job_id: JobId, step: int, of_steps: int, curve: Sequence[float]) -> None:
         """`curve` is that of the whole run so far."""
         await self._db.write_one(
-            "UPDATE trainings SET step = ?, of_steps = ?, curve = ? WHERE job_id = ?",
+            "UPDATE trainings SET step = ?1, most_steps = max(most_steps, ?1), of_steps = ?2, curve = ?3 "
+            "WHERE job_id = ?4",
             (step, of_steps, json.dumps([round(loss, 5) for loss in _thinned(curve)]), job_id),
+        )
+
+    async def note_step(self, job_id: JobId, step: int, of_steps: int) -> None:
+        """As `note_progress`, where nothing is said of the loss."""
+        await self._db.write_one(
+            "UPDATE trainings SET step = ?1, most_steps = max(most_steps, ?1), of_steps = ?2 WHERE job_id = ?3",
+            (step, of_steps, job_id),
         )
 
     async def set_findings(self, job_id: JobId, findings: Mapping[str, Any] | None) -> None:

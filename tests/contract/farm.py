@@ -37,6 +37,7 @@ class Recorder:
         self.progress: list[m.Progress] = []
         self.changes = 0
         self.ends: list[JobId] = []
+        self.saves: list[tuple[JobId, str]] = []
 
     def progressed(self, progress: m.Progress) -> None:
         self.progress.append(progress)
@@ -46,6 +47,9 @@ class Recorder:
 
     def ended(self, job_id: JobId) -> None:
         self.ends.append(job_id)
+
+    def saved(self, job_id: JobId, name: str) -> None:
+        self.saves.append((job_id, name))
 
 
 def new_job(

@@ -30,6 +30,8 @@ class _Relay:
 
     def __init__(self, editor: CardEditor, deliverer: Deliverer) -> None:
         self.scripts: Callable[[JobId], None] | None = None
+        self.trained: Callable[[JobId, str], None] | None = None
+        """Hears of each file that a training saves."""
         self._editor = editor
         self._deliverer = deliverer
 
@@ -43,6 +45,10 @@ class _Relay:
         self._deliverer.ended(job_id)
         if self.scripts is not None:
             self.scripts(job_id)
+
+    def saved(self, job_id: JobId, name: str) -> None:
+        if self.trained is not None:
+            self.trained(job_id, name)
 
 
 class LineParts:
@@ -87,6 +93,7 @@ class LineParts:
                 library=library,
                 judge=judge,
                 parts=kept.parts,
+                trainings=kept.trainings,
             ),
             resolver=SpecResolver(jobs=kept.jobs, images=kept.images, inputs=kept.inputs, transport=transport),
             transport=transport,

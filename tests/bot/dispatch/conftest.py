@@ -25,6 +25,7 @@ from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
 from bot.storage.kept_parts import KeptParts
 from bot.storage.scripts import Scripts
+from bot.storage.trainings import Trainings
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import ImageRef
 from tests.contract.farm import Recorder, new_job
@@ -99,6 +100,7 @@ class Desk:
             images=self.images,
             transport=self.transport,
             parts=KeptParts(database, root / "parts"),
+            trainings=Trainings(database, root / "trainings"),
         )
         self.dispatcher = Dispatcher(
             jobs=self.jobs, scripts=Scripts(database), timings=self.timings, settler=self.settler,
