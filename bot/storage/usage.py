@@ -32,7 +32,7 @@ class DayUse:
     cancelled: int
     gpu_s: float
     wait_p50_s: float | None
-    """From asking until drawing began; None where nothing was drawn."""
+    """From asking until drawing began; None where nothing was drawn. Trainings, which make way, are left out."""
     wait_p90_s: float | None
     wait_p99_s: float | None
 
@@ -152,8 +152,8 @@ def read_usage(path: Path, since: float, until: float, guild_id: int | None) -> 
         waits: dict[int, list[float]] = {}
         for row in connection.execute(
             f"SELECT cast(finished_at / {DAY_S} AS INTEGER), max(0.0, finished_at - run_s - created_at) {ended} "
-            "AND run_s IS NOT NULL AND script_id IS NULL AND status NOT IN ('failed', 'cancelled') "
-            "ORDER BY finished_at DESC LIMIT ?",
+            "AND run_s IS NOT NULL AND script_id IS NULL AND lane != 'training' "
+            "AND status NOT IN ('failed', 'cancelled') ORDER BY finished_at DESC LIMIT ?",
             (*period, WAITS_KEPT),
         ):
             waits.setdefault(row[0], []).append(float(row[1]))

@@ -14,7 +14,7 @@ from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.standing import Standing
 from bot.dispatch.workers import WorkerView
 from bot.domain.ids import JobId
-from bot.domain.job import Job, JobStatus
+from bot.domain.job import Job, JobStatus, Lane
 from bot.domain.queue_rules import ALL_SERVERS, GateState
 from bot.storage.administration import AdminAudit, AdminEntry, LivePanel
 from bot.storage.jobs import Jobs
@@ -128,7 +128,8 @@ class QueueLooks:
         guild_id = panel.guild_id or None
         standings = await self._dispatcher.standings()
         rows = [row for row in await self._jobs.queue() if guild_id is None or row.guild_id == guild_id]
-        order = sorted(rows, key=lambda row: _place(standings, row.id))
+        # Trainings, which have a line of their own, stand behind all others.
+        order = sorted(rows, key=lambda row: (row.lane is Lane.TRAINING, _place(standings, row.id)))
         lines: list[QueueLine] = []
         private = await self._jobs.private_among([row.id for row in order[:LISTED]])
         for row in order[:LISTED]:
