@@ -20,6 +20,7 @@ from gpu_worker.engine.calls import DetectCall, Picture, RestoreCall, UpscaleCal
 from gpu_worker.engine.checkpoints.cache import ModelCache
 from gpu_worker.engine.checkpoints.hashes import HashBook
 from gpu_worker.engine.checkpoints.known import known_fact
+from gpu_worker.engine.checkpoints.vae_choice import choose_vae
 from gpu_worker.engine.conditioning.prompts import Conditioner
 from gpu_worker.engine.control.mapping import made_map
 from gpu_worker.engine.control.opening import UnitOpener
@@ -93,7 +94,9 @@ class Engine:
             uuid = getattr(facts, "uuid", None)
             self.card_uuid = f"GPU-{uuid}" if uuid is not None else None
         demo = demo_folder(demo_dir)
-        self._cache = ModelCache(self._device, options, demo / "tokenizer" if demo else None, self._hashes)
+        self.vocabulary = demo / "tokenizer" if demo else None
+        """CLIP's tokenizer, which single files lack."""
+        self._cache = ModelCache(self._device, options, self.vocabulary, self._hashes)
         self._states = ModelStates()
         self._upscalers = Upscalers(self._scan, self._device, ldsr_steps=options.ldsr_steps)
         self._faces = FaceRestorer(self._scan, self._device)
@@ -139,6 +142,10 @@ class Engine:
         """By its name in `facts`. Raises EngineError `missing_model`, or `bad_model` for one that cannot be used."""
         return self._finder.find(kind, name)
 
+    def vae_for(self, wish: str, checkpoint: ModelFile) -> ModelFile | None:
+        """As a drawing chooses it (`choose_vae`). Raises EngineError `missing_model` and `bad_model`."""
+        return choose_vae(wish, checkpoint, [model for model in self._scan() if model.fact.kind == "vae"])
+
     def sha256_of(self, file: Path) -> Future[str | None]:
         """Of the whole file; None where it cannot be read."""
         return self._hashes.start(file)
@@ -168,16 +175,20 @@ class Engine:
             # The traceback of the failed attempt holds its tensors, so the error itself is let go.
             outcomes[index] = Outcome(error=EngineError("oom", str(outcomes[index].error), _size(spec)))
         if full:
-            self._cache.clear()
-            self.builder.conditioner.clear()
-            self._upscalers.clear()
-            self._image_prompts.clear()
-            self._preprocessors.clear()
-            self._faces.clear()
-            self._detectors.clear()
-            self.loaded = None
-            free(self._device.torch_device)
+            self.clear()
         return outcomes
+
+    def clear(self) -> None:
+        """Gives back the memory of all models, the card's and the machine's; the next job loads its own again."""
+        self._cache.clear()
+        self.builder.conditioner.clear()
+        self._upscalers.clear()
+        self._image_prompts.clear()
+        self._preprocessors.clear()
+        self._faces.clear()
+        self._detectors.clear()
+        self.loaded = None
+        free(self._device.torch_device)
 
     def _draw_apart(self, spec: Txt2Img | Img2Img, hooks: Hooks) -> list[Drawn]:
         """Each picture by its own texts, so by its own LoRAs, too (in A1111 the first one's count for all)."""

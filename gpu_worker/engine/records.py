@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from gpu_worker.engine.build import Built
-from gpu_worker.engine.checkpoints.hashes import HashBook
+from gpu_worker.engine.checkpoints.hashes import HashBook, old_hash
 from gpu_worker.engine.images.record import Record
 from gpu_worker.engine.order import Order
 from gpu_worker.language.models import ModelFile
@@ -15,7 +14,6 @@ from gpu_worker.protocol.specs import Img2Img, Txt2Img
 
 __all__ = ["Hashes"]
 
-_OLD_HASH_FROM, _OLD_HASH_BYTES = 0x100000, 0x10000
 Digest = Future[str | None]
 
 
@@ -66,14 +64,9 @@ class Hashes:
 
 
 def _titled(file: ModelFile) -> str:
-    """As A1111 names control models, by the hash that it had before sha256: of 64 KiB after the first MiB."""
-    try:
-        with file.weights.open("rb") as weights:
-            weights.seek(_OLD_HASH_FROM)
-            digest = hashlib.sha256(weights.read(_OLD_HASH_BYTES)).hexdigest()
-    except OSError:
-        return file.fact.name
-    return f"{file.fact.name} [{digest[:8]}]"
+    """As A1111 names control models."""
+    digest = old_hash(file.weights)
+    return f"{file.fact.name} [{digest}]" if digest else file.fact.name
 
 
 def _found(digest: Digest | None) -> str | None:

@@ -28,6 +28,8 @@ class TrainingProgress:
     """Of the last hundred steps at most."""
     unet_lr: float
     text_encoder_lr: float
+    curve: tuple[float, ...] = ()
+    """Loss of the whole run so far, in few points (gpu_worker/training/curve.py)."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class SavedFile:
     epoch: int
     step: int
     final: bool
+    loss: float | None = None
+    """The average loss then."""
+    gone: str | None = None
+    """Stem of an earlier file that was removed for this one."""
 
 
 class TrainingHooks(Protocol):
@@ -51,6 +57,8 @@ class TrainingHooks(Protocol):
 
     def progress(self, progress: TrainingProgress) -> None: ...
 
-    def saved(self, file: SavedFile) -> None: ...
+    def saved(self, file: SavedFile) -> None:
+        """On the disk. What is raised here ends the training, whose last state does not know of the file yet."""
+        ...
 
     def open_image(self, ref: ImageRef) -> bytes: ...

@@ -10,18 +10,23 @@ from PIL import Image
 
 from gpu_worker.engine.calls import Picture
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
-from gpu_worker.engine.errors import DrawingCancelled
+from gpu_worker.engine.errors import DrawingCancelled, EngineError
 from gpu_worker.engine.images.files import open_picture
 from gpu_worker.engine.vae import encode_pictures
 from gpu_worker.language.training.buckets import Bucketed, bucket_of
 from gpu_worker.protocol.specs import Train, TrainDataset, TrainImage, TrainSubset
 from gpu_worker.protocol.specs.training import picture_repeats
 from gpu_worker.training.hooks import TrainingHooks
+from gpu_worker.training.latents import KeptLatents, LatentKey
 from gpu_worker.training.refusals import refusal
 
-__all__ = ["Pictures", "TrainedPicture", "View"]
+__all__ = ["Pictures", "PreparingPaused", "TrainedPicture", "View"]
 
 Tensor = torch.Tensor
+
+
+class PreparingPaused(Exception):  # noqa: N818 (an outcome, not an error)
+    """A pause was wished while pictures were prepared."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +64,43 @@ class Pictures:
     keeps: bool
     """`cache_latents`."""
     all: list[TrainedPicture] = field(default_factory=list[TrainedPicture])
-    _latents: dict[tuple[int, bool], Tensor] = field(default_factory=dict[tuple[int, bool], Tensor])
+    _latents: dict[LatentKey, Tensor] = field(default_factory=dict[LatentKey, Tensor])
 
     @classmethod
-    def prepared(cls, spec: Train, checkpoint: Checkpoint, hooks: TrainingHooks) -> Pictures:
-        """Raises EngineError `bad_input` for what is no picture or too narrow for its buckets, and DrawingCancelled."""
+    def prepared(
+        cls, spec: Train, checkpoint: Checkpoint, hooks: TrainingHooks, kept: KeptLatents | None = None
+    ) -> Pictures:
+        """What `kept` has is not made again, and it gets what it lacks, however this ends.
+
+        Raises EngineError `bad_input` for what is no picture or too narrow for its buckets, DrawingCancelled, and
+        PreparingPaused.
+        """
         found = cls(checkpoint, hooks, spec.parameters.cache_latents)
+        try:
+            found._prepare(spec, kept)
+        finally:
+            if kept is not None and len(found._latents) > len(kept.latents):
+                kept.keep([picture.size for picture in found.all], found._latents)
+        return found
+
+    def _prepare(self, spec: Train, kept: KeptLatents | None) -> None:
         of = sum(1 for _ in spec.images())
         seen = 0
         for place, dataset in enumerate(spec.datasets):
             repeats = picture_repeats(dataset)
             for subset, own in zip(dataset.subsets, repeats, strict=True):
                 for number, (image, times) in enumerate(zip(subset.images, own, strict=True), 1):
-                    if hooks.wish() == "cancel":
-                        raise DrawingCancelled
+                    if (wish := self.hooks.wish()) != "go on":
+                        raise DrawingCancelled if wish == "cancel" else PreparingPaused
                     if times:
-                        found._add(place, dataset, subset, image, times, number)
+                        try:
+                            self._add(place, dataset, subset, image, times, number, kept)
+                        except EngineError as error:
+                            # Which of many pictures it is has to be in the sentence.
+                            error.detail = {"number": number, "folder": subset.name, **error.detail}
+                            raise
                     seen += 1
-                    hooks.preparing(seen, of)
-        return found
+                    self.hooks.preparing(seen, of)
 
     def latents(self, picture: TrainedPicture, view: View) -> Tensor:
         """[channels, height, width] in float32."""
@@ -94,21 +117,37 @@ class Pictures:
         return round((width - wide) * view.left), round((height - high) * view.top)
 
     def _add(
-        self, place: int, dataset: TrainDataset, subset: TrainSubset, image: TrainImage, times: int, number: int
+        self,
+        place: int,
+        dataset: TrainDataset,
+        subset: TrainSubset,
+        image: TrainImage,
+        times: int,
+        number: int,
+        kept: KeptLatents | None,
     ) -> None:
-        pixels = open_picture(self.hooks.open_image(image.image), image.image)
-        size = (pixels.shape[1], pixels.shape[0])
+        at = len(self.all)
+        pixels: Picture | None = None
+        if self.keeps and kept is not None and at < len(kept.sizes):
+            size = kept.sizes[at]
+        else:
+            pixels = open_picture(self.hooks.open_image(image.image), image.image)
+            size = (pixels.shape[1], pixels.shape[0])
         try:
             fit = bucket_of(size, dataset.rules)
         except ValueError as error:
             step = dataset.rules.bucket_reso_steps
             values = {"number": number, "folder": subset.name, "width": size[0], "height": size[1]}
             raise refusal("picture_too_narrow", bucket_reso_steps=step, **values) from error
-        picture = TrainedPicture(len(self.all), place, subset, image, times, size, fit)
-        self.all.append(picture)
+        picture = TrainedPicture(at, place, subset, image, times, size, fit)
         if self.keeps:
             for flipped in (False, True) if subset.rules.flip_aug else (False,):
-                self._latents[picture.number, flipped] = self._encoded(pixels, picture, View(flipped))
+                made = kept.latents.get((at, flipped)) if kept is not None else None
+                if made is None:
+                    pixels = self._pixels(picture) if pixels is None else pixels
+                    made = self._encoded(pixels, picture, View(flipped))
+                self._latents[at, flipped] = made
+        self.all.append(picture)
 
     def _pixels(self, picture: TrainedPicture) -> Picture:
         return open_picture(self.hooks.open_image(picture.image.image), picture.image.image)

@@ -14,6 +14,7 @@ import torch
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
 from gpu_worker.language.training.metadata import DatasetFacts, FolderFacts, RunFacts, training_metadata
 from gpu_worker.language.training.outputs import (
+    SUFFIX,
     epoch_name,
     epoch_to_remove,
     final_name,
@@ -34,10 +35,14 @@ __all__ = ["Base", "Saver"]
 
 @dataclass(frozen=True)
 class Base:
-    """What the file says of the checkpoint below it."""
+    """What the file says of the checkpoint below it, and of the VAE where that is a file of its own."""
 
     sha256: str | None = None
+    old_hash: str | None = None
+    """A1111's before sha256: 8 digits (gpu_worker/engine/checkpoints/hashes.py)."""
     vae: str | None = None
+    vae_sha256: str | None = None
+    vae_old_hash: str | None = None
 
 
 @dataclass(eq=False)
@@ -51,27 +56,29 @@ class Saver:
     folder: Path
     session: dict[str, Any]
 
-    def after(self, step: int) -> list[SavedFile]:
+    def after(self, step: int, loss: float | None = None) -> list[SavedFile]:
         """What is to be saved after the step, the last one apart. Raises EngineError `disk_full`."""
         given, name = self.spec.parameters, self.spec.output_name
         saved: list[SavedFile] = []
         last = step >= self.length.total_steps
         every = given.save_every_n_steps
         if every is not None and step % every == 0 and not last:
-            saved.append(self._save(step_name(name, step), step))
             gone = step_to_remove(step, every, given.save_last_n_steps)
-            self._remove(None if gone is None else step_name(name, gone))
+            saved.append(self._save(step_name(name, step), step, loss, None if gone is None else step_name(name, gone)))
         epoch, rest = divmod(step, self.length.steps_per_epoch)
         if rest == 0 and not last and saves_epoch(epoch, self.length.epochs, given.save_every_n_epochs):
-            saved.append(self._save(epoch_name(name, epoch), step))
             gone = epoch_to_remove(epoch, given.save_every_n_epochs, given.save_last_n_epochs)
-            self._remove(None if gone is None else epoch_name(name, gone))
+            saved.append(
+                self._save(epoch_name(name, epoch), step, loss, None if gone is None else epoch_name(name, gone))
+            )
         return saved
 
-    def final(self) -> SavedFile:
-        return self._save(final_name(self.spec.output_name), self.length.total_steps, final=True)
+    def final(self, loss: float | None = None) -> SavedFile:
+        return self._save(final_name(self.spec.output_name), self.length.total_steps, loss, final=True)
 
-    def _save(self, name: str, step: int, *, final: bool = False) -> SavedFile:
+    def _save(
+        self, name: str, step: int, loss: float | None, gone: str | None = None, *, final: bool = False
+    ) -> SavedFile:
         epoch = -(-step // self.length.steps_per_epoch)
         path = self.folder / name
         dtype = PRECISIONS.get(self.spec.parameters.save_precision or "float", torch.float32)
@@ -79,12 +86,10 @@ class Saver:
             write_network(path, self.network.file_tensors(dtype), self._metadata(epoch, step))
         except OSError as error:
             raise refusal("disk_full", step=step) from error
-        return SavedFile(path, epoch, step, final)
-
-    def _remove(self, name: str | None) -> None:
-        if name is not None:
+        if gone is not None:
             with contextlib.suppress(OSError):
-                (self.folder / name).unlink(missing_ok=True)
+                (self.folder / gone).unlink(missing_ok=True)
+        return SavedFile(path, epoch, step, final, loss, gone and gone.removesuffix(SUFFIX))
 
     def _metadata(self, epoch: int, step: int) -> dict[str, str]:
         run = RunFacts(
@@ -96,7 +101,10 @@ class Saver:
             predicts_v=self.checkpoint.prediction == "v",
             checkpoint=self.spec.checkpoint,
             checkpoint_sha256=self.base.sha256,
+            checkpoint_old_hash=self.base.old_hash,
             vae=self.base.vae,
+            vae_sha256=self.base.vae_sha256,
+            vae_old_hash=self.base.vae_old_hash,
             epoch=epoch,
             step=step,
         )

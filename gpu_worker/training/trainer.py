@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import secrets
 import time
 from collections import deque
@@ -24,20 +25,26 @@ from gpu_worker.language.models import ModelFile
 from gpu_worker.language.training.steps import Length, training_length
 from gpu_worker.protocol.specs import Train
 from gpu_worker.training.batches import Epochs, number_of
+from gpu_worker.training.curve import LossCurve
 from gpu_worker.training.examples import Moment
 from gpu_worker.training.hooks import Outcome, TrainingHooks, TrainingProgress
+from gpu_worker.training.latents import KeptLatents
 from gpu_worker.training.network import make_network
-from gpu_worker.training.pictures import Pictures
+from gpu_worker.training.pictures import Pictures, PreparingPaused
 from gpu_worker.training.refusals import out_of_memory, refusal
 from gpu_worker.training.saving import Base, Saver
 from gpu_worker.training.state import Snapshots
 from gpu_worker.training.steps import Steps
 from gpu_worker.training.targets import targets_of
 
-__all__ = ["SNAPSHOT_EVERY", "Base", "Models", "train"]
+__all__ = ["SNAPSHOT_EVERY", "Base", "Models", "digest_of", "train"]
+
+log = logging.getLogger(__name__)
 
 SNAPSHOT_EVERY = 50
 """Steps between two saved states: what a death costs at most."""
+SNAPSHOT_S = 120.0
+"""The same where steps take long."""
 AVERAGE_STEPS = 100
 
 
@@ -60,9 +67,12 @@ def train(
     device: str | None = None,
     snapshot_every: int = SNAPSHOT_EVERY,
     state: Path | None = None,
+    clears: bool = True,
 ) -> Outcome:
     """Files go to `folder`, what it takes to go on to `state` (default: `folder/state`). Called again with the same
-    spec it goes on from the last state there, and on a processor ends with the same weights, bit by bit.
+    spec it goes on from the last state there, and on a processor ends with the same weights, bit by bit. Where there is
+    no room for a new state the one before stays. At the end it goes, unless whoever has to hand the files over first
+    says otherwise (`clears`).
 
     Memory is given back when it returns. Raises EngineError, whose message is a sentence (see refusals.py),
     and DrawingCancelled; the last state is kept then.
@@ -78,8 +88,15 @@ def train(
         with torch.inference_mode(False), torch.enable_grad(), ExitStack() as borrowed:
             cache = ModelCache(where, options, models.vocabulary)
             checkpoint = borrowed.enter_context(cache.borrow(models.checkpoint, models.vae))
-            run = _Run(spec, checkpoint, base, hooks, folder, state or folder / "state", snapshot_every)
-            return run.all()
+            place, digest = state or folder / "state", digest_of(spec, base)
+            snapshots, latents = Snapshots(place, digest), KeptLatents(place, digest)
+            outcome = _Run(spec, checkpoint, base, hooks, folder, snapshots, latents, snapshot_every).all()
+            if outcome == "done" and clears:
+                snapshots.clear()
+                latents.clear()
+            return outcome
+    except PreparingPaused:
+        return "paused"
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -97,7 +114,8 @@ class _Run:
         base: Base,
         hooks: TrainingHooks,
         folder: Path,
-        state: Path,
+        snapshots: Snapshots,
+        latents: KeptLatents,
         every: int,
     ) -> None:
         self._spec = spec
@@ -106,7 +124,8 @@ class _Run:
         self._hooks = hooks
         self._folder = folder
         self._every = every
-        self._snapshots = Snapshots(state, _digest(spec, base))
+        self._snapshots = snapshots
+        self._latents = latents
 
     def all(self) -> Outcome:
         spec, checkpoint = self._spec, self._checkpoint
@@ -116,7 +135,7 @@ class _Run:
         before, foreign = self._snapshots.newest()
         if foreign:
             raise refusal("other_training")
-        pictures = Pictures.prepared(spec, checkpoint, self._hooks)
+        pictures = Pictures.prepared(spec, checkpoint, self._hooks, self._latents)
         epochs = Epochs(spec, pictures)
         length = training_length(
             epochs.batches_per_epoch,
@@ -127,17 +146,24 @@ class _Run:
         steps, network = self._made(epochs, length)
         session = {"id": str(secrets.randbits(32)), "started": time.time()} if before is None else before["session"]
         losses: deque[float] = deque([] if before is None else before["losses"], maxlen=AVERAGE_STEPS)
+        curve = LossCurve(None if before is None else before.get("curve"))
         start = 0
         if before is not None:
             steps.load(before)
             start = int(before["step"])
         saver = Saver(spec, checkpoint, self._base, pictures, length, network, self._folder, session)
+        kept_at = time.monotonic()
 
         def keep(step: int) -> None:
+            nonlocal kept_at
+            kept_at = time.monotonic()
             try:
-                self._snapshots.keep(step, {**steps.state(), "session": session, "losses": list(losses)})
+                self._snapshots.keep(
+                    step, {**steps.state(), "session": session, "losses": list(losses), "curve": curve.state()}
+                )
             except OSError as error:
-                raise refusal("disk_full", step=step) from error
+                # What the steps since the last one cost may be paid again; the training itself goes on.
+                log.warning("the state at step %s cannot be kept: %s", step, error)
 
         for step in range(start, length.total_steps):
             if (wish := self._hooks.wish()) != "go on":
@@ -150,14 +176,15 @@ class _Run:
             share = given.gradient_accumulation_steps
             batches = epochs.batches(epoch)[place * share : (place + 1) * share]
             losses.append(steps.learn(batches, Moment(epoch, step, length.total_steps)))
+            curve.add(losses[-1])
             done = step + 1
-            self._tell(done, epoch, length, losses, steps)
-            for file in saver.after(done):
+            self._tell(done, epoch, length, losses, curve, steps)
+            for file in saver.after(done, _average(losses)):
                 self._hooks.saved(file)
-            if done % self._every == 0 and done < length.total_steps:
+            due = done % self._every == 0 or time.monotonic() - kept_at > SNAPSHOT_S
+            if due and done < length.total_steps:
                 keep(done)
-        self._hooks.saved(saver.final())
-        self._snapshots.clear()
+        self._hooks.saved(saver.final(_average(losses)))
         return "done"
 
     def _made(self, epochs: Epochs, length: Length) -> tuple[Steps, Any]:
@@ -177,7 +204,9 @@ class _Run:
                 encoder.model.activation_checkpointing_enable()
         return Steps(checkpoint, network, epochs, given, length.total_steps), network
 
-    def _tell(self, done: int, epoch: int, length: Length, losses: deque[float], steps: Steps) -> None:
+    def _tell(
+        self, done: int, epoch: int, length: Length, losses: deque[float], curve: LossCurve, steps: Steps
+    ) -> None:
         unet_lr, text_lr = steps.rates
         self._hooks.progress(
             TrainingProgress(
@@ -186,18 +215,23 @@ class _Run:
                 epoch=epoch + 1,
                 epochs=length.epochs,
                 loss=losses[-1],
-                average_loss=sum(losses) / len(losses),
+                average_loss=_average(losses),
                 unet_lr=unet_lr,
                 text_encoder_lr=text_lr,
+                curve=curve.points,
             )
         )
 
 
-def _digest(spec: Train, base: Base) -> str:
+def _average(losses: deque[float]) -> float:
+    return sum(losses) / len(losses)
+
+
+def digest_of(spec: Train, base: Base) -> str:
     """What the weights depend on. Pictures count by what they show: where they lie may change between two attempts."""
     plain = spec.model_dump(mode="json")
     for dataset in plain["datasets"]:
         for subset in dataset["subsets"]:
             for image in subset["images"]:
                 del image["image"]["ref"]
-    return hashlib.sha256(json.dumps([base.sha256, plain], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([base.sha256, base.vae_sha256, plain], sort_keys=True).encode()).hexdigest()

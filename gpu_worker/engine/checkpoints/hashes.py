@@ -13,9 +13,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-__all__ = ["HashBook"]
+__all__ = ["HashBook", "old_hash"]
 
 _PIECE_BYTES = 4 * 1024 * 1024
+_OLD_FROM, _OLD_BYTES = 0x100000, 0x10000
+
+
+def old_hash(file: Path) -> str | None:
+    """The 8 digits by which A1111 knew models before sha256: of 64 KiB after the first MiB. None where the file cannot
+    be read."""
+    try:
+        with file.open("rb") as weights:
+            weights.seek(_OLD_FROM)
+            return hashlib.sha256(weights.read(_OLD_BYTES)).hexdigest()[:8]
+    except OSError:
+        return None
 
 
 class HashBook:

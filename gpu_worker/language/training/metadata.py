@@ -61,6 +61,10 @@ class RunFacts:
     vae: str | None
     epoch: int
     step: int
+    checkpoint_old_hash: str | None = None
+    """A1111's before sha256: 8 digits."""
+    vae_sha256: str | None = None
+    vae_old_hash: str | None = None
 
 
 def training_metadata(
@@ -116,13 +120,16 @@ def training_metadata(
         "ss_loss_type": "l2",
         "ss_zero_terminal_snr": False,
         "ss_sd_model_name": run.checkpoint,
+        "ss_sd_model_hash": run.checkpoint_old_hash,
         "ss_new_sd_model_hash": run.checkpoint_sha256,
         "ss_vae_name": run.vae,
+        "ss_vae_hash": run.vae_old_hash,
+        "ss_new_vae_hash": run.vae_sha256,
     } | _datasets(datasets)
     found |= _model_spec(parameters, datasets, run)
     if parameters.no_metadata:
         found = {key: found[key] for key in MINIMUM}
-    optional = {"ss_new_sd_model_hash", "ss_vae_name"}
+    optional = {"ss_sd_model_hash", "ss_new_sd_model_hash", "ss_vae_name", "ss_vae_hash", "ss_new_vae_hash"}
     return {key: str(value) for key, value in found.items() if value is not None or key not in optional}
 
 

@@ -6,7 +6,7 @@ from setting import PICTURES, Watcher, picture, ref, spec, subset, train
 
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.protocol.specs import TrainImage
-from gpu_worker.training import trainer
+from gpu_worker.training import saving, trainer
 from gpu_worker.training.refusals import out_of_memory
 from gpu_worker.training.state import Snapshots
 from gpu_worker.training.steps import Steps
@@ -51,9 +51,14 @@ def test_a_full_disk_keeps_the_last_state(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Snapshots, "keep", full)
-    error = refused(spec(), tmp_path, Watcher(until=1))
-    assert (error.kind, error.detail["reason"]) == ("disk_full", "disk_full")
-    assert [path.name for path in (tmp_path / "state").iterdir()] == ["state-00000001.pt"]
+    monkeypatch.setattr(saving, "write_network", full)
+    # A state that finds no room is no reason to stop; a file is, and the training goes on later from the state before.
+    outcome, watcher = train(spec(), tmp_path, Watcher(until=1))
+    assert (outcome, [progress.step for progress in watcher.steps]) == ("paused", [2])
+    error = refused(spec(), tmp_path)
+    assert (error.kind, error.detail) == ("disk_full", {"reason": "disk_full", "step": 4})
+    states = [path.name for path in (tmp_path / "state").iterdir() if path.name != "latents.pt"]
+    assert states == ["state-00000001.pt"]
 
 
 def test_a_picture_that_fits_no_bucket(tmp_path):
@@ -71,7 +76,8 @@ def test_nothing_to_train(tmp_path, monkeypatch):
 
 
 def test_bytes_that_are_no_picture(tmp_path):
-    assert refused(spec(), tmp_path, Watcher(pictures=dict.fromkeys(PICTURES, b"<html>"))).kind == "bad_input"
+    error = refused(spec(), tmp_path, Watcher(pictures=dict.fromkeys(PICTURES, b"<html>")))
+    assert (error.kind, error.detail["number"], error.detail["folder"]) == ("bad_input", 1, "2_zorb")
 
 
 @pytest.mark.parametrize(
