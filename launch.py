@@ -61,6 +61,7 @@ STOP_GRACE_S = 10
 PASSED_ON = {
     "doctor": ("bot.doctor", "look for problems and say how to fix each (--json)"),
     "imagine": ("gpu_worker.imagine", 'draw one picture from the shell: imagine "a red apple" --out apple.png'),
+    "train": ("gpu_worker.train", "train a LoRA from the shell: train config.toml, with sd-scripts' parameters"),
     "worker": ("gpu_worker", "run a worker alone"),
     "bench": ("bench", "print the project's figures"),
     "backup": ("bot.backup_cli", "copy the database into one checked zip, also while the bot runs; backup --list"),
@@ -74,10 +75,11 @@ ENGINE_SETTINGS = tuple(
     f"PINCEL_{name}"
     for name in (
         "DEVICE", "MEMORY", "ATTENTION", "PRECISION", "CHANNELS_LAST", "TILED_VAE", "NO_HALF_VAE", "LDSR_STEPS",
-        "RAM_CACHE_GB", "VRAM_CACHE_GB", "ADDONS_OFF",
+        "RAM_CACHE_GB", "VRAM_CACHE_GB", "ADDONS_OFF", "MODEL_FOLDERS",
     )
 )  # fmt: skip
-"""What a worker, or `imagine`, reads from the environment where no option says otherwise; here `.env` gets there."""
+"""What a worker, `imagine` or `train` reads from the environment where no option says otherwise; here `.env` gets
+there."""
 
 MODELS_OFFERED = "models-offered"
 """In the data folder: the answer to the one question at the first start (bot/models_cli/offer.py writes it)."""
@@ -425,7 +427,7 @@ def pass_on(command: str, arguments: list[str]) -> int:
         if arguments[:1] == ["convert"]:
             module, arguments, extras = "gpu_worker.convert", arguments[1:], {"gpu"}
             os.environ["PINCEL_LANGUAGE"] = operator_texts().language  # it never imports the bot
-    where_called = command == "imagine" or module == "gpu_worker.convert"
+    where_called = command in ("imagine", "train") or module == "gpu_worker.convert"
     if command == "worker" or where_called:
         for key in ENGINE_SETTINGS:
             value = setting(key)

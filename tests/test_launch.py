@@ -440,11 +440,12 @@ def test_ctrl_c_while_preparing_is_an_interruption(tree):
 STUB_MODULE = "import json, os, sys; print(json.dumps([os.getcwd(), sys.argv[1:]])); sys.exit(3)"
 
 
-def test_imagine_runs_where_it_was_called(ready, tmp_path):
+@pytest.mark.parametrize("command", ["imagine", "train"])
+def test_commands_with_files_run_where_they_were_called(ready, tmp_path, command):
     ready.write("gpu_worker/__init__.py", "")
-    ready.write("gpu_worker/imagine.py", STUB_MODULE)
+    ready.write(f"gpu_worker/{command}.py", STUB_MODULE)
     (tmp_path / "gpu_worker").mkdir()
-    result = ready.launch("imagine", "a red apple", "--out", "apple.png", cwd=tmp_path)
+    result = ready.launch(command, "a red apple", "--out", "apple.png", cwd=tmp_path)
     assert json.loads(result.stdout) == [str(tmp_path), ["a red apple", "--out", "apple.png"]]
     assert result.returncode == 3
 
@@ -454,9 +455,9 @@ def test_imagine_runs_where_it_was_called(ready, tmp_path):
 )
 def test_the_data_folder_is_the_bots_wherever_it_is_called(ready, tmp_path, written, meant):
     ready.write(".env", f"PINCEL_DATA={written}\n")
-    for module in ("imagine", "__main__"):
+    for module in ("imagine", "train", "__main__"):
         ready.write(f"gpu_worker/{module}.py", "import os; print(os.environ['PINCEL_DATA'])")
-    for command in ("imagine", "worker"):
+    for command in ("imagine", "train", "worker"):
         found = ready.launch(command, cwd=tmp_path).stdout.strip()
         assert found == meant.format(root=ready.root, home=ready.env["HOME"])
 

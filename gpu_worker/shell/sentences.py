@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gpu_worker.engine.errors import EngineError
 
-__all__ = ["sentence"]
+__all__ = ["PROBLEMS", "sentence"]
 
-_PROBLEMS = {
+PROBLEMS = {
     "unsafe": "holds more than numbers and could run code, so it is not opened; take its .safetensors version",
     "no_vae": "has no VAE of its own; put one into models/vae and name it with --vae",
     "no_text_encoder": "lacks its text encoder; download the whole checkpoint",
@@ -52,7 +52,7 @@ def sentence(error: EngineError) -> str:
         if kind in detail:
             return _about(error.kind, kind, folder, str(detail[kind]), detail)
     if "checkpoint" in detail:
-        why = _PROBLEMS.get(str(detail.get("problem")), f"cannot be used ({detail.get('problem')}); choose another one")
+        why = PROBLEMS.get(str(detail.get("problem")), f"cannot be used ({detail.get('problem')}); choose another one")
         return f"The checkpoint {detail['checkpoint']} {why}."
     return f"This could not be drawn ({error.message})."
 
@@ -65,5 +65,5 @@ def _about(error_kind: str, kind: str, folder: str, name: str, detail: dict[str,
         return f"There is no {label} {name}; put {file} into models/{folder}{rest}."
     if error_kind == "bad_input":
         return f"The {label} {name} cannot be used here; choose another one."
-    why = _PROBLEMS.get(str(detail.get("problem")), f"cannot be used ({detail.get('problem')}); download it again")
+    why = PROBLEMS.get(str(detail.get("problem")), f"cannot be used ({detail.get('problem')}); download it again")
     return f"The {label} {name} {why}."

@@ -8,7 +8,7 @@ from gpu_worker.language.training.advice import memory_setting
 from gpu_worker.protocol.messages import FailureKind
 from gpu_worker.protocol.specs import Train
 
-__all__ = ["out_of_memory", "refusal"]
+__all__ = ["REASONS", "out_of_memory", "refusal"]
 
 _SENTENCES: dict[str, tuple[FailureKind, str]] = {
     "loss_not_finite": (
@@ -42,6 +42,9 @@ _SENTENCES: dict[str, tuple[FailureKind, str]] = {
     ),
     "disk_full": ("disk_full", "There is no room to save at step {step}. Free some, and continue."),
 }  # fmt: skip
+
+REASONS = frozenset({*_SENTENCES, "training_memory"})
+"""In the detail of errors whose message is a sentence for whoever trains."""
 
 
 def refusal(reason: str, **values: object) -> EngineError:

@@ -1,0 +1,1 @@
+"""`launch.py train`: training without a bot. Options, folders, base, plan, progress, samples: a file each."""
