@@ -9,7 +9,6 @@ heartbeat says is asked of the engine by the heartbeat itself.
 from __future__ import annotations
 
 import collections
-import hashlib
 import logging
 import os
 import secrets
@@ -18,15 +17,22 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from gpu_worker.out_files import out_file
 from gpu_worker.protocol import messages as m
-from gpu_worker.protocol.outbox import MODEL_MIME
-from gpu_worker.protocol.results import TEXT_MIME
 from gpu_worker.protocol.specs import DRAW_TASKS
 from gpu_worker.sensors import Vitals
-from gpu_worker.task import Drawer, DrawnPicture, InputLostError, JobHooks, Looker, MadeFile, SaidText, Task, TimeUp
+from gpu_worker.task import (
+    Drawer,
+    InputLostError,
+    JobHooks,
+    JobPaused,
+    Looker,
+    Task,
+    TimeUp,
+)
 from gpu_worker.transport import OutFile, WorkerTransport
 
-__all__ = ["HANG_GRACE_S", "ORPHAN_GRACE_S", "Drawer", "Server"]
+__all__ = ["HANG_GRACE_S", "ORPHAN_GRACE_S", "STALL_S", "Drawer", "Server"]
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +42,8 @@ DRAIN_GRACE_S = 5.0
 """When the bot stops on purpose, a step may take this long to notice."""
 HANG_GRACE_S = 600.0
 """A job this long over its time did not even reach a cancel check: the card or its driver hangs."""
+STALL_S = 1800.0
+"""A training has no time limit as a whole, but one that does not get on for so long is given up."""
 HUNG = 70
 """Exit code of a worker that ended itself for that; only a new process gets the card back."""
 ANNOUNCE_S = 1.0
@@ -47,7 +55,7 @@ UNSTORED_LIMIT = 2
 """Results waiting for room on the disk; with more of them nothing new is drawn."""
 ENDED_KEPT = 256
 
-End = m.Done | m.Failed | m.Cancelled
+End = m.Done | m.Failed | m.Cancelled | m.Paused
 
 
 class Server:
@@ -63,11 +71,16 @@ class Server:
         tasks: tuple[str, ...] = DRAW_TASKS,
         orphan_grace_s: float = ORPHAN_GRACE_S,
         hang_grace_s: float = HANG_GRACE_S,
+        stall_s: float = STALL_S,
+        lanes: tuple[str, ...] = (),
+        forget: Callable[[str], None] = lambda job: None,
         on_hang: Callable[[], None] = lambda: os._exit(HUNG),
         sense: Callable[[], Vitals] | None = None,
         addons: tuple[m.AddonFact, ...] = (),
         looker: Looker | None = None,
     ) -> None:
+        """`lanes`: the only ones that this worker is for; empty: all. `forget` removes what is kept of a training that
+        is over."""
         self._name = name
         self._version = app_version
         self._engine = engine
@@ -77,6 +90,9 @@ class Server:
         self._engine_error = engine_error
         self._orphan_grace_s = orphan_grace_s
         self._hang_grace_s = hang_grace_s
+        self._stall_s = stall_s
+        self._lanes = lanes
+        self._forget = forget
         self._on_hang = on_hang
         self._sense = sense
         self._vitals = Vitals()
@@ -150,6 +166,8 @@ class Server:
                 self._hello()
             case m.Rescan():
                 self._look_now.set()
+            case m.Forget():
+                self._forget_job(message.job)
             case m.Settled():
                 pass  # the transport's outbox has dealt with it
 
@@ -170,17 +188,47 @@ class Server:
             task = self._tasks.get((cancel.job, cancel.attempt))
             if task is None:
                 return
-            task.cancelled.set()
+            end: End = m.Cancelled(job=cancel.job, attempt=cancel.attempt)
+            if cancel.reason == "pause":
+                if not task.trains:
+                    return
+                task.paused.set()
+                end = m.Paused(job=cancel.job, attempt=cancel.attempt, reason="asked")
+            else:
+                task.cancelled.set()
             if task.phase == "queued":
-                self._end(task, m.Cancelled(job=cancel.job, attempt=cancel.attempt), [])
+                self._end(task, end, [])
+
+    def _forget_job(self, job: str) -> None:
+        with self._lock:
+            held = [task for task in self._tasks.values() if task.assign.job == job]
+            for task in held:
+                task.over = True
+                task.cancelled.set()
+        if not held:
+            self._forget_training(job)
+
+    def _reason_to_pause(self, task: Task) -> str:
+        """Why the training is to stop at its next step, as in `Paused`; empty: it goes on."""
+        with self._lock:
+            if task.paused.is_set():
+                return "asked"
+            if self._draining:
+                return "drained"
+            if self._ending:
+                return "orphaned"
+            waits = any(other.phase == "queued" and not other.trains for other in self._tasks.values())
+            return "others" if waits else ""
 
     def _drain(self) -> None:
-        """The bot is stopping on purpose: let go of everything now; it will be drawn again from its seed."""
+        """The bot is stopping on purpose: let go of everything now. It will be drawn again from its seed; trainings
+        pause."""
         with self._lock:
             self._draining = True
             self._drop_queued()
             for task in self._tasks.values():
-                task.cancelled.set()
+                if not task.trains:
+                    task.cancelled.set()
 
     def _drop_queued(self) -> None:
         for task in list(self._tasks.values()):
@@ -201,7 +249,7 @@ class Server:
             m.Hello(
                 worker=self._name, app_version=self._version, boot=self._boot, name=self._name,
                 gpu=self._engine.device_name, vram_mb=self._engine.vram_mb, tasks=self._kinds, models=self._facts,
-                loaded=self._engine.loaded, running=self._running(), addons=self._addons,
+                loaded=self._engine.loaded, running=self._running(), addons=self._addons, lanes=self._lanes,
                 safety=self._looker.name if self._looker is not None else None,
             )
         )  # fmt: skip
@@ -296,8 +344,9 @@ class Server:
     def _run_task(self, task: Task) -> None:
         job, attempt = task.key
         started = time.monotonic()
-        task.deadline = started + task.assign.max_run_s
-        hooks = JobHooks(task, self._transport, task.deadline, self._looker)
+        task.stall_s = self._stall_s if task.trains else None
+        task.deadline = started + (task.assign.max_run_s if task.stall_s is None else task.stall_s)
+        hooks = JobHooks(task, self._transport, self._looker, lambda: self._reason_to_pause(task))
         # Before the first risk: a job that kills this process at once must be known to have started.
         hooks.progress("starting", 0, 0, None)
         self._transport.flush(ANNOUNCE_S)
@@ -305,13 +354,19 @@ class Server:
         try:
             drawn = self._engine.draw(task.assign.spec, hooks)
             missing = tuple(item for item in drawn if isinstance(item, m.Missing))
-            files = [_out_file(item) for item in drawn if not isinstance(item, m.Missing)]
+            files = [out_file(item) for item in drawn if not isinstance(item, m.Missing)]
             end: End = m.Done(
                 job=job, attempt=attempt, outputs=(), load_s=hooks.load_s, run_s=time.monotonic() - started,
                 missing=missing,
             )  # fmt: skip
             for cell in missing:
                 log.warning("job %s, cell %s: %s %s", job, cell.index, cell.kind, cell.detail)
+        except JobPaused as paused:
+            log.info("job %s: %s", job, paused)
+            end = m.Paused(
+                job=job, attempt=attempt, step=paused.step, of=paused.of, run_s=time.monotonic() - started,
+                reason=paused.reason,
+            )  # fmt: skip
         except BaseException as error:  # whatever it is, the GPU thread goes on
             files = []
             end = self._failure(task, error)
@@ -329,7 +384,7 @@ class Server:
             # What got further goes on later, after whoever has waited meanwhile; what did not would not then, either.
             return m.Failed(
                 job=job, attempt=attempt, kind="timeout", retryable=task.kept > 0,
-                message=f"over {task.assign.max_run_s} s",
+                message=f"over {task.assign.max_run_s} s" if task.stall_s is None else "does not get on",
             )  # fmt: skip
         if isinstance(error, InputLostError):
             return m.Failed(job=job, attempt=attempt, kind="other", retryable=True, message=f"input {error} is gone")
@@ -369,11 +424,20 @@ class Server:
             except Exception as error:
                 log.exception("the end of job %s cannot be told", end.job)
                 self._transport.finish(m.Failed(job=end.job, attempt=end.attempt, kind="other", message=repr(error)))
+            if task.trains and (task.over or isinstance(end, m.Done)):
+                self._forget_training(end.job)
             with self._lock:
                 self._unstored.popleft()
                 self._ended.append(task.key)
                 self._tasks.pop(task.key, None)
                 self._lock.notify_all()
+
+    def _forget_training(self, job: str) -> None:
+        """Its end is stored: nothing will go on from what is left."""
+        try:
+            self._forget(job)
+        except Exception:
+            log.exception("what is left of training %s is not removed", job)
 
     def _looked_at(self, file: OutFile) -> OutFile:
         """Here, while the next job is drawn already."""
@@ -381,30 +445,3 @@ class Server:
             return file
         output = file.output.model_copy(update={"safety": self._looker.look(file.data)})
         return replace(file, output=output)
-
-
-def _out_file(picture: DrawnPicture | MadeFile | SaidText) -> OutFile:
-    if isinstance(picture, SaidText):
-        return OutFile(
-            picture.json,
-            m.Output(
-                blob="", size_bytes=len(picture.json), sha256=hashlib.sha256(picture.json).hexdigest(), mime=TEXT_MIME,
-                width=0, height=0, seed=0, infotext="",
-            ),
-        )  # fmt: skip
-    if isinstance(picture, MadeFile):
-        return OutFile(
-            picture.path,
-            m.Output(
-                blob="", size_bytes=picture.size_bytes, sha256=picture.sha256, mime=MODEL_MIME,
-                width=0, height=0, seed=0, infotext="",
-            ),
-        )  # fmt: skip
-    return OutFile(
-        picture.png,
-        m.Output(
-            blob="", size_bytes=len(picture.png), sha256=hashlib.sha256(picture.png).hexdigest(), mime="image/png",
-            width=picture.width, height=picture.height, seed=picture.seed, variation_seed=picture.variation_seed,
-            infotext=picture.infotext,
-        ),
-    )  # fmt: skip

@@ -6,14 +6,15 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.outbox import MODEL_MIME
 from gpu_worker.protocol.safety import Looked
-from gpu_worker.protocol.specs import ImageRef, TaskSpec
+from gpu_worker.protocol.specs import ImageRef, TaskSpec, Train
 from gpu_worker.transport import OutFile, WorkerTransport
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "GuardedPreviews",
     "InputLostError",
     "JobHooks",
+    "JobPaused",
     "Looker",
     "MadeFile",
     "SaidText",
@@ -44,7 +46,13 @@ class Task:
     of: int = 0
     deadline: float | None = None
     """On the monotonic clock; None until it starts."""
+    stall_s: float | None = None
+    """Of a training: each report of progress gives it this long once more."""
     cancelled: threading.Event = field(default_factory=threading.Event)
+    paused: threading.Event = field(default_factory=threading.Event)
+    """Somebody asked for it; only a training obeys."""
+    over: bool = False
+    """Nobody will go on with it: nothing of it is kept."""
     kept: int = 0
     """Finished parts that this attempt handed over."""
 
@@ -52,9 +60,22 @@ class Task:
     def key(self) -> tuple[str, int]:
         return self.assign.job, self.assign.attempt
 
+    @property
+    def trains(self) -> bool:
+        return isinstance(self.assign.spec, Train)
+
 
 class TimeUp(Exception):  # noqa: N818
-    """The job has used its `max_run_s`."""
+    """The job has used its `max_run_s`; a training has not got on for `stall_s`."""
+
+
+class JobPaused(Exception):  # noqa: N818 (an outcome, not an error)
+    """A training stopped between two steps, has given its memory back, and can go on."""
+
+    def __init__(self, step: int, of: int, reason: str) -> None:
+        """`reason` as in `messages.Paused`."""
+        super().__init__(f"paused at step {step} of {of} ({reason})")
+        self.step, self.of, self.reason = step, of, reason
 
 
 class InputLostError(Exception):
@@ -64,13 +85,21 @@ class InputLostError(Exception):
 class JobHooks:
     """How the engine reports and asks, for one job."""
 
-    def __init__(self, task: Task, transport: WorkerTransport, deadline: float, looker: Looker | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        transport: WorkerTransport,
+        looker: Looker | None = None,
+        pause: Callable[[], str] = lambda: "",
+    ) -> None:
+        """`pause` says why a training is to pause now, or nothing."""
         self.preview = task.assign.preview
         self._guard = GuardedPreviews(looker) if looker is not None and self.preview.guarded else None
         self._task = task
         self._transport = transport
-        self._deadline = deadline
+        self._pause = pause
         self._n = 0
+        self._saved = 0
         self._started = time.monotonic()
         self._loading_since: float | None = None
         self.load_s = 0.0
@@ -79,11 +108,19 @@ class JobHooks:
         self._begun: tuple[str, float, int] | None = None
         """Phase, when it was first told of, and how far it was then: what was taken over took no time."""
 
-    def progress(self, phase: str, step: int, of: int, preview: bytes | None) -> None:
+    @property
+    def job(self) -> str:
+        return self._task.assign.job
+
+    def progress(
+        self, phase: str, step: int, of: int, preview: bytes | None, training: m.TrainingTold | None = None
+    ) -> None:
         task = self._task
         task.phase, task.step, task.of = phase, step, of
         self._n += 1
         now = time.monotonic()
+        if task.stall_s is not None:
+            task.deadline = now + task.stall_s
         self._time_loading(phase, now)
         if self._guard is not None:
             preview = self._guard.swapped(preview)
@@ -91,15 +128,20 @@ class JobHooks:
             m.Progress(
                 job=task.assign.job, attempt=task.assign.attempt, n=self._n, phase=phase, step=step, of=of,
                 eta_s=self._eta_s(phase, step, of, now), preview=preview,
-                preview_guarded=self._guard is not None,
+                preview_guarded=self._guard is not None, training=training,
             )
         )  # fmt: skip
 
     def cancelled(self) -> bool:
         """Raises TimeUp."""
-        if time.monotonic() > self._deadline:
+        deadline = self._task.deadline
+        if deadline is not None and time.monotonic() > deadline:
             raise TimeUp
         return self._task.cancelled.is_set()
+
+    def pause(self) -> str:
+        """Why a training is to pause now, as in `messages.Paused`; empty: it goes on."""
+        return self._pause()
 
     def open_image(self, ref: ImageRef) -> bytes:
         """Raises InputLostError."""
@@ -146,6 +188,18 @@ class JobHooks:
             self._task.kept += 1
         except OSError as error:
             log.warning("part %s of job %s is not kept: %s", number, job, error)
+
+    def save(self, saved: m.SavedModel, path: Path, sha256: str, size_bytes: int) -> None:
+        """Hands a trained file over; durable when it returns, and the file is the caller's again. Raises OSError."""
+        job, attempt = self._task.key
+        output = m.Output(
+            blob="", size_bytes=size_bytes, sha256=sha256, mime=MODEL_MIME, width=0, height=0, seed=0, infotext=""
+        )
+        # Whatever is that far behind has long been taken.
+        part = m.Partial(job=job, attempt=attempt, n=self._saved % m.PARTS_MAX, outputs=(output,), file=saved)
+        self._transport.keep(part, OutFile(path, output))
+        self._saved += 1
+        self._task.kept += 1
 
     def place(self, suffix: str) -> Path:
         """Where a result too large for memory is to be written; it is taken from there when the job is done."""
@@ -243,4 +297,6 @@ class Drawer(Protocol):
     def facts(self) -> tuple[m.ModelFact, ...]: ...
     def vram_free_mb(self) -> int | None: ...
     def prepare(self, checkpoint: str) -> None: ...
-    def draw(self, spec: TaskSpec, hooks: JobHooks) -> Sequence[DrawnPicture | MadeFile | SaidText | m.Missing]: ...
+    def draw(self, spec: TaskSpec, hooks: JobHooks) -> Sequence[DrawnPicture | MadeFile | SaidText | m.Missing]:
+        """Raises JobPaused where a training pauses."""
+        ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import sys
 import threading
 import time
@@ -32,6 +33,7 @@ __all__ = ["OutFile", "PipeWorkerTransport", "WorkerTransport"]
 log = logging.getLogger(__name__)
 
 RETRY_S = 2.0
+COPY_BYTES = 2**20
 _HEARTBEAT = "heartbeat of this worker"
 """Never the id of a job, which holds no spaces."""
 _SUFFIXES = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg", MODEL_MIME: ".safetensors",
@@ -60,12 +62,13 @@ class WorkerTransport(Protocol):
         """Waits until earlier events have left this process, or `timeout_s` have passed."""
         ...
 
-    def finish(self, message: m.Done | m.Failed | m.Cancelled, files: Sequence[OutFile] = ()) -> None:
+    def finish(self, message: m.Done | m.Failed | m.Cancelled | m.Paused, files: Sequence[OutFile] = ()) -> None:
         """Returns only when it is stored durably; retries for ever; idempotent."""
         ...
 
     def keep(self, message: m.Partial, file: OutFile | None = None) -> None:
-        """Durable when it returns. Raises OSError where it cannot be stored: a part is not waited for."""
+        """Durable when it returns. Raises OSError where it cannot be stored: a part is not waited for. Of a file given
+        by its path (on the disk, and never changed) nothing is read into memory, and it stays where it is."""
         ...
 
     def open_input(self, ref: ImageRef) -> bytes:
@@ -131,7 +134,7 @@ class PipeWorkerTransport:
         with self._ready:
             self._ready.wait_for(lambda: not (self._urgent or self._latest or self._writing), timeout_s)
 
-    def finish(self, message: m.Done | m.Failed | m.Cancelled, files: Sequence[OutFile] = ()) -> None:
+    def finish(self, message: m.Done | m.Failed | m.Cancelled | m.Paused, files: Sequence[OutFile] = ()) -> None:
         while True:
             try:
                 stored = self._store(message, files)
@@ -147,10 +150,12 @@ class PipeWorkerTransport:
     def keep(self, message: m.Partial, file: OutFile | None = None) -> None:
         self._box.mkdir(parents=True, exist_ok=True)
         if file is not None:
-            assert isinstance(file.data, bytes), "a part is small enough for memory"
             suffix = _SUFFIXES.get(file.output.mime, ".bin")
             name = kept_output_name(message.job, message.attempt, message.n, suffix)
-            _write_durably(self._box / name, file.data)
+            if isinstance(file.data, Path):
+                _link_durably(file.data, self._box / name)
+            else:
+                _write_durably(self._box / name, file.data)
             message = message.model_copy(update={"outputs": (file.output.model_copy(update={"blob": name}),)})
         _write_durably(self._box / kept_name(message.job, message.attempt, message.n), pack(message))
         self.event(message)
@@ -167,7 +172,7 @@ class PipeWorkerTransport:
             with contextlib.suppress(OSError):
                 part.unlink()
 
-    def _store(self, message: m.Done | m.Failed | m.Cancelled, files: Sequence[OutFile]) -> Wire:
+    def _store(self, message: m.Done | m.Failed | m.Cancelled | m.Paused, files: Sequence[OutFile]) -> Wire:
         self._box.mkdir(parents=True, exist_ok=True)
         if isinstance(message, m.Done):
             outputs: list[m.Output] = []
@@ -245,6 +250,26 @@ def _move_durably(source: Path, path: Path) -> None:
     """The data is on the disk. Repeating it is harmless."""
     if source.exists() or not path.exists():
         source.replace(path)
+    _sync_folder(path)
+
+
+def _link_durably(source: Path, path: Path) -> None:
+    """The data is on the disk. A second name for it, or a copy where the disk, or another one, knows no such names."""
+    part = path.with_name(path.name + PART_SUFFIX)
+    part.unlink(missing_ok=True)
+    try:
+        os.link(source, part)
+    except OSError:
+        try:
+            with source.open("rb") as data, part.open("wb") as copy:
+                shutil.copyfileobj(data, copy, COPY_BYTES)
+                copy.flush()
+                os.fsync(copy.fileno())
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    part.replace(path)
+    part.unlink(missing_ok=True)  # a second name of the very same file is not moved
     _sync_folder(path)
 
 

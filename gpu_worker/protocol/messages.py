@@ -16,10 +16,10 @@ from gpu_worker.protocol.specs import ImageRef, TaskSpec, Wire
 
 __all__ = [
     "CURVE_POINTS_MAX", "MODEL_BYTES_MAX", "PARTS_MAX", "PART_BYTES_MAX", "PROTO_MAX", "PROTO_MIN", "STATE_BYTES_MAX",
-    "AddonFact", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind", "Heartbeat",
-    "Hello", "JobFrame", "KeptPart", "Missing", "ModelFact", "ModelKind", "Output", "Partial", "Paused", "Prediction",
-    "Prepare", "PreviewWish", "Progress", "Rescan", "Resync", "Running", "SavedModel", "Settled", "ToBot", "ToWorker",
-    "TrainingTold", "Welcome", "parse_to_bot", "parse_to_worker",
+    "AddonFact", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind", "Forget",
+    "Heartbeat", "Hello", "JobFrame", "KeptPart", "Missing", "ModelFact", "ModelKind", "Output", "Partial", "Paused",
+    "Prediction", "Prepare", "PreviewWish", "Progress", "Rescan", "Resync", "Running", "SavedModel", "Settled",
+    "ToBot", "ToWorker", "TrainingTold", "Welcome", "parse_to_bot", "parse_to_worker",
 ]  # fmt: skip
 
 PROTO_MIN = 1
@@ -254,7 +254,8 @@ class Paused(JobFrame):
     run_s: float = Field(default=0.0, ge=0)
     """What this attempt has taken."""
     reason: str = ""
-    """`asked` (Cancel with the reason `pause`), `others` (another job waits), `orphaned` (the bot was gone)."""
+    """`asked` (Cancel with the reason `pause`), `others` (another job waits), `drained` (the bot stops), `orphaned`
+    (the bot is gone)."""
 
 
 # --- bot → worker -----------------------------------------------------------------------------------------------------
@@ -320,6 +321,13 @@ class Rescan(Frame):
     t: Literal["rescan"] = "rescan"
 
 
+class Forget(Frame):
+    """Nobody will go on with this training: what its worker keeps to go on from goes. Where it still runs, it ends."""
+
+    t: Literal["forget"] = "forget"
+    job: JobKey
+
+
 class Settled(JobFrame):
     """The bot has stored how this attempt ended (`done`, `failed`, `cancelled`, `paused`): the outbox entry may go."""
 
@@ -367,7 +375,9 @@ class Partial(JobFrame):
 ToBot = Annotated[
     Hello | Heartbeat | AssignReply | Progress | Partial | Done | Failed | Cancelled | Paused, Field(discriminator="t")
 ]
-ToWorker = Annotated[Welcome | Assign | Cancel | Prepare | Drain | Resync | Rescan | Settled, Field(discriminator="t")]
+ToWorker = Annotated[
+    Welcome | Assign | Cancel | Prepare | Drain | Resync | Rescan | Forget | Settled, Field(discriminator="t")
+]
 
 _TO_BOT: TypeAdapter[ToBot] = TypeAdapter(ToBot)
 _TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker)

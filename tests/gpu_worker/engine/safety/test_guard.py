@@ -127,7 +127,7 @@ def test_hooks_send_only_previews_that_were_looked_at_and_wait_for_none(tmp_path
     nude = png(red=255)
     for guarded, looker in ((True, find_classifier(tmp_path)), (False, find_classifier(tmp_path)), (True, None)):
         assign = m.Assign(job="j", attempt=1, spec=new_job("x").task, preview=m.PreviewWish(guarded=guarded))
-        hooks = JobHooks(Task(assign), transport, 0.0, looker)
+        hooks = JobHooks(Task(assign), transport, looker)
         hooks.progress("sampling", 1, 3, nude)
         if hooks._guard is not None:
             hooks._guard.settled()
