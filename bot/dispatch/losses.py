@@ -28,14 +28,16 @@ class Losses:
         self._trainings = trainings
         self._was_connected = True
 
-    async def close_training(self, held: Assigned) -> float:
+    async def close_training(self, held: Assigned, said_s: float | None = None) -> float:
         """Before an attempt of a training ends, however it does: how far it came is written, and its user's share is
-        charged by what it took. The seconds it ran; 0 for every other job."""
+        charged by what it took. The seconds it ran, which its worker may say; 0 for every other job."""
         if not held.trains:
             return 0.0
         await self._trainings.flush(JobId(held.job))
         self._trainings.forget(JobId(held.job))
-        used_s = max(0.0, self._floor.clock() - held.started_at) if held.started_at is not None else 0.0
+        used_s = said_s
+        if used_s is None:
+            used_s = max(0.0, self._floor.clock() - held.started_at) if held.started_at is not None else 0.0
         if held.charged is not None:
             self._floor.fair.charge_used(held.charged, used_s)
             held.charged = None

@@ -183,7 +183,8 @@ class Reception:
         held = view.assigned.get(job_id) if view else None
         if held is not None and held.attempt != message.attempt:
             held = None
-        used_s = await self._losses.close_training(held) if held is not None else 0.0
+        said_s = message.run_s if isinstance(message, m.Done | m.Paused) else None
+        used_s = await self._losses.close_training(held, said_s) if held is not None else 0.0
         # A result that cannot be stored yet (full disk) is delivered again and must not look lost meanwhile.
         self._floor.unsettled[job_id] = self._floor.clock()
         async with self._settling:

@@ -26,6 +26,7 @@ from bot.dispatch.policy import (
 )
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Lane
+from bot.domain.queue_rules import Move
 
 # Two cores are shared by every test: how long one example takes says nothing.
 settings.register_profile("patient", deadline=None)
@@ -65,7 +66,7 @@ queues = st.lists(
         job,
         user=st.integers(1, 6),
         model=st.sampled_from(["m1", "m2", "m3"]),
-        lane=st.sampled_from([Lane.INTERACTIVE, Lane.BATCH]),
+        lane=st.sampled_from([Lane.INTERACTIVE, Lane.BATCH, Lane.TRAINING]),
         cost=st.floats(0.01, 50),
         skipped=st.integers(0, MAX_SKIPS + 2),
         passed_over_s=st.floats(0, 2 * MAX_WAIT_S),
@@ -119,6 +120,42 @@ def test_interactive_goes_before_batch_but_for_that_share():
     queue = [job(1, lane=Lane.BATCH) for _ in range(200)] + [job(2) for _ in range(50)]
     ranks = [rank for rank, c in enumerate(work_off(queue)) if c.lane is Lane.INTERACTIVE]
     assert ranks[-1] == 50 + 50 // (BATCH_SHARE - 1) - 1
+
+
+@given(queues)
+def test_training_begins_when_nothing_else_can_and_takes_nothing_from_batch(queue):
+    lanes = [c.lane for c in work_off(queue)]
+    trainings = lanes.count(Lane.TRAINING)
+    assert Lane.TRAINING not in lanes[: len(lanes) - trainings]
+    clock = FairClock(since_batch=3)
+    training = job(1, lane=Lane.TRAINING)
+    work_off([training], clock)
+    assert clock.since_batch == 3
+
+
+def test_a_training_is_moved_among_trainings_alone():
+    front = job(1, lane=Lane.TRAINING, moved=Move.FRONT, joined_at=9.0)
+    queue = [job(1, lane=Lane.TRAINING), job(2, lane=Lane.TRAINING), front, job(3)]
+    order = work_off(queue)
+    assert [c.lane for c in order][0] is Lane.INTERACTIVE
+    assert order[1] is front
+
+
+def test_training_that_was_broken_off_is_charged_for_what_it_ran():
+    clock, long, short = FairClock(), job(1, lane=Lane.TRAINING, cost=9000.0), job(2, lane=Lane.TRAINING, cost=60.0)
+    choice = choose([long, short], clock, planned_model=None)
+    assert choice is not None
+    clock.started(choice)
+    clock.charge_used(long, 100.0)
+    assert work_off([long, short], clock, starts=1) == [short]
+    clock.charge_used(short, 200.0)
+    assert work_off([long, short], clock, starts=1) == [long]
+
+
+def test_only_trainings_wait_for_the_one_that_runs():
+    picture, training = job(1, cost=2.0), job(2, lane=Lane.TRAINING, cost=50.0)
+    planned = plan([picture, training], FairClock(), [Line(trains_for_s=1000.0)])
+    assert [(c.id, ready_s) for c, ready_s in planned] == [(picture.id, 2.0), (training.id, 1052.0)]
 
 
 def test_shares_inside_the_batch_lane_hold_while_interactive_runs_ahead():
