@@ -137,7 +137,7 @@ def test_a_training_is_moved_among_trainings_alone():
     front = job(1, lane=Lane.TRAINING, moved=Move.FRONT, joined_at=9.0)
     queue = [job(1, lane=Lane.TRAINING), job(2, lane=Lane.TRAINING), front, job(3)]
     order = work_off(queue)
-    assert [c.lane for c in order][0] is Lane.INTERACTIVE
+    assert order[0].lane is Lane.INTERACTIVE
     assert order[1] is front
 
 
