@@ -48,6 +48,13 @@ class CaptionEditor(BaseModel):
             update={"all_of": (), "none_of": (), "search": "", "bare": False, "page": 0, "tag_page": 0}
         )
 
+    def narrowed(self, *, with_chosen: bool) -> CaptionEditor:
+        """The chosen tags become part of the filter."""
+        field = "all_of" if with_chosen else "none_of"
+        before = self.all_of if with_chosen else self.none_of
+        tags = tuple(dict.fromkeys((*before, *self.chosen)))[:FILTER_TAGS_MAX]
+        return self.model_copy(update={field: tags, "chosen": (), "page": 0, "tag_page": 0})
+
     def marked(self, listed: Collection[str], marked: Sequence[str]) -> CaptionEditor:
         """After a list of some tags was answered: those not in the list stay as they were."""
         kept = [tag for tag in self.chosen if tag not in listed]

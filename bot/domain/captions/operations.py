@@ -68,7 +68,7 @@ def removing(gone: Collection[str]) -> Operation:
 
 def rewriting(shown: Sequence[str], text: str, *, prepend: bool) -> Operation:
     """A list of tags as somebody edited it (behaviours §25.2): one a line, or with commas; an emptied line deletes."""
-    rows = text.split("\n") if "\n" in text.strip() or len(shown) == 1 else text.split(",")
+    rows = text.split("\n") if "\n" in text or len(shown) == 1 else text.split(",")
     edited = [row.strip().strip(",").strip() for row in rows]
     while edited and not edited[-1]:
         edited.pop()

@@ -94,8 +94,6 @@ class Shown:
     changes: Sequence[Change]
     """That can be undone, the newest first."""
     advice: Sequence[Note]
-    veiled: bool
-    """Its pictures may not be seen here."""
 
     @property
     def open(self) -> Picture | None:
@@ -212,8 +210,6 @@ def _head(shown: Shown, texts: Texts, notes: Sequence[str]) -> str:
         lines.append(texts("tag_editor.empty"))
     elif not found.pictures:
         lines.append(texts("tag_editor.nothing"))
-    if shown.veiled and found.pictures:
-        lines.append(f"-# {texts('tag_editor.veiled')}")
     advice = [texts(f"tag_editor.advice.{note.key}", **note.values) for note in shown.advice]
     if advice and not editor.filtered:
         lines.append(joined(advice, ADVICE_CHARS, "-# 💡 "))

@@ -27,7 +27,7 @@ CLOUD_TAGS = 90
 CLOUD_PX = 900
 CLOUD_MOST_PX = 900
 _SMALL_TEXT, _LARGE_TEXT = 17, 58
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 _PAPER, _INK, _CHOSEN = (43, 45, 49), (219, 222, 225), (88, 190, 120)
 _BADGE_PX = 44
 
@@ -42,14 +42,14 @@ class CaptionPictures:
         self._limits = limits
         self._small: OrderedDict[str, bytes] = OrderedDict()
 
-    async def tiles(self, pictures: Sequence[Picture], *, veiled: bool) -> list[bytes]:
-        """A WebP each, numbered from 1; an empty tile where it is veiled, gone or unreadable."""
-        smalls = [None if veiled else await self._one(picture) for picture in pictures]
+    async def tiles(self, pictures: Sequence[Picture]) -> list[bytes]:
+        """A WebP each, numbered from 1; an empty tile where it is gone or unreadable."""
+        smalls = [await self._one(picture) for picture in pictures]
         return await asyncio.to_thread(lambda: [_numbered(small, n) for n, small in enumerate(smalls, start=1)])
 
-    async def large(self, picture: Picture, *, veiled: bool) -> bytes:
+    async def large(self, picture: Picture) -> bytes:
         """A WebP for the picture's own page; an empty tile as in `tiles`."""
-        data = None if veiled else await self._read(picture)
+        data = await self._read(picture)
         made = await asyncio.to_thread(_fitted, data, LARGE_PX, self._limits.max_picture_pixels) if data else None
         return made if made is not None else await asyncio.to_thread(_numbered, None, None)
 
