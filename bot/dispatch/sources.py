@@ -102,7 +102,7 @@ class SpecResolver:
     async def _captioned(self, one: CaptionPicture) -> CaptionPicture:
         """One that is gone goes out as it is, and comes back without a caption; the others get theirs."""
         try:
-            return one.model_copy(update={"image": await self._given(one.image)})
+            return one.model_copy(update={"image": await self._file(one.image)})
         except SourceGoneError:
             return one
 
@@ -110,12 +110,7 @@ class SpecResolver:
         """All pictures of it, as files: they are too many to be read one after the other. Raises SourceGoneError."""
 
         async def picture(one: TrainImage) -> TrainImage:
-            try:
-                path = await self._inputs.file(one.image)
-                ref = await self._transport.put_file(path, one.image.sha256, one.image.mime)
-            except (MissingPictureError, FileNotFoundError) as error:
-                raise SourceGoneError(one.image.ref) from error
-            return one.model_copy(update={"image": ref})
+            return one.model_copy(update={"image": await self._file(one.image)})
 
         async def subset(one: TrainSubset) -> TrainSubset:
             return one.model_copy(update={"images": tuple([await picture(image) for image in one.images])})
@@ -135,6 +130,13 @@ class SpecResolver:
         if spec.mask is not None:
             changes["mask"] = spec.mask.model_copy(update={"image": await self._given(spec.mask.image)})
         return spec.model_copy(update=changes)
+
+    async def _file(self, ref: ImageRef) -> ImageRef:
+        """A picture that somebody gave, never in memory. Raises SourceGoneError."""
+        try:
+            return await self._transport.put_file(await self._inputs.file(ref), ref.sha256, ref.mime)
+        except (MissingPictureError, FileNotFoundError) as error:
+            raise SourceGoneError(ref.ref) from error
 
     async def _given(self, ref: ImageRef) -> ImageRef:
         """A picture that somebody gave, or one of ours."""
