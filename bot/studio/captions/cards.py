@@ -15,7 +15,8 @@ from bot.domain.notes import Note
 from bot.domain.training.datasets import Dataset, Folder, Picture
 from bot.i18n import Texts
 from bot.storage.datasets import Change
-from bot.studio.captions.pictures import CLOUD_NAME, tile_name
+from bot.studio.captions.cloud import CLOUD_NAME
+from bot.studio.datasets.tiles import tile_name
 from bot.studio.notes import joined
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
@@ -118,7 +119,7 @@ def editor_page(shown: Shown, texts: Texts, notes: Sequence[str]) -> discord.ui.
     if editor.cloud and found.counts:
         box.add_item(_gallery([(CLOUD_NAME, texts("tag_editor.cloud"))]))
     elif page and not editor.cloud:
-        box.add_item(_gallery([(tile_name(one), _alt(one, texts)) for one in page]))
+        box.add_item(_gallery([(tile_name(n), _alt(one, texts)) for n, one in enumerate(page, 1)]))
         box.add_item(discord.ui.TextDisplay("\n".join(_lines(page, texts))))
         rows: list[Row] = [(one.id, f"{n}. {one.name}", one.caption or "") for n, one in enumerate(page, start=1)]
         box.add_item(select_row(Verb.CAPTIONS_OPEN, shown.id, texts("tag_editor.pick"), rows))
@@ -139,13 +140,18 @@ def editor_page(shown: Shown, texts: Texts, notes: Sequence[str]) -> discord.ui.
     return view
 
 
-def picture_page(shown: Shown, picture: Picture, texts: Texts, notes: Sequence[str]) -> discord.ui.LayoutView:
-    """One picture alone, its attachment `tile_name`."""
+def picture_page(
+    shown: Shown, picture: Picture, texts: Texts, notes: Sequence[str], *, in_sight: bool
+) -> discord.ui.LayoutView:
+    """One picture alone, the attachment `tile_name(1)`, where that could be read."""
     view, box = _card()
     folder = next((one for one in shown.folders if one.id == picture.folder_id), None)
     head = f"### {texts('tag_editor.alone', name=spoken(picture.name), dataset=spoken(shown.dataset.name))}"
     box.add_item(discord.ui.TextDisplay("\n".join([head, *([joined(notes, 600, "-# ")] if notes else [])])))
-    box.add_item(_gallery([(tile_name(picture), _alt(picture, texts))]))
+    if in_sight:
+        box.add_item(_gallery([(tile_name(1), _alt(picture, texts))]))
+    else:
+        box.add_item(discord.ui.TextDisplay(texts("tag_editor.unreadable")))
     if picture.caption:
         text = neutral(picture.caption, ALONE_CHARS)
         facts = texts("tag_editor.facts", tags=len(tags_of(picture)), tokens=about_tokens(picture.caption))

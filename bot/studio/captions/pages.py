@@ -15,9 +15,12 @@ from bot.domain.training.datasets import Dataset, Picture
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.datasets import Datasets
+from bot.storage.images import MissingPictureError
+from bot.storage.inputs import InputPictures
 from bot.studio.captions.cards import Shown, editor_page, picture_page
-from bot.studio.captions.pictures import CLOUD_NAME, CaptionPictures, cloud_picture, tile_name
+from bot.studio.captions.cloud import CLOUD_NAME, cloud_picture
 from bot.studio.datasets.rules import DatasetRules
+from bot.studio.datasets.tiles import large_tile, tiles
 from bot.ui.client import Interaction
 from bot.ui.redraw import redraw
 
@@ -25,9 +28,9 @@ __all__ = ["EditorPages"]
 
 
 class EditorPages:
-    def __init__(self, *, datasets: Datasets, pictures: CaptionPictures, rules: DatasetRules) -> None:
+    def __init__(self, *, datasets: Datasets, inputs: InputPictures, rules: DatasetRules) -> None:
         self._datasets = datasets
-        self._pictures = pictures
+        self._inputs = inputs
         self._rules = rules
 
     async def own(self, interaction: Interaction, dataset_id: str) -> Dataset:
@@ -75,8 +78,9 @@ class EditorPages:
         texts = texts_for(str(interaction.locale))
         alone = shown.open
         if alone is not None:
-            files = [discord.File(io.BytesIO(await self._pictures.large(alone)), tile_name(alone))]
-            await redraw(interaction, picture_page(shown, alone, texts, notes), files)
+            large = await self._large(alone)
+            page = picture_page(shown, alone, texts, notes, in_sight=large is not None)
+            await redraw(interaction, page, [large] if large is not None else [])
             return
         await redraw(interaction, editor_page(shown, texts, notes), await self._files(editor, found))
 
@@ -86,6 +90,10 @@ class EditorPages:
                 return []
             cloud = await asyncio.to_thread(cloud_picture, found.counts, editor.chosen)
             return [discord.File(io.BytesIO(cloud), CLOUD_NAME)]
-        page = found.page(editor)
-        tiles = await self._pictures.tiles(page)
-        return [discord.File(io.BytesIO(tile), tile_name(one)) for one, tile in zip(page, tiles, strict=True)]
+        return await asyncio.to_thread(tiles, found.page(editor), self._inputs)
+
+    async def _large(self, picture: Picture) -> discord.File | None:
+        try:
+            return await asyncio.to_thread(large_tile, await self._inputs.read(picture.ref))
+        except MissingPictureError:
+            return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.domain.limits import Limits
 from bot.storage.caption_editors import CaptionEditors
 from bot.storage.database import Database
 from bot.storage.datasets import Datasets
@@ -14,7 +13,6 @@ from bot.storage.server_rules import ServerRuleBook
 from bot.studio.captions.changing import CaptionChanges
 from bot.studio.captions.desk import CAPTION_FORMS, CAPTION_VERBS, CaptionDesk, TaggedCards
 from bot.studio.captions.pages import EditorPages
-from bot.studio.captions.pictures import CaptionPictures
 from bot.studio.captions.replacing import Replacer
 from bot.studio.captions.tagging import Tagging
 from bot.studio.datasets.rules import DatasetRules
@@ -41,9 +39,8 @@ class CaptionParts:
         models: Models,
         rules: DatasetRules,
         server_rules: ServerRuleBook,
-        limits: Limits,
     ) -> None:
-        pages = EditorPages(datasets=datasets, pictures=CaptionPictures(inputs, limits), rules=rules)
+        pages = EditorPages(datasets=datasets, inputs=inputs, rules=rules)
         changes = CaptionChanges(datasets=datasets, replacer=Replacer(), rules=rules)
         self.tagging = Tagging(datasets=datasets, intake=intake, models=models, rules=server_rules)
         self.desk = CaptionDesk(
