@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["ENTRY_BYTES", "Packed", "entry_name", "parts_of"]
+__all__ = ["ENTRY_BYTES", "PART_BYTES", "Packed", "entry_name", "parts_of"]
 
 ENTRY_BYTES = 1024
 """What a picture costs in a ZIP beside its own bytes: two headers with its name, and its line in the list."""

@@ -20,7 +20,7 @@ from bot.downloads.trouble import FinalError, amount
 from bot.errors import UserFacingError
 from gpu_worker.language.layouts import PICKLE_SUFFIXES
 
-__all__ = ["is_torch_archive", "list_members", "unpack_models"]
+__all__ = ["DAMAGE", "LIST_BYTES_MAX", "is_torch_archive", "list_bytes", "list_members", "unpack_models"]
 
 LIST_BYTES_MAX = 4 << 20
 MEMBERS_MAX = 2000
@@ -36,19 +36,20 @@ _LOCATOR_64 = struct.Struct("<4sLQL")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
 _TORCH = ("/data.pkl", "/constants.pkl")
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, EOFError, RuntimeError, struct.error, LookupError,
 )  # fmt: skip
+"""What `zipfile` makes of an archive that is none, or is made to deceive."""
 
 
 def list_members(path: Path) -> list[zipfile.ZipInfo]:
     """Raises UserFacingError `download_archive`, OSError."""
-    if not 0 <= _list_bytes(path) <= LIST_BYTES_MAX:
+    if not 0 <= list_bytes(path) <= LIST_BYTES_MAX:
         raise UserFacingError("download_archive")
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UserFacingError("download_archive") from error
     if len(members) > MEMBERS_MAX:
         raise UserFacingError("download_archive")
@@ -83,7 +84,7 @@ def unpack_models(path: Path, folder: Path, limit_bytes: int, spare_bytes: int) 
     try:
         with zipfile.ZipFile(path) as archive:
             return [_unpack(archive, member, folder / str(at)) for at, member in enumerate(models)]
-    except _DAMAGE as error:
+    except DAMAGE as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise UserFacingError("download_archive") from error
 
@@ -114,7 +115,7 @@ def _is_link(member: zipfile.ZipInfo) -> bool:
     return stat.S_ISLNK(member.external_attr >> 16)
 
 
-def _list_bytes(path: Path) -> int:
+def list_bytes(path: Path) -> int:
     """How long the list of members is; -1 where there is none."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)

@@ -111,6 +111,19 @@ class Datasets:
         )
         return [read_folder(row) for row in rows]
 
+    async def folder(self, folder_id: str) -> Folder | None:
+        row = await self._db.one("SELECT * FROM dataset_folders WHERE id = ?", (folder_id,))
+        return read_folder(row) if row is not None else None
+
+    async def with_picture(self, picture_id: str) -> Dataset | None:
+        """The one that shows that picture."""
+        row = await self._db.one(
+            "SELECT d.* FROM datasets d JOIN dataset_folders f ON f.dataset_id = d.id "
+            "JOIN dataset_images p ON p.folder_id = f.id WHERE p.id = ? AND p.removed_at IS NULL",
+            (picture_id,),
+        )
+        return read_dataset(row) if row is not None else None
+
     async def pictures(self, dataset_id: str, folder: str | None = None) -> list[Picture]:
         """In the order of folders, and of places in each; with `folder` of that one alone."""
         if folder is None:

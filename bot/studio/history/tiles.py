@@ -13,7 +13,7 @@ from bot.domain.ids import ImageId
 from bot.storage.history import Shot
 from bot.storage.thumbnails import SIDE_PX, Thumbnails
 
-__all__ = ["large", "tile_name", "tiles"]
+__all__ = ["large", "numbered", "tile_name", "tiles"]
 
 LARGE_PX = 1280
 LARGE_BYTES_MAX = 3 * 2**20
@@ -35,7 +35,7 @@ def tiles(
     found: list[discord.File] = []
     for number, shot in enumerate(shots, start=1):
         small = None if shot.id in veiled else thumbnails.get_now(shot.id, file(shot))
-        data = _numbered(small, number, marked=shot.id in chosen)
+        data = numbered(small, number, marked=shot.id in chosen)
         found.append(discord.File(io.BytesIO(data), tile_name(shot)))
     return found
 
@@ -58,7 +58,8 @@ def large(shot: Shot, file: Path, thumbnails: Thumbnails) -> tuple[discord.File 
         return (discord.File(io.BytesIO(small), tile_name(shot)) if small else None), True
 
 
-def _numbered(small: bytes | None, number: int, *, marked: bool) -> bytes:
+def numbered(small: bytes | None, number: int, *, marked: bool) -> bytes:
+    """A small copy with its number in the corner, or an empty tile."""
     picture = Image.new("RGB", (SIDE_PX, SIDE_PX), (54, 57, 63))
     if small is not None:
         with Image.open(io.BytesIO(small), formats=("WEBP",)) as found:
