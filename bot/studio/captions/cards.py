@@ -23,7 +23,7 @@ from bot.ui.codec import Verb
 from bot.ui.forms import NAME_LIMIT
 from bot.ui.selects import Row, select_row
 
-__all__ = ["TAGGED", "Shown", "Step", "Work", "change_name", "editor_page", "picture_page"]
+__all__ = ["TAGGED", "Shown", "Step", "Work", "change_name", "editor_button", "editor_page", "picture_page"]
 
 BLUE = 0x5865F2
 CAPTION_CHARS = 190
@@ -108,6 +108,11 @@ def change_name(what: str, texts: Texts) -> str:
         return texts(f"tag_editor.change.{key}")
     except KeyError:
         return texts("tag_editor.change.other")
+
+
+async def editor_button(dataset: Dataset, pictures: int, texts: Texts) -> Sequence[AddressButton]:
+    """For the card of a data set that has pictures."""
+    return [button(Verb.TAG_EDITOR, dataset.id, texts("tag_editor.open"), emoji="🏷️")] if pictures else []
 
 
 def editor_page(shown: Shown, texts: Texts, notes: Sequence[str]) -> discord.ui.LayoutView:

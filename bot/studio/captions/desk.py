@@ -29,7 +29,14 @@ from gpu_worker.protocol.specs import Caption
 
 __all__ = ["CAPTION_FORMS", "CAPTION_VERBS", "CaptionDesk", "TaggedCards"]
 
-CAPTION_VERBS = (Verb.CAPTIONS, Verb.CAPTIONS_OPEN, Verb.CAPTIONS_TAGS, Verb.CAPTIONS_WORK, Verb.CAPTIONS_DO)
+CAPTION_VERBS = (
+    Verb.TAG_EDITOR,
+    Verb.CAPTIONS,
+    Verb.CAPTIONS_OPEN,
+    Verb.CAPTIONS_TAGS,
+    Verb.CAPTIONS_WORK,
+    Verb.CAPTIONS_DO,
+)
 CAPTION_FORMS = (Verb.CAPTIONS_FORM,)
 _AT_ONCE = {Work.DOUBLES: without_doubles, Work.SHORTEN: shortened}
 
@@ -61,6 +68,9 @@ class CaptionDesk:
 
     async def pressed(self, interaction: Interaction, address: Address) -> None:
         """Raises UserFacingError: `captions_unknown`, `dataset_gone`, `dataset_elsewhere`, and what refuses a step."""
+        if address.verb == Verb.TAG_EDITOR:
+            await self.open(interaction, await self._pages.own(interaction, address.id))
+            return
         editor, dataset = await self._editor(interaction, address)
         match address.verb:
             case Verb.CAPTIONS:
