@@ -118,12 +118,26 @@ class Settings(BaseSettings):
     """Gigabytes of the card's memory for loaded models; empty: a share of what the card has."""
     workers: int = Field(default=1, ge=0, le=16)
     """Workers this bot starts on this machine; 0 starts none, and then torch is not installed either."""
+    training_device: Annotated[str, BeforeValidator(_lower), Field(pattern=r"^(cpu|cuda(:\d{1,2})?)?$")] = ""
+    """A card for trainings alone, such as cuda:1; a worker more is started on it. Empty: they share what draws."""
     max_side: int = Field(default=1536, ge=SIZE_MIN_PX, le=SIZE_MAX_PX, multiple_of=8)
     """Largest width or height that a member may ask for, in pixels, a multiple of 8."""
     max_queued_per_user: int = Field(default=10, ge=1, le=1000)
     """How many of one member's jobs may wait at a time."""
     script_cells_max: int = Field(default=100, ge=4, le=400)
     """How many pictures a plot or a prompt matrix may have, 4 to 400."""
+    train_steps_max: int = Field(default=20_000, ge=1, le=1_000_000)
+    """How many steps a training of a LoRA may have."""
+    trainings_per_user: int = Field(default=1, ge=1, le=100)
+    """How many trainings of one member may wait or run at a time."""
+    trainings_keep_days: int = Field(default=30, ge=1, le=36_500)
+    """Days that the files of a training are kept; what is published stays. 36500 is for ever, as good as."""
+    trainings_user_gb: float = Field(default=5, gt=0, le=100_000)
+    """Gigabytes of files of trainings that one member may have."""
+    trainings_gb: float | None = Field(default=None, gt=0, le=1_000_000)
+    """Gigabytes of files that all trainings may take together. Empty: the whole disk."""
+    dataset_mb: int = Field(default=500, ge=1, le=1_000_000)
+    """Megabytes of pictures to train on that one member may keep."""
     previews: bool = True
     """on or off: small previews while a picture is drawn."""
     backup_hours: float = Field(default=24, ge=0, le=1000)
@@ -146,6 +160,12 @@ class Settings(BaseSettings):
     """For development: id of the one server that gets the commands, where changes show at once."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
     """How much is logged: debug, info, warning or error."""
+
+    @model_validator(mode="after")
+    def _trainings_need_a_worker(self) -> Settings:
+        if self.training_device and self.workers == 0:
+            raise ValueError("training_device_without_workers")
+        return self
 
     @model_validator(mode="after")
     def _listening_needs_a_password(self) -> Settings:
@@ -206,10 +226,10 @@ class Settings(BaseSettings):
     def logs_dir(self) -> Path:
         return self.data / "logs"
 
-    def engine_arguments(self) -> tuple[str, ...]:
-        """How this bot's workers run the engine, as options of `python -m gpu_worker`."""
+    def engine_arguments(self, device: str | None = None) -> tuple[str, ...]:
+        """How this bot's workers run the engine, as options of `python -m gpu_worker`; one of them on another card."""
         given = {
-            "--device": self.device,
+            "--device": device or self.device,
             "--memory": self.memory,
             "--attention": self.attention,
             "--precision": self.precision,

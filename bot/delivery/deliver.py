@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import aiohttp
 import discord
 
 from bot.delivery.captioned import captioned_card
@@ -21,13 +22,13 @@ from bot.delivery.finished import FinishedCards
 from bot.delivery.ladder import DEFAULT_LIMIT_BYTES
 from bot.delivery.looked import described_card
 from bot.delivery.ping import Pinger
-from bot.delivery.post import Card, Posted, Poster, Way
+from bot.delivery.post import Card, Posted, Poster, TooLargeError, Way
 from bot.delivery.progress import CardEditor
 from bot.delivery.veils import Veils
 from bot.domain.captions.merging import Outcome
 from bot.domain.described import seen
 from bot.domain.ids import JobId
-from bot.domain.job import Job, JobStatus
+from bot.domain.job import Action, Job, JobStatus
 from bot.i18n import texts_for
 from bot.storage.images import Images
 from bot.storage.jobs import Jobs
@@ -66,6 +67,10 @@ class Deliverer:
         self._pinger = pinger
         self.follow: Callable[[JobId], Awaitable[None]] | None = None
         """What comes after a job on model files; called again where the bot died meanwhile."""
+        self.training_card: Callable[[Job], Awaitable[Card]] | None = None
+        """Of a training that is over."""
+        self.sampled: Callable[[JobId], None] | None = None
+        """Told of a training whose epoch has drawn its samples, or could not."""
         self.write_captions: Callable[[Job], Awaitable[Outcome]] | None = None
         """Takes what a tagger wrote into its data set, once; called again where the bot died meanwhile."""
         self._jobs = jobs
@@ -169,6 +174,8 @@ class Deliverer:
         if job is None:
             return
         match job.status:
+            case _ if job.action is Action.SAMPLE:
+                await self._end_samples(job)
             case JobStatus.DONE | JobStatus.DELIVERING:
                 await self._deliver_result(job)
             case JobStatus.FAILED | JobStatus.CANCELLED if job.told_at is None and job.script_id is None:
@@ -180,7 +187,10 @@ class Deliverer:
 
     async def _deliver_end(self, job: Job) -> None:
         failed = job.status is JobStatus.FAILED
-        card = Card(failed_card(job) if failed else cancelled_card(job))
+        if job.training is not None and self.training_card is not None:
+            card = await self.training_card(job)
+        else:
+            card = Card(failed_card(job) if failed else cancelled_card(job))
         # Whoever cancels knows it: where the card is gone, nobody needs a new one.
         posted = await self._poster.post(job, card, only_edit=not failed)
         if posted is not None:
@@ -189,6 +199,17 @@ class Deliverer:
                 await self._ping(job, posted, failed=True)
         await self._jobs.told(job.id)
 
+    async def _end_samples(self, job: Job) -> None:
+        """They have no card: that of their training shows them."""
+        if job.status in (JobStatus.DONE, JobStatus.DELIVERING):
+            await self._jobs.transition(
+                job.id, (JobStatus.DONE, JobStatus.DELIVERING), JobStatus.DELIVERED, told_at=time.time()
+            )
+        elif job.status.terminal and job.told_at is None:
+            await self._jobs.told(job.id)
+        if self.sampled is not None and job.parent_id is not None:
+            self.sampled(job.parent_id)
+
     async def _deliver_result(self, job: Job) -> None:
         if job.status is JobStatus.DONE and not await self._jobs.transition(
             job.id, (JobStatus.DONE,), JobStatus.DELIVERING
@@ -196,6 +217,9 @@ class Deliverer:
             return  # another task has it
         if job.files is not None:
             await self._deliver_made(job)
+            return
+        if job.training is not None and self.training_card is not None:
+            await self._deliver_trained(job, self.training_card)
             return
         if isinstance(job.task, Describe):
             await self._deliver_described(job)
@@ -283,6 +307,36 @@ class Deliverer:
             look_first=job.id in self._interrupted,
         )
         await self._settle(job, **({"message_id": posted.message_id} if posted is not None else {}))
+
+    async def _deliver_trained(self, job: Job, made: Callable[[Job], Awaitable[Card]]) -> None:
+        posted = await self._poster.post(
+            job, await made(job), only_edit=job.cancel_by is not None, look_first=job.id in self._interrupted
+        )
+        if posted is not None:
+            await self._settle(job, message_id=posted.message_id)
+            await self._ping(job, posted)
+        elif job.cancel_by is not None or job.private:
+            # Its files are kept, and /train show shows it.
+            await self._settle(job)
+        else:
+            log.error("job %s: every way to its user is closed; it is tried again at the next start", job.id)
+            await self._jobs.set_stranded(job.id, stranded=True)
+
+    def refresh(self, job_id: JobId) -> None:
+        """A training that is over has drawn further samples: its card is to show them. A running one's is the
+        editor's."""
+        self._spawn(self._refreshed(job_id), f"training-card-{job_id}")
+
+    async def _refreshed(self, job_id: JobId) -> None:
+        job = await self._jobs.get(job_id)
+        if job is None or job.training is None or not job.status.terminal or job.told_at is None:
+            return
+        if self.training_card is None or job.message_id is None:
+            return
+        try:
+            await self._poster.post(job, await self.training_card(job), only_edit=True)
+        except (discord.HTTPException, aiohttp.ClientError, TooLargeError, OSError) as error:
+            log.info("the samples of training %s could not be put on its card: %s", job_id, error)
 
     async def _settle(self, job: Job, **columns: int) -> None:
         await self._jobs.transition(

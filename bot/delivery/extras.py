@@ -12,6 +12,7 @@ from bot.delivery.cards import queued_card
 from bot.delivery.grid_card import filling_grid_card
 from bot.delivery.ladder import Rung
 from bot.delivery.machine import MachineState
+from bot.delivery.training_card import TrainingShown, live_training_card, new_training
 from bot.dispatch.dispatcher import Standing
 from bot.domain.job import Job
 from bot.i18n import Texts, texts_for
@@ -40,6 +41,8 @@ def waiting_card(
     as it will take longer than that."""
     if job.script is not None:
         return filling_grid_card(job, 0, job.script.size, has_preview=False)
+    if job.training is not None:
+        return live_training_card(job, TrainingShown(new_training(job)), None)
     view = queued_card(job, standing, machine)
     eta_s = standing.eta_s if standing is not None else None
     if only_by_token and eta_s is not None and job.grant is not None and time.time() + eta_s > job.grant.expires_at:

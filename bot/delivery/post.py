@@ -148,7 +148,8 @@ class Poster:
     async def _already_posted(self, job: Job, channel: discord.PartialMessageable) -> MessageId | None:
         """A message of ours whose buttons address this job's result."""
         since = datetime.datetime.fromtimestamp(job.created_at, datetime.UTC)
-        address = encode(Verb.REROLL, job.id)
+        # The card of a training that runs has no such button.
+        address = encode(Verb.REROLL, job.id) if job.training is None else encode(Verb.TRAINING, job.id, 5)
         async for message in channel.history(limit=LOOK_BACK, after=since):
             ours = self._client.user is not None and message.author.id == self._client.user.id
             if ours and any(address in str(component.to_dict()) for component in message.components):

@@ -35,6 +35,8 @@ BY_BOT_EVERY_S = 5.0
 one of which the result needs."""
 QUEUED_EVERY_S = 4.0
 SCRIPT_BY_BOT_EVERY_S = 60.0
+TRAINING_EVERY_S, TRAINING_BY_BOT_EVERY_S, OLD_TRAINING_EVERY_S = 15.0, 30.0, 600.0
+"""Of a training, which brings its curve and samples each time, and goes on for hours."""
 OLD_AFTER_S = 50 * 60.0
 """Of messages older than an hour only a few edits are allowed, one of which the finished grid needs."""
 LATE_EDIT_S = 5.0
@@ -58,6 +60,10 @@ class _Watched:
     by_token: bool = True
     """Edits by an interaction's token count against nothing but themselves."""
     is_script: bool = False
+    is_training: bool = False
+    is_old: bool = False
+    urgent: bool = False
+    """What has changed is not for later: a pause, or another epoch."""
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
@@ -74,6 +80,9 @@ class CardEditor:
         self.script_card: Callable[[Job, bool], Awaitable[tuple[object, Card] | None]] | None = None
         """What a script's card shows as it fills, and what of it could change; `True`: it is being cancelled. Set by
         whoever wires the parts."""
+        self.training_card: Callable[[Job, ProgressState | None, bool], Awaitable[tuple[object, Card] | None]] | None
+        self.training_card = None
+        """The same for a training; None for its state where no worker has it."""
         self._task: asyncio.Task[None] | None = None
         self._machine_was: MachineState | None = None
 
@@ -103,6 +112,7 @@ class CardEditor:
         state.phase, state.step, state.of, state.eta_s = progress.phase, progress.step, progress.of, progress.eta_s
         if self._previews and progress.preview:
             state.preview = progress.preview
+        state.training = progress.training or state.training
         watched.state = state
         watched.dirty = True
 
@@ -111,6 +121,17 @@ class CardEditor:
         watched = self._watched.get(job_id)
         if watched is not None:
             watched.dirty = True
+
+    def training_changed(self, job_id: JobId) -> None:
+        """It was paused, goes on, has saved an epoch or drawn samples."""
+        watched = self._watched.get(job_id)
+        if watched is not None:
+            watched.dirty = watched.urgent = True
+
+    def state_of(self, job_id: JobId) -> ProgressState | None:
+        """None where nothing is known of it, or no worker has it."""
+        watched = self._watched.get(job_id)
+        return watched.state if watched is not None else None
 
     def queue_changed(self) -> None:
         for watched in self._watched.values():
@@ -165,7 +186,7 @@ class CardEditor:
         running = [item for item in due if item[1].state is not None]
         queued = [item for item in due if item[1].state is None]
         for job_id, watched in [*running, *queued[:QUEUED_PER_TICK]][: max(0, EDITS_AT_ONCE - busy)]:
-            watched.dirty = False
+            watched.dirty = watched.urgent = False
             watched.last_edit = now
             watched.task = asyncio.create_task(self._edit(job_id, watched), name=f"edit-{job_id}")
 
@@ -178,6 +199,9 @@ class CardEditor:
             return  # out of reach; the result goes another way
         if job.script is not None:
             await self._show(job, await self._filling(job, watched))
+            return
+        if job.training is not None:
+            await self._show(job, await self._trained(job, watched))
             return
         # What a worker has only prefetched still waits, as far as its user can tell.
         queued = job.status is JobStatus.QUEUED or watched.state is None
@@ -207,6 +231,20 @@ class CardEditor:
         if self.script_card is None or old:
             return None
         found = await self.script_card(job, job.cancel_by is not None)
+        if found is None or found[0] == watched.shown:
+            return None
+        watched.shown = found[0]
+        return found[1]
+
+    async def _trained(self, job: Job, watched: _Watched) -> Card | None:
+        watched.is_training = True
+        watched.is_old = not watched.by_token and time.time() - job.created_at > OLD_AFTER_S
+        if job.status is JobStatus.QUEUED:
+            watched.state = None  # paused, or its worker died
+        if self.training_card is None:
+            return None
+        cancelling = job.cancel_by is not None
+        found = await self.training_card(job, watched.state, cancelling)
         if found is None or found[0] == watched.shown:
             return None
         watched.shown = found[0]
@@ -242,6 +280,10 @@ class CardEditor:
 
 
 def _pace_s(watched: _Watched) -> float:
+    if watched.is_training and watched.is_old:
+        return OLD_TRAINING_EVERY_S
+    if watched.is_training and not watched.urgent:
+        return TRAINING_EVERY_S if watched.by_token else TRAINING_BY_BOT_EVERY_S
     if watched.is_script and not watched.by_token:
         return SCRIPT_BY_BOT_EVERY_S
     if watched.state is None:

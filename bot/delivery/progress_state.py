@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpu_worker.protocol.messages import TrainingTold
+
 __all__ = ["ProgressState"]
 
 
@@ -15,3 +17,4 @@ class ProgressState:
     eta_s: float | None = None
     preview: bytes | None = None
     cancelling: bool = False
+    training: TrainingTold | None = None

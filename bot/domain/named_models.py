@@ -10,14 +10,25 @@ from gpu_worker.language.detectors import FACES, FACES_FILE
 from gpu_worker.language.networks import NetworkTagError, lora_refs, parse_networks
 from gpu_worker.language.preprocessors import find_preprocessor
 from gpu_worker.protocol.messages import ModelFact, ModelKind
-from gpu_worker.protocol.specs import Describe, JobSpec, PictureTask, Preprocess, Sheet, Txt2Img, Ultimate, Upscale
+from gpu_worker.protocol.specs import (
+    Caption,
+    Describe,
+    JobSpec,
+    PictureTask,
+    Preprocess,
+    Sheet,
+    Train,
+    Txt2Img,
+    Ultimate,
+    Upscale,
+)
 
 __all__ = ["embeddings_in", "models_of"]
 
 Named = tuple[ModelKind, str]
 
 
-def models_of(spec: JobSpec | PictureTask | Sheet | ScriptSpec, facts: Sequence[ModelFact] = ()) -> list[Named]:
+def models_of(spec: JobSpec | PictureTask | Sheet | ScriptSpec | Train, facts: Sequence[ModelFact] = ()) -> list[Named]:
     """Kind and name, each once, the checkpoint first. `facts` are needed to know embeddings, which stand in a prompt
     as plain words, and a LoRA by its alias. A VAE that the worker chooses by itself is not among them."""
     if isinstance(spec, Script):
@@ -27,8 +38,11 @@ def models_of(spec: JobSpec | PictureTask | Sheet | ScriptSpec, facts: Sequence[
     if isinstance(spec, Ultimate):
         upscaler: list[Named] = [("upscaler", spec.upscaler)] if spec.upscaler not in UPSCALERS else []
         return [*models_of(spec.drawing, facts), *upscaler]
-    if isinstance(spec, Describe):
+    if isinstance(spec, Describe | Caption):
         return [("tagger", spec.tagger)]
+    if isinstance(spec, Train):
+        vae: list[Named] = [("vae", spec.vae)] if spec.vae not in (AUTOMATIC_VAE, NONE) else []
+        return [("checkpoint", spec.checkpoint), *vae]
     if isinstance(spec, Preprocess):
         return list(dict.fromkeys(named for each in spec.maps for named in _annotators(each.preprocessor, facts)))
     if isinstance(spec, Upscale):

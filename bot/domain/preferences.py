@@ -21,9 +21,9 @@ from gpu_worker.protocol.specs import SIZE_MAX_PX, SIZE_MIN_PX
 
 __all__ = [
     "CFG", "CHECKPOINT", "CLIP_SKIP", "COUNT", "KEYS", "LANGUAGE", "NEGATIVE", "OPERATOR_ID", "PING_WHEN_DONE",
-    "PREVIEWS", "PRIVATE", "REMIX", "SAMPLER", "SCHEDULE", "SIZE", "STEPS", "STYLE", "UPSCALER", "VAE", "Group", "Key",
-    "Kind", "Level", "Names", "Number", "Options", "Resolved", "Said", "Shape", "Switch", "Words", "drawing_defaults",
-    "owners", "resolve",
+    "PREVIEWS", "PRIVATE", "REMIX", "SAMPLER", "SCHEDULE", "SIZE", "STEPS", "STYLE", "TRAINING", "UPSCALER", "VAE",
+    "Group", "Key", "Kind", "Level", "Names", "Number", "Options", "Resolved", "Said", "Shape", "Switch", "Words",
+    "drawing_defaults", "owners", "resolve",
 ]  # fmt: skip
 
 OPERATOR_ID = 0
@@ -168,13 +168,18 @@ CFG: Key[float | None] = Key("cfg", Number(1, 30, whole=False), None, Group.PICT
 COUNT: Key[int | None] = Key("count", Number(1, 4), None, Group.PICTURE)
 UPSCALER: Key[str | None] = Key("upscaler", Names("upscaler"), None, Group.MORE)
 """Of the second pass, where none is named."""
+TRAINING: Key[str] = Key(
+    "training", Options(("everyone", "admins", "nobody")), "everyone", Group.MORE,
+    frozenset({Level.OPERATOR, Level.SERVER}),
+)  # fmt: skip
+"""Who may train LoRAs; the stricter of the operator's word and the server's counts."""
 
 KEYS: Mapping[str, Key[Any]] = MappingProxyType(
     {
         key.name: key
         for key in (
             REMIX, PING_WHEN_DONE, PRIVATE, PREVIEWS, LANGUAGE, CHECKPOINT, VAE, CLIP_SKIP, SIZE, SAMPLER,
-            SCHEDULE, STEPS, CFG, COUNT, UPSCALER, NEGATIVE, STYLE,
+            SCHEDULE, STEPS, CFG, COUNT, UPSCALER, NEGATIVE, STYLE, TRAINING,
         )
     }
 )  # fmt: skip

@@ -57,11 +57,6 @@ class Timings:
                 (model, device, *known),
             )
 
-    def learnt_s(self, model: str, units: float) -> float | None:
-        """As `estimate_s`, from this model alone."""
-        same = [value for (name, _), (value, _) in self._known.items() if name == model]
-        return units * sum(same) / len(same) if same else None
-
     async def learn_training(self, checkpoint: str, device: str, units: float, run_s: float) -> None:
         """Beside drawing: with that checkpoint, and as any training."""
         await self.learn(f"{TRAINING}{checkpoint}", device, units, run_s)

@@ -79,6 +79,7 @@ FORGOTTEN_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "deletions": (f"UPDATE deletions SET user_id = {NOBODY} WHERE user_id = :user",),  # noqa: S608
         "exports": ("DELETE FROM exports WHERE user_id = :user",),
         "history_desks": ("DELETE FROM history_desks WHERE user_id = :user",),
+        "training_desks": ("DELETE FROM training_desks WHERE user_id = :user",),
         "datasets": ("DELETE FROM datasets WHERE user_id = :user",),  # folders, pictures and changes go with it
         "finds": ("DELETE FROM finds WHERE user_id = :user",),
         "style_versions": (

@@ -145,6 +145,17 @@ class Trainings:
         )
         return [self._file(row) for row in rows]
 
+    async def unsampled(self, job_id: JobId | None = None) -> list[tuple[JobId, str]]:
+        """Files, of this training or of all, of which nobody knows yet what draws their samples, and that are to have
+        some."""
+        rows = await self._db.all(
+            "SELECT training_files.job_id, training_files.name FROM training_files JOIN trainings USING (job_id) "
+            "WHERE sample_job_id IS NULL AND samples != '[]' AND (?1 IS NULL OR training_files.job_id = ?1) "
+            "ORDER BY arrived_at, epoch",
+            (job_id,),
+        )
+        return [(JobId(row["job_id"]), row["name"]) for row in rows]
+
     async def file_named(self, name: str) -> SavedFile | None:
         """By the name that a prompt calls it; upper and lower case are the same."""
         row = await self._db.one(
@@ -197,7 +208,8 @@ class Trainings:
         await self._db.write_one("UPDATE trainings SET comparison_id = ? WHERE job_id = ?", (comparison_id, job_id))
 
     async def set_sample(self, job_id: JobId, name: str, sample_job_id: JobId) -> bool:
-        """True where this call set it: two may see the same file at once, and one draws its samples."""
+        """True where this call set it: two may see the same file at once, and one draws its samples. An empty id means
+        that it draws none."""
         rows = await self._db.write_one(
             "UPDATE training_files SET sample_job_id = ? WHERE job_id = ? AND name = ? AND sample_job_id IS NULL "
             "RETURNING name",

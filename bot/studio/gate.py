@@ -16,7 +16,7 @@ from bot.errors import UserFacingError
 from bot.library import Library
 from bot.studio.models import Models
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.specs import Drawing, JobSpec, PictureTask, Sheet, Ultimate
+from gpu_worker.protocol.specs import Drawing, JobSpec, PictureTask, Sheet, Train, Ultimate
 
 __all__ = ["ModelGate"]
 
@@ -30,7 +30,7 @@ class ModelGate:
 
     def require(
         self,
-        spec: JobSpec | PictureTask | Sheet | ScriptSpec,
+        spec: JobSpec | PictureTask | Sheet | ScriptSpec | Train,
         where: Where,
         exempt: AbstractSet[tuple[ModelKind, str]] = frozenset(),
     ) -> None:
@@ -48,13 +48,13 @@ class ModelGate:
             if kind == "lora" and name in hidden:
                 raise unknown_lora(name, facts)
 
-    def require_units(self, spec: JobSpec | PictureTask | Sheet | ScriptSpec) -> None:
+    def require_units(self, spec: JobSpec | PictureTask | Sheet | ScriptSpec | Train) -> None:
         """That its control units can lead. Raises UserFacingError as `require_units`."""
         drawing = spec.drawing if isinstance(spec, Ultimate) else spec
         if isinstance(drawing, Drawing) and drawing.control:
             require_units(drawing, self._models.facts())
 
-    async def used(self, spec: JobSpec | PictureTask | Sheet | ScriptSpec, user_id: int) -> None:
+    async def used(self, spec: JobSpec | PictureTask | Sheet | ScriptSpec | Train, user_id: int) -> None:
         """Never raises: a picture is worth more than its statistics."""
         try:
             await self._library.used(models_of(spec, self._models.facts()), user_id)

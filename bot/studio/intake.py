@@ -45,7 +45,7 @@ from bot.ui.client import Interaction
 from bot.ui.door import TEXT_LIMIT, say
 from bot.ui.waiting import answered
 from gpu_worker.protocol.messages import ModelKind
-from gpu_worker.protocol.specs import FileSpec, FileTask, Img2Img, JobSpec, PictureTask, Sheet, Txt2Img, Ultimate
+from gpu_worker.protocol.specs import FileSpec, FileTask, Img2Img, JobSpec, PictureTask, Sheet, Train, Txt2Img, Ultimate
 
 __all__ = ["TOKEN_LIFE_S", "Intake"]
 
@@ -258,7 +258,7 @@ class Intake:
         message_id = interaction.message.id if interaction.message is not None else None
         return await self._private.comes_of_private(UserId(interaction.user.id), parent_id, source_image_id, message_id)
 
-    async def used(self, task: JobSpec | PictureTask | Sheet, user_id: UserId) -> None:
+    async def used(self, task: JobSpec | PictureTask | Sheet | Train, user_id: UserId) -> None:
         """Its models are counted as used. Never raises."""
         await self._gate.used(task, user_id)
 

@@ -72,7 +72,15 @@ def shown_value(key: Key[Any], value: Any, texts: Texts) -> str:
         return texts("settings.on" if value else "settings.off")
     if key.name == LANGUAGE.name:
         return load_language(value)["language.name"] if value in LANGUAGES else str(value)
+    if isinstance(key.kind, Options):
+        return _option(key, str(value), texts)
     return f"{value:g}" if isinstance(value, float) else " ".join(str(value).split())
+
+
+def _option(key: Key[Any], value: str, texts: Texts) -> str:
+    """In words, where it is no name."""
+    words = f"setting.{key.name}.option.{value}"
+    return texts(words) if texts.has(words) else value
 
 
 def settings_form(
@@ -137,7 +145,7 @@ def _choices(key: Key[Any], facts: Sequence[ModelFact], limits: Limits, texts: T
         case Switch():
             return [("on", texts("settings.on")), ("off", texts("settings.off"))]
         case Options(options):
-            return [(name, name) for name in options]
+            return [(name, _option(key, name, texts)) for name in options]
         case Number(least, most, whole=True) if most - least < RADIO_LIMIT - 1:
             return [(str(n), str(n)) for n in range(int(least), int(most) + 1)]
         case Shape():

@@ -389,6 +389,8 @@ class Verb:
     TRAINED_FORM = "trainedform"
     """job that trained; n is which of its files is published; the form's own id"""
 
+    TAG_EDITOR = "tageditor"
+    """data set; opens the tag editor"""
     CAPTIONS = "captions"
     """tag editor: where somebody is in the captions of a data set; n is a page of its pictures, none the one it was"""
     CAPTIONS_OPEN = "captionsopen"

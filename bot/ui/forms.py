@@ -6,7 +6,7 @@ was open while the bot restarted still arrives.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 import discord
@@ -14,8 +14,9 @@ import discord
 from bot.ui.client import Interaction
 
 __all__ = [
-    "NAME_LIMIT", "OPTIONS_LIMIT", "RADIO_LIMIT", "TEXT_LIMIT", "checkbox_field", "field_values", "fields_of",
-    "form_of", "radio_field", "select_field", "shown_part", "text_field", "upload_field", "uploads_of", "whole_text",
+    "NAME_LIMIT", "OPTIONS_LIMIT", "RADIO_LIMIT", "TEXT_LIMIT", "boxes_field", "checkbox_field", "field_values",
+    "fields_of", "form_of", "radio_field", "select_field", "shown_part", "text_field", "upload_field", "uploads_of",
+    "whole_text",
 ]  # fmt: skip
 
 TEXT_LIMIT = 4000
@@ -97,6 +98,18 @@ def checkbox_field(form: discord.ui.Modal, custom_id: str, label: str, hint: str
     """Sent as `True` or `False`."""
     box: discord.ui.Checkbox[discord.ui.Modal] = discord.ui.Checkbox(custom_id=custom_id, default=checked)
     form.add_item(discord.ui.Label(text=label[:45], description=hint[:100] or None, component=box))
+
+
+def boxes_field(
+    form: discord.ui.Modal, custom_id: str, label: str, hint: str, options: Sequence[str], checked: Collection[str]
+) -> None:
+    """Up to ten boxes, of which any number may be checked; `field_values` gives them."""
+    group: discord.ui.CheckboxGroup[discord.ui.Modal] = discord.ui.CheckboxGroup(
+        custom_id=custom_id, required=False, min_values=0, max_values=len(options)
+    )
+    for value in options[:RADIO_LIMIT]:
+        group.add_option(label=value[:NAME_LIMIT], value=value[:NAME_LIMIT], default=value in checked)
+    form.add_item(discord.ui.Label(text=label[:45], description=hint[:100] or None, component=group))
 
 
 def upload_field(form: discord.ui.Modal, custom_id: str, label: str, hint: str, *, required: bool = False) -> None:

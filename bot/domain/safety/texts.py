@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gpu_worker.language.detectors import DRAWN, detail_prompts
-from gpu_worker.protocol.specs import ControlUnit, Drawing, ImageRef, Mask
+from gpu_worker.protocol.specs import ControlUnit, Drawing, ImageRef, Mask, Train
 
 __all__ = ["Steering", "given_refs", "steering_of"]
 
@@ -48,6 +48,8 @@ class Steering:
 
 
 def steering_of(task: BaseModel) -> Steering:
+    if isinstance(task, Train):
+        return _taught(task)
     found = Steering()
     for name in type(task).model_fields:
         if name == "prompt" and isinstance(task, Drawing):
@@ -58,6 +60,19 @@ def steering_of(task: BaseModel) -> Steering:
     if isinstance(task, Drawing):
         found.each += _of_finds(task)
     found.each = [text for text in found.each if text.strip()]
+    return found
+
+
+def _taught(task: Train) -> Steering:
+    """What is learnt goes through the caption of a picture, and through whatever stands beside all captions."""
+    found = Steering(names=[task.checkpoint])
+    shared = [task.output_name, task.parameters.training_comment]
+    for subset, image in task.images():
+        if image.caption is not None:
+            found.each.append(image.caption)
+        shared += [subset.class_tokens, subset.rules.caption_prefix, subset.rules.caption_suffix]
+    found.each = [text for text in dict.fromkeys(found.each) if text.strip()]
+    found.shared = [text for text in dict.fromkeys(shared) if text.strip()]
     return found
 
 

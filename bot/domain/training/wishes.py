@@ -1,0 +1,100 @@
+"""What somebody puts together on the desk of a training, by kohya's names, and how it begins and changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bot.domain.models import AUTOMATIC_VAE
+from gpu_worker.language.training.config import Config
+from gpu_worker.language.training.config_errors import ConfigError, validated
+from gpu_worker.language.training.parameters import RESOLUTION_MAX_PX, DatasetRules, Parameters, SubsetRules
+from gpu_worker.language.training.presets import Preset, preset
+from gpu_worker.protocol.messages import ModelFact
+
+__all__ = ["NAME_CHARS_MAX", "SAMPLES_MAX", "Part", "TrainingWish", "changed", "configured", "first_wish", "fitted"]
+
+SAMPLES_MAX = 4
+NAME_CHARS_MAX = 60
+"""Of the file: behind it comes `-step00000500`, and prompts call it by its name."""
+FALLBACK_PX = 512
+LEAST_PX = 64
+
+Part = Literal["parameters", "rules", "subset"]
+"""Of the training itself, of how pictures become batches, of captions."""
+
+
+class TrainingWish(BaseModel):
+    """`vae` as in `Drawing`. `parameters.seed` None is drawn when it starts."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    dataset_id: str = ""
+    checkpoint: str = ""
+    vae: str = AUTOMATIC_VAE
+    preset: str = "character"
+    """`file` once a configuration file was read."""
+    name: str = Field(default="", max_length=200)
+    trigger: str = Field(default="", max_length=200)
+    parameters: Parameters
+    rules: DatasetRules
+    subset: SubsetRules
+    samples: tuple[str, ...] | None = None
+    """Lines as sd-scripts has them; None: those that the trigger word makes."""
+    private: bool = False
+    retry_of: str | None = None
+
+
+def first_wish(name: Preset, checkpoint: ModelFact | None = None) -> TrainingWish:
+    """A preset at the size that the checkpoint draws at."""
+    parameters, rules, subset = preset(name)
+    wish = TrainingWish(preset=name, parameters=parameters, rules=rules, subset=subset)
+    return wish if checkpoint is None else fitted(wish, checkpoint)
+
+
+def fitted(wish: TrainingWish, checkpoint: ModelFact) -> TrainingWish:
+    """With that base, and pictures of its native size: buckets reach from half of it to twice as much."""
+    side = max(LEAST_PX, min(RESOLUTION_MAX_PX, (checkpoint.native_px or FALLBACK_PX) // LEAST_PX * LEAST_PX))
+    step = 64 if side >= FALLBACK_PX else 32
+    sizes = {
+        "resolution": (side, side), "min_bucket_reso": max(LEAST_PX, side // 2),
+        "max_bucket_reso": min(RESOLUTION_MAX_PX, side * 2), "bucket_reso_steps": step,
+    }  # fmt: skip
+    update: dict[str, Any] = {"checkpoint": checkpoint.name, "rules": wish.rules.model_copy(update=sizes)}
+    if checkpoint.family != "sd1" and wish.parameters.clip_skip == 2:
+        # The second last layer is a custom of SD 1.x; the others have their own.
+        update["parameters"] = wish.parameters.model_copy(update={"clip_skip": None})
+    return wish.model_copy(update=update)
+
+
+def changed(wish: TrainingWish, changes: Mapping[tuple[Part, str], Any]) -> TrainingWish:
+    """With other values; what is given as None goes back to sd-scripts' own. Raises ConfigError for the first that is
+    not possible."""
+    update: dict[str, Any] = {}
+    for part, model in _MODELS.items():
+        own = {key: value for (of, key), value in changes.items() if of == part}
+        if not own:
+            continue
+        before: dict[str, Any] = getattr(wish, part).model_dump()
+        kept = {key: value for key, value in before.items() if key not in own}
+        given = {key: value for key, value in own.items() if value is not None}
+        update[part] = validated(model, kept | given)
+    after = wish.model_copy(update=update)
+    if after.parameters.cache_latents and after.subset.random_crop:
+        raise ConfigError("random_crop", "cannot be had of cached latents", "Take one of the two away.")
+    return after
+
+
+def configured(wish: TrainingWish, config: Config) -> TrainingWish:
+    """With everything that a configuration file says: what it leaves out is sd-scripts' own."""
+    update: dict[str, Any] = {
+        "preset": "file", "parameters": config.parameters, "rules": config.dataset, "subset": config.subset,
+    }  # fmt: skip
+    if name := config.places.get("output_name", "").strip():
+        update["name"] = name
+    return wish.model_copy(update=update)
+
+
+_MODELS: Mapping[Part, type[BaseModel]] = {"parameters": Parameters, "rules": DatasetRules, "subset": SubsetRules}

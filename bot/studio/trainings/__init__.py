@@ -1,0 +1,1 @@
+"""LoRAs that people train: the desk, the card of a training, its samples."""
