@@ -11,6 +11,7 @@ import logging.handlers
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -20,6 +21,7 @@ from bot import exit_codes
 from bot.app import PincelBot, create_bot
 from bot.dispatch.child import ChildCommand
 from bot.dispatch.pipe import PipeTransport, StartFailure
+from bot.domain.job import Lane
 from bot.errors import StartupError
 from bot.operator_language import operator_texts
 from bot.playground.child import PlaygroundProcess
@@ -35,6 +37,8 @@ log = logging.getLogger("bot")
 
 LOG_BYTES = 5 * 1024 * 1024
 PLAYGROUND_RETRY_S = 5.0
+TRAINER = "t1"
+"""Name of the worker on PINCEL_TRAINING_DEVICE."""
 WORKER_FAILED = (
     "Worker %s could not start (%s). Run `python3 launch.py doctor`; jobs wait meanwhile, and it is tried again."
 )
@@ -121,18 +125,20 @@ def _refusal(reason: str, exit_code: int) -> StartupError:
 
 
 def _transport(settings: Settings, on_start_failure: StartFailure) -> PipeTransport:
+    start = (sys.executable, "-m", "gpu_worker", "--data", str(settings.data), "--demo", str(settings.demo_dir))
     command = ChildCommand(
-        argv=(
-            sys.executable, "-m", "gpu_worker",
-            "--data", str(settings.data), "--demo", str(settings.demo_dir), *settings.engine_arguments(),
-        ),
+        argv=(*start, *settings.engine_arguments()),
         log_file=settings.logs_dir / "worker.log",
         # What the bot finds, add-ons above all, its worker finds, too.
         environment={"PYTHONPATH": os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH"))))},
-    )  # fmt: skip
+    )
     names = tuple(f"w{number}" for number in range(1, settings.workers + 1))
+    special: dict[str, ChildCommand] = {}
+    if settings.training_device:
+        argv = (*start, *settings.engine_arguments(settings.training_device), "--lanes", Lane.TRAINING)
+        special[TRAINER] = replace(command, argv=argv, log_file=settings.logs_dir / "trainer.log")
     return PipeTransport(
-        command=command, names=names, outbox_dir=settings.outbox_dir, on_start_failure=on_start_failure
+        command=command, names=names, outbox_dir=settings.outbox_dir, on_start_failure=on_start_failure, special=special
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,9 +57,11 @@ class PipeTransport:
         outbox_dir: Path,
         on_start_failure: StartFailure | None = None,
         times: PipeTimes | None = None,
+        special: Mapping[str, ChildCommand] | None = None,
     ) -> None:
-        self._command = command
-        self._names = names
+        """`special`: further workers, which are started otherwise."""
+        self._commands = {**dict.fromkeys(names, command), **(special or {})}
+        self._names = tuple(self._commands)
         self._outbox = Outbox(outbox_dir)
         self._inputs = Inputs(outbox_dir)
         self._on_start_failure = on_start_failure
@@ -160,7 +162,7 @@ class PipeTransport:
     async def _run_once(self, name: str) -> None:
         """One life of a worker."""
         try:
-            child = await Child.spawn(self._command, name)
+            child = await Child.spawn(self._commands[name], name)
         except OSError as error:
             log.error("worker %s cannot be started: %s", name, error)
             self._tell_start_failure(name, str(error))

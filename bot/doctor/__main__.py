@@ -58,7 +58,7 @@ def examine(say: Texts) -> Iterator[Check]:
 
 def _drawing(say: Texts, settings: Settings) -> list[Check]:
     card = find_card()
-    return [check_card(say, card), check_torch(say, settings, card)]
+    return [check_card(say, card), *check_torch(say, settings, card)]
 
 
 def main(arguments: list[str]) -> int:

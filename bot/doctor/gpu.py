@@ -13,7 +13,10 @@ from bot.doctor.report import Check, State, finding
 from bot.i18n import Texts
 from bot.settings import CHECKOUT, Settings
 
-__all__ = ["Card", "TorchFacts", "check_card", "check_torch", "check_worker", "find_card", "judge_torch", "read_torch"]
+__all__ = [
+    "Card", "TorchFacts", "check_card", "check_torch", "check_worker", "find_card", "judge_torch",
+    "judge_training_device", "read_torch",
+]  # fmt: skip
 
 _QUESTION = (
     "import json, torch\n"
@@ -103,10 +106,31 @@ def judge_torch(say: Texts, facts: TorchFacts | None, card: Card, device: str) -
     return finding(say, "torch", state, "old_driver", version=facts.version, cuda=facts.cuda, driver=card.driver)
 
 
-def check_torch(say: Texts, settings: Settings, card: Card) -> Check:
+def judge_training_device(say: Texts, facts: TorchFacts | None, device: str, drawing: str) -> Check | None:
+    """`device` and `drawing` are PINCEL_TRAINING_DEVICE and PINCEL_DEVICE. None where nothing is to be said of it."""
+    if facts is None or not device:
+        return None
+    index, draws = _index(device), _index("cuda" if drawing == "auto" and facts.devices else drawing)
+    if index is not None and index >= len(facts.devices):
+        return finding(say, "training", State.FAIL, "no_such_card", device=device, count=len(facts.devices))
+    if index == draws:
+        return finding(say, "training", State.WARN, "shared", device=device)
+    return finding(say, "training", State.OK, "good", device=facts.devices[index] if index is not None else device)
+
+
+def _index(device: str) -> int | None:
+    """Of a card among torch's; None for the processor."""
+    found = re.fullmatch(r"cuda(?::(\d+))?", device)
+    return int(found[1] or 0) if found else None
+
+
+def check_torch(say: Texts, settings: Settings, card: Card) -> list[Check]:
+    """With the card that is set aside for trainings, where there is one."""
     if settings.workers == 0:
-        return finding(say, "torch", State.OK, "unneeded")
-    return judge_torch(say, read_torch(), card, settings.device)
+        return [finding(say, "torch", State.OK, "unneeded")]
+    facts = read_torch()
+    training = judge_training_device(say, facts, settings.training_device, settings.device)
+    return [judge_torch(say, facts, card, settings.device), *([training] if training is not None else [])]
 
 
 def check_worker(say: Texts, settings: Settings) -> Check:

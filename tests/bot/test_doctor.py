@@ -19,7 +19,15 @@ from filelock import FileLock
 from bot.doctor.__main__ import main
 from bot.doctor.database import bot_is_running, check_database
 from bot.doctor.discord_token import check_token, token_looks_right
-from bot.doctor.gpu import Card, TorchFacts, check_card, check_worker, judge_torch, read_torch
+from bot.doctor.gpu import (
+    Card,
+    TorchFacts,
+    check_card,
+    check_worker,
+    judge_torch,
+    judge_training_device,
+    read_torch,
+)
 from bot.doctor.machine import check_disk, check_folder, check_port, check_python
 from bot.doctor.models import check_models
 from bot.doctor.report import Check, State, row, summary, to_json
@@ -365,6 +373,26 @@ def test_torch_is_judged(facts, card, device, state, word):
     assert check.state is state
     assert word in check.details + check.fix
     assert bool(check.fix) == (state is not State.OK)
+
+
+@pytest.mark.parametrize(
+    ("device", "drawing", "state", "word"),
+    [
+        ("cuda:1", "auto", State.OK, "Second"),
+        ("cuda:0", "cuda:1", State.OK, "First"),
+        ("cuda", "auto", State.WARN, "share"),
+        ("cuda:2", "auto", State.FAIL, "only 2"),
+        ("cpu", "cuda", State.OK, "cpu"),
+        ("cpu", "cpu", State.WARN, "share"),
+    ],
+)
+def test_card_for_trainings_is_judged(device, drawing, state, word):
+    facts = TorchFacts("2.9.0", "13.0", None, ("First", "Second"))
+    check = judge_training_device(EN, facts, device, drawing)
+    assert check is not None
+    assert check.state is state
+    assert word in check.details + check.fix
+    assert judge_training_device(EN, facts, "", drawing) is None
 
 
 def test_torch_that_cannot_be_loaded(tmp_path):

@@ -187,6 +187,13 @@ def test_listening_needs_a_password(env):
     assert settings.listen == "0.0.0.0"
 
 
+def test_card_for_trainings_needs_a_worker(env):
+    assert "PINCEL_WORKERS" in refused(env("PINCEL_TRAINING_DEVICE=cuda:1\nPINCEL_WORKERS=0")).sentence
+    settings = load_settings(env("PINCEL_TRAINING_DEVICE=CUDA:1"))
+    assert settings.engine_arguments(settings.training_device)[:2] == ("--device", "cuda:1")
+    assert settings.engine_arguments()[:2] == ("--device", "auto")
+
+
 def test_short_password_is_refused_without_showing_it(env):
     error = refused(env("PINCEL_PASSWORD=hunter2"))
     assert "8" in error.fix

@@ -163,6 +163,14 @@ async def test_program_that_does_not_exist_is_told_too(tmp_path, post):
     await run_until(pipe, post, lambda: told)
 
 
+async def test_worker_with_a_command_of_its_own_is_kept_beside_the_others(tmp_path, post):
+    says = f"import os\nos.write(1, {frame(m.Hello(worker='t1', app_version='1', boot='special', name='t1'))!r})" + WAIT
+    command = ChildCommand(argv=(sys.executable, "-c", says), log_file=tmp_path / "trainer.log")
+    pipe = transport(tmp_path, f"say({HELLO!r}){WAIT}", special={"t1": command})
+    await run_until(pipe, post, lambda: len(post.got) == 2)
+    assert {(message.worker, message.boot) for message in post.got} == {("w1", "b"), ("t1", "special")}
+
+
 async def test_last_words_are_of_this_life(tmp_path, post):
     (tmp_path / "worker.log").write_text("an old error\n")
     await run_until(transport(tmp_path, "sys.exit(3)"), post, lambda: post.gone)
