@@ -66,10 +66,16 @@ class TrainingResults:
         )
         return [JobId(row["job_id"]) for row in rows]
 
-    async def compared_in(self, script_id: JobId) -> JobId | None:
-        """The training whose epochs this plot compares."""
-        row = await self._db.one("SELECT job_id FROM trainings WHERE comparison_id = ?", (script_id,))
-        return JobId(row["job_id"]) if row else None
+    async def not_looked_at(self) -> list[JobId]:
+        """Plots of trainings' epochs that are drawn, of which nobody has noted what they show."""
+        rows = await self._db.all(
+            "SELECT plots.id FROM trainings JOIN jobs AS plots ON plots.parent_id = trainings.job_id "
+            "WHERE plots.lane = 'script' AND plots.status IN ('done', 'delivering', 'delivered') "
+            "AND (trainings.comparison_id IS NULL OR plots.created_at > "
+            "(SELECT created_at FROM jobs WHERE id = trainings.comparison_id)) ORDER BY plots.created_at",
+            (),
+        )
+        return [JobId(row["id"]) for row in rows]
 
     async def all_of(self, user_id: UserId) -> list[JobId]:
         rows = await self._db.all("SELECT job_id FROM trainings WHERE user_id = ?", (user_id,))
@@ -77,13 +83,14 @@ class TrainingResults:
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
-    async def older_than(self, seconds: float, limit: int = 50) -> list[JobId]:
-        """Whose files are all older, and that are over; oldest first."""
-        rows = await self._db.all(_AGES.format(only=""), (time.time() - seconds, limit))
-        return [JobId(row["job_id"]) for row in rows]
+    async def due(self, older_than_s: float, told_s: float, limit: int = 50) -> list[JobId]:
+        """Whose files are all older, that are over, and whose people were told so long ago; oldest first."""
+        now = time.time()
+        sql = _AGES.format(only=f"AND trainings.end_told_at < {now - told_s}")
+        return [JobId(row["job_id"]) for row in await self._db.all(sql, (now - older_than_s, limit))]
 
     async def to_announce(self, older_than_s: float, limit: int = 50) -> Sequence[JobId]:
-        """As `older_than`, of whom nobody was told that their files will go."""
+        """Whose files are all older, that are over, and of whom nobody was told that their files will go."""
         rows = await self._db.all(
             _AGES.format(only="AND trainings.end_told_at IS NULL"), (time.time() - older_than_s, limit)
         )
@@ -91,10 +98,6 @@ class TrainingResults:
 
     async def announced(self, job_id: JobId) -> None:
         await self._db.write_one("UPDATE trainings SET end_told_at = ? WHERE job_id = ?", (time.time(), job_id))
-
-    async def announced_at(self, job_id: JobId) -> float | None:
-        row = await self._db.one("SELECT end_told_at FROM trainings WHERE job_id = ?", (job_id,))
-        return row["end_told_at"] if row else None
 
 
 def _saved(row: Row) -> SavedName:

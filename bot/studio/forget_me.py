@@ -61,9 +61,11 @@ class ForgetMe:
         exporting: Exporting,
         starboard: Starboard,
         dispatcher: Dispatcher,
+        first: Sequence[Callable[[UserId], Awaitable[object]]] = (),
         also: Sequence[Callable[[UserId], Awaitable[object]]] = (),
     ) -> None:
-        """`also` are parts that keep something of a person in memory."""
+        """`first` are parts that have files of a person, which are found by rows; `also` are parts that keep something
+        of a person in memory. Each may be called again."""
         self._client = client
         self._wishes = wishes
         self._forgetting = forgetting
@@ -75,6 +77,7 @@ class ForgetMe:
         self._exporting = exporting
         self._starboard = starboard
         self._dispatcher = dispatcher
+        self._first = first
         self._also = also
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -164,6 +167,8 @@ class ForgetMe:
             await self._exporting.forget(user_id)
             if not await self._stopped(user_id):
                 return False
+            for forget in self._first:
+                await forget(user_id)
             while jobs := await self._forgetting.jobs_of(user_id):
                 await self._forget_jobs(user_id, jobs)
             await self._forgetting.finish(user_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from bot.domain.ids import JobId
 from bot.domain.limits import Limits
@@ -67,8 +67,10 @@ class ScriptParts:
             grids=grids,
             editor=line.editor,
             cancel_sheets=line.dispatcher.cancel_sheets,
-            ended=line.deliverer.ended,
+            ended=self._ended,
         )
+        self.on_ended: list[Callable[[JobId], None]] = [line.deliverer.ended]
+        """Who hears of a script that has ended."""
         line.relay.scripts = self.runner.job_ended
         self.scripting = intake.scripts = Scripting(
             intake=intake,
@@ -96,6 +98,10 @@ class ScriptParts:
             Verb.SCRIPT_CELLS: picking,
             Verb.SCRIPT_CELL: picking,
         }
+
+    def _ended(self, script_id: JobId) -> None:
+        for hear in self.on_ended:
+            hear(script_id)
 
     async def open(self) -> list[JobId]:
         """Scripts that are not over."""

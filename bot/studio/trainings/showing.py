@@ -31,7 +31,7 @@ from bot.grids import draw_grid
 from bot.i18n import texts_for
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
-from bot.storage.trainings import SavedFile, Trainings
+from bot.storage.trainings import SavedFile, Training, Trainings
 from bot.studio.scripts.composing import thumbnail
 from bot.studio.trainings.curve import curve_picture
 from bot.studio.trainings.result_rows import diagnosis_of, finding_lines, result_rows

@@ -32,6 +32,8 @@ class _Relay:
         self.scripts: Callable[[JobId], None] | None = None
         self.trained: Callable[[JobId, str], None] | None = None
         """Hears of each file that a training saves."""
+        self.also: list[Callable[[JobId], None]] = []
+        """Who else hears of every job that has ended."""
         self._editor = editor
         self._deliverer = deliverer
 
@@ -45,6 +47,8 @@ class _Relay:
         self._deliverer.ended(job_id)
         if self.scripts is not None:
             self.scripts(job_id)
+        for hear in self.also:
+            hear(job_id)
 
     def saved(self, job_id: JobId, name: str) -> None:
         if self.trained is not None:
