@@ -99,6 +99,7 @@ class Dispatcher:
             await self._parts.sweep()
         if self._settler.trainings is not None:
             await self._settler.trainings.sweep()
+            self._settler.trainings.subscribe_removed(self._forget_training)
         await self._floor.transport.start(self.on_message, self.on_gone)
         self._tasks = [
             asyncio.create_task(self._handing.pump(), name="dispatcher-pump"),
@@ -223,6 +224,11 @@ class Dispatcher:
         """Has every worker look at its model folders now."""
         for name in self._floor.workers:
             self._floor.spawn(self._floor.transport.send(name, m.Rescan()), f"rescan-{name}")
+
+    def _forget_training(self, job_id: JobId) -> None:
+        """What workers keep to go on with it goes, too."""
+        for name in self._floor.workers:
+            self._floor.spawn(self._floor.transport.send(name, m.Forget(worker=name, job=job_id)), f"forget-{name}")
 
     @property
     def workers(self) -> tuple[WorkerView, ...]:

@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,11 @@ class Trainings:
     def __init__(self, database: Database, root: Path) -> None:
         self._db = database
         self._root = root
+        self._heard_removed: list[Callable[[JobId], None]] = []
+
+    def subscribe_removed(self, heard: Callable[[JobId], None]) -> None:
+        """Told of every training that is gone for good; must not block."""
+        self._heard_removed.append(heard)
 
     # --- asked --------------------------------------------------------------------------------------------------------
 
@@ -255,6 +260,8 @@ class Trainings:
             await tx.execute("DELETE FROM training_files WHERE job_id = ?", (job_id,))
             await tx.execute("DELETE FROM trainings WHERE job_id = ?", (job_id,))
         await asyncio.to_thread(shutil.rmtree, self.folder(job_id), ignore_errors=True)
+        for heard in self._heard_removed:
+            heard(job_id)
 
     async def sweep(self) -> None:
         """Files that no row knows: the bot died before it could remove them, or before it wrote the row of one that

@@ -297,6 +297,8 @@ async def test_saved_files_arrive_at_once_and_stay_whatever_becomes_of_the_train
     await save(trainer, cancelled, 1, "other-000001")  # out of order
     assert [file.name for file in await trainer.trainings.files(cancelled)] == ["other-000001"]
     await trainer.trainings.remove(cancelled)
+    await trainer.quiet()
+    assert trainer.transport.sent[-1] == ("w1", m.Forget(worker="w1", job=cancelled))
     assert not await trainer.trainings.name_taken("other")
     await save(trainer, cancelled, 1, "other-000002")
     assert not trainer.trainings.folder(cancelled).exists()
