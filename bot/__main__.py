@@ -83,7 +83,8 @@ async def _run(settings: Settings) -> int:
 
         def worker_failed(name: str, last_words: str) -> None:
             log.error(WORKER_FAILED, name, last_words or "it said nothing")
-            bot.studio.machine.start_failed()
+            if name != TRAINER:  # without it everything else is drawn all the same
+                bot.studio.machine.start_failed()
 
         parts = StudioParts(settings, database, _transport(settings, worker_failed))
         bot = create_bot(parts, test_guild=settings.test_guild, started=_settle_memory)

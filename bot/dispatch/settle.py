@@ -68,6 +68,8 @@ class Settler:
         finished part of a job that is not done, without `trainings` nothing that one saves."""
         self.parts = parts
         self.trainings = trainings
+        self._arriving: set[tuple[JobId, str]] = set()
+        """Saved files that were not stored yet, and are delivered again."""
         self._library = library
         self._judge = judge
         self._looks = PictureLooks(database)
@@ -142,10 +144,12 @@ class Settler:
             return None
         (output,) = message.outputs
         job_id = JobId(message.job)
+        self._arriving.add((job_id, file.name))  # until it is stored, or will never be: not where that raises
         new = await self.trainings.keep_file(
             job_id, name=file.name, epoch=file.epoch, step=file.step, final=file.final, loss=file.loss,
             source=await self._transport.fetch(message, output), sha256=output.sha256, size_bytes=output.size_bytes,
         )  # fmt: skip
+        self._arriving.discard((job_id, file.name))
         if file.gone is not None:
             await self.trainings.remove_file(job_id, file.gone)
         return file.name if new else None
@@ -242,8 +246,11 @@ class Settler:
         return None
 
     async def _trained(self, job: Job, done: m.Done) -> JobStatus | None:
-        """Its files came before it. Raises MissingPictureError where the last was lost: it is saved again."""
+        """Its files came before it. Raises OSError where the last is still on its way, MissingPictureError where it was
+        lost."""
         if self.trainings is not None and not any(file.final for file in await self.trainings.files(job.id)):
+            if any(job_id == job.id for job_id, _ in self._arriving):
+                raise OSError(f"the last file of training {job.id} is not stored yet")
             raise MissingPictureError("a training without its last file")
         async with self._db.write() as tx:
             acted = await self._jobs.transition_in(

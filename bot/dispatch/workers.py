@@ -125,7 +125,8 @@ class Roster(dict[str, WorkerView]):
         for whoever can do it, and for those set aside as long as there are any."""
         if model == TRAIN_MODEL:
             return view.trains and (view.set_aside or not any(other.set_aside for other in self.values()))
-        return view.can_draw(model) or not any(other.can_draw(model) for other in self.values())
+        others = (other for other in self.values() if not other.set_aside)
+        return view.can_draw(model) or not any(other.can_draw(model) for other in others)
 
     def holders(self, job: str) -> Iterator[tuple[WorkerView, Assigned]]:
         for view in list(self.values()):

@@ -106,4 +106,6 @@ class LineParts:
             previews=wishes.wish,
             gates=kept.gates,
         )
-        self.machine = Machine(lambda: bool(self.dispatcher.workers), expected=settings.workers > 0)
+        self.machine = Machine(
+            lambda: any(not view.set_aside for view in self.dispatcher.workers), expected=settings.workers > 0
+        )

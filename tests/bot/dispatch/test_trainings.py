@@ -304,7 +304,7 @@ async def test_saved_files_arrive_at_once_and_stay_whatever_becomes_of_the_train
     assert not trainer.trainings.folder(cancelled).exists()
 
 
-async def test_full_disk_keeps_a_saved_file_in_the_outbox(trainer, monkeypatch):
+async def test_full_disk_keeps_a_saved_file_and_the_end_behind_it_in_the_outbox(trainer, monkeypatch):
     job = await train(trainer)
 
     def full(*_: object) -> None:
@@ -312,11 +312,15 @@ async def test_full_disk_keeps_a_saved_file_in_the_outbox(trainer, monkeypatch):
 
     monkeypatch.setattr("bot.storage.trainings.move", full)
     with pytest.raises(OSError, match="full"):
-        await save(trainer, job, 1, "mychar-000001")
-    assert trainer.transport.taken_parts == []
+        await save(trainer, job, 1, "mychar", final=True)
+    with pytest.raises(OSError, match="not stored yet"):
+        await end(trainer, job, 1)
+    assert (trainer.transport.taken_parts, trainer.transport.settled_entries) == ([], [])
+    assert (await trainer.job(job)).status is JobStatus.ASSIGNED
     monkeypatch.undo()
-    await save(trainer, job, 1, "mychar-000001")
-    assert len(await trainer.trainings.files(job)) == 1
+    await save(trainer, job, 1, "mychar", final=True)
+    await end(trainer, job, 1)
+    assert (await trainer.job(job)).status is JobStatus.DONE
 
 
 async def test_training_without_one_of_its_pictures_fails_with_its_reason(trainer, tmp_path):
