@@ -84,6 +84,11 @@ class Desk:
         return self._seed_file.is_file()
 
     @property
+    def has_state(self) -> bool:
+        """Whether some of it was trained and kept."""
+        return any(self.state.glob("state-*.pt"))
+
+    @property
     def _seed_file(self) -> Path:
         return self.folder / "seed"
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpu_worker.engine.checkpoints.hashes import HashBook
+from gpu_worker.engine.checkpoints.hashes import HashBook, old_hash
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
 from gpu_worker.engine_arguments import add_engine_arguments, engine_options
 from gpu_worker.language.models import ModelFile, scan_model_files
@@ -30,9 +30,9 @@ from gpu_worker.training.hooks import SavedFile
 from gpu_worker.training.refusals import REASONS
 from gpu_worker.training.trainer import Base, Models, train
 
-__all__ = ["FAILED", "STOPPED", "TRAINED", "run"]
+__all__ = ["run"]
 
-TRAINED, FAILED, STOPPED = 0, 1, 130
+TRAINED, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
 
 _DEMO = ROOT / "data" / "demo"
 _SEEDS = 2**32
@@ -142,7 +142,9 @@ class _Run:
             except EngineError as error:
                 self._terminal.end_line()
                 print(self._sentence(error), file=sys.stderr)  # noqa: T201
-                return FAILED
+                if not self.desk.has_state:
+                    self.desk.clear()
+                return BAD_INPUT if error.kind == "bad_input" else FAILED
             except OSError as error:
                 self._terminal.end_line()
                 said = f"{self.desk.output} cannot be written ({error.strerror})"
@@ -156,11 +158,11 @@ class _Run:
 
     def _trained(self) -> None:
         self._draw_waiting()
-        if self.options.config.sample_at_first and self.samples and not any(self.desk.state.glob("*.pt")):
+        if self.options.config.sample_at_first and self.samples and not self.desk.has_state:
             self._draw("e000000", None)
         demo = _DEMO / "sd-mini" / "tokenizer"
         models = Models(self.base, self.vae, demo if demo.is_dir() else None)
-        facts = Base(self._hash(), self.vae.fact.name if self.vae else None)
+        facts = self._facts()
         while True:
             self._terminal.begin()
             outcome = train(
@@ -172,9 +174,17 @@ class _Run:
             if outcome == "done":
                 return
 
-    def _hash(self) -> str | None:
+    def _facts(self) -> Base:
         self._terminal.preparing_base()
-        return HashBook(self.options.data / "hashes.json").start(self.base.weights).result()
+        book = HashBook(self.options.data / "hashes.json")
+        base, vae = self.base.weights, self.vae
+        return Base(
+            sha256=book.start(base).result(),
+            old_hash=old_hash(base),
+            vae=None if vae is None else vae.fact.name,
+            vae_sha256=None if vae is None else book.start(vae.weights).result(),
+            vae_old_hash=None if vae is None else old_hash(vae.weights),
+        )
 
     def _took(self, file: SavedFile) -> bool:
         """A file was saved; whether samples are to be drawn with it."""
