@@ -9,7 +9,6 @@ from bot.storage.database import Database
 from bot.storage.datasets import Datasets
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
-from bot.storage.server_rules import ServerRuleBook
 from bot.studio.captions.changing import CaptionChanges
 from bot.studio.captions.desk import CAPTION_FORMS, CAPTION_VERBS, CaptionDesk, TaggedCards
 from bot.studio.captions.pages import EditorPages
@@ -19,6 +18,7 @@ from bot.studio.datasets.rules import DatasetRules
 from bot.studio.intake import Intake
 from bot.studio.models import Models
 from bot.studio.router import Forms
+from bot.studio.safety import SafetyParts
 from bot.ui.client import Presses
 from bot.ui.codec import Verb
 
@@ -38,11 +38,13 @@ class CaptionParts:
         intake: Intake,
         models: Models,
         rules: DatasetRules,
-        server_rules: ServerRuleBook,
+        safety: SafetyParts,
     ) -> None:
         pages = EditorPages(datasets=datasets, inputs=inputs, rules=rules)
-        changes = CaptionChanges(datasets=datasets, replacer=Replacer(), rules=rules)
-        self.tagging = Tagging(datasets=datasets, intake=intake, models=models, rules=server_rules)
+        self.changes = changes = CaptionChanges(datasets=datasets, replacer=Replacer(), rules=rules)
+        self.tagging = Tagging(
+            datasets=datasets, intake=intake, models=models, rules=safety.rules, places=safety.places
+        )
         self.desk = CaptionDesk(
             editors=CaptionEditors(database), pages=pages, changes=changes, tagging=self.tagging, rules=rules
         )

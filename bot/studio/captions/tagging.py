@@ -20,6 +20,7 @@ from bot.studio.captions.cards import TAGGED
 from bot.studio.captions.forms import TaggerWish
 from bot.studio.intake import Intake
 from bot.studio.models import Models
+from bot.studio.safety.places import Places
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from gpu_worker.language.training.tag_editor import read_tags, write_tags
@@ -30,11 +31,14 @@ __all__ = ["Tagging"]
 
 
 class Tagging:
-    def __init__(self, *, datasets: Datasets, intake: Intake, models: Models, rules: ServerRuleBook) -> None:
+    def __init__(
+        self, *, datasets: Datasets, intake: Intake, models: Models, rules: ServerRuleBook, places: Places
+    ) -> None:
         self._datasets = datasets
         self._intake = intake
         self._models = models
         self._rules = rules
+        self._places = places
 
     def taggers(self, interaction: Interaction) -> list[str]:
         """Usable here, at least one. Raises UserFacingError (`tagger_none`)."""
@@ -63,7 +67,8 @@ class Tagging:
         await self._intake.begin(interaction, spec, Action.CAPTION, private=True)
 
     async def write(self, job: Job) -> Outcome:
-        """Takes the job's captions into its data set, once, however often it is called."""
+        """Takes the job's captions into its data set, once, however often it is called. Raises OSError where Discord
+        cannot be asked about the job's channel now."""
         assert isinstance(job.task, Caption), "a job that captioned"
         spec, found = job.task, job.captions or Captions()
         dataset = await self._datasets.get(spec.dataset)
@@ -73,7 +78,10 @@ class Tagging:
         what = f"{TAGGED}{job.id}"
         done = next((one for one in await self._datasets.changes(dataset.id) if one.what == what), None)
         words = (*self._rules.of(EVERYWHERE).words, *self._rules.of(job.guild_id).words)
-        parts = await asyncio.to_thread(lambda: [allowed_part(one.caption, words) for one in found.pictures])
+        adult = self._places.adult_allowed(await self._places.where_of_job(job))
+        parts = await asyncio.to_thread(
+            lambda: [allowed_part(one.caption, words, adult_allowed=adult) for one in found.pictures]
+        )
         new: dict[PictureId, str | None] = {}
         unread: list[str] = []
         gone = refused = 0
