@@ -14,6 +14,9 @@ from gpu_worker.engine_arguments import add_engine_arguments, engine_options
 
 __all__ = ["main"]
 
+LANES = ("interactive", "batch", "training")
+"""As the bot calls them."""
+
 
 def _claim_stdout() -> int:
     """Keeps the frame pipe to ourselves: whatever a library prints goes to stderr. Before any heavy import."""
@@ -29,6 +32,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="the operator's data folder")
     parser.add_argument("--models", type=Path, action="append", default=[], help="a further folder, only read")
     parser.add_argument("--demo", type=Path, required=True, help="the shipped demo model's folder")
+    parser.add_argument("--lanes", action="append", choices=LANES, default=[],
+                        help="set aside for jobs of this kind alone (may be repeated)")  # fmt: skip
     parser.add_argument("--check", action="store_true", help="load the default model, say what was found, and end")
     add_engine_arguments(parser, os.environ)
     arguments = parser.parse_args()
@@ -39,7 +44,8 @@ def main() -> int:
     options = engine_options(arguments)
     if arguments.check:
         return run_check(arguments.data, arguments.demo, options, arguments.models)
-    return run_embedded(arguments.name, arguments.data, arguments.demo, options, frames, arguments.models)
+    lanes = tuple(dict.fromkeys(arguments.lanes))
+    return run_embedded(arguments.name, arguments.data, arguments.demo, options, frames, arguments.models, lanes)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from gpu_worker.engine.options import EngineOptions
 from gpu_worker.protocol.messages import AddonFact
-from gpu_worker.protocol.specs import DRAW_TASKS, FILE_TASKS, LOOK_TASKS
+from gpu_worker.protocol.specs import DRAW_TASKS, FILE_TASKS, LOOK_TASKS, TRAIN_TASKS
 from gpu_worker.sensors import Vitals, sensors
 from gpu_worker.server import HANG_GRACE_S, ORPHAN_GRACE_S, Drawer, Server
 from gpu_worker.task import Looker
@@ -43,21 +43,31 @@ def _set_up_logging() -> None:
 
 
 def run_embedded(
-    name: str, data_dir: Path, demo_dir: Path, options: EngineOptions, frames_fd: int, more: Sequence[Path] = ()
+    name: str,
+    data_dir: Path,
+    demo_dir: Path,
+    options: EngineOptions,
+    frames_fd: int,
+    more: Sequence[Path] = (),
+    lanes: tuple[str, ...] = (),
 ) -> int:
+    """`lanes`: the only ones that this worker is for; empty: all."""
     _set_up_logging()
 
     def start_engine() -> Served:
-        from gpu_worker.convert.workshop import Workshop
         from gpu_worker.engine.addons import engine_parts
         from gpu_worker.engine.engine import DrawingCancelled, Engine, EngineError
         from gpu_worker.engine.safety.guard import find_classifier
+        from gpu_worker.training.room import TrainingRoom
+        from gpu_worker.training.work import WORK_FOLDER
+        from gpu_worker.workshop import Workshop
 
         engine = Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options, extra_folders=more)
+        workshop = Workshop(engine, TrainingRoom(engine, data_dir / WORK_FOLDER, options.device))
         return Served(
-            Workshop(engine), DrawingCancelled, EngineError, (*DRAW_TASKS, *LOOK_TASKS, *FILE_TASKS),
+            workshop, DrawingCancelled, EngineError, (*DRAW_TASKS, *LOOK_TASKS, *FILE_TASKS, *TRAIN_TASKS),
             sensors(engine.device, engine.card_uuid), engine_parts().told,
-            find_classifier(data_dir / "models"),
+            find_classifier(data_dir / "models"), lanes, workshop.forget,
         )  # fmt: skip
 
     return serve(name, data_dir / "outbox", start_engine, frames_fd)
@@ -74,6 +84,9 @@ class Served:
     sense: Callable[[], Vitals] | None = None
     addons: tuple[AddonFact, ...] = ()
     looker: Looker | None = None
+    lanes: tuple[str, ...] = ()
+    forget: Callable[[str], None] = lambda job: None
+    """Removes what is kept of a training that is over."""
 
 
 def serve(
@@ -111,7 +124,7 @@ def serve(
         name=name, app_version=app_version(), engine=served.engine, transport=transport,
         cancelled_error=served.cancelled_error, engine_error=served.engine_error, tasks=served.tasks,
         orphan_grace_s=orphan_grace_s, hang_grace_s=hang_grace_s, sense=served.sense, addons=served.addons,
-        looker=served.looker,
+        looker=served.looker, lanes=served.lanes, forget=served.forget,
     ).run()  # fmt: skip
     return 0
 

@@ -49,6 +49,7 @@ from gpu_worker.engine.upscale.upscalers import Upscalers
 from gpu_worker.language.model_book import ModelBook
 from gpu_worker.language.models import ModelFile, demo_folder
 from gpu_worker.language.pictures import picture_spec
+from gpu_worker.language.training.outputs import TRAININGS
 from gpu_worker.protocol.messages import Missing, ModelFact, ModelKind
 from gpu_worker.protocol.specs import Drawing, DrawTask, Img2Img, Preprocess, Sheet, Txt2Img, Ultimate, Upscale
 
@@ -78,10 +79,16 @@ class Engine:
     ) -> None:
         """Nothing is loaded yet. `extra_folders` are the operator's, which are only read."""
         options = options or EngineOptions()
-        notes = models_dir.parent / "readings.json"
-        self._models = ModelBook(models_dir, demo_dir, extra_folders=extra_folders, notes=notes)
+        data = models_dir.parent
+        self._models = ModelBook(
+            models_dir,
+            demo_dir,
+            extra_folders=extra_folders,
+            notes=data / "readings.json",
+            trainings=data / TRAININGS,
+        )
         self._device = Device.choose(options)
-        self._hashes = HashBook(models_dir.parent / "hashes.json")
+        self._hashes = HashBook(data / "hashes.json")
         self._told: tuple[tuple[ModelFile, ...], int, tuple[ModelFact, ...]] = ((), -1, ())
         self.device = self._device.torch_device
         self.device_name: str = "cpu"

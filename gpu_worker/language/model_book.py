@@ -15,7 +15,7 @@ from gpu_worker.language.layouts import Reading
 from gpu_worker.language.listing import Listed, Stamp, list_files
 from gpu_worker.language.models import ModelFile, name_models, read_demo, read_listed
 from gpu_worker.language.reader import pack_reading, unpack_reading
-from gpu_worker.language.trees import model_roots
+from gpu_worker.language.trees import Root, model_roots
 
 __all__ = ["ModelBook"]
 
@@ -26,9 +26,17 @@ BOOK_LIMIT_BYTES = 256 << 20
 
 class ModelBook:
     def __init__(
-        self, models_dir: Path, demo_dir: Path, *, extra_folders: Sequence[Path] = (), notes: Path | None = None
+        self,
+        models_dir: Path,
+        demo_dir: Path,
+        *,
+        extra_folders: Sequence[Path] = (),
+        notes: Path | None = None,
+        trainings: Path | None = None,
     ) -> None:
-        """`notes` is a file that may be lost at any time; damaged or unwritable it only costs reading again."""
+        """`notes` is a file that may be lost at any time; damaged or unwritable it only costs reading again.
+        `trainings` holds the LoRAs that trainings saved, in a folder of each job."""
+        self._trained = () if trainings is None else (Root(trainings, "lora", trained=True),)
         self._models_dir = models_dir
         self._demo_dir = demo_dir
         self._extra = tuple(extra_folders)
@@ -42,7 +50,7 @@ class ModelBook:
     def models(self) -> tuple[ModelFile, ...]:
         """As `scan_model_files`; the very same tuple while nothing has changed."""
         with self._lock:
-            listed = list_files(model_roots(self._models_dir, self._extra))
+            listed = list_files((*model_roots(self._models_dir, self._extra), *self._trained))
             readings = [read_listed(found, self._known) for found in listed]
             demo = read_demo(self._demo_dir, self._known)
             if (listed, readings, demo) != self._last or not self._models:

@@ -165,16 +165,21 @@ def _companion(found: Listed, reading: Reading, demo: ModelFact) -> ModelFile:
 
 
 def _named(kind: ModelKind, places: Iterable[tuple[Listed, Reading]], taken: set[str]) -> list[ModelFile]:
-    """Of two with one stem the usable, then ours before an extra folder's, then the less deeply nested, then the first
-    by path keeps it; the other carries its folder, its suffix, or its place in brackets."""
-    found = [(reading.problem is not None, entry.root.extra, place.count("/"), place, at, entry, reading)
+    """Of two with one stem a model before what a training saved, then the usable, then ours before an extra folder's,
+    then the less deeply nested, then the first by path keeps it; the other carries its folder, its suffix, or its place
+    in brackets."""
+    found = [(entry.root.trained, reading.problem is not None, entry.root.extra, place.count("/"), place, at, entry,
+              reading)
              for at, (entry, reading) in enumerate(places)
              for place in [entry.path.relative_to(entry.root.path).as_posix()]]  # fmt: skip
     models: list[tuple[str, ModelFile]] = []
-    for *_, place, _, entry, reading in sorted(found, key=lambda row: row[:5]):
+    for *_, place, _, entry, reading in sorted(found, key=lambda row: row[:6]):
         name = next(option for option in _options(entry, place) if option not in taken)
         taken.add(name)
         fact = _fact(kind, name, reading, None)
+        if entry.root.trained:
+            # All of a training's files have one `ss_output_name`, which would be a second name of each.
+            fact = fact.model_copy(update={"trained_in": place.partition("/")[0], "alias": None})
         model = ModelFile(
             fact, entry.path, entry.weights, entry.root, reading, entry.neighbours, entry.stamp, entry.size_bytes
         )

@@ -58,6 +58,8 @@ class Root:
     kind: ModelKind | None
     extra: bool = False
     """The operator's: only read."""
+    trained: bool = False
+    """Of LoRAs that trainings saved, a folder each: in no library."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,12 @@ _SENTENCES: dict[str, tuple[FailureKind, str]] = {
         "bad_input",
         "No module of {checkpoint} can be trained with these settings. Leave network_train_text_encoder_only out.",
     ),
+    "base_changed": (
+        "bad_input",
+        "The checkpoint, or its VAE, is another file now than when the training began. Start a new training.",
+    ),
+    "in_use": ("other", "Another worker still holds this training. Wait a minute, and continue."),
+    "picture_gone": ("other", "A picture of the data set is gone. Put it back, or take it out and begin anew."),
     "disk_full": ("disk_full", "There is no room to save at step {step}. Free some, and continue."),
 }  # fmt: skip
 
@@ -47,9 +53,9 @@ REASONS = frozenset({*_SENTENCES, "training_memory"})
 """In the detail of errors whose message is a sentence for whoever trains."""
 
 
-def refusal(reason: str, **values: object) -> EngineError:
+def refusal(reason: str, *, retryable: bool = False, **values: object) -> EngineError:
     kind, sentence = _SENTENCES[reason]
-    return EngineError(kind, sentence.format(**values), {"reason": reason, **values})
+    return EngineError(kind, sentence.format(**values), {"reason": reason, **values}, retryable=retryable)
 
 
 def out_of_memory(spec: Train) -> EngineError:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-__all__ = ["Snapshots", "write_whole"]
+__all__ = ["Snapshots", "kept_step", "write_whole"]
 
 KEPT = 2
 """The one before the last is read where the last is damaged."""
@@ -39,6 +39,11 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def kept_step(folder: Path) -> int:
+    """Steps that are done in the newest state there; 0 where there is none."""
+    return next((step for step, _ in _states(folder)), 0)
 
 
 class Snapshots:
@@ -82,6 +87,10 @@ class Snapshots:
                 path.unlink()
 
     def _found(self) -> list[tuple[int, Path]]:
-        """Newest first."""
-        named = [(_NAME.fullmatch(path.name), path) for path in self._folder.iterdir()]
-        return sorted(((int(match[1]), path) for match, path in named if match), reverse=True)
+        return _states(self._folder)
+
+
+def _states(folder: Path) -> list[tuple[int, Path]]:
+    """Newest first."""
+    named = [(_NAME.fullmatch(path.name), path) for path in folder.iterdir()]
+    return sorted(((int(match[1]), path) for match, path in named if match), reverse=True)

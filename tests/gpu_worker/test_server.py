@@ -14,12 +14,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gpu_worker import server as module
+from gpu_worker.language.training.parameters import Parameters
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.safety import Looked
-from gpu_worker.protocol.specs import ImageRef, Txt2Img
+from gpu_worker.protocol.specs import ImageRef, Train, TrainDataset, TrainImage, TrainSubset, Txt2Img
 from gpu_worker.sensors import Vitals
 from gpu_worker.server import Server
-from gpu_worker.task import InputLostError, JobHooks
+from gpu_worker.task import InputLostError, JobHooks, JobPaused
 from gpu_worker.transport import OutFile
 from tests.contract.stub_engine import StubCancelled, StubError, StubPicture
 
@@ -81,8 +82,9 @@ class Engine:
             raise RuntimeError
 
     def draw(self, spec, hooks: JobHooks) -> list[StubPicture]:
-        self.drawn.append(spec.prompt)
-        work = self.work.get(spec.prompt)
+        name = spec.output_name if isinstance(spec, Train) else spec.prompt
+        self.drawn.append(name)
+        work = self.work.get(name)
         return work(hooks) if work else [StubPicture(b"png", 8, 8, spec.seed, None, "text")]
 
 
@@ -116,12 +118,33 @@ class Rig:
             assert time.monotonic() < deadline, "waited in vain"
             time.sleep(0.005)
 
+    def train(self, job: str, work: Callable[[JobHooks], list[StubPicture]] | None = None, **options) -> None:
+        if work is not None:
+            self.engine.work[job] = work
+        image = ImageRef(ref="r", sha256="0" * 64, mime="image/png", size_bytes=1)
+        subset = TrainSubset(name="1_a", images=(TrainImage(image=image),))
+        spec = Train(checkpoint="m1", output_name=job, datasets=(TrainDataset(subsets=(subset,)),),
+                     parameters=Parameters(seed=1))  # fmt: skip
+        self.say(m.Assign(job=job, attempt=1, spec=spec, **options))
+
     def of(self, kind: type) -> list:
         return [event for event in self.transport.events if isinstance(event, kind)]
 
     def end_of(self, job: str):
         self.until(lambda: any(end.job == job for end, _ in self.transport.ends))
         return next(end for end, _ in self.transport.ends if end.job == job)
+
+
+def steps(hooks: JobHooks) -> list[StubPicture]:
+    """A training without end."""
+    for step in range(1_000_000):
+        if hooks.cancelled():
+            raise StubCancelled
+        if reason := hooks.pause():
+            raise JobPaused(step, 1_000_000, reason)
+        hooks.progress("training", step + 1, 1_000_000, None)
+        time.sleep(0.002)
+    raise AssertionError
 
 
 def drawn_after(release: threading.Event) -> list[StubPicture]:
@@ -484,3 +507,79 @@ def test_command_that_fails_does_not_end_the_worker(rig):
 
 def test_threads_are_named(rig):
     rig.until(lambda: {"gpu", "results", "heartbeat", "models"} <= {thread.name for thread in threading.enumerate()})
+
+
+def test_a_training_makes_way_for_whoever_comes_but_not_for_another_training(rig):
+    rig.train("long", steps)
+    rig.until(lambda: rig.of(m.Progress) and rig.of(m.Progress)[-1].step > 2)
+    rig.train("later", lambda hooks: [])
+    rig.until(lambda: len(rig.of(m.AssignReply)) == 2)
+    step = rig.of(m.Progress)[-1].step
+    rig.until(lambda: rig.of(m.Progress)[-1].step > step + 2)
+    rig.assign("a")
+    paused = rig.end_of("long")
+    assert (paused.t, paused.reason, paused.of) == ("paused", "others", 1_000_000)
+    assert paused.step > step
+    rig.end_of("a")
+    assert rig.end_of("later").t == "done"
+
+
+def test_a_pause_is_for_trainings_alone_and_cancel_ends_them(rig, stuck):
+    rig.train("waits")
+    rig.say(m.Cancel(job="stuck", attempt=1, reason="pause"), m.Cancel(job="waits", attempt=1, reason="pause"))
+    assert (rig.end_of("waits").t, rig.end_of("waits").reason) == ("paused", "asked")
+    stuck.set()
+    assert rig.end_of("stuck").t == "done"
+    for job, reason, end in (("asked", "pause", "paused"), ("ended", "user", "cancelled")):
+        rig.train(job, steps)
+        rig.until(lambda job=job: rig.engine.drawn[-1] == job)
+        rig.say(m.Cancel(job=job, attempt=1, reason=reason))
+        assert rig.end_of(job).t == end
+
+
+@pytest.mark.parametrize(("drains", "reason"), [(True, "drained"), (False, "orphaned")])
+def test_a_training_pauses_where_its_bot_stops_or_dies(drains, reason):
+    rig = Rig().start()
+    rig.train("long", steps)
+    rig.until(lambda: rig.of(m.Progress) and rig.of(m.Progress)[-1].step > 2)
+    if drains:
+        rig.say(m.Drain())
+    end(rig)
+    assert (rig.end_of("long").t, rig.end_of("long").reason) == ("paused", reason)
+
+
+def test_a_training_may_take_any_time_as_long_as_it_gets_on():
+    rig = Rig(stall_s=0.5).start()
+    release = threading.Event()
+
+    def work(hooks: JobHooks) -> list[StubPicture]:
+        for step in range(10):
+            assert not hooks.cancelled()
+            hooks.progress("training", step, 10, None)
+            time.sleep(0.06)
+        release.wait(0.6)
+        hooks.cancelled()
+        raise AssertionError("given up")
+
+    rig.train("long", work, max_run_s=0.01)
+    failed = rig.end_of("long")
+    assert (failed.kind, failed.message) == ("timeout", "does not get on")
+    assert rig.of(m.Progress)[-1].step == 9
+    assert not rig.hung.is_set()
+    end(rig)
+
+
+def test_what_is_kept_of_a_training_goes_when_it_is_done_or_nobody_will_go_on_with_it():
+    forgotten: list[str] = []
+    rig = Rig(forget=forgotten.append, lanes=("training",)).start()
+    rig.until(lambda: rig.of(m.Hello))
+    assert rig.of(m.Hello)[0].lanes == ("training",)
+    rig.train("done", lambda hooks: [])
+    rig.until(lambda: forgotten == ["done"])
+    assert rig.end_of("done").t == "done"
+    rig.train("runs", steps)
+    rig.until(lambda: rig.engine.drawn[-1] == "runs")
+    rig.say(m.Forget(job="elsewhere"), m.Forget(job="runs"))
+    rig.until(lambda: forgotten == ["done", "elsewhere", "runs"])
+    assert rig.end_of("runs").t == "cancelled"
+    end(rig)

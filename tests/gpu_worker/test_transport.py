@@ -14,6 +14,7 @@ import pytest
 
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.frames import Unframer, frame, unpack
+from gpu_worker.protocol.outbox import MODEL_MIME
 from gpu_worker.protocol.specs import ImageRef, Txt2Img
 from gpu_worker.transport import OutFile, PipeWorkerTransport
 
@@ -74,6 +75,28 @@ def test_result_is_on_disk_before_it_is_told(line):
     (told,) = line.read(1)
     assert told == m.parse_to_bot(unpack((line.box / "a.2.fin").read_bytes()))
     assert [(line.box / output.blob).read_bytes() for output in told.outputs] == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_is_kept_by_its_path_and_stays_its_makers(line, tmp_path, monkeypatch, links):
+    if not links:
+
+        def none(*_):
+            raise OSError(18, "another disk")
+
+        monkeypatch.setattr(os, "link", none)
+    path = tmp_path / "zorb.safetensors"
+    path.write_bytes(b"weights")
+    output = m.Output(blob="", size_bytes=7, sha256="0" * 64, mime=MODEL_MIME, width=0, height=0, seed=0, infotext="")
+    saved = m.SavedModel(name="zorb", epoch=1, step=2)
+    part = m.Partial(job="a", attempt=1, n=0, outputs=(output,), file=saved)
+    for _ in range(2):
+        line.transport.keep(part, OutFile(path, output))
+    assert sorted(found.name for found in line.box.iterdir()) == ["a.1.k0.kept", "a.1.k0.safetensors"]
+    told, _ = line.read(2)
+    assert (told.file, told.outputs[0].blob) == (saved, "a.1.k0.safetensors")
+    path.unlink()
+    assert (line.box / "a.1.k0.safetensors").read_bytes() == b"weights"
 
 
 def test_result_is_tried_until_there_is_room(line):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["SUFFIX", "epoch_name", "epoch_to_remove", "final_name", "saves_epoch", "step_name", "step_to_remove"]
+__all__ = [
+    "SUFFIX", "TRAININGS", "epoch_name", "epoch_to_remove", "final_name", "saves_epoch", "step_name", "step_to_remove",
+]  # fmt: skip
 
 SUFFIX = ".safetensors"
+TRAININGS = "trainings"
+"""Folder of the operator's data where saved files come to lie, in a folder of each job."""
 
 
 def epoch_name(output_name: str | None, epoch: int) -> str:

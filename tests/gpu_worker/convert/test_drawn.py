@@ -12,11 +12,11 @@ from safetensors.torch import save_file
 from test_baking import lora_for
 from test_workshop import Hooks
 
-from gpu_worker.convert.workshop import Workshop
 from gpu_worker.engine.engine import Engine
 from gpu_worker.engine.options import EngineOptions
 from gpu_worker.protocol.messages import PreviewWish
 from gpu_worker.protocol.specs import BakedLora, BakeSpec, ConvertSpec, MergeSpec, Txt2Img
+from gpu_worker.workshop import Workshop
 
 pytestmark = pytest.mark.slow
 DEMO = Path(__file__).parents[3] / "data" / "demo"

@@ -8,11 +8,11 @@ from make_checkpoint import write_checkpoint
 from safetensors.torch import load_file
 
 from gpu_worker.convert import writer
-from gpu_worker.convert.workshop import Workshop
 from gpu_worker.engine.engine import Engine
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
 from gpu_worker.engine.options import EngineOptions
 from gpu_worker.protocol.specs import ConvertSpec, MergeSpec, Txt2Img
+from gpu_worker.workshop import Workshop
 
 
 class Hooks:

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from gpu_worker.convert.captioning import PART_PICTURES, captioned
-from gpu_worker.convert.workshop import Workshop
 from gpu_worker.engine.engine import Engine
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
 from gpu_worker.protocol.results import Captions, Description, Tag
 from gpu_worker.protocol.specs import Caption, CaptionPicture, ImageRef
 from gpu_worker.task import InputLostError
+from gpu_worker.workshop import Workshop
 from tests.gpu_worker.engine.small_tagger import write_tagger
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from gpu_worker.convert.workshop import Workshop
 from gpu_worker.engine.engine import Engine
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
 from gpu_worker.engine.tagging.tagger import Taggers
@@ -16,6 +15,7 @@ from gpu_worker.language.models import ModelFile
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.results import Description
 from gpu_worker.protocol.specs import Describe, ImageRef
+from gpu_worker.workshop import Workshop
 from tests.gpu_worker.engine.small_tagger import TABLE, write_tagger
 
 

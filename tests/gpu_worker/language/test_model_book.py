@@ -52,3 +52,19 @@ def test_damaged_notes_cost_reading_again(tmp_path, text, reads):
     (tmp_path / "readings.json").write_text(text)
     assert len(ModelBook(tmp_path / "m", tmp_path, notes=tmp_path / "readings.json").models()) == 1
     assert reads == ["style.safetensors"]
+
+
+def test_what_trainings_saved_is_there_beside_the_library_which_wins_a_name(tmp_path):
+    facts = {"ss_output_name": "zorb", "ss_epoch": "2"}
+    write(tmp_path / "m" / "loras" / "zorb.safetensors", KOHYA, metadata=facts)
+    for name in ("zorb", "zorb-000002"):
+        write(tmp_path / "trainings" / "a1job" / f"{name}.safetensors", KOHYA, metadata=facts)
+    (tmp_path / "trainings" / "a1job" / "zorb-000004.safetensors.part").write_bytes(b"on its way")
+    found = ModelBook(tmp_path / "m", tmp_path, trainings=tmp_path / "trainings").models()
+    assert [(model.fact.name, model.fact.alias, model.fact.trained_in) for model in found] == [
+        ("zorb", "zorb", None),
+        ("zorb (a1job)", None, "a1job"),
+        ("zorb-000002", None, "a1job"),
+    ]
+    assert {model.fact.kind for model in found} == {"lora"}
+    assert ModelBook(tmp_path / "m", tmp_path, trainings=tmp_path / "none").models()[0].fact.trained_in is None

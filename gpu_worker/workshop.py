@@ -1,5 +1,5 @@
-"""The engine of a worker that does more than draw: drawings go to the engine, model files and descriptions of pictures
-are made here."""
+"""The engine of a worker that does more than draw: drawings go to the engine, trainings to their room; model files and
+descriptions of pictures are made here."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from gpu_worker.engine.tagging.tagger import Taggers
 from gpu_worker.protocol.messages import Missing, ModelFact, ModelKind
 from gpu_worker.protocol.specs import Caption, Describe, FileSpec, FileTask, Sheet, TaskSpec, Train
 from gpu_worker.task import JobHooks, MadeFile, SaidText
+from gpu_worker.training.room import TrainingRoom
 
 __all__ = ["Workshop"]
 
@@ -30,8 +31,10 @@ INFOTEXT_CHARS_MAX = 100_000
 
 
 class Workshop:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, room: TrainingRoom | None = None) -> None:
+        """Without a room nothing is trained."""
         self._engine = engine
+        self._room = room
         self._taggers = Taggers()
         self.device_name = engine.device_name
         self.vram_mb = engine.vram_mb
@@ -50,7 +53,7 @@ class Workshop:
         self._engine.prepare(checkpoint)
 
     def draw(self, spec: TaskSpec, hooks: JobHooks) -> Sequence[Drawn | MadeFile | SaidText | Missing]:
-        """Raises EngineError and DrawingCancelled; of a file nothing is left then."""
+        """Raises EngineError, DrawingCancelled and, of a training, JobPaused; of a file nothing is left then."""
         if isinstance(spec, FileTask):
             return [self._make(spec, hooks)]
         if isinstance(spec, Describe):
@@ -60,8 +63,21 @@ class Workshop:
         if isinstance(spec, Sheet):
             return self._engine.draw_sheet(spec, hooks)
         if isinstance(spec, Train):
-            raise EngineError("bad_input", "no training here", {"reason": "no_training"})
+            return self._train(spec, hooks)
         return self._engine.draw(spec, hooks)
+
+    def forget(self, job: str) -> None:
+        """What is kept of a training that is over goes."""
+        if self._room is not None:
+            self._room.forget(job)
+
+    def _train(self, spec: Train, hooks: JobHooks) -> list[Drawn]:
+        """No picture: its files have been handed over when it is done."""
+        if self._room is None:
+            raise EngineError("bad_input", "no training here", {"reason": "no_training"})
+        self._taggers.clear()
+        self._room.train(spec, hooks)
+        return []
 
     def _describe(self, spec: Describe, hooks: JobHooks) -> SaidText:
         work = _Work(hooks)

@@ -1,0 +1,79 @@
+"""A real worker trains between everything that may happen to it, and the weights are those of an undisturbed run."""
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from setting import spec, train
+from worker_process import WorkerProcess
+
+from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.frames import unpack
+from gpu_worker.protocol.specs import Txt2Img
+
+pytestmark = pytest.mark.slow
+
+WANTED = spec(max_train_steps=16, network_dropout=0.1, lr_scheduler="cosine", save_every_n_epochs=1)
+DRAWING = Txt2Img(prompt="a disc", checkpoint="pincel-demo", width=64, height=64, seed=1, steps=1)
+
+
+def assign(job, attempt, task=WANTED):
+    return m.Assign(job=job, attempt=attempt, spec=task)
+
+
+def test_nothing_that_happens_to_a_training_changes_its_weights(tmp_path):
+    train(WANTED, tmp_path / "whole")
+    data = tmp_path / "data"
+    work = data / "training-work"
+    with WorkerProcess(data) as worker:
+        assert "train" in worker.until(lambda one: isinstance(one, m.Hello)).tasks
+        worker.say(assign("a", 1))
+        told = worker.step("a", 1, 2).training
+        assert (told.total_steps, len(told.curve), told.unet_lr > 0) == (16, told.step, True)
+        worker.say(assign("b", 1, DRAWING))
+        paused = worker.end("a", 1)
+        assert (paused.t, paused.reason, paused.of) == ("paused", "others", 16)
+        assert worker.end("b", 1).t == "done"
+        worker.say(assign("a", 2))
+        assert worker.until(lambda one: isinstance(one, m.Progress) and one.phase == "training").step == paused.step + 1
+        worker.step("a", 2, paused.step + 2)
+        worker.kill()
+    with WorkerProcess(data, "--lanes", "training") as worker:
+        assert worker.until(lambda one: isinstance(one, m.Hello)).lanes == ("training",)
+        worker.say(assign("a", 3))
+        told = worker.step("a", 3, paused.step + 1).training
+        assert (told.step, len(told.curve)) == (paused.step + 1, paused.step + 1), "it is the curve of the whole run"
+        worker.say(m.Cancel(job="a", attempt=3, reason="pause"))
+        paused = worker.end("a", 3)
+        assert (paused.t, paused.reason) == ("paused", "asked")
+        # Somebody cancels it after all, and later wants the very same once more.
+        worker.say(assign("a", 4))
+        worker.step("a", 4, paused.step + 1)
+        worker.say(m.Cancel(job="a", attempt=4, reason="user"))
+        assert worker.end("a", 4).t == "cancelled"
+        assert {path.name for path in work.iterdir() if path.is_dir()} == {"a"}
+        worker.say(assign("c", 1))
+        assert worker.step("c", 1, 1).step > paused.step
+        worker.say(m.Drain())
+        paused = worker.end("c", 1)
+        assert (paused.t, paused.reason) == ("paused", "drained")
+        worker.process.stdin.close()
+        assert worker.process.wait(60) == 0
+    with WorkerProcess(data) as worker:
+        worker.say(assign("c", 2))
+        done = worker.end("c", 2)
+        assert (done.t, done.outputs) == ("done", ())
+        parts = [one for one in worker.said if isinstance(one, m.Partial)]
+        assert parts[-1].file == m.SavedModel(name="zorb", epoch=4, step=16, final=True, loss=parts[-1].file.loss)
+        final = worker.box / parts[-1].outputs[0].blob
+        with safe_open(final, "pt") as file:
+            facts = file.metadata()
+        assert (len(facts["ss_sd_model_hash"]), len(facts["ss_new_sd_model_hash"])) == (8, 64)
+        whole, mine = load_file(tmp_path / "whole" / "zorb.safetensors"), load_file(final)
+        assert whole.keys() == mine.keys()
+        assert all(torch.equal(whole[name], mine[name]) for name in whole)
+        worker.say(m.Resync())
+        worker.until(lambda one: isinstance(one, m.Hello) and not one.running)
+    assert list(work.iterdir()) == []
+    kept = [m.parse_to_bot(unpack(path.read_bytes())) for path in worker.box.glob("*.kept")]
+    assert {part.file.name for part in kept} == {"zorb-000001", "zorb-000002", "zorb-000003", "zorb"}
