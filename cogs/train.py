@@ -79,6 +79,56 @@ class Train(
     async def cancel(self, interaction: Interaction, training: Range[str, 1, 100] | None = None) -> None:
         await self._studio.trainings.board.cancel(interaction, training)
 
+    # --- what comes of it ---------------------------------------------------------------------------------------------
+
+    @app_commands.command(
+        name=keyed("command.train.publish.name"), description=keyed("command.train.publish.description")
+    )
+    @localised_options("train.publish", "training", "epoch", "name", "trigger", "weight")
+    async def publish(
+        self,
+        interaction: Interaction,
+        training: Range[str, 1, 100],
+        epoch: Range[str, 1, 100] | None = None,
+        name: Range[str, 1, 60] | None = None,
+        trigger: Range[str, 0, 200] | None = None,
+        weight: Range[float, -4, 4] | None = None,
+    ) -> None:
+        files = self._studio.trained.files
+        await files.publish(interaction, training, epoch, name=name, trigger=trigger, weight=weight)
+
+    @app_commands.command(
+        name=keyed("command.train.compare.name"), description=keyed("command.train.compare.description")
+    )
+    @localised_options("train.compare", "training")
+    async def compare(self, interaction: Interaction, training: Range[str, 1, 100]) -> None:
+        await self._studio.trained.files.compare(interaction, training)
+
+    @app_commands.command(name=keyed("command.train.file.name"), description=keyed("command.train.file.description"))
+    @localised_options("train.file", "training", "epoch")
+    async def file(
+        self, interaction: Interaction, training: Range[str, 1, 100], epoch: Range[str, 1, 100] | None = None
+    ) -> None:
+        await self._studio.trained.files.file(interaction, training, epoch)
+
+    @app_commands.command(
+        name=keyed("command.train.delete.name"), description=keyed("command.train.delete.description")
+    )
+    @localised_options("train.delete", "training")
+    async def delete(self, interaction: Interaction, training: Range[str, 1, 100]) -> None:
+        await self._studio.trained.files.delete(interaction, training)
+
+    @publish.autocomplete("training")
+    async def _publishable(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        """One's own, and for whoever administers those of the server, by their ids."""
+        return await self._studio.trained.files.choices(interaction, current)
+
+    @publish.autocomplete("epoch")
+    @file.autocomplete("epoch")
+    async def _epochs(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+        chosen = str(getattr(interaction.namespace, "training", "") or "")
+        return choices(current, await self._studio.trained.files.epochs(interaction, chosen))
+
     @start.autocomplete("dataset")
     async def _datasets(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         return choices(current, await self._studio.trainings.dataset_names(UserId(interaction.user.id)))
@@ -91,6 +141,9 @@ class Train(
     @pause.autocomplete("training")
     @resume.autocomplete("training")
     @cancel.autocomplete("training")
+    @compare.autocomplete("training")
+    @file.autocomplete("training")
+    @delete.autocomplete("training")
     async def _trainings(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
         return choices(current, await self._studio.trainings.names(UserId(interaction.user.id)))
 

@@ -91,6 +91,10 @@ class Comparing:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def settled(self) -> None:
+        """Until everything that has ended was looked at."""
+        await self._queue.join()
+
     async def _work(self) -> None:
         while True:
             job_id, tries = await self._queue.get()
@@ -100,6 +104,8 @@ class Comparing:
                 log.exception("what job %s says of a training could not be looked at (try %s)", job_id, tries)
                 if tries < TRIES:
                     self._spawn(self._later(job_id, tries + 1), f"comparison-later-{job_id}")
+            finally:
+                self._queue.task_done()
 
     async def _later(self, job_id: JobId, tries: int) -> None:
         await asyncio.sleep(RETRY_S)

@@ -68,6 +68,10 @@ class Keeping:
         """A training has saved a file: from now on it can be drawn with."""
         self._spawn(self._unpublished.look(job_id), f"training-saved-{job_id}")
 
+    async def settled(self) -> None:
+        """Until what `saved` began is over."""
+        await asyncio.gather(*self._tasks)
+
     def _spawn(self, coroutine: object, name: str) -> None:
         task: asyncio.Task[None] = asyncio.create_task(coroutine, name=name)  # type: ignore[arg-type]
         self._tasks.add(task)

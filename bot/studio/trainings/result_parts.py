@@ -75,6 +75,7 @@ class TrainingResultParts:
         )
         self.files = TrainedFiles(
             trainings=kept.trainings,
+            results=results,
             jobs=kept.jobs,
             comparing=self.comparing,
             publisher=Publisher(

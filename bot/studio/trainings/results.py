@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import discord
+from discord import app_commands
 
 from bot.domain.amounts import size_text
-from bot.domain.ids import JobId
+from bot.domain.ids import GuildId, JobId, UserId
 from bot.domain.job import Job
 from bot.domain.mentions import spoken
 from bot.domain.stewards import Steward
@@ -17,6 +18,7 @@ from bot.domain.training.wishes import TrainingWish, changed
 from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
 from bot.storage.jobs import Jobs
+from bot.storage.training_results import TrainingResults
 from bot.storage.trainings import SavedFile, Training, Trainings
 from bot.studio.hidden import acknowledged
 from bot.studio.model_admin.reports import plain_card
@@ -35,6 +37,7 @@ from bot.studio.trainings.result_rows import (
 from bot.ui.buttons import AddressButton, button
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb, encode
+from bot.ui.commands import CHOICES_LIMIT
 from bot.ui.forms import fields_of, form_of, text_field
 from bot.ui.redraw import begin_redraw, redraw
 from bot.ui.selects import chosen_value, select_row
@@ -44,6 +47,7 @@ __all__ = ["TRAINED_FORMS", "TRAINED_VERBS", "TrainedFiles"]
 TRAINED_VERBS = (Verb.TRAINED, Verb.TRAINED_PICK)
 TRAINED_FORMS = (Verb.TRAINED_FORM,)
 DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024
+ADMINS_ROWS = 50
 MARGIN_BYTES = 64 * 1024
 """Of a request beside its file."""
 
@@ -55,6 +59,7 @@ class TrainedFiles:
         self,
         *,
         trainings: Trainings,
+        results: TrainingResults,
         jobs: Jobs,
         comparing: Comparing,
         publisher: Publisher,
@@ -65,6 +70,7 @@ class TrainedFiles:
     ) -> None:
         """`wish_of` gives what a training was asked for as; `open_desk` shows such a wish with its cost."""
         self._trainings = trainings
+        self._results = results
         self._jobs = jobs
         self._comparing = comparing
         self._publisher = publisher
@@ -121,6 +127,27 @@ class TrainedFiles:
         except UserFacingError:
             return []
         return [file.name for file in reversed(await self._trainings.files(found.job_id))]
+
+    async def choices(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        """One's own trainings by name; for whoever administers, those of others here by id, with their person's."""
+        mine = await self._trainings.of_user(UserId(interaction.user.id))
+        rows = [(one.name, one.name) for one in mine]
+        steward = self._stewards.manages(interaction)
+        if steward is not None and interaction.guild_id is not None:
+            own = {one.job_id for one in mine}
+            for job_id in await self._results.of_server(GuildId(interaction.guild_id), ADMINS_ROWS):
+                other = await self._trainings.get(job_id) if job_id not in own else None
+                if other is not None:
+                    rows.append((f"{other.name} · {job_id} · {self._person(interaction, other.user_id)}", job_id))
+        wanted = typed.strip().casefold()
+        found = [app_commands.Choice(name=label[:100], value=value) for label, value in dict(rows).items()
+                 if wanted in label.casefold()]  # fmt: skip
+        return found[:CHOICES_LIMIT]
+
+    @staticmethod
+    def _person(interaction: Interaction, user_id: int) -> str:
+        member = interaction.guild.get_member(user_id) if interaction.guild is not None else None
+        return member.display_name if member is not None else str(user_id)
 
     # --- presses ------------------------------------------------------------------------------------------------------
 
@@ -290,7 +317,7 @@ class TrainedFiles:
     async def _named(self, interaction: Interaction, value: str) -> tuple[Job, Training]:
         """By the name of one's own, or by the id of any that this person may have to do with."""
         wanted = value.strip()
-        for one in await self._trainings.of_user(interaction.user.id):  # type: ignore[arg-type]
+        for one in await self._trainings.of_user(UserId(interaction.user.id)):
             if wanted.casefold() in (one.name.casefold(), one.job_id):
                 return await self._found(one.job_id)
         job, training = await self._found(JobId(wanted))
