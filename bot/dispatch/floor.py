@@ -80,7 +80,8 @@ class Floor:
         await self.transport.send(worker, m.Cancel(worker=worker, job=job, attempt=attempt, reason=reason))
 
     async def wish(self, job: Job) -> m.PreviewWish:
-        if isinstance(job.task, Sheet):  # what its script shows is made of finished cells
+        # What a script shows is made of finished cells, and a training draws nothing.
+        if isinstance(job.task, Sheet) or job.training is not None:
             return m.PreviewWish(hz=0.0)
         return m.PreviewWish() if self.previews is None else await self.previews(job)
 

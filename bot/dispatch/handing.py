@@ -26,8 +26,6 @@ __all__ = ["HandingOut"]
 
 log = logging.getLogger(__name__)
 
-QUIET_S = 10.0
-"""So long has a worker had nothing else to do before a training goes on: who looks at a picture may want another."""
 FALLBACK_UNIT_S = 1.0
 """Seconds per step-megapixel before anything was learnt; only the order depends on it, no ETA is shown from it."""
 RETRY_S = 1.0
@@ -99,7 +97,7 @@ class HandingOut:
         return not busy or candidate.lane is not Lane.BATCH or self._floor.fair.is_batch_due
 
     def _is_quiet(self, view: WorkerView) -> bool:
-        quiet_at = view.quiet_since + QUIET_S
+        quiet_at = view.quiet_since + self._floor.leases.quiet_s
         if view.set_aside or self._floor.clock() >= quiet_at:
             return True
         self._floor.look_again_at = min(quiet_at, self._floor.look_again_at or quiet_at)

@@ -17,6 +17,8 @@ class Leases:
     """After our own start: how long a worker that held jobs may take to report (an old one may still be finishing)."""
     max_crashes: int = 3
     max_run_s: float = 3600.0
+    quiet_s: float = 10.0
+    """A worker had nothing else to do for so long before a training goes on: who sees a picture may want another."""
     max_step_s: float = 1800.0
     """How long a training may take for a step, or to prepare."""
 

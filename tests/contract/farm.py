@@ -20,12 +20,13 @@ from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
 from bot.storage.kept_parts import KeptParts
 from bot.storage.scripts import Scripts
+from bot.storage.trainings import Trainings
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import Txt2Img
 from tests.contract.kits import Kit
 from tests.contract.stub_engine import picture_bytes
 
-LEASES = Leases(heartbeat_s=0.1, lease_s=1.0, restart_grace_s=8.0)
+LEASES = Leases(heartbeat_s=0.1, lease_s=1.0, restart_grace_s=8.0, quiet_s=0.2)
 PATIENCE_S = 30.0
 """Generous: a test waits this long only when it is about to fail."""
 
@@ -86,6 +87,7 @@ class Farm:
             images=self.images,
             transport=self.transport,
             parts=KeptParts(database, root / "parts"),
+            trainings=Trainings(database, root / "trainings"),
         )
         self.seen = Recorder()
         self.dispatcher = Dispatcher(

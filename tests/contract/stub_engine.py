@@ -5,21 +5,25 @@ block:S       blocks the GPU thread for S seconds     poison    kills its own pr
 fail:KIND     fails as the engine would               flaky:N   fails N times in a way worth another try
 bug           raises what no engine should            odd       a failure kind that the protocol does not know
 parts:N       made of N parts, each kept once made    dies:A,B  kills its process in starts A, B, … after a part each
+
+A training (`Train`) takes STEP_S a step, keeps how far it is beside the journal, and saves every SAVED_EVERY steps.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpu_worker.protocol import messages as m
-from gpu_worker.protocol.specs import JobSpec
-from gpu_worker.task import JobHooks
+from gpu_worker.protocol.specs import JobSpec, Train
+from gpu_worker.task import JobHooks, JobPaused
 
 MODELS = ("m1", "m2", "m3", "m4")
 STEP_S = 0.01
+SAVED_EVERY = 25
 
 
 class StubError(Exception):
@@ -62,7 +66,10 @@ class StubEngine:
     def prepare(self, checkpoint: str) -> None:
         self._load(checkpoint)
 
-    def draw(self, spec: JobSpec, hooks: JobHooks) -> list[StubPicture]:
+    def draw(self, spec: JobSpec | Train, hooks: JobHooks) -> list[StubPicture]:
+        if isinstance(spec, Train):
+            self._train(spec, hooks)
+            return []
         words = dict(word.partition(":")[::2] for word in spec.prompt.split())
         label = words.get("label", "?")
         self._note("start", label)
@@ -93,6 +100,37 @@ class StubEngine:
             )
             for i in range(spec.count)
         ]
+
+    def _train(self, spec: Train, hooks: JobHooks) -> None:
+        state, name = self._journal.with_name(f"state-{hooks.job}"), spec.output_name
+        total = spec.parameters.max_train_steps
+        step = int(state.read_text()) if state.exists() else 0
+        self._note("start", name)
+        while step < total:
+            if hooks.cancelled():
+                raise StubCancelled
+            if reason := hooks.pause():
+                self._note("paused", name)
+                raise JobPaused(step, total, reason)
+            time.sleep(STEP_S)
+            step += 1
+            self._note(f"step {step}", name)
+            told = m.TrainingTold(epoch=1, epochs=1, step=step, total_steps=total, average_loss=0.1, curve=(0.1,))
+            hooks.progress("training", step, total, None, told)
+            if step % SAVED_EVERY == 0 or step == total:
+                self._save(name, step, hooks, final=step == total)
+            beside = state.with_suffix(".part")
+            beside.write_text(str(step))
+            beside.replace(state)
+        self._note("end", name)
+
+    def _save(self, name: str, step: int, hooks: JobHooks, *, final: bool) -> None:
+        content = f"{name} after {step} steps".encode()
+        path = self._journal.with_name(f"saved-{hooks.job}-{step}")
+        path.write_bytes(content)
+        called = name if final else f"{name}-step{step:08d}"
+        saved = m.SavedModel(name=called, epoch=1, step=step, final=final, loss=0.1)
+        hooks.save(saved, path, hashlib.sha256(content).hexdigest(), len(content))
 
     def _make_parts(self, words: dict[str, str], label: str, hooks: JobHooks) -> None:
         dies = {int(start) for start in words.get("dies", "").split(",") if start}

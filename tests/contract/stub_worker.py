@@ -20,12 +20,13 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from gpu_worker.embedded import Served, serve
+    from gpu_worker.protocol.specs import DRAW_TASKS, TRAIN_TASKS
     from tests.contract.stub_engine import StubCancelled, StubEngine, StubError
 
     return serve(
         arguments.name,
         arguments.outbox,
-        lambda: Served(StubEngine(arguments.journal), StubCancelled, StubError),
+        lambda: Served(StubEngine(arguments.journal), StubCancelled, StubError, (*DRAW_TASKS, *TRAIN_TASKS)),
         frames,
         orphan_grace_s=arguments.orphan_grace,
         hang_grace_s=arguments.hang_grace,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.dispatch.handing import QUIET_S
+from bot.dispatch.leases import Leases
 from bot.domain.ids import ChannelId, JobId, UserId, new_job_id
 from bot.domain.job import Action, JobStatus, Lane, NewJob, NewTraining, work_units
 from bot.storage.inputs import InputPictures
@@ -20,6 +20,7 @@ from gpu_worker.protocol.specs import ImageRef, Train, TrainDataset, TrainImage,
 TASKS = ("txt2img", "img2img", "sheet", "train")
 PICTURE = b"somebody's picture"
 STEPS = 100
+QUIET_S = Leases().quiet_s
 
 
 def train_spec(name: str = "mychar", pictures: int = 2) -> Train:
