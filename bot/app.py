@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import discord
@@ -26,14 +26,17 @@ __all__ = ["EXTENSIONS", "CatalogueTranslator", "PincelBot", "create_bot"]
 
 log = logging.getLogger(__name__)
 LATE = LateSuggestions()
+MENUS_MAX = 15
+"""Of one kind: on messages, on people."""
 
 EXTENSIONS = (
     "cogs.imagine", "cogs.style", "cogs.queue", "cogs.models", "cogs.model_admin", "cogs.help", "cogs.settings",
     "cogs.looking", "cogs.ultimate", "cogs.preprocess", "cogs.blend", "cogs.control", "cogs.details", "cogs.regions",
     "cogs.inpaint", "cogs.again",
-    "cogs.matrix", "cogs.plot",
+    "cogs.matrix", "cogs.plot", "cogs.train",
     "cogs.operations",
     "cogs.history",
+    "cogs.dataset",
     "cogs.tags",
     "cogs.boards",
     "cogs.forget_me",
@@ -59,6 +62,31 @@ class Tree(app_commands.CommandTree["PincelBot"]):
         """Comes before commands, context menus and completion; nobody is turned away here."""
         self.client.studio.languages.apply(interaction)
         return True
+
+    def add_command(
+        self,
+        command: app_commands.Command[Any, ..., Any] | app_commands.ContextMenu | app_commands.Group,
+        /,
+        *,
+        guild: discord.abc.Snowflake | None = discord.utils.MISSING,
+        guilds: Sequence[discord.abc.Snowflake] = discord.utils.MISSING,
+        override: bool = False,
+    ) -> None:
+        """As discord.py's, but for menus: Discord has taken 15 of a kind since 3 March 2026 (its change log), and
+        discord.py 2.7.1 still refuses the sixth (app_commands/tree.py). Raises CommandAlreadyRegistered,
+        CommandLimitReached."""
+        everywhere = guild is discord.utils.MISSING and guilds is discord.utils.MISSING
+        if not isinstance(command, app_commands.ContextMenu) or not everywhere:
+            super().add_command(command, guild=guild, guilds=guilds, override=override)
+            return
+        menus = self._context_menus  # pyright: ignore[reportPrivateUsage]
+        kind = command.type.value
+        key = (command.name, None, kind)
+        if key in menus and not override:
+            raise app_commands.CommandAlreadyRegistered(command.name, None)
+        if key not in menus and sum(one[1:] == key[1:] for one in menus) >= MENUS_MAX:
+            raise app_commands.CommandLimitReached(guild_id=None, limit=MENUS_MAX, type=command.type)
+        menus[key] = command
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
         await tell_error(interaction, error)

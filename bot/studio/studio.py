@@ -12,7 +12,10 @@ from bot.domain.preferences import Level
 from bot.i18n import LANGUAGES, load_language
 from bot.storage.training_results import TrainingResults
 from bot.studio.again import Again
+from bot.studio.captions.cards import editor_button
+from bot.studio.captions.parts import CaptionParts
 from bot.studio.control.parts import ControlParts
+from bot.studio.datasets.parts import DatasetParts
 from bot.studio.details.parts import DetailParts
 from bot.studio.history.parts import HistoryParts
 from bot.studio.languages import Languages
@@ -29,6 +32,8 @@ from bot.studio.scripts.parts import ScriptParts
 from bot.studio.settings_desk import SETTINGS_VERBS, SettingsDesk
 from bot.studio.stewards import Stewards
 from bot.studio.styles.parts import StyleParts
+from bot.studio.trainings.parts import TrainingParts
+from bot.studio.trainings.result_parts import TrainingResultParts
 from bot.studio.unpublished import Unpublished
 from bot.studio.usual import Usuals
 from bot.studio.wardrobe import Wardrobe
@@ -214,6 +219,33 @@ class Studio:
             wildcards=words.wildcards,
             limits=self.limits,
         )
+        self.trainings = TrainingParts(
+            settings=settings,
+            kept=kept,
+            line=line,
+            safety=self.safety,
+            intake=self.intake,
+            models=self.models,
+            attachments=self.attachments,
+            pressed=self.pressed,
+            stewards=self.stewards,
+            limits=self.limits,
+        )
+        self.trained = TrainingResultParts(
+            client=client,
+            settings=settings,
+            kept=kept,
+            files=files,
+            line=line,
+            scripts=self.scripts,
+            safety=self.safety,
+            trainings=self.trainings,
+            unpublished=self._unpublished,
+            intake=self.intake,
+            models=self.models,
+            stewards=self.stewards,
+            limits=self.limits,
+        )
         self.operations = Operations(
             client=client,
             settings=settings,
@@ -231,6 +263,29 @@ class Studio:
             language_of=self.preferences.language,
             stewards=self.stewards,
         )
+        self.datasets = DatasetParts(
+            settings=settings,
+            database=database,
+            datasets=kept.datasets,
+            inputs=kept.inputs,
+            attachments=self.attachments,
+            pointed=self.looking.pointed,
+            intake=self.intake,
+            safety=self.safety,
+            limits=self.limits,
+            more=(editor_button,),
+        )
+        self.captions = CaptionParts(
+            database=database,
+            datasets=kept.datasets,
+            jobs=self.jobs,
+            inputs=kept.inputs,
+            intake=self.intake,
+            models=self.models,
+            rules=self.datasets.rules,
+            safety=self.safety,
+        )
+        self.deliverer.write_captions = self.captions.tagging.write
         self.history = HistoryParts(
             client=client,
             database=database,
@@ -247,6 +302,9 @@ class Studio:
             deliverer=self.deliverer,
             showing=self.safety.judge.shown,
             press=self._press,
+            into_dataset=self.datasets.desk.into,
+            also_sweep=(self.datasets.sweep, self.trained.keeping.sweep),
+            first_forget=(self.trained.keeping.forget,),
             also_forget=(lambda user_id: self.preferences.forget(Level.USER, user_id),),
         )
         styles = StyleParts(
@@ -281,6 +339,8 @@ class Studio:
                 **drawing.presses,
                 **self.scripts.presses,
                 **self.plots.presses,
+                **self.trainings.presses,
+                **self.trained.presses,
                 **desks.presses,
                 **dict.fromkeys(SETTINGS_VERBS, self.settings_desk),
                 **self.safety.presses,
@@ -290,6 +350,8 @@ class Studio:
                 **self.layouts.presses,
                 **self.mapping.presses,
                 **self.operations.presses,
+                **self.datasets.presses,
+                **self.captions.presses,
                 **self.history.presses,
                 **styles.presses,
                 **tags.presses,
@@ -301,10 +363,14 @@ class Studio:
                 Verb.SAFETY_FORM: self.safety.panel,
                 **self.looking.forms,
                 **self.plots.forms,
+                **self.trainings.forms,
+                **self.trained.forms,
                 **self.control.forms,
                 **self.details.forms,
                 **self.layouts.forms,
                 **self.mapping.forms,
+                **self.datasets.forms,
+                **self.captions.forms,
                 **self.history.forms,
                 **styles.forms,
                 **tags.forms,
@@ -339,12 +405,15 @@ class Studio:
         await self.dispatcher.start()
         await self.deliverer.start()
         await self.scripts.start()
+        await self.trainings.start()
+        await self.trained.start()
         self.library.subscribe_files(self.dispatcher.rescan)
         self.tag_book.look()
         await self.library.start()
         await self.downloads.start()
         await self._board.start()
         await self.operations.start()
+        await self.datasets.start()
         await self.history.start()
 
     async def stop(self) -> None:
@@ -355,6 +424,8 @@ class Studio:
         await self._board.stop()
         await self.downloads.stop()
         await self.library.stop()
+        await self.trained.stop()
+        await self.trainings.stop()
         await self.scripts.stop()
         await self.dispatcher.stop()
         await self.deliverer.stop()

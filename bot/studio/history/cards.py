@@ -131,6 +131,8 @@ def _page_rows(seen: Looked, texts: Texts) -> list[list[AddressButton]]:
         last = [button(Verb.HISTORY_CHOOSE, id_, texts("history.choose_all"), n=3, emoji="☑️")] if seen.total else []
         if desk.chosen:
             last.append(button(Verb.HISTORY_EXPORT, id_, texts("history.export"), emoji="📦"))
+            if desk.own:
+                last.append(button(Verb.HISTORY_DATASET, id_, texts("history.dataset"), n=1, emoji="🗂️"))
             last.append(
                 button(
                     Verb.HISTORY_DELETE, id_, texts("history.delete_chosen"), n=1, emoji="🗑️",
@@ -138,7 +140,7 @@ def _page_rows(seen: Looked, texts: Texts) -> list[list[AddressButton]]:
                 )
             )  # fmt: skip
         last.append(button(Verb.HISTORY_CHOOSE, id_, texts("history.choose_end"), n=2))
-        return [pages, last]
+        return [pages, last[:-2], last[-2:]]
     pages.append(button(Verb.HISTORY_SEARCH, id_, texts("history.search"), emoji="🔎"))
     if not desk.wanted.everything:
         pages.append(button(Verb.HISTORY_FILTER, id_, texts("history.clear"), n=3))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from bot.domain.history import CHOSEN_MAX, PAGE, Desk, Wanted
@@ -11,6 +11,7 @@ from bot.domain.ids import ImageId, UserId
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.favourites import Favourites
+from bot.storage.finds import FoundPicture
 from bot.storage.history import Desks, History, Shot, Span
 from bot.storage.history_search import HistorySearch
 from bot.storage.images import Images
@@ -35,7 +36,7 @@ __all__ = ["GALLERY_FORMS", "GALLERY_VERBS", "Gallery"]
 GALLERY_VERBS = (
     Verb.HISTORY, Verb.HISTORY_OPEN, Verb.HISTORY_SEARCH, Verb.HISTORY_FILTER, Verb.HISTORY_CHOOSE, Verb.HISTORY_MARK,
     Verb.HISTORY_DELETE, Verb.HISTORY_UNDO, Verb.HISTORY_EXPORT, Verb.HISTORY_PICTURE, Verb.HISTORY_KIN,
-    Verb.HISTORY_SEND,
+    Verb.HISTORY_SEND, Verb.HISTORY_DATASET,
 )  # fmt: skip
 GALLERY_FORMS = (Verb.HISTORY_SEARCH_FORM, Verb.HISTORY_SEND_FORM)
 EXPORT_MAX = 2000
@@ -56,6 +57,7 @@ class Gallery:
         sending: Sending,
         deleting: Deleting,
         exporting: Exporting,
+        into_dataset: Callable[[Interaction, Sequence[FoundPicture]], Awaitable[None]],
         sight: MessageSight,
     ) -> None:
         self._sight = sight
@@ -68,6 +70,7 @@ class Gallery:
         self._sending = sending
         self._deleting = deleting
         self._exporting = exporting
+        self._into_dataset = into_dataset
 
     async def open(self, interaction: Interaction, desk: Desk) -> None:
         """Answers with the first page, which only the user sees. Raises UserFacingError as `span_of`."""
@@ -93,6 +96,8 @@ class Gallery:
                 await self._picture(interaction, address, desk, span)
             case Verb.HISTORY_DELETE:
                 await self._delete(interaction, address, desk, span)
+            case Verb.HISTORY_DATASET:
+                await self._to_dataset(interaction, address, desk, span)
             case Verb.HISTORY_EXPORT:
                 await self._export(interaction, desk, span)
             case Verb.HISTORY | Verb.HISTORY_FILTER | Verb.HISTORY_CHOOSE | Verb.HISTORY_MARK:
@@ -271,6 +276,12 @@ class Gallery:
         else:
             ids = await self._history.ids(span, desk.wanted, EXPORT_MAX)
         await self._exporting.begin(interaction, ids)
+
+    async def _to_dataset(self, interaction: Interaction, address: Address, desk: Desk, span: Span) -> None:
+        if not desk.own:
+            raise UserFacingError("history_not_yours")
+        shots = [await self._opened(desk, span)] if address.n == 2 else await self._chosen(desk, span)
+        await self._into_dataset(interaction, [FoundPicture(image_id=shot.id) for shot in shots])
 
     async def _chosen(self, desk: Desk, span: Span) -> list[Shot]:
         shots = await self._history.these(span, [ImageId(one) for one in desk.chosen])

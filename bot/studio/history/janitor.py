@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable, Sequence
 
 from bot.studio.history.deleting import Deleting
 from bot.studio.history.exporting import Exporting
@@ -21,9 +22,18 @@ SELDOM_S = 3600.0
 
 
 class Janitor:
-    def __init__(self, *, deleting: Deleting, exporting: Exporting, pruner: Pruner, starboard: Starboard) -> None:
+    def __init__(
+        self,
+        *,
+        deleting: Deleting,
+        exporting: Exporting,
+        pruner: Pruner,
+        starboard: Starboard,
+        also: Sequence[Callable[[], Awaitable[object]]] = (),
+    ) -> None:
+        """`also` is done now and then."""
         self._often = (deleting.finish_due, exporting.sweep)
-        self._seldom = (pruner.run, starboard.sweep)
+        self._seldom = (pruner.run, starboard.sweep, *also)
         self._seldom_at: float | None = None
         self._task: asyncio.Task[None] | None = None
 

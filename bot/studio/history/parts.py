@@ -19,6 +19,7 @@ from bot.storage.database import Database
 from bot.storage.deletions import Deletions
 from bot.storage.exports import Exports
 from bot.storage.favourites import Favourites
+from bot.storage.finds import FoundPicture
 from bot.storage.forgetting import Forgetting
 from bot.storage.forgettings import ForgetWishes
 from bot.storage.history import Desks, History
@@ -69,9 +70,13 @@ class HistoryParts:
         deliverer: Deliverer,
         showing: Showing,
         press: Callable[[Interaction, Address], Awaitable[None]],
+        into_dataset: Callable[[Interaction, Sequence[FoundPicture]], Awaitable[None]],
+        also_sweep: Sequence[Callable[[], Awaitable[object]]] = (),
+        first_forget: Sequence[Callable[[UserId], Awaitable[object]]] = (),
         also_forget: Sequence[Callable[[UserId], Awaitable[object]]] = (),
     ) -> None:
-        """`press` answers the buttons of cards; `also_forget` are parts that keep something of a person in memory."""
+        """`press` answers the buttons of cards, `into_dataset` asks where chosen pictures go; `also_sweep` is done in
+        time, too; `first_forget` and `also_forget` as in ForgetMe."""
         self.search = HistorySearch(database)
         self.history = History(database, self.search)
         self.thumbnails = Thumbnails(settings.data / "thumbnails", int(settings.thumbnails_gb * 1e9))
@@ -112,6 +117,7 @@ class HistoryParts:
             ),
             deleting=self.deleting,
             exporting=self.exporting,
+            into_dataset=into_dataset,
             sight=MessageSight(client),
         )
         self.retention = Retention(database)
@@ -127,7 +133,11 @@ class HistoryParts:
             showing=showing,
         )
         self.janitor = Janitor(
-            deleting=self.deleting, exporting=self.exporting, pruner=self.pruner, starboard=self.starboard
+            deleting=self.deleting,
+            exporting=self.exporting,
+            pruner=self.pruner,
+            starboard=self.starboard,
+            also=also_sweep,
         )
         self.forget_me = ForgetMe(
             client=client,
@@ -141,6 +151,7 @@ class HistoryParts:
             exporting=self.exporting,
             starboard=self.starboard,
             dispatcher=dispatcher,
+            first=first_forget,
             also=also_forget,
         )
         self._tasks: set[asyncio.Task[None]] = set()

@@ -117,6 +117,7 @@ def _picture_rows(opened: Opened, texts: Texts) -> list[list[AddressButton]]:
         )  # fmt: skip
     elif opened.desk.own:
         second.append(button(Verb.HISTORY_PICTURE, id_, texts("history.picture.file"), n=2, emoji="📎"))
+        first.append(button(Verb.HISTORY_DATASET, id_, texts("history.dataset"), n=2, emoji="🗂️"))
     second.append(button(Verb.INFO, shot.id, texts("history.picture.info"), emoji="ℹ️"))
     delete = button(
         Verb.HISTORY_DELETE, id_, texts("history.picture.delete"), n=3, emoji="🗑️", style=discord.ButtonStyle.danger
