@@ -41,6 +41,7 @@ COMMANDS: dict[str, Given] = {
     "preprocess": Given({"preprocessor": "canny"}, {"image": PICTURE}),
     "history": Given(),
     "tags": Given(),
+    "dataset tags": Given({"name": "mychar"}),
     "queue": Given(),
     "cancel": Given(),
     "quota": Given(),

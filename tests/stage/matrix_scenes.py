@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.playground.person import SeenMessage
 from tests.e2e.model_files import lora_file
+from tests.stage.captioned_sets import captioned_set, captioning, editor_of
 from tests.stage.matrix import describing
 from tests.stage.painter import FACTS
 from tests.stage.pictures_given import INFOTEXT, picture
@@ -489,6 +490,41 @@ async def _grid_cells(stage: Stage) -> Scene:
     return replace(scene, card=await scene.owner.shown(answer))
 
 
+async def _captions(stage: Stage) -> Scene:
+    """Of a data set with a second page; one change can be undone."""
+    await captioning(stage)
+    member = await stage.visitor()
+    dataset = await captioned_set(stage, member, [*[f"mychar, hat, tag {n}" for n in range(9)], None])
+    kept = stage.studio.datasets.kept
+    await kept.set_captions(dataset.id, {(await kept.pictures(dataset.id))[0].id: "mychar, hat"}, "hand")
+    return Scene(member, await editor_of(member))
+
+
+async def _captions_chosen(stage: Stage) -> Scene:
+    scene = await _captions(stage)
+    await scene.owner.pick(scene.card, "captionstags", ["hat"])
+    return replace(scene, card=await scene.owner.shown(scene.card.id, lambda m: "Chosen" in m.text))
+
+
+async def _captions_alone(stage: Stage) -> Scene:
+    scene = await _captions(stage)
+    await scene.owner.pick(scene.card, "captionsopen", [_choices(scene.card, "captionsopen")[1]])
+    return replace(scene, card=await scene.owner.shown(scene.card.id, lambda m: "captionsopen" not in verbs(m)))
+
+
+async def _captioned(stage: Stage) -> Scene:
+    scene = await _captions(stage)
+    member = scene.owner
+    answer = await member.fill(await member.press(scene.card, "captionsdo", 6))
+    return replace(scene, card=await member.shown(answer, lambda m: "captioned" in verbs(m)))
+
+
+async def _captioned_set(stage: Stage) -> Scene:
+    scene = await _captions(stage)
+    answer = await scene.owner.slash("general", "dataset show", {"name": "mychar"})
+    return replace(scene, card=await scene.owner.shown(answer, lambda m: "tageditor" in verbs(m)))
+
+
 Make = Callable[[Stage], Awaitable[Scene]]
 SCENES: dict[str, Make] = {
     "result": _result, "more": _more, "region": _region, "panel": _panel,
@@ -508,6 +544,8 @@ SCENES: dict[str, Make] = {
     "removed model": _model_removed,    "reports": _model_reports,
     "details": _details, "detail": _detail,
     "layout": _layout, "offered script": _offered_script, "grid": _grid, "grid cells": _grid_cells,
+    "captions": _captions, "captions chosen": _captions_chosen, "captions alone": _captions_alone,
+    "captioned": _captioned, "captioned set": _captioned_set,
     "map list": _map_list, "mapped": _mapped, "led": _led,
     "doctor": lambda stage: _admin(stage, "doctor"), "usage": lambda stage: _admin(stage, "usage"),
     **{f"setup {step}": (lambda stage, step=step: _setup(stage, step)) for step in range(6)},
@@ -574,6 +612,14 @@ PRESSES: tuple[Press, ...] = (
     Press("tags", "tagspick", jobs=0), Press("tags", "tagskind", jobs=0),
     Press("tags", "tagssearch", opens="tagssearchform", fields={"text": "hat"}, jobs=0),
     Press("tags", "tagsedit", opens="tagseditform", jobs=0), Press("tags", "tagsdo", 3),
+    Press("captioned set", "tageditor", jobs=0), Press("captions", "captions", 1, jobs=0),
+    Press("captions", "captionsopen", jobs=0), Press("captions", "captionstags", jobs=0),
+    Press("captions", "captionswork", values=["1"], opens="captionsform", fields={"tags": "mych4r"}, jobs=0),
+    Press("captions chosen", "captionswork", values=["4"], jobs=0),
+    Press("captions", "captionsdo", 5, jobs=0),
+    Press("captions", "captionsdo", 6, opens="captionsform"),
+    Press("captions alone", "captionsdo", 7, opens="captionsform", fields={"caption": "a hat"}, jobs=0),
+    Press("captioned", "captioned", 1, jobs=0), Press("captioned", "captioned", 2, jobs=0),
     Press("limits", "safetypage", jobs=0), Press("limits", "safetyset", values=["@Moderator"], jobs=0),
     Press("limits", "safetyedit", 1, opens="safetyform", fields={"count": "2"}, jobs=0),
     Press("limits of a role", "safetyclear", jobs=0), Press("refused", "appeal", jobs=0),
