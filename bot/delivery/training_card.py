@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from bot.ui.codec import Verb
 
 __all__ = [
     "CURVE_NAME", "SHEET_NAME", "TrainingDo", "TrainingPicture", "TrainingShown", "ended_training_card",
-    "live_training_card", "new_training", "training_state",
+    "live_training_card", "new_training", "training_failure", "training_state",
 ]  # fmt: skip
 
 CURVE_NAME, SHEET_NAME = "loss.png", "samples.webp"
@@ -60,9 +61,9 @@ class TrainingShown:
 def live_training_card(
     job: Job, shown: TrainingShown, state: ProgressState | None, *, cancelling: bool = False, fresh: bool = False
 ) -> discord.ui.LayoutView:
-    """`state` None: no worker has it. `fresh`: it was asked for by itself, and is not kept up to date."""
+    """`state` None: nothing was heard of it. `fresh`: it was asked for by itself, and is not kept up to date."""
     texts = texts_for(job.locale)
-    waits = state is None or job.status is JobStatus.QUEUED
+    waits = job.status is JobStatus.QUEUED
     small = [_facts(job, texts)]
     if state is not None and state.training is not None and not waits and state.training.average_loss is not None:
         told = state.training
@@ -109,6 +110,17 @@ def new_training(job: Job) -> Training:
     )  # fmt: skip
 
 
+def training_failure(job: Job, texts: Texts) -> str:
+    """Why it failed, in the most exact sentence there is: by its reason, else by its kind."""
+    detail = {key: neutral(str(value), NAME_CHARS) for key, value in job.failure_detail.items()}
+    reason = job.failure_detail.get("reason", "")
+    for key in (reason, f"{reason}_full", job.failure_kind or ""):
+        # A worker of another version may name a reason without the values that our sentence for it shows.
+        with contextlib.suppress(KeyError):
+            return texts(f"train.failure.{key}", **detail)
+    return texts("train.failure.other")
+
+
 def training_state(training: Training, texts: Texts) -> str:
     """In a word or two, for a list."""
     match training.status:
@@ -131,13 +143,14 @@ def training_state(training: Training, texts: Texts) -> str:
 def _state_line(job: Job, training: Training, state: ProgressState | None, texts: Texts, *, cancelling: bool) -> str:
     if cancelling:
         return texts("card.cancelling")
-    if state is None or job.status is JobStatus.QUEUED:
+    if job.status is JobStatus.QUEUED:
         step, of = training.step, training.of_steps
         if training.held:
             return texts("train.card.you", step=step, of=of)
         return texts("train.card.others", step=step, of=of) if step else texts("train.card.waiting")
     if training.held:
         return texts("train.card.pausing")
+    state = state or ProgressState()
     told = state.training
     if state.phase == "preparing" and state.of:
         return texts("train.card.preparing", bar=_bar(state.step, state.of), step=state.step, of=state.of)

@@ -33,11 +33,13 @@ from gpu_worker.protocol.specs import (
     Preprocess,
     Sheet,
     StoredSource,
+    Train,
     Txt2Img,
     Ultimate,
     Upscale,
     Variation,
 )
+from tests.stage.training_painter import TrainingPainter
 
 __all__ = ["FACTS", "Drawn", "Failure", "Painter"]
 
@@ -100,12 +102,15 @@ class Painter:
         """What the classifier says of picture `index` of a spec."""
         self.lacks: Callable[[Any], m.FailureKind | None] = lambda cell: None
         """Why a cell of a sheet cannot be drawn; None for one that can."""
+        self.trainer = TrainingPainter(folder, NAME)
+        """Trains what is of the kind `train`, once `tasks` names it."""
+        self._parts: dict[tuple[str, int, int], m.Partial] = {}
         self._failures: list[Failure] = []
         self._open = asyncio.Event()
         self._open.set()
         self._folder = folder
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._outbox: dict[tuple[str, int], m.Done] = {}
+        self._outbox: dict[tuple[str, int], m.Done | m.Paused] = {}
         self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._boots = itertools.count(1)
         self._boot = ""
@@ -172,8 +177,8 @@ class Painter:
     async def start(self, on_message: OnMessage, on_gone: OnGone) -> None:
         self._on_message = on_message
         self._boot = f"boot {next(self._boots)}"
-        for done in list(self._outbox.values()):
-            await on_message(done)
+        for message in [*self._parts.values(), *self._outbox.values()]:
+            await on_message(message)
         task = asyncio.create_task(self.announce(), name="painter-hello")
         self._helloes.add(task)
         task.add_done_callback(self._helloes.discard)
@@ -187,6 +192,8 @@ class Painter:
         async with self._handed_out:
             self.assigned.append(message)
             self._handed_out.notify_all()
+        if not isinstance(message.spec, Train):  # a training makes way at its next step
+            self.trainer.pause("others")
         key = (message.job, message.attempt)
         task = self._running[key] = asyncio.create_task(self._draw(message), name=f"paint-{message.job}")
         task.add_done_callback(lambda _: self._running.pop(key, None))
@@ -194,6 +201,10 @@ class Painter:
 
     async def send(self, worker: str, message: m.ToWorker) -> None:
         if not isinstance(message, m.Cancel):
+            return
+        if message.reason == "pause":
+            if self.trainer.running == message.job:
+                self.trainer.pause("asked")
             return
         task = self._running.pop((message.job, message.attempt), None)
         if task is not None:
@@ -207,7 +218,8 @@ class Painter:
     async def settled(self, message: m.Settled) -> None:
         self._outbox.pop((message.job, message.attempt), None)
 
-    async def taken(self, part: m.Partial) -> None: ...
+    async def taken(self, part: m.Partial) -> None:
+        self._parts.pop((part.job, part.attempt, part.n), None)
 
     async def put_file(self, path: Path, sha256: str, mime: str) -> ImageRef:
         return await self.put_input(path.read_bytes(), mime)
@@ -221,6 +233,8 @@ class Painter:
     # --- drawing ------------------------------------------------------------------------------------------------------
 
     async def _tell(self, message: m.ToBot) -> None:
+        if isinstance(message, m.Partial):
+            self._parts[message.job, message.attempt, message.n] = message
         if self._on_message is not None:
             with contextlib.suppress(Exception):  # a bot that dies at this moment
                 await self._on_message(message)
@@ -236,7 +250,14 @@ class Painter:
                     **frame, n=1, phase="sampling", step=0, of=steps, preview=preview, preview_guarded=guarded
                 )
             )  # fmt: skip
-            await self._open.wait()
+            if isinstance(assign.spec, Train):
+                if not self._failures:
+                    ended = await self.trainer.train(assign, self._tell, self._open)
+                    self._outbox[assign.job, assign.attempt] = ended
+                    await self._tell(ended)
+                    return
+            else:
+                await self._open.wait()
             if self._failures:
                 failure = self._failures.pop(0)
                 await self._tell(

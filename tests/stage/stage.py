@@ -38,8 +38,8 @@ from tests.stage.visitor import StageVisitor
 __all__ = ["Fault", "Stage", "open_stage"]
 
 CONNECTED_WITHIN_S = 20.0
-PATIENT = Leases(heartbeat_s=3600, lease_s=3600)
-"""The painter sends no heartbeats."""
+PATIENT = Leases(heartbeat_s=3600, lease_s=3600, quiet_s=0)
+"""The painter sends no heartbeats, and trains at once."""
 
 
 class StageSettings(Settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from typing import Any
 
 import discord
 
@@ -14,7 +15,7 @@ from bot.dispatch.dispatcher import Dispatcher
 from bot.domain.ids import JobId, MessageId, UserId
 from bot.domain.job import Job, JobStatus, TokenGrant
 from bot.domain.mentions import neutral
-from bot.domain.training.wishes import TrainingWish, changed
+from bot.domain.training.wishes import Part, TrainingWish, changed
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.images import Images
@@ -226,16 +227,16 @@ class TrainingBoard:
         )
 
     async def _fixed(self, interaction: Interaction, job: Job) -> None:
-        """Starts it anew with the change that its failure asks for."""
+        """Starts it anew with the changes that its failure asks for."""
         fix = fix_of(job)
-        if fix is None:
+        if not fix:
             raise UserFacingError("button_unknown")
-        found = field_named(fix[0])
-        if found is None:
-            raise UserFacingError("button_unknown")
-        part, key, read = found
+        found = {key: field for key in fix if (field := field_named(key)) is not None}
+        changes: dict[tuple[Part, str], Any] = {
+            (part, key): read(fix[name]) for name, (part, key, read) in found.items()
+        }
         try:
-            wish = changed(await self.wish_of(job), {(part, key): read(fix[1])})
+            wish = changed(await self.wish_of(job), changes)
         except ConfigError as error:
             raise parameter_refusal(error) from error
         await self._desk.start_new(interaction, wish, private=job.private)
@@ -258,6 +259,7 @@ class TrainingBoard:
             rules=dataset.rules,
             subset=dataset.subsets[0].rules,
             samples=training.samples or None,
+            compare=training.compare,
             retry_of=job.id,
         )
 

@@ -17,7 +17,7 @@ from bot.i18n import Texts
 from bot.storage.training_desks import TrainingDesk
 from bot.studio.trainings.fields import GROUPS, NONE, FormGroup, read_group, shown
 from bot.ui.codec import Verb, encode
-from bot.ui.forms import boxes_field, form_of, radio_field, select_field, text_field, upload_field
+from bot.ui.forms import boxes_field, checkbox_field, form_of, radio_field, select_field, text_field, upload_field
 from gpu_worker.language.training.config import BYTES_MAX, read_config
 from gpu_worker.language.training.config_errors import ConfigError
 
@@ -65,6 +65,8 @@ def _names_form(made: discord.ui.Modal, wish: TrainingWish, samples: Sequence[st
         made, "samples", texts("train.field.samples"), texts("train.field.samples_hint"), "\n".join(samples),
         max_length=SAMPLE_CHARS,
     )  # fmt: skip
+    hint = texts("trained.form.compare_hint")
+    checkbox_field(made, "compare", texts("trained.form.compare"), hint, checked=wish.compare)
     return made
 
 
@@ -109,6 +111,7 @@ def named(wish: TrainingWish, fields: Mapping[str, str]) -> TrainingWish:
             "trigger": " ".join(clean(fields.get("trigger", "")).text.split())[:TRIGGER_CHARS],
             # What was emptied begins anew from the trigger word.
             "samples": tuple(lines) or None,
+            "compare": fields.get("compare", str(wish.compare)) == "True",
         }
     )
 

@@ -8,9 +8,9 @@ import discord
 
 from bot.delivery.training_card import TrainingDo
 from bot.domain.job import Job, JobStatus
-from bot.domain.mentions import neutral
 from bot.i18n import Texts
 from bot.storage.trainings import SavedFile, Training
+from bot.studio.trainings.fields import field_named
 from bot.ui.buttons import AddressButton, button
 from bot.ui.codec import Verb
 
@@ -24,8 +24,9 @@ def ended_rows(job: Job, training: Training, files: Sequence[SavedFile], texts: 
     found: list[AddressButton] = []
     primary = discord.ButtonStyle.primary
     fix = fix_of(job)
-    if fix is not None:
-        label = texts("train.button.fix", setting=fix[0], value=neutral(fix[1], 20))[:LABEL_CHARS]
+    if fix:
+        label = texts("train.button.fix", changes=", ".join(f"{key} {value}" for key, value in fix.items()))
+        label = label if len(label) <= LABEL_CHARS else f"{label[: LABEL_CHARS - 1]}…"
         found.append(button(Verb.TRAINING, job.id, label, n=TrainingDo.FIX, style=primary, emoji="🔧"))
     elif job.status in (JobStatus.FAILED, JobStatus.CANCELLED):
         found.append(
@@ -38,9 +39,24 @@ def ended_rows(job: Job, training: Training, files: Sequence[SavedFile], texts: 
     return [found]
 
 
-def fix_of(job: Job) -> tuple[str, str] | None:
-    """The setting that its failure asks to be changed, and the value to give it."""
+def fix_of(job: Job) -> dict[str, str]:
+    """The settings that its failure asks to be changed, by kohya's names, and the values to give them; empty where none
+    would help."""
+    if job.status is not JobStatus.FAILED or job.training is None:
+        return {}
     setting, value = job.failure_detail.get("setting"), job.failure_detail.get("value")
-    if job.status is not JobStatus.FAILED or not isinstance(setting, str) or value is None:
-        return None
-    return setting, str(value)
+    if isinstance(setting, str) and field_named(setting) is not None and value is not None:
+        return {setting: str(value)}
+    own = job.training.parameters
+    match job.failure_detail.get("reason"):
+        case "loss_not_finite":
+            names = ("unet_lr", "text_encoder_lr")
+            return {name: f"{rate / 3:.2g}" for name, rate in zip(names, own.rates, strict=True) if rate}
+        case "no_8bit":
+            return {"optimizer_type": "AdamW"}
+        case "no_part_trains":
+            return {"network_train_text_encoder_only": "false"}
+        case "picture_too_narrow":
+            return {"bucket_no_upscale": "false"}
+        case _:
+            return {}

@@ -10,7 +10,6 @@ from functools import partial
 
 import discord
 
-from bot.delivery.cards import failure_sentence
 from bot.delivery.post import Card
 from bot.delivery.progress_state import ProgressState
 from bot.delivery.training_card import (
@@ -21,6 +20,7 @@ from bot.delivery.training_card import (
     ended_training_card,
     live_training_card,
     new_training,
+    training_failure,
 )
 from bot.delivery.veils import Veils
 from bot.domain.ids import ImageId, JobId
@@ -128,7 +128,7 @@ class TrainingCards:
         if until is not None:
             notes.append(texts("trained.goes", when=int(until)))
         shown = TrainingShown(training, files, [part for part, _ in parts], notes, rows)
-        view = ended_training_card(job, shown, reason=failure_sentence(job, texts))
+        view = ended_training_card(job, shown, reason=training_failure(job, texts))
         return Card(view, _files(parts))
 
     async def sampled(self, files: Sequence[SavedFile]) -> list[Sampled]:
