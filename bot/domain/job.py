@@ -141,6 +141,8 @@ class NewTraining:
     trigger_words: str = ""
     samples: tuple[str, ...] = ()
     """Lines of prompts that each saved epoch draws."""
+    compare: bool = True
+    """Its epochs are compared by themselves when it is done."""
     retry_of: JobId | None = None
     """The training that this one is to do better than."""
 

@@ -46,6 +46,17 @@ class TrainingResults:
     async def names_of(self, job_id: JobId) -> list[SavedName]:
         return [_saved(row) for row in await self._db.all(_NAMES + "WHERE files.job_id = ?", (job_id,))]
 
+    async def to_compare(self, since: float) -> list[JobId]:
+        """That are done since then, have something to compare, and were to be compared by themselves."""
+        rows = await self._db.all(
+            "SELECT trainings.job_id FROM trainings JOIN jobs ON jobs.id = trainings.job_id "
+            "WHERE jobs.status IN ('done', 'delivering', 'delivered') AND jobs.finished_at >= ? AND trainings.compare "
+            "AND trainings.comparison_id IS NULL "
+            "AND NOT EXISTS (SELECT 1 FROM jobs AS plots WHERE plots.parent_id = jobs.id AND plots.lane = 'script')",
+            (since,),
+        )
+        return [JobId(row["job_id"]) for row in rows]
+
     async def bytes_of(self, user_id: UserId) -> int:
         row = await self._db.one(
             "SELECT coalesce(sum(files.size_bytes), 0) AS total FROM training_files AS files "

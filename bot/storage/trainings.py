@@ -86,6 +86,8 @@ class Training:
     status: JobStatus
     held: bool
     """Paused by its user."""
+    compare: bool = True
+    """Its epochs are compared by themselves when it is done."""
 
 
 async def add_training_in(tx: aiosqlite.Connection, new: NewJob) -> None:
@@ -95,11 +97,11 @@ async def add_training_in(tx: aiosqlite.Connection, new: NewJob) -> None:
         return
     assert isinstance(spec, Train)
     await tx.execute(
-        "INSERT INTO trainings (job_id, user_id, guild_id, dataset_id, name, trigger_words, preset, samples, retry_of, "
-        "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO trainings (job_id, user_id, guild_id, dataset_id, name, trigger_words, preset, samples, compare, "
+        "retry_of, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             new.id, new.user_id, new.guild_id, extra.dataset_id, spec.output_name, extra.trigger_words, extra.preset,
-            json.dumps(extra.samples), extra.retry_of, time.time(),
+            json.dumps(extra.samples), int(extra.compare), extra.retry_of, time.time(),
         ),
     )  # fmt: skip
 
@@ -309,6 +311,7 @@ def _training(row: Row) -> Training:
         created_at=row["created_at"],
         status=JobStatus(row["status"]),
         held=row["held_at"] is not None,
+        compare=row["compare"] > 0,
     )
 
 

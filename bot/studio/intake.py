@@ -208,21 +208,29 @@ class Intake:
             reply_to_id=message_id,
             private=private,
         )
+        await self.commit_unasked(request, new)
+        await self._gate.used(spec, user_id)
+
+    async def commit_unasked(self, request: JobRequest, new: NewJob, sheets: Sequence[NewJob] = ()) -> None:
+        """Commits what was checked and no interaction waits for, with its sheets where it is a script; its card is a
+        reply. Raises UserFacingError where it is too much now."""
         self._deliverer.answering(new.id, None)
         try:
-            async with self._door.turn(request), self._inputs.holding(given_pictures(spec)):
-                await self.require_room(user_id)
-                await self._dispatcher.submit(new)
+            async with self._door.turn(request), self._inputs.holding(given_pictures(new.task)):
+                await self.require_room(new.user_id)
+                await self._dispatcher.submit(new, sheets)
             job = await self._jobs.get(new.id)
             if job is not None:
-                card = queued_card(job, None, self._machine.state)
+                if job.script is None:
+                    card = queued_card(job, None, self._machine.state)
+                else:
+                    card = waiting_card(job, None, self._machine.state, only_by_token=False)
                 posted = await self._poster.post(job, Card(card), nonce=f"{job.id}q")
                 if posted is not None:
                     await self._jobs.set_message(new.id, posted.message_id)
             self._editor.watch(new.id)
         finally:
             self._deliverer.answered(new.id)
-        await self._gate.used(spec, user_id)
 
     async def check(self, request: JobRequest, exempt: AbstractSet[tuple[ModelKind, str]] = frozenset()) -> None:
         """Everything but amounts. Raises UserFacingError."""

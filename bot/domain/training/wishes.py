@@ -44,6 +44,8 @@ class TrainingWish(BaseModel):
     samples: tuple[str, ...] | None = None
     """Lines as sd-scripts has them; None: those that the trigger word makes."""
     private: bool = False
+    compare: bool = True
+    """Its epochs are compared by themselves when it is done."""
     retry_of: str | None = None
 
 

@@ -68,6 +68,7 @@ CREATE TABLE trainings (
     most_steps INTEGER NOT NULL DEFAULT 0, -- the furthest that any attempt came
     begun_with INTEGER NOT NULL DEFAULT 0, -- `most_steps` when the running attempt was handed out
     retry_of   TEXT, -- job id of the training that this one is to do better than
+    compare    INTEGER NOT NULL DEFAULT 1, -- its epochs are compared by themselves
     comparison_id TEXT, -- job id of the plot epochs × weights
     findings   TEXT, -- JSON of the diagnosis
     published  TEXT, -- name in the library

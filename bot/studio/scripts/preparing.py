@@ -15,7 +15,7 @@ from bot.errors import UserFacingError
 from bot.studio.safety.amounts import wanted_of
 from gpu_worker.protocol.specs import JobSpec, Sheet
 
-__all__ = ["Prepared", "judged_of", "prepared", "require_size"]
+__all__ = ["EstimateS", "Prepared", "judged_of", "prepared", "require_size"]
 
 EstimateS = Callable[[str, float], float | None]
 

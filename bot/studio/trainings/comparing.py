@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from bot.domain.ids import JobId
-from bot.domain.job import Action, Image, Job, JobStatus
+from bot.domain.job import Action, Image, Job, JobStatus, Lane, NewJob
 from bot.domain.limits import Limits
 from bot.domain.model_rules import Where
 from bot.domain.scripts import Plot
@@ -21,11 +23,14 @@ from bot.storage.datasets import Datasets
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.inputs import InputPictures
 from bot.storage.jobs import Jobs
+from bot.storage.scripts import as_sheet
 from bot.storage.training_results import TrainingResults
 from bot.storage.trainings import Training, Trainings
 from bot.studio.dynamic import in_time
 from bot.studio.intake import Intake
 from bot.studio.models import Models
+from bot.studio.safety.request import JobRequest
+from bot.studio.scripts.preparing import EstimateS, prepared
 from bot.studio.trainings.looking import OWN_MAX, compared
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
@@ -37,6 +42,8 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 30.0
 TRIES = 5
+BY_ITSELF_S = 24 * 3600.0
+"""How long ago a training may have ended whose comparison begins at a start of the bot."""
 
 
 class Comparing:
@@ -52,6 +59,7 @@ class Comparing:
         images: Images,
         models: Models,
         limits: Limits,
+        estimate_s: EstimateS,
         found: Callable[[JobId], Awaitable[None]],
     ) -> None:
         """`found` is told of a training that has a diagnosis now."""
@@ -64,6 +72,7 @@ class Comparing:
         self._images = images
         self._models = models
         self._limits = limits
+        self._estimate_s = estimate_s
         self._found = found
         self._rng = random.SystemRandom()
         self._queue: asyncio.Queue[tuple[JobId, int]] = asyncio.Queue()
@@ -72,9 +81,11 @@ class Comparing:
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """What was drawn and not looked at before the bot died is looked at."""
-        for script_id in await self._results.not_looked_at():
-            self._queue.put_nowait((script_id, 1))
+        """Goes on with what a bot that died left: comparisons to be begun, and to be looked at."""
+        for job_id in await self._results.not_looked_at():
+            self._queue.put_nowait((job_id, 1))
+        for job_id in await self._results.to_compare(time.time() - BY_ITSELF_S):
+            self._queue.put_nowait((job_id, 1))
         self._spawn(self._work(), "training-comparisons")
 
     async def stop(self) -> None:
@@ -119,6 +130,27 @@ class Comparing:
         plot = await in_time(interaction, self._built(job, training, where_of(interaction)), hidden=True)
         await self._intake.begin(interaction, plot, Action.PLOT, parent_id=job.id)
 
+    async def _begin_by_itself(self, job: Job, training: Training) -> None:
+        """Once, and only as far as its person's limits go: the button stays."""
+        script_id = JobId(hashlib.sha256(f"compare/{job.id}".encode()).hexdigest()[:16])
+        if await self._jobs.get(script_id) is not None:
+            return
+        where = Where(job.guild_id, job.channel_id, frozenset(), job.user_id)
+        try:
+            plot = await self._built(job, training, where)
+            ready = await prepared(plot, self._limits.max_script_cells, self._estimate_s)
+            for spec in ready.judged:
+                await self._intake.check(JobRequest(job.user_id, spec, Action.PLOT, where, job.locale))
+            new = NewJob(
+                id=script_id, action=Action.PLOT, user_id=job.user_id, channel_id=job.channel_id, guild_id=job.guild_id,
+                locale=job.locale, task=plot, lane=Lane.SCRIPT, parent_id=job.id, private=job.private,
+                reply_to_id=job.message_id,
+            )  # fmt: skip
+            request = JobRequest(job.user_id, plot, Action.PLOT, where, job.locale, wanted=ready.wanted)
+            await self._intake.commit_unasked(request, new, [as_sheet(new, sheet) for sheet in ready.sheets])
+        except UserFacingError as refusal:
+            log.info("the epochs of training %s are not compared by themselves: %s", job.id, refusal)
+
     async def _built(self, job: Job, training: Training, where: Where) -> Plot:
         spec = _train(job)
         files = await self._trainings.files(training.job_id)
@@ -138,6 +170,10 @@ class Comparing:
             return
         if job.training is not None and job.status in (JobStatus.DONE, JobStatus.DELIVERING, JobStatus.DELIVERED):
             await self._look_at_curve(job)
+            training = await self._trainings.get(job.id)
+            if training is not None and training.compare and training.comparison_id is None:
+                await self._begin_by_itself(job, training)
+            return
         if job.parent_id is None or not isinstance(job.script, Plot):
             return
         training = await self._trainings.get(job.parent_id)

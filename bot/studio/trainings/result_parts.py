@@ -71,6 +71,7 @@ class TrainingResultParts:
             images=kept.images,
             models=models,
             limits=limits,
+            estimate_s=kept.timings.estimate_s,
             found=self.keeping.changed,
         )
         self.files = TrainedFiles(
@@ -95,6 +96,7 @@ class TrainingResultParts:
             wish_of=trainings.board.wish_of,
             open_desk=trainings.desk.show_new,
         )
+        trainings.start_.require_room = self.keeping.require_room
         trainings.cards.kept_until = self.keeping.goes_at
         trainings.on_saved.append(self.keeping.saved)
         line.relay.also.append(self.comparing.job_ended)

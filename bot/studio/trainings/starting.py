@@ -4,6 +4,7 @@ row."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from bot.domain.ids import JobId, UserId
@@ -45,6 +46,8 @@ class TrainingStart:
         self._preferences = preferences
         self._stewards = stewards
         self._per_user = per_user
+        self.require_room: Callable[[UserId], Awaitable[None]] | None = None
+        """Whether the files of one more training have room; raises UserFacingError."""
         self._turn = asyncio.Lock()
         """Names and places are counted by one request after the other."""
 
@@ -53,8 +56,8 @@ class TrainingStart:
         require_may_train(interaction, self._preferences, self._stewards)
 
     async def begin(self, interaction: Interaction, desk: TrainingDesk, *, private: bool) -> None:
-        """Commits it and answers with its card. Raises UserFacingError: `train_started`, `train_waits`, those of
-        `Outlook.problem`, and whatever refuses a job."""
+        """Commits it and answers with its card. Raises UserFacingError: `train_started`, `train_waits`,
+        `trained_room`, `trained_room_all`, those of `Outlook.problem`, and whatever refuses a job."""
         self.require_allowed(interaction)
         if not await self._desks.take(desk.id):
             raise UserFacingError("train_started")
@@ -70,6 +73,8 @@ class TrainingStart:
         waiting = [one for one in await self._trainings.running() if one.user_id == user_id]
         if len(waiting) >= self._per_user:
             raise UserFacingError("train_waits", n=self._per_user)
+        if self.require_room is not None:
+            await self.require_room(user_id)
         outlook = await self._outlooks.of(desk.wish, user_id, where)
         if outlook.plan is None:
             assert outlook.problem is not None, "there is no plan"
@@ -94,6 +99,7 @@ class TrainingStart:
                 preset=desk.wish.preset,
                 trigger_words=desk.wish.trigger,
                 samples=outlook.samples,
+                compare=desk.wish.compare,
                 retry_of=JobId(retry_of) if retry_of else None,
             ),
         )
