@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.playground.person import SeenMessage
 from tests.e2e.model_files import lora_file
+from tests.stage import training_scenes
 from tests.stage.captioned_sets import captioned_set, captioning, editor_of
 from tests.stage.matrix import describing
 from tests.stage.painter import FACTS
@@ -526,6 +527,23 @@ async def _captioned_set(stage: Stage) -> Scene:
 
 
 Make = Callable[[Stage], Awaitable[Scene]]
+
+
+async def _training_desk(stage: Stage) -> Scene:
+    member = await stage.visitor()
+    await training_scenes.make_dataset(stage, member)
+    return Scene(member, await training_scenes.open_desk(member))
+
+
+def _training(
+    begun: Callable[[Stage], Awaitable[tuple[StageVisitor, SeenMessage]]],
+) -> Callable[[Stage], Awaitable[Scene]]:
+    async def scene(stage: Stage) -> Scene:
+        return Scene(*await begun(stage))
+
+    return scene
+
+
 SCENES: dict[str, Make] = {
     "result": _result, "more": _more, "region": _region, "panel": _panel,
     "panel as last time": _panel_as_last_time, "waiting": _waiting, "failed": _failed,
@@ -544,6 +562,9 @@ SCENES: dict[str, Make] = {
     "removed model": _model_removed,    "reports": _model_reports,
     "details": _details, "detail": _detail,
     "layout": _layout, "offered script": _offered_script, "grid": _grid, "grid cells": _grid_cells,
+    "training desk": _training_desk, "training": _training(training_scenes.running),
+    "paused training": _training(training_scenes.paused), "ended training": _training(training_scenes.trained),
+    "failed training": _training(training_scenes.failed), "trainings": _training(training_scenes.listed),
     "captions": _captions, "captions chosen": _captions_chosen, "captions alone": _captions_alone,
     "captioned": _captioned, "captioned set": _captioned_set,
     "map list": _map_list, "mapped": _mapped, "led": _led,
@@ -578,6 +599,11 @@ PRESSES: tuple[Press, ...] = (
     Press("panel", "advanced", 0, opens="advancedform", jobs=0),
     Press("panel", "pick", 5, values=["?"], opens="lookupform"), Press("panel as last time", "revise", 1, jobs=0),
     Press("waiting", "cancel", jobs=0), Press("failed", "retry"), Press("private", "publish", jobs=0),
+    Press("training desk", "train", 1, jobs=1), Press("training desk", "trainpick", 2, jobs=0),
+    Press("training desk", "trainopen", 1, opens="trainform", fields={"max_train_epochs": "3"}, jobs=0),
+    Press("training", "training", 1, jobs=0), Press("paused training", "training", 2, jobs=0),
+    Press("ended training", "training", 4, jobs=0), Press("ended training", "training", 5, jobs=0),
+    Press("failed training", "training", 6, jobs=1), Press("trainings", "trainingpick", jobs=0),
     Press("offered script", "scriptdraw"), Press("grid", "scriptcells", values=["25"], jobs=0),
     Press("grid cells", "scriptcell", values=["26"], jobs=0),
     Press("combinations", "combine", 1, jobs=1), Press("info", "usefound", jobs=0),

@@ -13,7 +13,9 @@ from gpu_worker.protocol.specs import TRAIN_TASKS
 from tests.stage.stage import Stage
 from tests.stage.visitor import StageVisitor, verbs
 
-__all__ = ["CAPTION", "make_dataset", "open_desk", "started", "trains"]
+__all__ = [
+    "CAPTION", "failed", "listed", "make_dataset", "open_desk", "paused", "running", "started", "trained", "trains",
+]  # fmt: skip
 
 CAPTION = "zorb, a red disc"
 
@@ -61,3 +63,50 @@ async def started(stage: Stage, member: StageVisitor, epochs: int = 2, n: int = 
     await member.fill(form, {"max_train_epochs": str(epochs)})
     desk = await member.shown(desk.id, lambda m: f"{epochs} epochs" in m.text)
     return await member.shown(await member.press(desk, "train", n), lambda m: "training" in verbs(m))
+
+
+async def running(stage: Stage) -> tuple[StageVisitor, SeenMessage]:
+    """One that is held in its first epoch."""
+    member = await stage.visitor()
+    await make_dataset(stage, member)
+    await trains(stage)
+    stage.painter.hold()
+    card = await started(stage, member)
+    await stage.painter.asked(1)
+    return member, card
+
+
+async def paused(stage: Stage) -> tuple[StageVisitor, SeenMessage]:
+    """By its user, before a worker had it."""
+    member = await stage.visitor()
+    await make_dataset(stage, member)
+    card = await started(stage, member)
+    await member.press(card, "training", 1)
+    answer = await member.slash("general", "train show")
+    return member, await member.shown(answer, lambda m: "Paused by you" in m.text)
+
+
+async def trained(stage: Stage) -> tuple[StageVisitor, SeenMessage]:
+    """With samples of its one epoch."""
+    member = await stage.visitor()
+    await make_dataset(stage, member)
+    await trains(stage)
+    card = await started(stage, member, epochs=1)
+    await member.shown(card.id, lambda m: "Trained:" in m.text)
+    await stage.told()
+    return member, await member.shown(card.id, lambda m: len(m.media) == 2)
+
+
+async def failed(stage: Stage) -> tuple[StageVisitor, SeenMessage]:
+    """In a way that lower rates mend."""
+    member = await stage.visitor()
+    await make_dataset(stage, member)
+    await trains(stage)
+    stage.painter.fail(reason="loss_not_finite", step=1)
+    card = await started(stage, member)
+    return member, await member.shown(card.id, lambda m: "It stopped" in m.text)
+
+
+async def listed(stage: Stage) -> tuple[StageVisitor, SeenMessage]:
+    member, _ = await running(stage)
+    return member, await member.shown(await member.slash("general", "train list"))
