@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zipfile
 
 import pytest
+from PIL import Image
 
 from tests.stage.datasets_given import archive, painting
-from tests.stage.refusing import refused
+from tests.stage.refusing import press, refused
 from tests.stage.visitor import verbs
 
 pytestmark = pytest.mark.slow
@@ -64,9 +66,9 @@ async def test_a_data_set_from_its_beginning_to_its_end(stage):
     # A folder of its own, by the list; one picture is moved into it, the other is taken out and brought back.
     form = await member.pick(card, "datasetfolder", ["new"])
     await member.fill(form, {"tokens": "girl", "repeats": "2", "reg": True})
-    card = await member.shown(card.id, lambda m: "2_girl" in m.text)
+    card = await member.shown(card.id, lambda m: "girl" in m.text)
     folder = stage.rows("SELECT id FROM dataset_folders WHERE is_reg = 1")[0]["id"]
-    first, second = (row["id"] for row in stage.rows("SELECT id FROM dataset_images ORDER BY place"))
+    first = stage.rows("SELECT id FROM dataset_images ORDER BY place")[0]["id"]
     await member.pick(card, "datasetpicture", [first])
     page = await member.shown(card.id, lambda m: "datasetremove" in verbs(m))
     assert "mina" in page.text, "its caption is the class token"
@@ -77,6 +79,8 @@ async def test_a_data_set_from_its_beginning_to_its_end(stage):
     card = await member.shown(card.id, lambda m: "datasetundo" in verbs(m))
     await member.press(card, "datasetundo")
     card = await member.shown(card.id, lambda m: "2 pictures" in m.text and "datasetundo" not in verbs(m))
+
+    dataset = stage.rows("SELECT id FROM datasets")[0]["id"]
 
     # It leaves as kohya has it.
     sent = await member.press(card, "datasetexport")
@@ -93,4 +97,134 @@ async def test_a_data_set_from_its_beginning_to_its_end(stage):
     await member.shown(card.id, lambda m: "is deleted" in m.text)
     assert stage.rows("SELECT 1 FROM dataset_images") == []
     assert list((stage.settings.data / "inputs").glob("*/*")) == []
-    await refused(member, await member.press(card, "dataset"), "dataset_gone")
+    await refused(member, await press(stage, member, "dataset", dataset, 0), "dataset_gone")
+
+
+async def test_a_zip_brings_folders_and_captions_and_leaves_out_what_is_none(stage):
+    member = await stage.visitor()
+    await member.shown(await begun(member), lambda m: "datasetdelete" in verbs(m))
+    zipped = archive({
+        "set/10_mina/a.png": painting(1),
+        "set/10_mina/a.txt": "mina, smile\nsecond line",
+        "set/5_mina side/b.webp": painting(2, (96, 96), "WEBP", quality=90),
+        "set/5_mina side/b.caption": "mina, side",
+        "set/reg/1_girl/c.jpg": painting(3, (96, 96), "JPEG"),
+        "set/10_mina/moves.gif": moving(),
+        "set/10_mina/nude child.png": painting(6),
+        "set/10_mina/nude child.txt": "nude child",
+        "loose.png": painting(4),
+        "../evil.png": painting(5),
+        "more.zip": archive({"x.png": painting(7)}),
+        "alone.txt": "nobody",
+        "bomb.png": b"\0" * (3 << 20),
+        "__MACOSX/._a.png": b"x",
+    })  # fmt: skip
+    answer = await member.slash("general", "dataset add", {"name": "Mina"}, {"file1": ("set.zip", zipped)})
+    report = await member.shown(answer, lambda m: "added to" in m.text)
+    assert "4 pictures added" in report.text
+    assert "2 with their captions" in report.text
+    for said in (
+        "leads out of it",
+        "archive inside",
+        "no picture of that name",
+        "hundred times",
+        "animated",
+        "allowed",
+    ):
+        assert said in report.text, (said, report.text)
+    assert "MACOSX" not in report.text
+    rows = stage.rows(
+        "SELECT f.repeats, f.class_tokens, f.is_reg, p.name, p.caption FROM dataset_images p "
+        "JOIN dataset_folders f ON f.id = p.folder_id ORDER BY f.is_reg, f.repeats, p.name"
+    )
+    assert [tuple(row) for row in rows] == [
+        (5, "mina side", 0, "b", "mina, side"),
+        (10, "mina", 0, "a", "mina, smile"),
+        (10, "mina", 0, "loose", None),
+        (1, "girl", 1, "c", None),
+    ]
+    assert list((stage.settings.data / "dataset-zips").iterdir()) == []
+
+    # A bot that dies in the middle: what was taken is there, and the same zip brings the rest.
+    await stage.restart(kill=True)
+    more = archive({"set/10_mina/a.png": painting(1), "set/10_mina/z.png": painting(9)})
+    answer = await member.slash("general", "dataset add", {"name": "Mina"}, {"file1": ("set.zip", more)})
+    report = await member.shown(answer, lambda m: "added to" in m.text)
+    assert "1 picture added" in report.text
+    assert "1 was in it already" in report.text
+
+    for name, data, key in (
+        ("damaged.zip", zipped[:3000], "dataset_zip_broken"),
+        ("none.zip", archive({"a.exe": b"MZ"}), "dataset_zip_empty"),
+        ("words.zip", archive({"a.txt": "only words"}), "dataset_zip_captions"),
+        ("bomb.zip", archive({"bomb.png": b"\0" * (3 << 20)}), "dataset_zip_bomb"),
+    ):
+        answer = await member.slash("general", "dataset add", {"name": "Mina"}, {"file1": (name, data)})
+        await refused(member, answer, key)
+
+
+async def test_pictures_come_from_messages_and_from_the_history(make_stage):
+    stage = await make_stage(dataset_mb=1)
+    member = await stage.visitor()
+    drawn = await member.imagine(prompt="a red apple", seed=5, count=2)
+
+    # Nobody has a data set yet, so the menu of a message begins one; the pictures of our own card are ours.
+    form = await member.context_menu(drawn, "Add to dataset")
+    answer = await member.fill(form, {"name": "Apples", "repeats": "4", "consent": True})
+    report = await member.wait_for_message("general", lambda m: "added to Apples" in m.text)
+    assert answer.kind in ("message", "deferred")
+    sources = {row["source"] for row in stage.rows("SELECT source FROM dataset_images")}
+    assert sources == {f"image:{row['id']}" for row in stage.rows("SELECT id FROM images")}
+    # The painter draws flat pictures, of which one looks like the other.
+    await member.press(report, "datasetnear", 2)
+    await member.shown(report.id, lambda m: "1 picture" in m.text)
+
+    # Afterwards somebody is asked into which.
+    said = await member.say("general", "look", {"a": ("a.png", painting(1)), "b": ("b.png", painting(2))})
+    message = await member.message("general", said)
+    asked = await member.shown(await member.context_menu(message, "Add to dataset"))
+    dataset = stage.rows("SELECT id FROM datasets")[0]["id"]
+    await member.pick(asked, "datasetinto", [dataset])
+    await member.shown(asked.id, lambda m: "2 pictures added" in m.text)
+    other = await stage.visitor("Moderator")
+    await refused(other, await press(stage, other, "dataset", dataset), "dataset_gone")
+
+    # The history has a button for what is open, and for what is chosen.
+    gallery = await member.shown(await member.slash("general", "history", {}))
+    await member.pick(gallery, "historyopen", [stage.rows("SELECT id FROM images")[0]["id"]])
+    opened = await member.shown(gallery.id, lambda m: "historydataset" in verbs(m))
+    asked = await member.shown(await member.press(opened, "historydataset", 2))
+    await member.pick(asked, "datasetinto", [dataset])
+    await member.shown(asked.id, lambda m: "already" in m.text or "nearly" in m.text)
+
+    # In an age-restricted channel: from then on it is shown there alone.
+    answer = await member.slash("after-dark", "dataset add", {"name": "Apples"}, {"file1": ("c.png", painting(3))})
+    await member.shown(answer, lambda m: "age-restricted" in m.text, "after-dark")
+    card = await card_of(member, "Apples")
+    assert not card.media
+    await refused(member, await member.press(card, "datasetexport"), "dataset_elsewhere")
+    answer = await member.slash("after-dark", "dataset show", {"name": "Apples"})
+    assert (await member.shown(answer, lambda m: "datasetdelete" in verbs(m), "after-dark")).media
+
+    # A full quota is told, and nothing of it is kept.
+    large = painting(8, (1000, 1000), "PNG", compress_level=0)
+    answer = await member.slash("general", "dataset add", {"name": "Apples"}, {"file1": ("l.png", large)})
+    await member.shown(answer, lambda m: "1 MB for data sets are used up" in m.text)
+    assert not any(path.stat().st_size == len(large) for path in held(stage))
+
+    # Whoever is forgotten leaves nothing.
+    asked = await member.shown(await member.slash("general", "forget-me", {}))
+    form = await member.press(asked, "forget")
+    await member.fill(form, {"word": "forget me"})
+    async with asyncio.timeout(20):
+        while stage.rows("SELECT 1 FROM forgettings"):
+            await asyncio.sleep(0.02)
+    assert stage.rows("SELECT 1 FROM datasets") == stage.rows("SELECT 1 FROM dataset_images") == []
+    assert list((stage.settings.data / "inputs").glob("*/*")) == []
+
+
+def moving():
+    frames = [Image.new("RGB", (96, 96), colour) for colour in ("red", "blue")]
+    out = io.BytesIO()
+    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:])
+    return out.getvalue()
