@@ -63,11 +63,12 @@ def run_embedded(
         from gpu_worker.workshop import Workshop
 
         engine = Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options, extra_folders=more)
-        workshop = Workshop(engine, TrainingRoom(engine, data_dir / WORK_FOLDER, options.device))
+        room = TrainingRoom(engine, data_dir / WORK_FOLDER, options.device)
         return Served(
-            workshop, DrawingCancelled, EngineError, (*DRAW_TASKS, *LOOK_TASKS, *FILE_TASKS, *TRAIN_TASKS),
+            Workshop(engine, room), DrawingCancelled, EngineError,
+            (*DRAW_TASKS, *LOOK_TASKS, *FILE_TASKS, *TRAIN_TASKS),
             sensors(engine.device, engine.card_uuid), engine_parts().told,
-            find_classifier(data_dir / "models"), lanes, workshop.forget,
+            find_classifier(data_dir / "models"), lanes, room.forget, room.kept,
         )  # fmt: skip
 
     return serve(name, data_dir / "outbox", start_engine, frames_fd)
@@ -86,7 +87,8 @@ class Served:
     looker: Looker | None = None
     lanes: tuple[str, ...] = ()
     forget: Callable[[str], None] = lambda job: None
-    """Removes what is kept of a training that is over."""
+    kept: Callable[[], tuple[str, ...]] = tuple
+    """Of trainings: what is kept to go on from is removed, and told."""
 
 
 def serve(
@@ -124,7 +126,7 @@ def serve(
         name=name, app_version=app_version(), engine=served.engine, transport=transport,
         cancelled_error=served.cancelled_error, engine_error=served.engine_error, tasks=served.tasks,
         orphan_grace_s=orphan_grace_s, hang_grace_s=hang_grace_s, sense=served.sense, addons=served.addons,
-        looker=served.looker, lanes=served.lanes, forget=served.forget,
+        looker=served.looker, lanes=served.lanes, forget=served.forget, kept=served.kept,
     ).run()  # fmt: skip
     return 0
 

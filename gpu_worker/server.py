@@ -32,7 +32,7 @@ from gpu_worker.task import (
 )
 from gpu_worker.transport import OutFile, WorkerTransport
 
-__all__ = ["HANG_GRACE_S", "ORPHAN_GRACE_S", "STALL_S", "Drawer", "Server"]
+__all__ = ["HANG_GRACE_S", "ORPHAN_GRACE_S", "Drawer", "Server"]
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +42,6 @@ DRAIN_GRACE_S = 5.0
 """When the bot stops on purpose, a step may take this long to notice."""
 HANG_GRACE_S = 600.0
 """A job this long over its time did not even reach a cancel check: the card or its driver hangs."""
-STALL_S = 1800.0
-"""A training has no time limit as a whole, but one that does not get on for so long is given up."""
 HUNG = 70
 """Exit code of a worker that ended itself for that; only a new process gets the card back."""
 ANNOUNCE_S = 1.0
@@ -71,16 +69,16 @@ class Server:
         tasks: tuple[str, ...] = DRAW_TASKS,
         orphan_grace_s: float = ORPHAN_GRACE_S,
         hang_grace_s: float = HANG_GRACE_S,
-        stall_s: float = STALL_S,
         lanes: tuple[str, ...] = (),
         forget: Callable[[str], None] = lambda job: None,
+        kept: Callable[[], tuple[str, ...]] = tuple,
         on_hang: Callable[[], None] = lambda: os._exit(HUNG),
         sense: Callable[[], Vitals] | None = None,
         addons: tuple[m.AddonFact, ...] = (),
         looker: Looker | None = None,
     ) -> None:
-        """`lanes`: the only ones that this worker is for; empty: all. `forget` removes what is kept of a training that
-        is over."""
+        """`lanes`: the only ones that this worker is for; empty: all. `forget` removes what is kept of a training,
+        `kept` says of which something is."""
         self._name = name
         self._version = app_version
         self._engine = engine
@@ -90,9 +88,9 @@ class Server:
         self._engine_error = engine_error
         self._orphan_grace_s = orphan_grace_s
         self._hang_grace_s = hang_grace_s
-        self._stall_s = stall_s
         self._lanes = lanes
         self._forget = forget
+        self._kept = kept
         self._on_hang = on_hang
         self._sense = sense
         self._vitals = Vitals()
@@ -250,7 +248,7 @@ class Server:
                 worker=self._name, app_version=self._version, boot=self._boot, name=self._name,
                 gpu=self._engine.device_name, vram_mb=self._engine.vram_mb, tasks=self._kinds, models=self._facts,
                 loaded=self._engine.loaded, running=self._running(), addons=self._addons, lanes=self._lanes,
-                safety=self._looker.name if self._looker is not None else None,
+                safety=self._looker.name if self._looker is not None else None, kept=self._kept(),
             )
         )  # fmt: skip
 
@@ -344,8 +342,7 @@ class Server:
     def _run_task(self, task: Task) -> None:
         job, attempt = task.key
         started = time.monotonic()
-        task.stall_s = self._stall_s if task.trains else None
-        task.deadline = started + (task.assign.max_run_s if task.stall_s is None else task.stall_s)
+        task.deadline = started + task.assign.max_run_s
         hooks = JobHooks(task, self._transport, self._looker, lambda: self._reason_to_pause(task))
         # Before the first risk: a job that kills this process at once must be known to have started.
         hooks.progress("starting", 0, 0, None)
@@ -384,7 +381,7 @@ class Server:
             # What got further goes on later, after whoever has waited meanwhile; what did not would not then, either.
             return m.Failed(
                 job=job, attempt=attempt, kind="timeout", retryable=task.kept > 0,
-                message=f"over {task.assign.max_run_s} s" if task.stall_s is None else "does not get on",
+                message=f"{'no progress for' if task.trains else 'over'} {task.assign.max_run_s} s",
             )  # fmt: skip
         if isinstance(error, InputLostError):
             return m.Failed(job=job, attempt=attempt, kind="other", retryable=True, message=f"input {error} is gone")

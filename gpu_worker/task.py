@@ -46,8 +46,6 @@ class Task:
     of: int = 0
     deadline: float | None = None
     """On the monotonic clock; None until it starts."""
-    stall_s: float | None = None
-    """Of a training: each report of progress gives it this long once more."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     paused: threading.Event = field(default_factory=threading.Event)
     """Somebody asked for it; only a training obeys."""
@@ -66,7 +64,7 @@ class Task:
 
 
 class TimeUp(Exception):  # noqa: N818
-    """The job has used its `max_run_s`; a training has not got on for `stall_s`."""
+    """The job has used its `max_run_s`, or a training got on by nothing for so long."""
 
 
 class JobPaused(Exception):  # noqa: N818 (an outcome, not an error)
@@ -119,8 +117,8 @@ class JobHooks:
         task.phase, task.step, task.of = phase, step, of
         self._n += 1
         now = time.monotonic()
-        if task.stall_s is not None:
-            task.deadline = now + task.stall_s
+        if task.trains:
+            task.deadline = now + task.assign.max_run_s
         self._time_loading(phase, now)
         if self._guard is not None:
             preview = self._guard.swapped(preview)

@@ -66,11 +66,6 @@ class Workshop:
             return self._train(spec, hooks)
         return self._engine.draw(spec, hooks)
 
-    def forget(self, job: str) -> None:
-        """What is kept of a training that is over goes."""
-        if self._room is not None:
-            self._room.forget(job)
-
     def _train(self, spec: Train, hooks: JobHooks) -> list[Drawn]:
         """No picture: its files have been handed over when it is done."""
         if self._room is None:

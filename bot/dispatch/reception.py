@@ -71,6 +71,7 @@ class Reception:
             known = WorkerView(hello.worker, hello.boot, hello, now, planned_model=hello.loaded, quiet_since=now)
             self._floor.workers[hello.worker] = known
             await self._warm(known)
+            await self._forget_what_is_over(hello)
         known.hello = hello
         known.loaded = hello.loaded
         known.seen_at = self._floor.clock()
@@ -90,6 +91,15 @@ class Reception:
             return
         if view.hello.loaded is None and default is not None:
             await self._floor.transport.send(view.name, m.Prepare(worker=view.name, model=default))
+
+    async def _forget_what_is_over(self, hello: m.Hello) -> None:
+        """Trainings that ended for good, or were taken back, while this worker was away."""
+        if self._settler.trainings is None:
+            return
+        for job in hello.kept:
+            training = await self._settler.trainings.get(JobId(job))
+            if training is None or training.status in (JobStatus.DONE, JobStatus.DELIVERING, JobStatus.DELIVERED):
+                await self._floor.transport.send(hello.worker, m.Forget(worker=hello.worker, job=job))
 
     async def _reconcile(self, view: WorkerView) -> None:
         """Adopts what the worker really runs, and takes back what the table says it has but it does not know."""

@@ -134,6 +134,9 @@ class Hello(Frame):
     addons: tuple[AddonFact, ...] = ()
     safety: str | None = None
     """Name of the classifier that looks at every picture; None where there is none."""
+    kept: tuple[JobKey, ...] = ()
+    """Trainings that this worker keeps something of, to go on from. The bot answers for each with `forget` that nobody
+    can go on with."""
 
 
 class Heartbeat(Frame):
@@ -293,6 +296,7 @@ class Assign(JobFrame):
     parts: tuple[KeptPart, ...] = ()
     """Finished parts of the job, which need not be made again."""
     max_run_s: float = 3600.0
+    """Of a training, which may take days: how long it may go without progress."""
     preview: PreviewWish = PreviewWish()
 
 

@@ -57,6 +57,10 @@ class TrainingRoom:
             if outcome == "paused":
                 raise JobPaused(kept_step(state), watch.total_steps, watch.reason)
 
+    def kept(self) -> tuple[str, ...]:
+        """Jobs of which something is kept."""
+        return self._folders.kept()
+
     def forget(self, job: str) -> None:
         self._folders.forget(job)
 

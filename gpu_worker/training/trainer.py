@@ -228,8 +228,9 @@ def _average(losses: deque[float]) -> float:
 
 
 def digest_of(spec: Train, base: Base) -> str:
-    """What the weights depend on. Pictures count by what they show: where they lie may change between two attempts."""
-    plain = spec.model_dump(mode="json")
+    """What the weights depend on. Pictures count by what they show: where they lie may change between two attempts, and
+    a training that is taken up later may have to be called otherwise."""
+    plain = spec.model_dump(mode="json", exclude={"output_name"})
     for dataset in plain["datasets"]:
         for subset in dataset["subsets"]:
             for image in subset["images"]:

@@ -65,6 +65,10 @@ class WorkFolders:
                     write_whole(folder / _NOTE, lambda file: file.write(note))
             yield folder
 
+    def kept(self) -> tuple[str, ...]:
+        """Jobs that have a folder."""
+        return tuple(folder.name for folder in self._folders())
+
     def forget(self, job: str) -> None:
         """Nothing of it stays, unless a worker is at it."""
         if "/" in job or "\\" in job or job in {"", ".", ".."}:

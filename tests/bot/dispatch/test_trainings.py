@@ -305,6 +305,17 @@ async def test_saved_files_arrive_at_once_and_stay_whatever_becomes_of_the_train
     assert not trainer.trainings.folder(cancelled).exists()
 
 
+async def test_a_worker_that_was_away_hears_which_trainings_are_over(trainer):
+    job = await train(trainer)
+    await save(trainer, job, 1, "mychar", final=True)
+    await end(trainer, job, 1)
+    held = await train(trainer, user=2, name="held")
+    await trainer.dispatcher.cancel(held, UserId(2))
+    await trainer.hello("w2", tasks=TASKS, kept=(job, held, "unknown"))
+    forgotten = [message.job for worker, message in trainer.transport.sent if worker == "w2" and message.t == "forget"]
+    assert forgotten == [job, "unknown"]  # what was cancelled may be wanted after all
+
+
 async def test_full_disk_keeps_a_saved_file_and_the_end_behind_it_in_the_outbox(trainer, monkeypatch):
     job = await train(trainer)
 
