@@ -36,6 +36,10 @@ COMMANDS: dict[str, Given] = {
     "train pause": Given(),
     "train resume": Given(),
     "train cancel": Given(),
+    "train publish": Given({"training": "zorb"}),
+    "train compare": Given({"training": "zorb"}),
+    "train file": Given({"training": "zorb"}),
+    "train delete": Given({"training": "zorb"}),
     "random": Given(),
     "repeat": Given(),
     "png-info": Given(files={"image": PICTURE}),
@@ -47,6 +51,13 @@ COMMANDS: dict[str, Given] = {
     "preprocess": Given({"preprocessor": "canny"}, {"image": PICTURE}),
     "history": Given(),
     "tags": Given(),
+    "dataset create": Given({"name": "Mina"}),
+    "dataset add": Given({"name": "mychar"}, {"file1": PICTURE}),
+    "dataset show": Given(),
+    "dataset export": Given({"name": "mychar"}),
+    "dataset folder add": Given({"name": "mychar", "repeats": 2}),
+    "dataset folder change": Given({"name": "mychar", "folder": "2_", "repeats": 3}),
+    "dataset folder remove": Given({"name": "mychar", "folder": "3_"}),
     "dataset tags": Given({"name": "mychar"}),
     "queue": Given(),
     "cancel": Given(),
@@ -114,4 +125,4 @@ COMMANDS: dict[str, Given] = {
 }
 """In an order in which each finds what it needs."""
 
-MENUS = ("Picture info", "Upscale", "Describe", "Use as image prompt", "Save as style")
+MENUS = ("Picture info", "Upscale", "Describe", "Use as image prompt", "Save as style", "Add to dataset")

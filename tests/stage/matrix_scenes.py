@@ -13,15 +13,16 @@ from dataclasses import dataclass, field, replace
 
 from bot.playground.person import SeenMessage
 from tests.e2e.model_files import lora_file
-from tests.stage import training_scenes
+from tests.stage import dataset_scenes, training_scenes
 from tests.stage.captioned_sets import captioned_set, captioning, editor_of
 from tests.stage.matrix import describing
 from tests.stage.painter import FACTS
 from tests.stage.pictures_given import INFOTEXT, picture
-from tests.stage.refusing import offered
+from tests.stage.refusing import offered, press
 from tests.stage.stage import Stage
 from tests.stage.test_blend import ADAPTERS
 from tests.stage.test_control import CONTROLS
+from tests.stage.trained import trained
 from tests.stage.visitor import StageVisitor, verbs
 
 __all__ = ["PRESSES", "SCENES", "Press", "Scene"]
@@ -526,6 +527,13 @@ async def _captioned_set(stage: Stage) -> Scene:
     return replace(scene, card=await scene.owner.shown(answer, lambda m: "tageditor" in verbs(m)))
 
 
+async def _dataset_image(stage: Stage) -> Scene:
+    scene = await _result(stage)
+    await captioned_set(stage, scene.owner, [None])
+    image = scene.owner.images(scene.card)[0]["id"]
+    return replace(scene, card=await offered(stage, scene.owner, "datasetimage", image))
+
+
 Make = Callable[[Stage], Awaitable[Scene]]
 
 
@@ -544,7 +552,21 @@ def _training(
     return scene
 
 
+def _epochs(n: int) -> Make:
+    """The list of epochs, to be published or handed out, or what was found, of an admin's own training."""
+
+    async def scene(stage: Stage) -> Scene:
+        member = await stage.visitor("Admin")
+        job_id = await trained(stage, member)
+        found = {"findings": [{"kind": "raw", "numbers": {"effect": 0.01, "least": 0.03}}]}
+        stage.execute("UPDATE trainings SET findings = ? WHERE job_id = ?", json.dumps(found), job_id)
+        return Scene(member, await member.shown(await press(stage, member, "trained", job_id, n)))
+
+    return scene
+
+
 SCENES: dict[str, Make] = {
+    "epochs to publish": _epochs(2), "epochs to get": _epochs(3), "findings": _epochs(4), "files to delete": _epochs(5),
     "result": _result, "more": _more, "region": _region, "panel": _panel,
     "panel as last time": _panel_as_last_time, "waiting": _waiting, "failed": _failed,
     "private": _private, "combinations": _combinations, "info": _info,
@@ -565,6 +587,10 @@ SCENES: dict[str, Make] = {
     "training desk": _training_desk, "training": _training(training_scenes.running),
     "paused training": _training(training_scenes.paused), "ended training": _training(training_scenes.trained),
     "failed training": _training(training_scenes.failed), "trainings": _training(training_scenes.listed),
+    "data set": _training(dataset_scenes.shown), "data sets": _training(dataset_scenes.listed),
+    "data set picture": _training(dataset_scenes.one_picture), "data set undo": _training(dataset_scenes.removed),
+    "data set near": _training(dataset_scenes.nearly), "data set asked": _training(dataset_scenes.asked),
+    "data set into": _training(dataset_scenes.into), "data set image": _dataset_image,
     "captions": _captions, "captions chosen": _captions_chosen, "captions alone": _captions_alone,
     "captioned": _captioned, "captioned set": _captioned_set,
     "map list": _map_list, "mapped": _mapped, "led": _led,
@@ -603,6 +629,10 @@ PRESSES: tuple[Press, ...] = (
     Press("training desk", "trainopen", 1, opens="trainform", fields={"max_train_epochs": "3"}, jobs=0),
     Press("training", "training", 1, jobs=0), Press("paused training", "training", 2, jobs=0),
     Press("ended training", "training", 4, jobs=0), Press("ended training", "training", 5, jobs=0),
+    Press("ended training", "trained", 1, jobs=0), Press("ended training", "trained", 2, jobs=0),
+    Press("findings", "trained", 10, jobs=0), Press("files to delete", "trained", 6, jobs=0),
+    Press("epochs to get", "trainedpick", jobs=0),
+    Press("epochs to publish", "trainedpick", opens="trainedform", fields={"name": "Mine"}, jobs=0),
     Press("failed training", "training", 6, jobs=1), Press("trainings", "trainingpick", jobs=0),
     Press("offered script", "scriptdraw"), Press("grid", "scriptcells", values=["25"], jobs=0),
     Press("grid cells", "scriptcell", values=["26"], jobs=0),
@@ -638,6 +668,17 @@ PRESSES: tuple[Press, ...] = (
     Press("tags", "tagspick", jobs=0), Press("tags", "tagskind", jobs=0),
     Press("tags", "tagssearch", opens="tagssearchform", fields={"text": "hat"}, jobs=0),
     Press("tags", "tagsedit", opens="tagseditform", jobs=0), Press("tags", "tagsdo", 3),
+    Press("data set", "dataset", 0, jobs=0), Press("data set", "datasetpicture", 1, jobs=0),
+    Press("data set", "datasethow", jobs=0), Press("data set", "datasetexport", jobs=0),
+    Press("data set", "datasetchoose", 1, opens="datasetchooseform", fields={"pictures": ["1. picture9"]}, jobs=0),
+    Press("data set", "datasetfolder", opens="datasetfolderform", fields={"repeats": "7"}, jobs=0),
+    Press("data set", "datasetdelete", jobs=0), Press("data set asked", "datasetdelete", 1, jobs=0),
+    Press("data sets", "datasetopen", jobs=0),
+    Press("data sets", "datasetnew", opens="datasetform", fields={"name": "Ada", "consent": True}, jobs=0),
+    Press("data set picture", "datasetmove", jobs=0), Press("data set picture", "datasetremove", jobs=0),
+    Press("data set undo", "datasetundo", jobs=0), Press("data set near", "datasetnear", 1, jobs=0),
+    Press("data set near", "datasetnearpick", jobs=0), Press("data set into", "datasetinto", jobs=0),
+    Press("data set image", "datasetimage", jobs=0), Press("opened", "historydataset", 2, jobs=0),
     Press("captioned set", "tageditor", jobs=0), Press("captions", "captions", 1, jobs=0),
     Press("captions", "captionsopen", jobs=0), Press("captions", "captionstags", jobs=0),
     Press("captions", "captionswork", values=["1"], opens="captionsform", fields={"tags": "mych4r"}, jobs=0),

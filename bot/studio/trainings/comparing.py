@@ -172,7 +172,8 @@ class Comparing:
             await self._look_at_curve(job)
             training = await self._trainings.get(job.id)
             if training is not None and training.compare and training.comparison_id is None:
-                await self._begin_by_itself(job, training)
+                if len(await self._trainings.files(job.id)) > 1:
+                    await self._begin_by_itself(job, training)
             return
         if job.parent_id is None or not isinstance(job.script, Plot):
             return
