@@ -59,6 +59,7 @@ COMMANDS: dict[str, Given] = {
     "dataset folder change": Given({"name": "mychar", "folder": "2_", "repeats": 3}),
     "dataset folder remove": Given({"name": "mychar", "folder": "3_"}),
     "dataset tags": Given({"name": "mychar"}),
+    "dataset delete": Given({"name": "mychar"}),
     "queue": Given(),
     "cancel": Given(),
     "quota": Given(),
