@@ -266,3 +266,19 @@ async def test_a_private_one_is_out_of_sight_and_its_card_moves_to_where_it_is_a
     assert done.ephemeral
     await stage.told()
     assert {row["private"] for row in stage.rows("SELECT private FROM jobs")} == {1}
+
+
+async def test_what_is_gone_or_old_is_said(stage):
+    member = await stage.visitor()
+    await make_dataset(stage, member)
+    desk = await open_desk(member)
+    stage.painter.hold()
+    card = await started(stage, member)
+    await refused(member, await member.slash("general", "train resume"), "train_not_paused")
+    await member.press(card, "cancel")
+    ended = await member.shown(card.id, lambda m: "Cancelled at step 0" in m.text)
+    await refused(member, await member.slash("general", "train cancel"), "train_over")
+    stage.execute("DELETE FROM datasets")
+    await refused(member, await member.press(ended, "training", 7), "train_dataset_gone")
+    stage.execute("DELETE FROM training_desks")
+    await refused(member, await member.press(desk, "train", 3), "train_desk_unknown")

@@ -112,6 +112,8 @@ class TrainingBoard:
     async def cancel(self, interaction: Interaction, name: str | None) -> None:
         """Raises UserFacingError: `train_unknown`, `train_over`."""
         job = await self._mine(interaction, name, waiting=True)
+        if not job.status.waiting:
+            raise UserFacingError("train_over")
         texts = texts_for(str(interaction.locale))
         status = await self._pressed.cancel(job, UserId(interaction.user.id), moderator=False)
         match status:
