@@ -93,8 +93,6 @@ class Dispatcher:
             self._floor.orphans[claim.job_id] = Orphan(claim.attempt, claim.worker, deadline)
             if claim.cancel_asked:
                 self._floor.cancelling.add(claim.job_id)
-            if claim.pause_asked:
-                self._floor.pausing.add(claim.job_id)
         if self._parts is not None:
             await self._parts.sweep()
         if self._settler.trainings is not None:

@@ -125,7 +125,7 @@ class Reception:
             if job is None:
                 return False
         log.info("job %s, attempt %s: still drawn by %s, adopted", job_id, running.attempt, view.name)
-        if job.held_at is not None:
+        if job.held_at is not None:  # asked of us, or of the bot before us
             self._floor.pausing.add(job_id)
         view.assigned[job_id] = Assigned(
             job_id, running.attempt, job.model, self._floor.clock(), preview=await self._floor.wish(job)

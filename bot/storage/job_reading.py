@@ -34,7 +34,7 @@ class JobReader:
         """What this person asked for last, whatever became of it; tests of models are no pictures of anybody's."""
         rows = await self._db.all(
             "SELECT * FROM jobs WHERE user_id = ? AND json_extract(spec, '$.kind') IN ('txt2img', 'img2img') "
-            "AND action != 'test' AND script_id IS NULL ORDER BY created_at DESC, rowid DESC LIMIT 1",
+            "AND action NOT IN ('test', 'sample') AND script_id IS NULL ORDER BY created_at DESC, rowid DESC LIMIT 1",
             (user_id,),
         )
         return next(iter(jobs_of(rows)), None)
@@ -49,15 +49,9 @@ class JobReader:
     async def assigned(self) -> list[Claim]:
         """What the table says is running, oldest first."""
         rows = await self._db.all(
-            "SELECT id, attempt, worker, cancel_by, held_at FROM jobs WHERE status = 'assigned' "
-            "ORDER BY created_at, rowid"
+            "SELECT id, attempt, worker, cancel_by FROM jobs WHERE status = 'assigned' ORDER BY created_at, rowid"
         )
-        return [
-            Claim(
-                JobId(r["id"]), r["attempt"], r["worker"] or "", r["cancel_by"] is not None, r["held_at"] is not None
-            )
-            for r in rows
-        ]  # fmt: skip
+        return [Claim(JobId(r["id"]), r["attempt"], r["worker"] or "", r["cancel_by"] is not None) for r in rows]
 
     async def untold(self) -> list[Job]:
         """Ended jobs whose user has not been told: failed, cancelled, or done and not delivered. Of a script only its

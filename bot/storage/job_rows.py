@@ -55,7 +55,6 @@ class Claim:
     attempt: int
     worker: str
     cancel_asked: bool
-    pause_asked: bool = False
 
 
 def jobs_of(rows: Iterable[Row]) -> list[Job]:

@@ -66,10 +66,9 @@ async def train(desk, **options) -> JobId:
     return job_id
 
 
-async def paused(desk, job: str, attempt: int, step: int = 10, worker: str = "w1", reason: str = "others") -> None:
-    await desk.dispatcher.on_message(
-        m.Paused(worker=worker, job=job, attempt=attempt, step=step, of=STEPS, run_s=30.0, reason=reason)
-    )
+async def paused(desk, job: str, attempt: int, worker: str = "w1", **facts) -> None:
+    told = {"step": 10, "of": STEPS, "run_s": 30.0, "reason": "others", **facts}
+    await desk.dispatcher.on_message(m.Paused(worker=worker, job=job, attempt=attempt, **told))
     await desk.quiet()
 
 
@@ -103,9 +102,11 @@ def holds(desk, worker: str = "w1") -> set[str]:
 
 
 async def test_training_begins_when_nothing_else_waits_and_makes_way_for_whatever_comes(trainer):
+    await trainer.timings.learn("m1", "cpu", 1.0, 1.0)
     job = await train(trainer)
     assert holds(trainer) == {job}
-    assert trainer.transport.assigned[-1].spec.datasets[0].subsets[0].images[0].image.ref != f"input:{'0' * 64}"
+    given = [one.image.ref for _, one in trainer.transport.assigned[-1].spec.images()]
+    assert given == [hashlib.sha256(PICTURE).hexdigest()] * 2
     assert trainer.transport.assigned[-1].max_run_s == trainer.leases.max_step_s
     other = await train(trainer, user=2, name="another")
     assert (await trainer.job(other)).status is JobStatus.QUEUED  # never one for later
@@ -116,6 +117,7 @@ async def test_training_begins_when_nothing_else_waits_and_makes_way_for_whateve
     assert holds(trainer) == {job, picture}  # one job behind it says that it is to make way
     standings = await trainer.dispatcher.standings()
     assert (standings[picture].position, standings[later].position, standings[later].waiting) == (1, 2, 2)
+    assert standings[later].eta_s < 1 < 100 < standings[job].eta_s
     assert (standings[job].position, standings[other].position, standings[other].waiting) == (0, 1, 1)
 
     await paused(trainer, job, 1)
@@ -128,8 +130,12 @@ async def test_training_begins_when_nothing_else_waits_and_makes_way_for_whateve
     await rest(trainer, QUIET_S - 1)
     assert holds(trainer) == set()
     await rest(trainer, 1)
-    # Whoever has trained less goes first: the first one paid for what it ran, not for all of it.
-    assert holds(trainer) == {other}
+    assert holds(trainer) == {other}  # whose user has trained less
+    await trainer.submit("once more")
+    await paused(trainer, other, 1, run_s=20.0)
+    await trainer.done("w1", (holds(trainer) - {other}).pop(), 1)
+    await rest(trainer)
+    assert holds(trainer) == {other}  # each paid for what it ran, not for all of it
     rows = await trainer.database.all("SELECT outcome FROM attempts WHERE job_id = ?", (job,))
     assert [row["outcome"] for row in rows] == ["paused"]
 
