@@ -178,8 +178,8 @@ class Sending:
             task = actions.picture_spec(task, shot.index)
         if isinstance(task, Sheet):  # its pictures are those of its cells' jobs
             raise UserFacingError("job_draws_nothing")
-        # What only admins may try, and no limit counts, is anybody's picture the second time.
-        action = Action.IMAGINE if job.action is Action.TEST else job.action
+        # What only admins may try, and no limit counts, is anybody's picture the second time; a sample has no card.
+        action = Action.IMAGINE if job.action in (Action.TEST, Action.SAMPLE) else job.action
         await self._intake.begin(interaction, task, action, source_image_id=shot.parent_id, parent_id=job.id)
 
     async def hand_out(self, interaction: Interaction, shot: Shot) -> None:

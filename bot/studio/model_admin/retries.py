@@ -14,7 +14,7 @@ from bot.studio.model_admin.trials import Trials
 from bot.studio.stewards import Stewards
 from bot.ui.client import Interaction
 from bot.ui.codec import Address
-from gpu_worker.protocol.specs import Sheet
+from gpu_worker.protocol.specs import Sheet, Train
 
 __all__ = ["Retries"]
 
@@ -53,7 +53,8 @@ class Retries:
             if file is None:
                 raise UserFacingError("model_gone")
             await self._trials.draw(interaction, file, steward)
-        elif isinstance(job.task, Sheet):  # it has no card, and so no button of its own
+        elif isinstance(job.task, Sheet | Train):  # they have no such button of their own
             raise UserFacingError("job_draws_nothing")
         else:
-            await self._intake.begin(interaction, job.task, job.action, source_image_id=job.source_image_id)
+            action = Action.IMAGINE if job.action is Action.SAMPLE else job.action
+            await self._intake.begin(interaction, job.task, action, source_image_id=job.source_image_id)
