@@ -79,5 +79,12 @@ def _inflexible(_finding: Finding, given: Parameters) -> Changes:
 
 
 _CHANGES: Mapping[FindingKind, Callable[[Finding, Parameters], Changes]] = MappingProxyType(
-    {"diverged": _slower, "raw": _raw, "overcooked": _slower, "memorised": _memorised, "inflexible": _inflexible}
+    {
+        "diverged": _slower,
+        "raw": _raw,
+        "overcooked": _slower,
+        "astray": _slower,
+        "memorised": _memorised,
+        "inflexible": _inflexible,
+    }
 )
