@@ -109,8 +109,7 @@ async def test_tags_pages_and_a_cloud(stage):
     await work(member, card, 8, {"by": "alphabetical", "descending": True, "keep": "1"})
     card = await redrawn(member, card, "Sorted: changed")
     assert captions_of(stage)[0] == "1girl, tag 40, tag 0, b, a"
-    await work(member, card, 8, {"keep": "x"})
-    await member.wait_for_message("general", lambda m: "is no number from 0" in m.text)
+    await refused(member, await work(member, card, 8, {"keep": "x"}), "captions_number")
 
 
 async def test_automatic_tags_over_a_restart_and_back(stage):

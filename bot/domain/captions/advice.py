@@ -23,7 +23,7 @@ LISTED = 8
 
 
 def advise(pictures: Iterable[Picture], folders: Sequence[Folder]) -> list[Note]:
-    """Notes by their keys below `tag_editor.advice`, the most urgent first. Regularisation pictures do not count."""
+    """The most urgent first. Regularisation pictures do not count."""
     learnt = {folder.id: folder for folder in folders if not folder.is_reg}
     own = [picture for picture in pictures if picture.folder_id in learnt]
     if not own:
@@ -31,14 +31,14 @@ def advise(pictures: Iterable[Picture], folders: Sequence[Folder]) -> list[Note]
     notes: list[Note] = []
     bare = sum(not picture.caption for picture in own)
     if bare:
-        notes.append(Note("bare", {"n": bare}))
+        notes.append(Note("captions_bare", {"n": bare}))
     long = sum(about_tokens(picture.caption or "") > TOKENS_MAX for picture in own)
     if long:
-        notes.append(Note("long", {"n": long, "most": TOKENS_MAX}))
+        notes.append(Note("captions_long", {"n": long, "most": TOKENS_MAX}))
     notes += _of_tags(own)
     steps = sum(learnt[picture.folder_id].repeats for picture in own)
     if steps > STEPS_MAX:
-        notes.append(Note("repeats", {"n": steps, "most": STEPS_MAX, "better": max(1, STEPS_MAX // len(own))}))
+        notes.append(Note("captions_repeats", {"n": steps, "most": STEPS_MAX, "better": max(1, STEPS_MAX // len(own))}))
     return notes
 
 
@@ -50,12 +50,14 @@ def _of_tags(own: Sequence[Picture]) -> list[Note]:
     trigger, in_front = firsts.most_common(1)[0]
     notes: list[Note] = []
     if in_front < len(lists):
-        notes.append(Note("no_trigger", {"n": len(lists) - in_front, "word": spoken(trigger)})
-                     if in_front > len(lists) / 2 else Note("trigger"))  # fmt: skip
+        notes.append(Note("captions_no_trigger", {"n": len(lists) - in_front, "word": spoken(trigger)})
+                     if in_front > len(lists) / 2 else Note("captions_trigger"))  # fmt: skip
     else:
-        notes.append(Note("keep_tokens", {"word": spoken(trigger)}))
+        notes.append(Note("captions_keep_tokens", {"word": spoken(trigger)}))
     counts = tag_counts(lists)
     common = [tag for tag, n in counts.most_common() if n >= NEARLY_ALL * len(lists) and tag != trigger]
     if common:
-        notes.append(Note("common", {"names": named([spoken(tag) for tag in common[:LISTED]]), "n": len(common)}))
+        notes.append(
+            Note("captions_common", {"names": named([spoken(tag) for tag in common[:LISTED]]), "n": len(common)})
+        )
     return notes

@@ -17,7 +17,7 @@ from bot.i18n import Texts
 from bot.storage.datasets import Change
 from bot.studio.captions.cloud import CLOUD_NAME
 from bot.studio.datasets.tiles import tile_name
-from bot.studio.notes import joined
+from bot.studio.notes import joined, told
 from bot.ui.buttons import AddressButton, button, in_layout
 from bot.ui.codec import Verb
 from bot.ui.forms import NAME_LIMIT
@@ -221,9 +221,8 @@ def _head(shown: Shown, texts: Texts, notes: Sequence[str]) -> str:
         lines.append(texts("tag_editor.empty"))
     elif not found.pictures:
         lines.append(texts("tag_editor.nothing"))
-    advice = [texts(f"tag_editor.advice.{note.key}", **note.values) for note in shown.advice]
-    if advice and not editor.filtered:
-        lines.append(joined(advice, ADVICE_CHARS, "-# 💡 "))
+    if shown.advice and not editor.filtered:
+        lines.append(joined(told(shown.advice, texts), ADVICE_CHARS, "-# 💡 "))
     return "\n".join(lines)
 
 
