@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -41,11 +41,17 @@ class Steps:
         self._half = _HALVES.get(given.mixed_precision) if device.type == "cuda" else None
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._half is torch.float16)
 
-    def learn(self, batches: Sequence[Batch], moment: Moment) -> float:
-        """One step over `batches`, whose gradients are added up; returns their mean loss. Raises EngineError
-        `other` (`loss_not_finite`) before anything is changed."""
+    def learn(
+        self, batches: Sequence[Batch], moment: Moment, leave: Callable[[], bool] = lambda: False
+    ) -> float | None:
+        """One step over `batches`, whose gradients are added up; returns their mean loss. Where `leave` says so between
+        two of them nothing has changed, and None is returned: the step is to be done again. Raises EngineError `other`
+        (`loss_not_finite`) before anything is changed."""
         total, share = 0.0, self._given.gradient_accumulation_steps
         for place, batch in enumerate(batches):
+            if place and leave():
+                self._optimizer.zero_grad(set_to_none=True)
+                return None
             seed = self._epochs.spec.seed
             with self._apart(number_of(seed, "network", moment.step, place)), self._precision():
                 throw = dice(seed, "batch", moment.step, place)

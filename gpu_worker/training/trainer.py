@@ -165,7 +165,11 @@ class _Run:
                 # What the steps since the last one cost may be paid again; the training itself goes on.
                 log.warning("the state at step %s cannot be kept: %s", step, error)
 
-        for step in range(start, length.total_steps):
+        def left() -> bool:
+            return self._hooks.wish() != "go on"
+
+        step = start
+        while step < length.total_steps:
             if (wish := self._hooks.wish()) != "go on":
                 if step > start or before is None:
                     keep(step)
@@ -175,9 +179,12 @@ class _Run:
             epoch, place = divmod(step, length.steps_per_epoch)
             share = given.gradient_accumulation_steps
             batches = epochs.batches(epoch)[place * share : (place + 1) * share]
-            losses.append(steps.learn(batches, Moment(epoch, step, length.total_steps)))
-            curve.add(losses[-1])
-            done = step + 1
+            loss = steps.learn(batches, Moment(epoch, step, length.total_steps), left)
+            if loss is None:
+                continue
+            losses.append(loss)
+            curve.add(loss)
+            step = done = step + 1
             self._tell(done, epoch, length, losses, curve, steps)
             for file in saver.after(done, _average(losses)):
                 self._hooks.saved(file)

@@ -77,6 +77,26 @@ def test_a_cancelled_training_ends_between_two_steps_and_can_go_on(tmp_path, who
     assert same(weights(tmp_path), whole)
 
 
+def test_a_pause_in_the_middle_of_a_step_leaves_the_step_undone(tmp_path):
+    few = subset(["p0", "p1"], num_repeats=2)
+    wanted = spec(few, max_train_steps=3, gradient_accumulation_steps=3, network_dropout=0.1, rules={"batch_size": 1})
+    train(wanted, tmp_path / "whole")
+
+    class Impatient(Watcher):
+        """Pauses in the middle of the third step."""
+
+        asked = 0
+
+        def wish(self):
+            self.asked += bool(self.steps)
+            return "pause" if self.asked >= 3 else "go on"
+
+    outcome, watcher = train(wanted, tmp_path / "paused", Impatient())
+    assert (outcome, len(watcher.steps), watcher.asked) == ("paused", 2, 4)
+    train(wanted, tmp_path / "paused")
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "paused"))
+
+
 def test_the_state_of_another_training_is_left_alone(tmp_path):
     train(WANTED, tmp_path, Watcher(until=1))
     with pytest.raises(EngineError) as refused:

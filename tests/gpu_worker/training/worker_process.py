@@ -66,10 +66,16 @@ class WorkerProcess:
         return end
 
     def step(self, job, attempt, least):
-        return self.until(
-            lambda one: isinstance(one, m.Progress) and (one.job, one.attempt) == (job, attempt)
-            and one.phase == "training" and one.step >= least
-        )  # fmt: skip
+        def wanted(one):
+            if getattr(one, "job", None) != job or one.attempt != attempt:
+                return False
+            assert not isinstance(one, m.Failed), one
+            return isinstance(one, m.Progress) and one.phase == "training" and one.step >= least
+
+        return self.until(wanted)
+
+    def last_saved(self, job):
+        return [one for one in self.said if isinstance(one, m.Partial) and one.job == job][-1]
 
     def kill(self):
         """As a crash does: no word, no time."""
