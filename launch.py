@@ -465,7 +465,7 @@ def test(arguments: list[str]) -> int:
         "ruff format": ["-m", "ruff", "format", "--check", "."],
         "import-linter": ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
         "pyright": ["-m", "pyright"],
-        "pytest": ["-m", "pytest", "-n", str(processes), *markers, *arguments],
+        "pytest": ["-m", "pytest", "-n", str(processes), "--dist", "worksteal", "--durations=25", *markers, *arguments],
     }
     env = child_environment()
     # Processes of several threads each would fight for the same cores.

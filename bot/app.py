@@ -44,17 +44,19 @@ EXTENSIONS = (
 )  # fmt: skip
 
 
+_TRANSLATED = {each: language for each in discord.Locale if (language := language_of(each.value)) != ENGLISH}
+
+
 class CatalogueTranslator(app_commands.Translator):
     """Names and descriptions of commands from bot/i18n; a text without its key stays as it is."""
 
     async def translate(
         self, string: app_commands.locale_str, locale: discord.Locale, context: app_commands.TranslationContextTypes
     ) -> str | None:
-        language = language_of(locale.value)
+        # Asked some twenty thousand times a start: every text in every language of Discord's.
         key = string.extras.get("key")
-        if language == ENGLISH or key is None:
-            return None
-        return load_language(language).get(key)
+        language = None if key is None else _TRANSLATED.get(locale)
+        return None if key is None or language is None else load_language(language).get(key)
 
 
 class Tree(app_commands.CommandTree["PincelBot"]):
@@ -161,7 +163,7 @@ class PincelBot(commands.AutoShardedBot):
         if await facts.get(key) == digest:
             return False
         try:
-            await self.tree.sync(guild=self._test_guild)
+            await self._send(found, payload)
         except discord.Forbidden:
             log.error("PINCEL_TEST_GUILD names a server that the bot is not in; invite it there, or leave it empty")
             return False
@@ -174,6 +176,20 @@ class PincelBot(commands.AutoShardedBot):
         await facts.put(key, digest)
         log.info("%s commands were sent to Discord", len(found))
         return True
+
+    async def _send(self, found: list[Any], payload: list[Any]) -> None:
+        """As `tree.sync`, which would translate everything once more."""
+        application = self.application_id
+        assert application is not None, "logged in"
+        try:
+            if self._test_guild is None:
+                await self.http.bulk_upsert_global_commands(application, payload)
+            else:
+                await self.http.bulk_upsert_guild_commands(application, self._test_guild.id, payload)
+        except discord.HTTPException as error:
+            if error.status == 400 and error.code == 50035:
+                raise app_commands.CommandSyncFailure(error, found) from None
+            raise
 
     # --- events -------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,10 @@
 """The stage for every test that wants it; see tests/stage/README.md. Imported on use: most tests need no Discord."""
 
 import contextlib
+import gc
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,16 +13,63 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
+if sys.dont_write_bytecode and (_VENV := Path(__file__).parents[1] / ".venv").is_dir():
+    # Otherwise each of the dozens of processes with torch compiles it anew, which is half of their start. In a folder
+    # of its own: whoever wishes for no bytecode finds none beside the sources.
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(_VENV / "pycache")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
-@pytest.fixture
-async def make_stage(tmp_path):
-    """`await make_stage(max_side=512)`: a stage with settings of its own, closed at the end."""
+
+def keep_what_is_imported():
+    """Without this every full collection of garbage walks through torch and discord.py once more."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_finish():
+    keep_what_is_imported()
+
+
+@pytest.fixture(scope="session")
+def _stages():
     from tests.stage.stage import open_stage
 
+    keep_what_is_imported()
+    return open_stage
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_databases(tmp_path_factory):
+    """New databases are copies of one that went through the migrations, and nobody waits for the disk: a thousand tests
+    open one. `migrate` itself, and every process of its own, are as they are for users."""
+    from bot.storage import database
+
+    migrate, migrated = database.migrate, b""
+
+    def copied(path, *, busy_s):
+        nonlocal migrated
+        if not migrated:
+            pattern = tmp_path_factory.mktemp("migrated") / "pincel.sqlite"
+            migrate(pattern)
+            migrated = pattern.read_bytes()
+        if not path.exists():
+            path.write_bytes(migrated)
+        return migrate(path, busy_s=busy_s)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "migrate", copied)
+        patch.setattr(database, "SYNCHRONOUS", "synchronous=OFF")
+        yield
+
+
+@pytest.fixture
+async def make_stage(tmp_path, _stages):
+    """`await make_stage(max_side=512)`: a stage with settings of its own, closed at the end."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def make(**settings):
-            return await stack.enter_async_context(open_stage(tmp_path / "stage", **settings))
+            return await stack.enter_async_context(_stages(tmp_path / "stage", **settings))
 
         yield make
 

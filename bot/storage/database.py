@@ -18,6 +18,8 @@ from bot.storage.refusals import folder_unwritable, refusal_of, result_code, sec
 __all__ = ["Database", "Row", "StorageFullError", "open_database"]
 
 Row = sqlite3.Row
+SYNCHRONOUS = "synchronous=FULL"
+"""An answered user's job survives a power cut, not only a crash of ours. Only tests want less."""
 
 
 class StorageFullError(Exception):
@@ -95,8 +97,7 @@ async def _connect(path: Path, busy_s: float, *, read_only: bool) -> aiosqlite.C
     connection = await aiosqlite.connect(path, isolation_level=None, timeout=busy_s)
     try:
         connection.row_factory = sqlite3.Row
-        # FULL: an answered user's job survives a power cut, not only a crash of ours.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"query_only={int(read_only)}"):
+        for pragma in ("journal_mode=WAL", SYNCHRONOUS, "foreign_keys=ON", f"query_only={int(read_only)}"):
             await connection.execute_fetchall(f"PRAGMA {pragma}")
     except BaseException:
         await connection.close()  # its thread would keep the process alive

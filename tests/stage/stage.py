@@ -18,7 +18,7 @@ import discord
 import discord.asset
 import discord.gateway
 import discord.http
-from aiohttp import web
+from aiohttp import web, web_app
 from aiohttp.typedefs import Handler
 from discord.gateway import KeepAliveHandler
 from pydantic_settings import SettingsConfigDict
@@ -245,6 +245,8 @@ class Stage:
         finally:
             await self._quiet()
             await self._stack.aclose()
+            # It would keep the last thousand handlers, and with them every stage of the process.
+            web_app._cached_build_middleware.cache_clear()
 
     async def start_bot(self) -> None:
         """As bot/__main__.py wires it; returns once it is connected."""
