@@ -9,8 +9,11 @@ import zipfile
 import pytest
 from PIL import Image
 
+from bot.storage import datasets as kept
+from bot.studio.datasets import coming, exporting
+from tests.stage.captioned_sets import captioned_set
 from tests.stage.datasets_given import archive, painting
-from tests.stage.refusing import press, refused
+from tests.stage.refusing import press, refused, unchanged
 from tests.stage.visitor import verbs
 
 pytestmark = pytest.mark.slow
@@ -228,3 +231,41 @@ def moving():
     out = io.BytesIO()
     frames[0].save(out, "GIF", save_all=True, append_images=frames[1:])
     return out.getvalue()
+
+
+async def test_what_cannot_be_is_refused_with_the_next_step(stage, monkeypatch):
+    member = await stage.visitor()
+
+    async def said(command, options, key, files=None):
+        async with unchanged(stage):
+            await refused(member, await member.slash("general", f"dataset {command}", options, files), key)
+
+    picture = {"file1": ("a.png", painting(1))}
+    await said("show", {"name": "Nobody"}, "dataset_unknown")
+    await said("create", {"name": "a/b"}, "dataset_name_signs")
+    dataset = await captioned_set(stage, member, [None, None], "Mina")
+    await said("create", {"name": "mina"}, "dataset_exists")
+    await said("add", {"name": "Mina"}, "dataset_add_what")
+    await said("add", {"name": "Mina", "folder": "3_x"}, "dataset_folder_unknown", picture)
+    await said("folder remove", {"name": "Mina", "folder": "10_girl"}, "dataset_folder_holds")
+    worst = {"name": "Mina", "repeats": 2, "tokens": "nude child"}  # of which moderators are told
+    await refused(member, await member.slash("general", "dataset folder add", worst), "content_minors")
+    card = await card_of(member)
+    await refused(member, await press(stage, member, "datasetremove", "zzzzzzzzzzzzzzzz"), "dataset_picture_gone")
+    form = await member.press(card, "datasetchoose")
+    await refused(member, await member.fill(form, {"pictures": []}), "dataset_none_chosen")
+    monkeypatch.setattr(coming, "ZIP_BYTES_MAX", 10)
+    await said("add", {"name": "Mina"}, "dataset_zip_size", {"file1": ("a.zip", archive({"a.png": painting(1)}))})
+    monkeypatch.setattr(exporting, "PARTS_MAX", 0)
+    await said("export", {"name": "Mina"}, "dataset_export_large")
+    monkeypatch.setattr(exporting, "REQUEST_LIMIT_BYTES", exporting.MARGIN_BYTES + 4200)
+    await said("export", {"name": "Mina"}, "dataset_export_picture")
+    monkeypatch.setattr(kept, "FOLDERS_MAX", 1)
+    await said("folder add", {"name": "Mina", "repeats": 2}, "dataset_folders_full")
+    monkeypatch.setattr(kept, "DATASETS_PER_USER", 1)
+    async with unchanged(stage):
+        await refused(member, await begun(member, "Lou"), "datasets_full")
+    await stage.studio.datasets.kept.remove_pictures(
+        dataset.id, [one.id for one in await stage.studio.datasets.kept.pictures(dataset.id)]
+    )
+    await said("export", {"name": "Mina"}, "dataset_empty")

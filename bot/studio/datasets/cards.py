@@ -92,9 +92,9 @@ def dataset_card(shown: Shown, texts: Texts) -> discord.ui.LayoutView:
     if len(folders) < FOLDERS_MAX:
         folders.append(("new", texts("dataset.folder_new"), texts("dataset.folder_new_hint")))
     box.add_item(select_row(Verb.DATASET_FOLDER, id_, texts("dataset.folders"), folders))
-    turns = [(shown.page - 1, "previous", "◀️"), (shown.page + 1, "next", "▶️")]
+    turns = [(shown.page - 1, "dataset.previous", "◀️"), (shown.page + 1, "dataset.next", "▶️")]
     buttons = [
-        button(Verb.DATASET, id_, texts(f"dataset.{key}"), n=n, emoji=emoji)
+        button(Verb.DATASET, id_, texts(key), n=n, emoji=emoji)
         for n, key, emoji in turns
         if 0 <= n < shown.pages
     ]
