@@ -9,15 +9,15 @@ import platform
 import sys
 from collections.abc import Sequence
 
-from bench import answers, engine, library, pictures, tags, weight
+from bench import answers, engine, library, pictures, tags, training, weight
 from bench.product import Product
 from bench.report import Figure, as_json, as_table
 
 __all__ = ["main"]
 
-TOPICS = ("imports", "memory", "answers", "pictures", "library", "tags", "engine")
+TOPICS = ("imports", "memory", "answers", "pictures", "library", "tags", "engine", "training")
 USUAL = ("imports", "memory", "answers", "pictures")
-"""Without a topic; the engine's own takes as long again, and a full-size checkpoint; the library's, a minute."""
+"""Without a topic; the others take minutes, or a full-size checkpoint."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--imports", type=int, default=7, help="how often the imports are timed")
     parser.add_argument("--files", type=int, default=5000, help="library: how many model files")
     parser.add_argument("--tags", type=int, default=150_000, help="tags: how many")
+    parser.add_argument("--epochs", type=int, default=8, help="training: how many")
     parser.add_argument("--no-full-size", action="store_true", help="engine: leave out the checkpoints of full size")
     options = parser.parse_args(arguments)
     if unknown := [topic for topic in options.topics if topic not in TOPICS]:
@@ -69,7 +70,10 @@ async def _measure(options: argparse.Namespace) -> tuple[dict[str, object], list
     if "tags" in options.topics:
         _say("tags")
         figures += await tags.measure(options.tags)
-    if set(options.topics) - {"imports", "engine", "library", "tags"}:
+    if "training" in options.topics:
+        _say("a LoRA of fifteen pictures")
+        figures += await training.measure(options.epochs, 4)
+    if set(options.topics) - {"imports", "engine", "library", "tags", "training"}:
         _say("starting the bot, its worker and the playground")
         async with Product() as product:
             later: list[Figure] = []
