@@ -11,7 +11,7 @@ from discord.ext import commands
 from bot.delivery.machine import MachineState
 from bot.delivery.made import headline
 from bot.domain.ids import JobId, UserId
-from bot.domain.job import Job, JobStatus
+from bot.domain.job import Action, Job, JobStatus
 from bot.domain.mentions import neutral
 from bot.errors import UserFacingError
 from bot.i18n import Texts, texts_for
@@ -94,9 +94,12 @@ class Queue(commands.Cog):
                 raise UserFacingError("job_unknown")
             return found
         mine = await self._studio.jobs.waiting_of(UserId(interaction.user.id))
+        drawn = [job for job in mine if job.action not in (Action.TRAIN, Action.SAMPLE)]
+        if mine and not drawn:  # which may have taken days: nobody ends one without naming it
+            raise UserFacingError("cancel_training")
         if not mine:
             raise UserFacingError("nothing_to_cancel")
-        return mine[-1]
+        return drawn[-1]
 
     @cancel.autocomplete("job")
     async def _jobs(self, interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
@@ -119,6 +122,9 @@ class Queue(commands.Cog):
 
 
 def _line(job: Job, position: int, texts: Texts, *, paused: bool = False) -> str:
+    if job.training is not None:
+        state = "paused" if job.held_at is not None else "waits" if position else "runs"
+        return f"{texts(f'queue.training_{state}')} · {neutral(_short(job, texts))}"
     state = texts("queue.position", position=position) if position else texts("queue.running")
     if paused:
         state += " · " + texts("queue.paused")
