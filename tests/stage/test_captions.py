@@ -178,6 +178,13 @@ async def test_a_tagger_that_fails_is_asked_again(stage):
     form = await member.press(await editor_of(member), "captionsdo", 6)
     card = await member.shown(await member.fill(form), lambda m: "retry" in verbs(m))
     assert "selected_tags.csv" in card.text
+    stage.painter.hold()
+    waiting = await member.shown(await member.press(card, "retry"), lambda m: "cancel" in verbs(m))
+    await member.press(waiting, "cancel")
+    stage.painter.release()
+    card = await member.shown(waiting.id, lambda m: "retry" in verbs(m))
+    assert "No caption was changed" in card.text
+    assert captions_of(stage) == [None]
     await member.shown(await member.press(card, "retry"), lambda m: "captioned" in verbs(m))
     assert captions_of(stage) == ["tag 0, 1girl"]
 

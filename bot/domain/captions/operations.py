@@ -25,9 +25,12 @@ from gpu_worker.language.training.tag_editor import (
 )
 
 __all__ = [
-    "Captions", "Operation", "adding", "changed", "common_of", "removing", "rewriting", "shortened", "sorting",
-    "triggering", "without_doubles",
+    "Captions", "Operation", "adding", "changed", "common_of", "listed_tags", "removing", "rewriting", "shortened",
+    "sorting", "triggering", "without_doubles",
 ]  # fmt: skip
+
+LIST_CHARS = 1900
+"""Of a list in a form: what no form shows would count as deleted. Signs may be two units of it."""
 
 Captions = Mapping[PictureId, str | None]
 Operation = Callable[[Tags], Iterable[str]]
@@ -64,6 +67,18 @@ def triggering(text: str) -> Operation:
 
 def removing(gone: Collection[str]) -> Operation:
     return lambda tags: remove_tags(tags, gone)
+
+
+def listed_tags(chosen: Sequence[str]) -> Tags:
+    """Those of the chosen tags that a form can list, the first ones."""
+    kept: list[str] = []
+    room = LIST_CHARS
+    for tag in chosen:
+        room -= len(tag) + 1
+        if room < 0:
+            break
+        kept.append(tag)
+    return tuple(kept)
 
 
 def rewriting(shown: Sequence[str], text: str, *, prepend: bool) -> Operation:

@@ -26,9 +26,9 @@ from bot.ui.selects import Row, select_row
 __all__ = ["TAGGED", "Shown", "Step", "Work", "change_name", "editor_button", "editor_page", "picture_page"]
 
 BLUE = 0x5865F2
-CAPTION_CHARS = 190
+CAPTION_CHARS = 150
 ALONE_CHARS = 2600
-ADVICE_CHARS = 1100
+ADVICE_CHARS = 800
 CHOSEN_CHARS = 300
 TAGGED = "tagged:"
 """Of a change that a tagger made, before the id of its job."""
@@ -216,7 +216,7 @@ def _head(shown: Shown, texts: Texts, notes: Sequence[str]) -> str:
     if editor.chosen:
         lines.append("✅ " + texts("tag_editor.chosen", tags=neutral(", ".join(editor.chosen), CHOSEN_CHARS)))
     if notes:
-        lines.append(joined(notes, 600))
+        lines.append(joined(notes, 400))
     if not shown.pictures:
         lines.append(texts("tag_editor.empty"))
     elif not found.pictures:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot.domain.captions.editor import CaptionEditor, tags_of
-from bot.domain.captions.operations import Operation, adding, rewriting, sorting, triggering
+from bot.domain.captions.operations import Operation, adding, listed_tags, rewriting, sorting, triggering
 from bot.domain.ids import PictureId
 from bot.domain.text import clean
 from bot.domain.training.datasets import CAPTION_CHARS_MAX, Dataset, Picture
@@ -106,7 +106,7 @@ def operation_of(
         case Work.REPLACE | Work.COMMON:
             if not editor.chosen:
                 raise UserFacingError("captions_none_chosen")
-            return rewriting(editor.chosen, typed, prepend=fields.get("prepend") == "True")
+            return rewriting(listed_tags(editor.chosen), typed, prepend=fields.get("prepend") == "True")
         case _:
             text = write_tags(read_list(typed))
             if not text:

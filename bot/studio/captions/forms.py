@@ -10,6 +10,7 @@ from typing import get_args
 import discord
 
 from bot.domain.captions.editor import FILTER_TAGS_MAX, CaptionEditor
+from bot.domain.captions.operations import listed_tags
 from bot.domain.mentions import spoken
 from bot.domain.text import clean
 from bot.domain.training.datasets import CAPTION_CHARS_MAX, Picture
@@ -79,7 +80,14 @@ def editor_form(id_: str, work: Work, editor: CaptionEditor, picture: Picture | 
         case Work.FRONT | Work.END:
             text("tags", "add", "add_hint", paragraph=True)
         case Work.REPLACE | Work.COMMON:
-            text("tags", "list", "list_hint", "\n".join(editor.chosen), paragraph=True, most=CAPTION_CHARS_MAX)
+            text(
+                "tags",
+                "list",
+                "list_hint",
+                "\n".join(listed_tags(editor.chosen)),
+                paragraph=True,
+                most=CAPTION_CHARS_MAX,
+            )
             check("prepend", checked=True)
         case Work.SEARCH:
             text("search", "search_for", "", most=PATTERN_CHARS_MAX)

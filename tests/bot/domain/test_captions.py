@@ -9,6 +9,7 @@ from bot.domain.captions.operations import (
     adding,
     changed,
     common_of,
+    listed_tags,
     removing,
     rewriting,
     shortened,
@@ -98,6 +99,13 @@ def test_a_long_caption_loses_its_last_tags():
     (short,) = after(shortened, text)
     assert about_tokens(short) <= 75 < about_tokens(text)
     assert text.startswith(short)
+
+
+def test_a_form_lists_as_many_tags_as_it_can_show():
+    many = [f"{n:050}" for n in range(100)]
+    listed = listed_tags(many)
+    assert listed == tuple(many[: len(listed)])
+    assert 30 < len(listed) < 40
 
 
 def test_common_tags_in_the_order_of_the_first():
