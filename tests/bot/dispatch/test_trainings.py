@@ -11,7 +11,9 @@ import pytest
 from bot.dispatch.leases import Leases
 from bot.domain.ids import ChannelId, JobId, UserId, new_job_id
 from bot.domain.job import Action, JobStatus, Lane, NewJob, NewTraining, work_units
+from bot.domain.queue_rules import ALL_SERVERS, GateState
 from bot.storage.inputs import InputPictures
+from bot.storage.queue_gates import QueueGates
 from bot.storage.spending import Spending
 from gpu_worker.language.training.parameters import DatasetRules, Parameters
 from gpu_worker.protocol import messages as m
@@ -206,6 +208,23 @@ async def test_training_is_paused_held_and_resumed_by_its_user(trainer):
     await paused(trainer, held, 1)
     assert await trainer.dispatcher.pause(held, UserId(1))
     assert await trainer.dispatcher.cancel(held, UserId(1)) is JobStatus.CANCELLED
+
+
+async def test_training_rests_while_an_admin_pauses_its_part_of_the_line(trainer):
+    gates = QueueGates(trainer.database)
+    await gates.load()
+    trainer.dispatcher._floor.gates = gates
+    job = await train(trainer)
+    await gates.put(ALL_SERVERS, GateState.PAUSED, 9)
+    await trainer.dispatcher.gates_changed()
+    assert trainer.transport.cancels("w1") == [(job, 1, "pause")]
+    await paused(trainer, job, 1, reason="asked")
+    await rest(trainer)
+    assert holds(trainer) == set()
+    await gates.put(ALL_SERVERS, GateState.RUNNING, 9)
+    await trainer.dispatcher.gates_changed()
+    await rest(trainer)
+    assert holds(trainer) == {job}
 
 
 async def test_late_word_of_a_pause_changes_nothing(trainer):
