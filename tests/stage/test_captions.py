@@ -142,6 +142,8 @@ async def test_automatic_tags_over_a_restart_and_back(stage):
     await stage.start_bot()
     await stage.told()
     assert [tuple(row) for row in stage.rows("SELECT * FROM dataset_changes")] == [tuple(row) for row in before]
+    done = await member.shown(done.id)
+    assert "2 captions written" in done.text
     opened = await member.press(done, "captioned", 1)
     await member.shown(opened, lambda m: "captionsdo" in verbs(m))
     await member.told(await member.press(done, "captioned", 2))
