@@ -3,14 +3,22 @@
 import json
 import time
 
+from bot.i18n import load_language
 from tests.gpu_worker.language.test_models import KOHYA, write
 from tests.stage.refusing import press, refused, unchanged
 from tests.stage.trained import trained
+from tests.stage.training_scenes import make_dataset, open_desk, started, trains
 
 
 def said(stage, job_id, column):
     ((value,),) = stage.rows(f"SELECT {column} FROM trainings WHERE job_id = '{job_id}'")
     return value
+
+
+def addresses(card):
+    """Verb and number of everything on it."""
+    parts = [str(item.get("custom_id") or "").split(":") for item in card.components()]
+    return {(part[1], part[3]) for part in parts if len(part) == 4}
 
 
 async def offered_loras(member, typed):
@@ -68,18 +76,19 @@ async def test_epochs_are_compared_judged_and_tried_again(stage):
 
 async def test_epochs_are_compared_by_themselves_once_and_where_that_was_wished(stage):
     owner = await stage.visitor()
+    await make_dataset(stage, owner)
+    await trains(stage)
+    card = await started(stage, owner)
+    card = await owner.shown(card.id, lambda m: "Raw" in m.text)  # of the painter's pictures, which know no LoRA
+    assert "files are kept until" in card.text
+    assert {("trained", "1"), ("trained", "4")} <= addresses(card)
+    ((job_id, plot),) = stage.rows("SELECT job_id, comparison_id FROM trainings")
+    assert stage.rows("SELECT parent_id, reply_to_id FROM jobs WHERE id = ?", plot)[0]["parent_id"] == job_id
     comparing = stage.studio.trained.comparing
-    job_id = await trained(stage, owner)
-    comparing.job_ended(job_id)
-    comparing.job_ended(job_id)
-    await comparing.settled()
-    await stage.told()
-    await comparing.settled()
-    ((plot, parent),) = stage.rows("SELECT id, parent_id FROM jobs WHERE action = 'plot'")
-    assert (parent, said(stage, job_id, "comparison_id")) == (job_id, plot)
     unwanted = await trained(stage, owner, name="blob")
     stage.execute("UPDATE trainings SET compare = 0 WHERE job_id = ?", unwanted)
-    comparing.job_ended(unwanted)
+    for again in (unwanted, job_id, plot):
+        comparing.job_ended(again)
     await comparing.settled()
     assert len(stage.rows("SELECT id FROM jobs WHERE action = 'plot'")) == 1
 
@@ -182,6 +191,13 @@ async def test_old_files_go_after_they_were_announced_and_a_forgotten_person_lea
     assert stage.rows("SELECT name FROM training_files") == []
     assert said(stage, job_id, "name") == "zorb"
     again = await trained(stage, owner, name="blob")
-    await keeping.forget(int(owner.user_id))
+    await make_dataset(stage, owner)
+    desk = await open_desk(owner)
+    await refused(owner, await owner.press(desk, "train", 1), "trained_room")
+    # Whoever is forgotten leaves neither rows nor files.
+    asked = await owner.shown(await owner.slash("general", "forget-me", {}))
+    form = await owner.press(asked, "forget")
+    await owner.fill(form, {"word": "forget me"})
+    await owner.shown(asked.id, lambda m: load_language("en")["forget.done"] in m.text)
     assert stage.rows("SELECT job_id FROM trainings") == []
     assert not (stage.settings.data / "trainings" / again).exists()
