@@ -9,6 +9,7 @@ import discord
 from bot.domain.content import judge
 from bot.domain.limits import Limits
 from bot.domain.preferences import Level
+from bot.domain.training.datasets import Dataset
 from bot.i18n import LANGUAGES, load_language
 from bot.storage.training_results import TrainingResults
 from bot.studio.again import Again
@@ -273,6 +274,7 @@ class Studio:
             intake=self.intake,
             safety=self.safety,
             limits=self.limits,
+            train=self._train_on,
             more=(editor_button,),
         )
         self.captions = CaptionParts(
@@ -376,6 +378,11 @@ class Studio:
                 **tags.forms,
             },
             before=self.languages.apply,
+        )
+
+    async def _train_on(self, interaction: Interaction, dataset: Dataset, trigger: str) -> None:
+        await self.trainings.desk.open(
+            interaction, dataset=dataset.name, base=None, preset_name="character", name=None, trigger=trigger
         )
 
     async def _press(self, interaction: Interaction, address: Address) -> None:

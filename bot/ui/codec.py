@@ -363,6 +363,8 @@ class Verb:
     """data set; pictures that nearly equal others: none shows them, n 1 takes all of them in, 2 none"""
     DATASET_NEAR_PICK = "datasetnearpick"
     """data set; a list of such pictures, of which those are taken in"""
+    DATASET_TRAIN = "datasettrain"
+    """data set; opens the desk of a training with it"""
     DATASET_EXPORT = "datasetexport"
     """data set"""
     DATASET_DELETE = "datasetdelete"

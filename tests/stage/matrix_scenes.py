@@ -670,6 +670,7 @@ PRESSES: tuple[Press, ...] = (
     Press("tags", "tagsedit", opens="tagseditform", jobs=0), Press("tags", "tagsdo", 3),
     Press("data set", "dataset", 0, jobs=0), Press("data set", "datasetpicture", 1, jobs=0),
     Press("data set", "datasethow", jobs=0), Press("data set", "datasetexport", jobs=0),
+    Press("data set", "datasettrain", jobs=0),
     Press("data set", "datasetchoose", 1, opens="datasetchooseform", fields={"pictures": ["1. picture9"]}, jobs=0),
     Press("data set", "datasetfolder", opens="datasetfolderform", fields={"repeats": "7"}, jobs=0),
     Press("data set", "datasetdelete", jobs=0), Press("data set asked", "datasetdelete", 1, jobs=0),

@@ -94,9 +94,7 @@ def dataset_card(shown: Shown, texts: Texts) -> discord.ui.LayoutView:
     box.add_item(select_row(Verb.DATASET_FOLDER, id_, texts("dataset.folders"), folders))
     turns = [(shown.page - 1, "dataset.previous", "◀️"), (shown.page + 1, "dataset.next", "▶️")]
     buttons = [
-        button(Verb.DATASET, id_, texts(key), n=n, emoji=emoji)
-        for n, key, emoji in turns
-        if 0 <= n < shown.pages
+        button(Verb.DATASET, id_, texts(key), n=n, emoji=emoji) for n, key, emoji in turns if 0 <= n < shown.pages
     ]
     buttons.append(button(Verb.DATASET_HOW, id_, texts("dataset.how_button"), emoji="➕"))
     if on_page:
@@ -107,6 +105,8 @@ def dataset_card(shown: Shown, texts: Texts) -> discord.ui.LayoutView:
     if shown.removable:
         buttons.append(button(Verb.DATASET_UNDO, id_, texts("dataset.undo", n=shown.removable), emoji="↩️"))
     buttons += shown.more
+    if on_page:
+        buttons.append(button(Verb.DATASET_TRAIN, id_, texts("dataset.train"), emoji="🎓", style=PRIMARY))
     if on_page:
         buttons.append(button(Verb.DATASET_EXPORT, id_, texts("dataset.export"), emoji="📦"))
     buttons.append(button(Verb.DATASET_DELETE, id_, texts("dataset.delete"), emoji="🗑️", style=DANGER))

@@ -48,17 +48,20 @@ from bot.ui.forms import field_values, fields_of
 from bot.ui.redraw import begin_redraw, redraw
 from bot.ui.selects import chosen_value, chosen_values
 
-__all__ = ["DATASET_FORMS", "DATASET_VERBS", "DatasetDesk"]
+__all__ = ["DATASET_FORMS", "DATASET_VERBS", "DatasetDesk", "More", "Train"]
 
 DATASET_VERBS = (
     Verb.DATASET, Verb.DATASET_OPEN, Verb.DATASET_NEW, Verb.DATASET_INTO, Verb.DATASET_IMAGE, Verb.DATASET_HOW,
     Verb.DATASET_PICTURE, Verb.DATASET_MOVE, Verb.DATASET_REMOVE, Verb.DATASET_CHOOSE, Verb.DATASET_FOLDER,
     Verb.DATASET_UNDO, Verb.DATASET_NEAR, Verb.DATASET_NEAR_PICK, Verb.DATASET_EXPORT, Verb.DATASET_DELETE,
+    Verb.DATASET_TRAIN,
 )  # fmt: skip
 DATASET_FORMS = (Verb.DATASET_FORM, Verb.DATASET_FOLDER_FORM, Verb.DATASET_CHOOSE_FORM)
 NOTHING = "0"
 REPORT_FILE_FROM = 15
 """Pictures that were not simply taken: beyond so many a file names them all."""
+Train = Callable[[Interaction, Dataset, str], Awaitable[None]]
+"""With the trigger word that it suggests."""
 More = Callable[[Dataset, int, Texts], Awaitable[Sequence[AddressButton]]]
 
 
@@ -73,9 +76,11 @@ class DatasetDesk:
         export: DatasetExport,
         rules: DatasetRules,
         room_bytes: int,
+        train: Train,
         more: Sequence[More] = (),
     ) -> None:
-        """`more` are other desks' buttons on the card, for a data set and how many pictures it has."""
+        """`train` opens the desk of a training; `more` are other desks' buttons on the card, for a data set and how
+        many pictures it has."""
         self._datasets = datasets
         self._inputs = inputs
         self._coming = coming
@@ -83,6 +88,7 @@ class DatasetDesk:
         self._export = export
         self._rules = rules
         self._room_bytes = room_bytes
+        self._train = train
         self._more = more
 
     # --- commands -----------------------------------------------------------------------------------------------------
@@ -138,9 +144,7 @@ class DatasetDesk:
     async def export(self, interaction: Interaction, name: str) -> None:
         await self._send(interaction, await self.named(interaction, name))
 
-    async def add_folder(
-        self, interaction: Interaction, name: str, repeats: int, tokens: str, *, is_reg: bool
-    ) -> None:
+    async def add_folder(self, interaction: Interaction, name: str, repeats: int, tokens: str, *, is_reg: bool) -> None:
         """Raises UserFacingError as `Folders.put`."""
         dataset = await self.named(interaction, name)
         await interaction.response.defer(ephemeral=True, thinking=True)
@@ -247,6 +251,9 @@ class DatasetDesk:
                 await self._near(interaction, dataset)
             case Verb.DATASET_EXPORT, _:
                 await self._send(interaction, dataset)
+            case Verb.DATASET_TRAIN, _:
+                folder = await self._folders.named(dataset, None)
+                await self._train(interaction, dataset, folder.class_tokens)
             case Verb.DATASET_DELETE, 1:
                 await self._delete(interaction, dataset)
             case Verb.DATASET_DELETE, 2:

@@ -13,7 +13,7 @@ from bot.storage.inputs import InputPictures
 from bot.studio.attachments import Attachments
 from bot.studio.datasets.adding import Adding
 from bot.studio.datasets.coming import Coming
-from bot.studio.datasets.desk import DATASET_FORMS, DATASET_VERBS, DatasetDesk, More
+from bot.studio.datasets.desk import DATASET_FORMS, DATASET_VERBS, DatasetDesk, More, Train
 from bot.studio.datasets.exporting import DatasetExport
 from bot.studio.datasets.folders import Folders
 from bot.studio.datasets.rules import DatasetRules
@@ -39,9 +39,10 @@ class DatasetParts:
         intake: Intake,
         safety: SafetyParts,
         limits: Limits,
+        train: Train,
         more: Sequence[More] = (),
     ) -> None:
-        """`more` are other desks' buttons on the card of a data set."""
+        """`train` opens the desk of a training; `more` are other desks' buttons on the card of a data set."""
         self.kept = datasets
         self._inputs = inputs
         room_bytes = settings.dataset_mb * 10**6
@@ -66,6 +67,7 @@ class DatasetParts:
             export=self._export,
             rules=self.rules,
             room_bytes=room_bytes,
+            train=train,
             more=more,
         )
 
