@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -33,10 +34,13 @@ __all__ = [
     "got_further_in",
 ]  # fmt: skip
 
+log = logging.getLogger(__name__)
+
 SUFFIX = ".safetensors"
 CURVE_POINTS_MAX = 400
 _ACTIVE = "('queued', 'assigned')"
 _SELECT = "SELECT trainings.*, jobs.status, jobs.held_at FROM trainings JOIN jobs ON jobs.id = trainings.job_id "
+_NAME = re.compile(r"[^\x00-\x1f/\\:*?\"<>|.][^\x00-\x1f/\\:*?\"<>|]{0,127}")
 _OF_AN_EPOCH = re.compile(r"-(?:\d{6}|step\d{8})$")
 
 
@@ -232,6 +236,9 @@ class Trainings:
     ) -> bool:  # fmt: skip
         """Takes the file over. True where it is new; False where that name was there already, where it was damaged on
         its way, or where nobody wants it any more. Raises OSError or StorageFullError where the disk takes it later."""
+        if _NAME.fullmatch(name) is None:  # it becomes a path, and comes from another process
+            log.warning("training %s saved a file that is called %r; it is left out", job_id, name)
+            return False
         if await self.get(job_id) is None:
             return False
         target = self._path(job_id, name)
@@ -253,6 +260,8 @@ class Trainings:
 
     async def remove_file(self, job_id: JobId, name: str) -> None:
         """The row first: a file without one is swept."""
+        if _NAME.fullmatch(name) is None:
+            return
         await self._db.write_one("DELETE FROM training_files WHERE job_id = ? AND name = ?", (job_id, name))
         await asyncio.to_thread(_unlink, self._path(job_id, name))
 

@@ -88,7 +88,7 @@ async def save(desk, job: str, attempt: int, name: str, content: bytes = b"weigh
         blob=name, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest(),
         mime="application/vnd.safetensors", width=0, height=0, seed=0, infotext="",
     )  # fmt: skip
-    file = m.SavedModel(name=name, epoch=facts.pop("epoch", 1), step=10, **facts)
+    file = m.SavedModel(name=facts.pop("called", name), epoch=facts.pop("epoch", 1), step=10, **facts)
     await desk.dispatcher.on_message(
         m.Partial(worker="w1", job=job, attempt=attempt, n=0, outputs=(output,), file=file)
     )
@@ -302,6 +302,8 @@ async def test_saved_files_arrive_at_once_and_stay_whatever_becomes_of_the_train
     assert len(trainer.transport.taken_parts) == 3
     (kept,) = await trainer.trainings.files(job)
     assert (kept.path.read_bytes(), kept.epoch, kept.final) == (b"weights", 1, False)
+    await save(trainer, job, 1, "evil", called="../../evil")
+    assert not list(kept.path.parents[2].glob("evil*"))
     await end(trainer, job, 1)  # its last file is lost, so it is not done
     again = await trainer.job(job)
     assert (again.status, again.attempt) == (JobStatus.ASSIGNED, 2)
