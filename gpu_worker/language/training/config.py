@@ -22,6 +22,7 @@ PLACES = (
 """Texts that say where something lies, or what it is called."""
 
 ONLY_AS: Mapping[str, tuple[object, ...]] = {
+    "lr_scheduler_args": ("", ()), "noise_offset_type": ("Original",),
     "save_model_as": ("safetensors",), "loss_type": ("l2",), "max_token_length": (75, 150, 225),
 } | dict.fromkeys(
     (
@@ -29,6 +30,7 @@ ONLY_AS: Mapping[str, tuple[object, ...]] = {
         "ip_noise_gamma", "zero_terminal_snr", "v_pred_like_loss", "debiased_estimation_loss", "weighted_captions",
         "network_weights", "dim_from_weights", "full_fp16", "full_bf16", "fp8_base", "masked_loss", "alpha_mask",
         "in_json", "resume", "save_last_n_epochs_state", "save_last_n_steps_state", "base_weights",
+        "ip_noise_gamma_random_strength", "noise_offset_random_strength", "deepspeed",
         "scale_v_pred_loss_like_noise_pred", "min_timestep", "network_train_norm", "skip_until_initial_step",
     ),
     (False, 0, "", None),
@@ -43,10 +45,13 @@ PASSED_OVER = frozenset(
         "save_state", "save_state_on_train_end", "max_timestep", "cache_text_encoder_outputs",
         "dataset_repeats", "disable_mmap_load_safetensors", "cache_text_encoder_outputs_to_disk",
         "skip_cache_check", "lr_scheduler_type", "torch_compile", "metadata_title", "metadata_author",
+        "dynamo_backend", "dynamo_mode", "huber_c", "huber_scale", "huber_schedule", "multires_noise_discount", "epoch",
+        "log_config", "wandb_api_key", "num_cpu_threads_per_process", "num_processes", "num_machines",
         "metadata_description", "metadata_license", "metadata_tags", "tokenizer_cache_dir", "ddp_timeout",
     )
 )  # fmt: skip
-"""About the machine or the run, not about what is learnt, or read off the checkpoint here."""
+"""About the machine or the run, not about what is learnt; or read off the checkpoint here; or of what is refused
+elsewhere where it is wanted (huber_c without huber); or kohya_ss' own notes of what other keys say."""
 
 _INSIDE_LISTS = ("algo", "conv_dim", "conv_alpha", "factor", "weight_decay", "betas", "d_coef")
 _OWN = frozenset(Parameters.model_fields) - set(_INSIDE_LISTS)
@@ -87,9 +92,13 @@ def read_config(text: str, said: Mapping[str, Any] | None = None) -> Config:
             raise unknown_key(key, _ALL)
         if not is_finite(value):
             raise ConfigError(key, f"is {value} and no number", "Give it a number, or leave it out.")
-        if key in ONLY_AS and value not in ONLY_AS[key]:
+        if key in ONLY_AS and (() if value == [] else value) not in ONLY_AS[key]:
             raise ConfigError(key, f"cannot be {str(value)[:60]!r}: that is not done here", "Take it out of the file.")
     own = {key: values[key] for key in values if key in _OWN}
+    if "text_encoder_lr" in own:
+        own["text_encoder_lr"] = _one_rate(own["text_encoder_lr"])
+    if own.get("min_snr_gamma") == 0:  # sd-scripts' way to say no
+        del own["min_snr_gamma"]
     if "network_args" in values:
         own |= network_arguments(values["network_args"])
     if "optimizer_args" in values:
@@ -161,6 +170,14 @@ def _every(key: str, value: Any) -> int:
             key, f"has to be a whole number from 1 and is {str(value)[:60]}", "Leave it out for no samples."
         )
     return value
+
+
+def _one_rate(given: Any) -> Any:
+    """Newer versions have a list there: one rate, or one for each text encoder."""
+    rates = cast("list[Any]", given) if isinstance(given, list) else [given]
+    if any(rate != rates[0] for rate in rates):
+        raise ConfigError("text_encoder_lr", "has to be one rate for all text encoders", "Write one number.")
+    return rates[0] if rates else None
 
 
 def _switch(key: str, value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gpu_worker.language.training.command_line import read_words
 from gpu_worker.language.training.config import read_config
 from gpu_worker.language.training.config_errors import ConfigError
 from gpu_worker.language.training.dataset_config import read_dataset_config
@@ -62,6 +63,55 @@ def test_a_whole_file():
     assert (config.subset.shuffle_caption, config.subset.keep_tokens) == (True, 1)
     assert config.places["output_name"] == "mychar"
     assert (config.passed_over, config.sample_every_n_epochs) == (("xformers",), 1)
+
+
+def test_what_kohyas_window_writes_is_read():
+    config = read_config(
+        """
+        caption_extension = ".txt"
+        dynamo_backend = "no"
+        epoch = 10
+        huber_c = 0.1
+        huber_schedule = "snr"
+        lr_scheduler_args = []
+        max_timestep = 1000
+        min_snr_gamma = 0
+        multires_noise_discount = 0.3
+        network_args = []
+        noise_offset_type = "Original"
+        optimizer_args = []
+        sample_prompts = "prompts.txt"
+        sample_sampler = "euler_a"
+        text_encoder_lr = [0.0001]
+        unet_lr = 0.0002
+        """
+    )
+    assert config.parameters.rates == (2e-4, 1e-4)
+    assert config.parameters.min_snr_gamma is None
+    assert config.places["sample_sampler"] == "euler_a"
+    assert "huber_c" in config.passed_over
+    with pytest.raises(ConfigError, match="one rate for all text encoders"):
+        read_config("text_encoder_lr = [1e-4, 1e-5]")
+
+
+def test_a_command_line_wins_over_the_file():
+    line = (
+        "--network_args algo=lokr factor=4 --unet_lr=2e-4 --shuffle_caption --flip_aug false --output_name 007 "
+        "--max-train-epochs 3 --caption_prefix=--a"
+    )
+    said = read_words(line.split())
+    assert said == {
+        "network_args": ["algo=lokr", "factor=4"], "unet_lr": 2e-4, "shuffle_caption": True, "flip_aug": False,
+        "output_name": "007", "max_train_epochs": 3, "caption_prefix": "--a",
+    }  # fmt: skip
+    config = read_config(GUIDE, said)
+    assert (config.parameters.algo, config.parameters.unet_lr, config.parameters.text_encoder_lr) == (
+        "lokr",
+        2e-4,
+        5e-5,
+    )
+    with pytest.raises(ConfigError, match="belongs to no option"):
+        read_words(["--unet_lr", "1", "2"])
 
 
 def test_defaults_are_those_of_sd_scripts():
