@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from bot.domain.captions.editor import CaptionEditor, tags_of
 from bot.domain.captions.operations import Operation, adding, listed_tags, rewriting, sorting, triggering
+from bot.domain.captions.rules import teachable
 from bot.domain.ids import PictureId
 from bot.domain.text import clean
 from bot.domain.training.datasets import CAPTION_CHARS_MAX, Dataset, Picture
-from bot.errors import UserFacingError
+from bot.errors import ContentRefusedError, UserFacingError
 from bot.i18n import texts_for
 from bot.storage.datasets import CHANGES_KEPT, Change, Datasets
 from bot.studio.captions.cards import Work, change_name
@@ -43,6 +45,7 @@ class CaptionChanges:
         # What only lost tags says nothing that it did not say before.
         said = [text for one, text in new.items() if text and not set(read_tags(text)) <= {*before.get(one, ())}]
         refused = await self._rules.refused(interaction, list(dict.fromkeys(said)))
+        refused |= await asyncio.to_thread(lambda: {text for text in set(said) if not teachable(text)})
         if refused:
             raise UserFacingError("captions_refused", n=sum(text in refused for text in said))
         return await self._keep(interaction, dataset, new, what)
@@ -70,6 +73,8 @@ class CaptionChanges:
             return await self._keep(interaction, dataset, {}, "hand")
         if text is not None:
             await self._rules.require(interaction, [text])
+            if not await asyncio.to_thread(teachable, text):
+                raise ContentRefusedError("content_upload")
         return await self._keep(interaction, dataset, {picture.id: text}, "hand")
 
     async def take_back(self, interaction: Interaction, dataset: Dataset, what: str | None = None) -> str:

@@ -42,9 +42,7 @@ class CaptionParts:
     ) -> None:
         pages = EditorPages(datasets=datasets, inputs=inputs, rules=rules)
         self.changes = changes = CaptionChanges(datasets=datasets, replacer=Replacer(), rules=rules)
-        self.tagging = Tagging(
-            datasets=datasets, intake=intake, models=models, rules=safety.rules, places=safety.places
-        )
+        self.tagging = Tagging(datasets=datasets, intake=intake, models=models, rules=safety.rules)
         self.desk = CaptionDesk(
             editors=CaptionEditors(database), pages=pages, changes=changes, tagging=self.tagging, rules=rules
         )

@@ -20,7 +20,6 @@ from bot.studio.captions.cards import TAGGED
 from bot.studio.captions.forms import TaggerWish
 from bot.studio.intake import Intake
 from bot.studio.models import Models
-from bot.studio.safety.places import Places
 from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from gpu_worker.language.training.tag_editor import read_tags, write_tags
@@ -32,13 +31,17 @@ __all__ = ["Tagging"]
 
 class Tagging:
     def __init__(
-        self, *, datasets: Datasets, intake: Intake, models: Models, rules: ServerRuleBook, places: Places
+        self,
+        *,
+        datasets: Datasets,
+        intake: Intake,
+        models: Models,
+        rules: ServerRuleBook,
     ) -> None:
         self._datasets = datasets
         self._intake = intake
         self._models = models
         self._rules = rules
-        self._places = places
 
     def taggers(self, interaction: Interaction) -> list[str]:
         """Usable here, at least one. Raises UserFacingError (`tagger_none`)."""
@@ -67,8 +70,7 @@ class Tagging:
         await self._intake.begin(interaction, spec, Action.CAPTION, private=True)
 
     async def write(self, job: Job) -> Outcome:
-        """Takes the job's captions into its data set, once, however often it is called. Raises OSError where Discord
-        cannot be asked about the job's channel now."""
+        """Takes the job's captions into its data set, once, however often it is called."""
         assert isinstance(job.task, Caption), "a job that captioned"
         spec, found = job.task, job.captions or Captions()
         dataset = await self._datasets.get(spec.dataset)
@@ -78,10 +80,7 @@ class Tagging:
         what = f"{TAGGED}{job.id}"
         done = next((one for one in await self._datasets.changes(dataset.id) if one.what == what), None)
         words = (*self._rules.of(EVERYWHERE).words, *self._rules.of(job.guild_id).words)
-        adult = self._places.adult_allowed(await self._places.where_of_job(job))
-        parts = await asyncio.to_thread(
-            lambda: [allowed_part(one.caption, words, adult_allowed=adult) for one in found.pictures]
-        )
+        parts = await asyncio.to_thread(lambda: [allowed_part(one.caption, words) for one in found.pictures])
         new: dict[PictureId, str | None] = {}
         unread: list[str] = []
         gone = refused = 0
