@@ -157,7 +157,7 @@ async def test_what_learnt_from_adult_pictures_is_held(make_stage):
     assert (enabled, where) == (0, stage.guild_id)
 
 
-async def test_a_file_is_handed_out_while_it_fits(stage, monkeypatch):
+async def test_a_file_is_handed_out_while_it_fits_and_is_there(stage):
     owner = await stage.visitor()
     job_id = await trained(stage, owner)
     asked = await owner.shown(await press(stage, owner, "trained", job_id, 3))
@@ -166,11 +166,28 @@ async def test_a_file_is_handed_out_while_it_fits(stage, monkeypatch):
         "general", lambda m: any(one["filename"] == "zorb-000001.safetensors" for one in m.raw["attachments"])
     )
     assert message.ephemeral, answer
-    stage.execute("UPDATE training_files SET size_bytes = 5000000000")
-    sentence = await refused(
-        owner, await owner.slash("general", "train file", {"training": "zorb"}), "trained_too_large"
-    )
-    assert job_id in sentence
+    async with unchanged(stage, "training_files"):
+        await refused(owner, await press(stage, owner, "trained", job_id, 4), "trained_no_findings")
+        stage.execute("UPDATE training_files SET size_bytes = 5000000000 WHERE name = 'zorb'")
+        sentence = await refused(
+            owner, await owner.slash("general", "train file", {"training": "zorb"}), "trained_too_large"
+        )
+        assert job_id in sentence
+        (stage.settings.data / "trainings" / job_id / "zorb-000002.safetensors").unlink()
+        gone = await owner.slash("general", "train file", {"training": "zorb", "epoch": "2"})
+        await refused(owner, gone, "train_file_gone")
+    # While it is not over, its files stay: it may go on from them.
+    stage.execute("UPDATE jobs SET status = 'queued', held_at = 1.0 WHERE id = ?", job_id)
+    await refused(owner, await press(stage, owner, "trained", job_id, 6), "trained_running")
+    assert len(stage.rows("SELECT name FROM training_files")) == 3
+
+
+async def test_all_trainings_together_have_a_bound(make_stage):
+    stage = await make_stage(trainings_gb=0.000001)
+    owner, other = await stage.visitor(), await stage.visitor("Moderator")
+    await trained(stage, owner)
+    await make_dataset(stage, other)
+    await refused(other, await other.press(await open_desk(other), "train", 1), "trained_room_all")
 
 
 async def test_old_files_go_after_they_were_announced_and_a_forgotten_person_leaves_none(make_stage):
