@@ -40,6 +40,10 @@ TOO_LONG = (
     looked("e1", 0.126, 1.07, 1.18, 0.158), looked("e2", 0.290, 1.14, 1.12, 0.224),
     looked("e3", 0.384, 1.06, 0.50, 0.235),
 )  # fmt: skip
+ONE_BACKGROUND = (
+    looked("e1", 0.147, 1.22, 1.10, 0.320), looked("e2", 0.298, 1.46, 0.17, 0.412),
+    looked("e3", 0.415, 1.45, 0.07, 0.289),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -59,6 +63,14 @@ def test_what_the_bench_measured_is_told_apart(epochs, kinds, best):
     for language in ("en", "es"):
         text = diagnosis_text(found, GIVEN, texts_for(language))
         assert all(one.name in text for one in epochs)
+
+
+def test_one_background_learnt_too_long_is_inflexible():
+    found = of(*ONE_BACKGROUND, base_nearest=0.349)
+    assert [(one.kind, one.epoch) for one in found.findings] == [
+        ("overcooked", "e2"), ("astray", "e2"), ("inflexible", "e2"),
+    ]  # fmt: skip
+    assert (found.best, found.findings[-1].numbers["spread"]) == ("e1", 0.07)
 
 
 def test_nothing_is_said_of_what_could_not_be_measured():
