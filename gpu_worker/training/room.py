@@ -49,6 +49,7 @@ class TrainingRoom:
         vae = self._engine.vae_for(spec.vae, checkpoint)
         base = self._base(checkpoint, vae, watch)
         models = Models(checkpoint, vae, self._engine.vocabulary)
+        self._folders.sweep()
         with self._folders.opened(hooks.job, digest_of(spec, base), watch.check) as folder:
             self._engine.clear()
             state = state_folder(folder)

@@ -1,14 +1,16 @@
 """The pure rules of training that no vector holds."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from gpu_worker.language.training.advice import memory_setting
 from gpu_worker.language.training.buckets import bucket_sizes, select_bucket
 from gpu_worker.language.training.captions import process_caption
+from gpu_worker.language.training.metadata import DatasetFacts, FolderFacts, RunFacts, training_metadata
 from gpu_worker.language.training.outputs import saves_epoch, step_to_remove
-from gpu_worker.language.training.parameters import Parameters, SubsetRules
+from gpu_worker.language.training.parameters import DatasetRules, Parameters, SubsetRules
 from gpu_worker.language.training.samples import read_sample_line, read_sample_lines
 from gpu_worker.language.training.steps import regularisation_repeats, training_length
 from gpu_worker.language.training.tag_editor import common_tags, read_tags, sort_tags, tag_counts, truncate
@@ -93,3 +95,23 @@ def test_memory_advice_ends():
             given = given.model_copy(update={key: read})
     assert said[0] == "gradient_checkpointing"
     assert {"train_batch_size", "mixed_precision", "network_train_unet_only", "network_dim", "resolution"} < {*said}
+
+
+def test_a_file_names_its_base_and_vae_by_all_their_hashes():
+    run = RunFacts(
+        session="1", started_at=0.0, finished_at=1.0, output_name="zorb", family="sd1", predicts_v=False,
+        checkpoint="dream", checkpoint_sha256="a" * 64, checkpoint_old_hash="b" * 8, vae="clear.vae.pt",
+        vae_sha256="c" * 64, vae_old_hash="d" * 8, epoch=1, step=2,
+    )  # fmt: skip
+    folder = FolderFacts("1_zorb", 1, False, SubsetRules(), ["zorb"])
+    facts = DatasetFacts(DatasetRules(), [folder], {(512, 512): 1}, 0.0)
+    length = training_length(1, max_train_epochs=2, max_train_steps=2, accumulation=1)
+    found = training_metadata(Parameters(seed=1), length, [facts], run)
+    assert {key: found[key] for key in found if "sd_model" in key or "vae" in key} == {
+        "ss_sd_model_name": "dream", "ss_sd_model_hash": "b" * 8, "ss_new_sd_model_hash": "a" * 64,
+        "ss_vae_name": "clear.vae.pt", "ss_vae_hash": "d" * 8, "ss_new_vae_hash": "c" * 64,
+    }  # fmt: skip
+    plain = training_metadata(
+        Parameters(seed=1), length, [facts], replace(run, vae=None, vae_sha256=None, vae_old_hash=None)
+    )
+    assert not any("vae" in key for key in plain), "where the checkpoint's own was used, none is named"
