@@ -82,7 +82,7 @@ async def test_the_commands_there_are(payloads):
         "limits", "quota", "moderation", "plot", "matrix",
         *OPERATIONS,
         "tags", "wildcards",
-        "history", "forget-me", "starboard", "retention",
+        "history", "forget-me", "starboard", "retention", "dataset", "train",
     }  # fmt: skip
     assert {option["name"] for option in payloads["style"]["options"]} == {
         "save", "list", "show", "rename", "delete", "versions", "share", "import", "export", "propose", "review",
@@ -92,12 +92,33 @@ async def test_the_commands_there_are(payloads):
 async def test_the_menus_of_messages(bot, payloads):
     menus = bot.tree.get_commands(type=discord.AppCommandType.message)
     found = [await menu.get_translated_payload(bot.tree, bot.tree.translator) for menu in menus]
-    assert {menu["name"] for menu in found} >= {"Picture info", "Upscale", "Describe", "Save as style"}
-    assert len(found) <= 5, "discord.py takes no more, though Discord does"
+    assert {menu["name"] for menu in found} >= {
+        "Picture info",
+        "Upscale",
+        "Describe",
+        "Save as style",
+        "Add to dataset",
+    }
+    assert 5 < len(found) <= 15, "Discord takes 15, and discord.py 5 by itself"
     for menu in found:
         assert all(1 <= len(name) <= 32 for name in (menu["name"], *menu["name_localizations"].values()))
         assert menu["name_localizations"]["es-ES"] != menu["name"]
         assert (set(menu["contexts"]), set(menu["integration_types"])) == ({0, 1, 2}, {0, 1})
+
+
+async def test_as_many_menus_of_messages_as_discord_takes(bot, payloads):
+    async def callback(interaction: discord.Interaction, message: discord.Message) -> None: ...
+
+    first, *others = (discord.app_commands.ContextMenu(name=f"Menu {n}", callback=callback) for n in range(16))
+    bot.tree.add_command(first)
+    with pytest.raises(discord.app_commands.CommandAlreadyRegistered):
+        bot.tree.add_command(first)
+    bot.tree.add_command(first, override=True)
+    room = 15 - len(bot.tree.get_commands(type=discord.AppCommandType.message))
+    for menu in others[:room]:
+        bot.tree.add_command(menu)
+    with pytest.raises(discord.app_commands.CommandLimitReached, match="15"):
+        bot.tree.add_command(others[room])
 
 
 async def test_every_name_and_description_exists_in_spanish_and_fits(payloads):
