@@ -121,7 +121,9 @@ class HandingOut:
         await self._note_passed_over(choice)
         held = Assigned(job.id, job.attempt, job.model, self._floor.clock(), charged=choice.charged)
         view.assigned[job.id] = held
-        if not held.trains:
+        if held.trains:
+            view.planned_model = None  # it clears the memory of whatever is loaded
+        else:
             view.quiet_since = self._floor.clock()
         if not job.model.startswith(TASK_MODEL):
             view.planned_model = job.model

@@ -143,7 +143,11 @@ async def test_training_begins_when_nothing_else_waits_and_makes_way_for_whateve
 
 
 async def test_idle_worker_takes_what_comes_before_one_that_trains_does(trainer):
+    await trainer.done("w1", await trainer.submit(), 1)
+    assert trainer.dispatcher.workers[0].planned_model == "m1"
+    await rest(trainer)
     job = await train(trainer)
+    assert trainer.dispatcher.workers[0].planned_model is None  # what was loaded is no longer
     await trainer.hello("w2", tasks=("txt2img",))
     first, second = await trainer.submit("a"), await trainer.submit("b")
     assert holds(trainer, "w2") == {first}
