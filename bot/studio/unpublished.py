@@ -53,9 +53,16 @@ class Unpublished:
         return (*public, *own)
 
     def hidden(self, facts: Sequence[ModelFact], viewer: int) -> set[str]:
-        """Names and aliases of LoRAs that `viewer` may not name."""
-        mine = self.seen(facts, viewer)
-        return _called(self.seen(facts, None)) - _called(mine)
+        """Names and aliases of LoRAs that `viewer` may not name. Asked for each cell of a plot."""
+        others = [
+            one.name for names in self._saved.values() for one in names if not self._may_see(one, viewer)
+        ]  # fmt: skip
+        if not others:
+            return set()
+        aliases = {fact.name: fact.alias for fact in facts if fact.trained_in is not None and fact.alias}
+        return {name for other in others for name in (other, aliases.get(other)) if name} - _called(
+            self.seen(facts, viewer)
+        )
 
     def _may_see(self, one: SavedName, viewer: int | None) -> bool:
         return viewer is None or viewer == one.user_id or viewer in self._operators
