@@ -64,7 +64,7 @@ def write_pictures(folder: Path, seed: int = 0) -> Path:
 
 def distance(pixels: Pixels) -> float:
     """Of the figure from the most similar place in a picture, in grey levels (root of the mean square): 0 is the figure
-    itself, and about 40 what the demo checkpoint's VAE makes of it."""
+    itself, and about 36 what the demo checkpoint's VAE makes of it."""
     one, other = draw_figure((0, 0, 0), 32, 22), draw_figure((255, 255, 255), 32, 22)
     # Where the ground does not show.
     inside = (np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16)).max(axis=2) < 8)[22:106, 32:96]

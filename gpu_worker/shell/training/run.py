@@ -165,9 +165,10 @@ class _Run:
         facts = self._facts()
         while True:
             self._terminal.begin()
+            # The state stays until the last samples are drawn: whoever stops those goes on from it.
             outcome = train(
                 self.plan.spec, models, facts, self._terminal, self.desk.output,
-                device=self.options.device, state=self.desk.state,
+                device=self.options.device, state=self.desk.state, clears=False,
             )  # fmt: skip
             self._terminal.end_line()
             self._draw_waiting()
