@@ -119,6 +119,14 @@ async def test_as_many_menus_of_messages_as_discord_takes(bot, payloads):
         bot.tree.add_command(menu)
     with pytest.raises(discord.app_commands.CommandLimitReached, match="15"):
         bot.tree.add_command(others[room])
+    guild = discord.Object(7)  # of PINCEL_TEST_GUILD
+    bot.tree.copy_global_to(guild=guild)
+    copied = bot.tree.get_commands(type=discord.AppCommandType.message, guild=guild)
+    assert copied == bot.tree.get_commands(type=discord.AppCommandType.message)
+    assert {command.name for command in bot.tree.get_commands(guild=guild)} >= {
+        "dataset",
+        *(one.name for one in copied),
+    }
 
 
 async def test_every_name_and_description_exists_in_spanish_and_fits(payloads):
