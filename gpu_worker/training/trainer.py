@@ -18,7 +18,7 @@ import torch
 from gpu_worker.engine.checkpoints.cache import ModelCache
 from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
 from gpu_worker.engine.device import Device
-from gpu_worker.engine.errors import DrawingCancelled
+from gpu_worker.engine.errors import DrawingCancelled, EngineError
 from gpu_worker.engine.memory import free, is_out_of_memory
 from gpu_worker.engine.options import EngineOptions, Precision
 from gpu_worker.language.models import ModelFile
@@ -84,6 +84,7 @@ def train(
         precision = given.mixed_precision
     options = EngineOptions(device=device, precision=precision, memory="high")
     where = Device.choose(options)
+    ended: Exception
     try:
         with torch.inference_mode(False), torch.enable_grad(), ExitStack() as borrowed:
             cache = ModelCache(where, options, models.vocabulary)
@@ -97,13 +98,19 @@ def train(
             return outcome
     except PreparingPaused:
         return "paused"
+    except (DrawingCancelled, EngineError) as error:
+        if error.__cause__ is not None:
+            log.warning("the training ends: %r", error.__cause__)
+        error.__cause__ = error.__context__ = None
+        ended = error.with_traceback(None)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        # Not from it: its frames hold the tensors.
-        raise out_of_memory(spec) from None
+        ended = out_of_memory(spec)
     finally:
         free(where.torch_device)
+    # Only here, and without what led to it: the frames of that hold all tensors.
+    raise ended
 
 
 class _Run:

@@ -57,6 +57,7 @@ def test_a_full_disk_keeps_the_last_state(tmp_path, monkeypatch):
     assert (outcome, [progress.step for progress in watcher.steps]) == ("paused", [2])
     error = refused(spec(), tmp_path)
     assert (error.kind, error.detail) == ("disk_full", {"reason": "disk_full", "step": 4})
+    assert (error.__cause__, error.__context__) == (None, None), "they would keep the training's memory"
     states = [path.name for path in (tmp_path / "state").iterdir() if path.name != "latents.pt"]
     assert states == ["state-00000001.pt"]
 
