@@ -3,6 +3,8 @@
 import json
 import time
 
+import pytest
+
 from bot.i18n import load_language
 from tests.gpu_worker.language.test_models import KOHYA, write
 from tests.stage.refusing import press, refused, unchanged
@@ -93,6 +95,7 @@ async def test_epochs_are_compared_by_themselves_once_and_where_that_was_wished(
     assert len(stage.rows("SELECT id FROM jobs WHERE action = 'plot'")) == 1
 
 
+@pytest.mark.slow
 async def test_an_epoch_is_published_by_whoever_may_add_models(make_stage):
     stage = await make_stage(operators=frozenset({1}))  # or else the admin of a playground is one
     owner, admin = await stage.visitor(), await stage.visitor("Admin")
@@ -142,6 +145,7 @@ async def test_an_epoch_is_published_by_whoever_may_add_models(make_stage):
     await refused(owner, await owner.slash("general", "train file", {"training": "zorb"}), "trained_no_files")
 
 
+@pytest.mark.slow
 async def test_what_learnt_from_adult_pictures_is_held(make_stage):
     stage = await make_stage(operators=frozenset({1}))
     owner, admin = await stage.visitor(), await stage.visitor("Admin")
