@@ -85,6 +85,11 @@ async def test_a_data_set_from_its_beginning_to_its_end(stage):
 
     dataset = stage.rows("SELECT id FROM datasets")[0]["id"]
 
+    names = await member.autocomplete("general", "dataset add", "name", {"name": "min"})
+    assert [row["value"] for row in names] == ["Mina"]
+    places = await member.autocomplete("general", "dataset add", "folder", {"name": "Mina", "folder": ""})
+    assert [row["value"] for row in places] == ["10_mina", "reg/2_girl"]
+
     # It leaves as kohya has it.
     sent = await member.press(card, "datasetexport")
     exported = await member.wait_for_message("general", lambda m: "Part 1 of 1" in m.text)

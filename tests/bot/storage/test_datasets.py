@@ -12,6 +12,7 @@ from bot.storage.datasets import Datasets, NewPicture
 from bot.storage.forgetting import Forgetting
 from bot.storage.inputs import InputPictures
 from tests.contract.farm import new_job
+from tests.stage.datasets_given import painting
 
 ANA, BEN = UserId(1), UserId(2)
 ROOM = 10_000
@@ -175,3 +176,44 @@ async def test_a_forgotten_person_leaves_no_data_set(datasets, inputs, database)
     assert not there(inputs, b"1")
     assert there(inputs, b"2")
     assert len(await database.all("SELECT 1 FROM dataset_changes")) == 1
+
+
+async def test_what_nearly_equals_another_waits_for_a_word(datasets, inputs, database):
+    dataset = await begun(datasets)
+    (folder,) = await datasets.folders(dataset.id)
+    looks = {b"one": 0, b"two": 1, b"three": 1 << 10, b"four": 2**64 - 1}
+    new = [replace(await picture(inputs, data, data.decode()), look=look) for data, look in looks.items()]
+    added = await datasets.add_pictures(folder.id, new, room_bytes=ROOM, near_bits=1)
+    assert [one.name for one in added.added] == ["one", "four"]
+    assert [(one.picture.name, one.like.name) for one in added.waiting] == [("two", "one"), ("three", "one")]
+    assert await datasets.waiting(dataset.id) == list(added.waiting)
+    assert await datasets.removable(dataset.id) == await datasets.bring_back(dataset.id) == 0, "no undo of that"
+    again = await datasets.add_pictures(folder.id, new[1:2], room_bytes=ROOM, near_bits=1)
+    assert (again.added, again.waiting) == ((), ()), "it waits already"
+    taken, left = await datasets.answer_waiting(dataset.id, [added.waiting[1].picture.id])
+    await inputs.discard_unused(left)
+    assert (taken, [one.name for one in await datasets.pictures(dataset.id)]) == (1, ["one", "three", "four"])
+    assert not there(inputs, b"two")
+    # Whoever says nothing for a day did not want it.
+    await datasets.add_pictures(folder.id, [replace(new[1], ref=await inputs.keep(b"two", "image/png"))],
+                                room_bytes=ROOM, near_bits=1)  # fmt: skip
+    await database.write_one("UPDATE dataset_images SET removed_at = removed_at - 86400 WHERE removed_at IS NOT NULL")
+    await inputs.discard_unused(await datasets.purge())
+    assert await datasets.waiting(dataset.id) == []
+    assert not there(inputs, b"two")
+
+
+async def test_small_copies_go_with_their_files(datasets, inputs):
+    dataset = await begun(datasets)
+    (folder,) = await datasets.folders(dataset.id)
+    new = await picture(inputs, painting(1))
+    await datasets.add_pictures(folder.id, [new], room_bytes=10**6)
+    small = inputs.small_now(new.ref)
+    assert small is not None
+    assert inputs.small_now(new.ref) == small
+    assert len(list(inputs._root.glob("*/*"))) == 2
+    await inputs.sweep()
+    assert len(list(inputs._root.glob("*/*"))) == 2
+    await inputs.discard_unused(await datasets.delete(dataset.id) or [])
+    assert list(inputs._root.glob("*/*")) == []
+    assert inputs.small_now(new.ref) is None
