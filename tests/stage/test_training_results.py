@@ -124,7 +124,7 @@ async def test_an_epoch_is_published_by_whoever_may_add_models(make_stage):
         await admin.fill(form, {"name": "Zorb one", "trigger": "zorb, round", "weight": "0,8"}),
         lambda m: "Zorb one" in m.text,
     )
-    assert "/model-admin remove" in done.text
+    assert "/admin-modelos quitar" in done.text
     file = stage.studio.library.find("lora", "Zorb one")
     assert (file.trigger_words, file.metadata["preferred_weight"]) == (("zorb", "round"), "0.8")
     assert (file.added_in, file.added_by, file.family) == (stage.guild_id, int(owner.user_id), "sd1")
@@ -156,7 +156,7 @@ async def test_what_learnt_from_adult_pictures_is_held(make_stage):
     job_id = await trained(stage, owner, dataset=made.id)
     answer = await admin.slash("general", "train publish", {"training": job_id, "name": "zorb-x"})
     card = await admin.shown(answer, lambda m: "zorb-x" in m.text)
-    assert "model-admin enable" in card.text
+    assert "admin-modelos activar" in card.text
     ((enabled, where),) = stage.rows("SELECT enabled, guild_id FROM model_rules")
     assert (enabled, where) == (0, stage.guild_id)
 
