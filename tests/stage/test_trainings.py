@@ -58,6 +58,8 @@ async def test_it_trains_draws_samples_of_each_epoch_and_shows_them(stage):
     assert [job["id"] for job in samples] == [file["sample_job_id"] for file in files]
     assert {job["status"] for job in samples} == {"delivered"}
     assert {job["message_id"] for job in samples} == {None}
+    # Nobody asked for a sample, so /repeat draws none.
+    await refused(member, await member.slash("general", "repeat"), "nothing_to_repeat")
 
 
 async def test_its_user_pauses_it_and_it_goes_on_after_the_bot_has_died(stage):
@@ -275,6 +277,10 @@ async def test_what_is_gone_or_old_is_said(stage):
     stage.painter.hold()
     card = await started(stage, member)
     await refused(member, await member.slash("general", "train resume"), "train_not_paused")
+    assert "Training of zorbs" in (await member.shown(await member.slash("general", "queue"))).text
+    admin = await stage.visitor("Admin")
+    panel = await admin.shown(await admin.slash("general", "panel"), lambda m: "queuejobs" in verbs(m))
+    assert "zorbs" in str(list(panel.components()))
     await member.press(card, "cancel")
     ended = await member.shown(card.id, lambda m: "Cancelled at step 0" in m.text)
     await refused(member, await member.slash("general", "train cancel"), "train_over")
