@@ -25,7 +25,7 @@ OVERCOOKED_DRIFT = 1.35
 ASTRAY_RATIO = 1.1
 """Bench: 0.80 to 0.87 of the base's own distance for what went well; 1.2 to 1.5 once the pictures have fallen apart."""
 SPREAD_LEAST = 0.7
-"""Bench: 0.97 and more for what went well; 0.07 to 0.17 where five pictures on one background were learnt far too long,
+"""Bench: 0.97 and more for what went well; 0.07 to 0.31 where five pictures on one background were learnt far too long,
 0.5 to 0.6 on the way there."""
 BASE_SPREAD_LEAST = 0.08
 """Prompts whose pictures differ less without any LoRA tell nothing. Bench: the base's own is 0.30."""
