@@ -11,25 +11,18 @@ import discord
 
 from bot.domain.ids import GuildId, ImageId, UserId
 from bot.domain.mentions import neutral
-from bot.domain.training.datasets import DEFAULT_REPEATS, Dataset, Held, Picture
+from bot.domain.training.datasets import DEFAULT_REPEATS, Dataset
 from bot.domain.training.names import check_class_tokens, check_dataset_name, check_repeats
 from bot.errors import UserFacingError
-from bot.i18n import Texts, texts_for
 from bot.storage.datasets import Datasets
 from bot.storage.finds import FoundPicture
-from bot.storage.images import MissingPictureError
 from bot.storage.inputs import InputPictures
 from bot.studio.datasets.adding import Report
 from bot.studio.datasets.cards import (
-    PAGE,
     PAIRS,
-    Shown,
     asked_card,
-    dataset_card,
     into_card,
     list_card,
-    near_card,
-    picture_card,
     plain_card,
     report_card,
     report_lines,
@@ -37,18 +30,20 @@ from bot.studio.datasets.cards import (
 from bot.studio.datasets.coming import Coming
 from bot.studio.datasets.exporting import DatasetExport
 from bot.studio.datasets.folders import Folders
-from bot.studio.datasets.forms import TAKE_OUT, choose_form, new_form, row_of
+from bot.studio.datasets.forms import new_form
+from bot.studio.datasets.pictures import DatasetPictures
 from bot.studio.datasets.rules import DatasetRules
-from bot.studio.datasets.tiles import large_tile, tiles
-from bot.ui.buttons import AddressButton
+from bot.studio.datasets.showing import DatasetShowing
+from bot.studio.datasets.tiles import tiles
+from bot.studio.styles.telling import texts_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
 from bot.ui.door import say
-from bot.ui.forms import field_values, fields_of
+from bot.ui.forms import fields_of
 from bot.ui.redraw import begin_redraw, redraw
-from bot.ui.selects import chosen_value, chosen_values
+from bot.ui.selects import chosen_value
 
-__all__ = ["DATASET_FORMS", "DATASET_VERBS", "DatasetDesk", "More", "Train"]
+__all__ = ["DATASET_FORMS", "DATASET_VERBS", "DatasetDesk", "Train"]
 
 DATASET_VERBS = (
     Verb.DATASET, Verb.DATASET_OPEN, Verb.DATASET_NEW, Verb.DATASET_INTO, Verb.DATASET_IMAGE, Verb.DATASET_HOW,
@@ -62,7 +57,6 @@ REPORT_FILE_FROM = 15
 """Pictures that were not simply taken: beyond so many a file names them all."""
 Train = Callable[[Interaction, Dataset, str], Awaitable[None]]
 """With the trigger word that it suggests."""
-More = Callable[[Dataset, int, Texts], Awaitable[Sequence[AddressButton]]]
 
 
 class DatasetDesk:
@@ -75,12 +69,12 @@ class DatasetDesk:
         folders: Folders,
         export: DatasetExport,
         rules: DatasetRules,
+        showing: DatasetShowing,
+        pictures: DatasetPictures,
         room_bytes: int,
         train: Train,
-        more: Sequence[More] = (),
     ) -> None:
-        """`train` opens the desk of a training; `more` are other desks' buttons on the card, for a data set and how
-        many pictures it has."""
+        """`train` opens the desk of a training."""
         self._datasets = datasets
         self._inputs = inputs
         self._coming = coming
@@ -89,7 +83,8 @@ class DatasetDesk:
         self._rules = rules
         self._room_bytes = room_bytes
         self._train = train
-        self._more = more
+        self._showing = showing
+        self._pictures = pictures
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
@@ -99,7 +94,7 @@ class DatasetDesk:
         name, tokens = check_dataset_name(name), check_class_tokens(tokens)
         if await self._datasets.by_name(interaction.user.id, name) is not None:
             raise UserFacingError("dataset_exists", name=name)
-        await interaction.response.send_modal(new_form(NOTHING, name, tokens, repeats, _texts(interaction)))
+        await interaction.response.send_modal(new_form(NOTHING, name, tokens, repeats, texts_of(interaction)))
 
     async def show(self, interaction: Interaction, name: str | None) -> None:
         """By name; without one the only one, or a list. Raises UserFacingError (`dataset_unknown`)."""
@@ -109,9 +104,9 @@ class DatasetDesk:
             if len(own) != 1:
                 await self._list(interaction)
                 return
-            await self._put(interaction, own[0])
+            await self._showing.put(interaction, own[0])
             return
-        await self._put(interaction, await self.named(interaction, name))
+        await self._showing.put(interaction, await self._showing.named(interaction, name))
 
     async def add(
         self,
@@ -125,7 +120,7 @@ class DatasetDesk:
         `Coming`."""
         if not files and not pictures:
             raise UserFacingError("dataset_add_what")
-        dataset = await self.named(interaction, name)
+        dataset = await self._showing.named(interaction, name)
         place = await self._folders.named(dataset, folder)
         await interaction.response.defer(ephemeral=True, thinking=True)
         await self._rules.require(interaction)
@@ -139,17 +134,17 @@ class DatasetDesk:
 
     async def delete(self, interaction: Interaction, name: str) -> None:
         """Asks first."""
-        await self._ask_delete(interaction, await self.named(interaction, name))
+        await self._ask_delete(interaction, await self._showing.named(interaction, name))
 
     async def export(self, interaction: Interaction, name: str) -> None:
-        await self._send(interaction, await self.named(interaction, name))
+        await self._send(interaction, await self._showing.named(interaction, name))
 
     async def add_folder(self, interaction: Interaction, name: str, repeats: int, tokens: str, *, is_reg: bool) -> None:
         """Raises UserFacingError as `Folders.put`."""
-        dataset = await self.named(interaction, name)
+        dataset = await self._showing.named(interaction, name)
         await interaction.response.defer(ephemeral=True, thinking=True)
         note = await self._folders.put(interaction, dataset, None, repeats, tokens, is_reg=is_reg)
-        await self._put(interaction, dataset, note=note)
+        await self._showing.put(interaction, dataset, note=note)
 
     async def change_folder(
         self,
@@ -162,7 +157,7 @@ class DatasetDesk:
         is_reg: bool | None,
     ) -> None:
         """None leaves as it is. Raises UserFacingError: `dataset_folder_unknown`, those of `Folders.put`."""
-        dataset = await self.named(interaction, name)
+        dataset = await self._showing.named(interaction, name)
         folder = await self._folders.named(dataset, label)
         await interaction.response.defer(ephemeral=True, thinking=True)
         note = await self._folders.put(
@@ -173,36 +168,29 @@ class DatasetDesk:
             folder.class_tokens if tokens is None else tokens,
             is_reg=folder.is_reg if is_reg is None else is_reg,
         )
-        await self._put(interaction, dataset, note=note)
+        await self._showing.put(interaction, dataset, note=note)
 
     async def remove_folder(self, interaction: Interaction, name: str, label: str, into: str | None) -> None:
         """Its pictures go `into` another one first. Raises UserFacingError: `dataset_folder_unknown`,
         `dataset_folder_holds`, `dataset_folder_last`."""
-        dataset = await self.named(interaction, name)
+        dataset = await self._showing.named(interaction, name)
         folder = await self._folders.named(dataset, label)
         target = await self._folders.named(dataset, into) if into is not None else None
         await interaction.response.defer(ephemeral=True, thinking=True)
         if target is not None and target.id != folder.id:
             ids = [one.id for one in await self._datasets.pictures(dataset.id, folder.id)]
             await self._datasets.move_pictures(dataset.id, ids, target.id)
-        await self._put(interaction, dataset, note=await self._folders.remove(interaction, folder))
+        await self._showing.put(interaction, dataset, note=await self._folders.remove(interaction, folder))
 
     async def into(self, interaction: Interaction, pictures: Sequence[FoundPicture]) -> None:
         """Pictures that somebody pointed at: into which of their data sets, or into a new one."""
         find = await self._coming.point(interaction, pictures)
-        own = await self._own(interaction)
+        own = await self._showing.own(interaction)
         if own:
-            view = into_card(find.id, len(find.pictures), own, _texts(interaction))
+            view = into_card(find.id, len(find.pictures), own, texts_of(interaction))
             await _answer(interaction, view)
         else:
-            await interaction.response.send_modal(new_form(find.id, "", "", DEFAULT_REPEATS, _texts(interaction)))
-
-    async def named(self, interaction: Interaction, name: str) -> Dataset:
-        """One's own. Raises UserFacingError (`dataset_unknown`)."""
-        found = await self._datasets.by_name(interaction.user.id, name)
-        if found is None:
-            raise UserFacingError("dataset_unknown", name=neutral(name, 60))
-        return found
+            await interaction.response.send_modal(new_form(find.id, "", "", DEFAULT_REPEATS, texts_of(interaction)))
 
     # --- presses ------------------------------------------------------------------------------------------------------
 
@@ -213,42 +201,42 @@ class DatasetDesk:
             case Verb.DATASET_NEW:
                 if address.id != NOTHING:
                     await self._coming.pointed_at(interaction, address.id)
-                form = new_form(address.id, "", "", DEFAULT_REPEATS, _texts(interaction))
+                form = new_form(address.id, "", "", DEFAULT_REPEATS, texts_of(interaction))
                 await interaction.response.send_modal(form)
             case Verb.DATASET_IMAGE:
                 await self.into(interaction, [FoundPicture(image_id=ImageId(address.id))])
             case Verb.DATASET_INTO:
-                dataset = await self._of(interaction, chosen_value(interaction))
+                dataset = await self._showing.of(interaction, chosen_value(interaction))
                 await self._take_found(interaction, dataset, address.id)
             case Verb.DATASET_MOVE | Verb.DATASET_REMOVE:
-                await self._one(interaction, address)
+                await self._pictures.one(interaction, address)
             case Verb.DATASET_OPEN:
-                dataset = await self._of(interaction, chosen_value(interaction))
-                await self._redraw(interaction, dataset)
+                dataset = await self._showing.of(interaction, chosen_value(interaction))
+                await self._showing.redraw(interaction, dataset)
             case _:
-                await self._pressed_on(interaction, address, await self._of(interaction, address.id))
+                await self._pressed_on(interaction, address, await self._showing.of(interaction, address.id))
 
     async def _pressed_on(self, interaction: Interaction, address: Address, dataset: Dataset) -> None:
-        texts = _texts(interaction)
+        texts = texts_of(interaction)
         match address.verb, address.n:
             case Verb.DATASET, n:
-                await self._redraw(interaction, dataset, n or 0)
+                await self._showing.redraw(interaction, dataset, n or 0)
             case Verb.DATASET_HOW, _:
                 await say(interaction, texts("dataset.how", name=neutral(dataset.name)))
             case Verb.DATASET_PICTURE, n:
-                await self._open(interaction, dataset, chosen_value(interaction), n or 0)
+                await self._pictures.open(interaction, dataset, chosen_value(interaction), n or 0)
             case Verb.DATASET_CHOOSE, n:
-                await self._choose(interaction, dataset, n or 0)
+                await self._pictures.choose(interaction, dataset, n or 0)
             case Verb.DATASET_FOLDER, _:
                 await self._folders.open(interaction, dataset, chosen_value(interaction))
             case Verb.DATASET_UNDO, _:
                 await begin_redraw(interaction)
                 back = await self._datasets.bring_back(dataset.id)
-                await self._redraw(interaction, dataset, note=texts("dataset.back_in", n=back))
+                await self._showing.redraw(interaction, dataset, note=texts("dataset.back_in", n=back))
             case (Verb.DATASET_NEAR, 1 | 2) | (Verb.DATASET_NEAR_PICK, _):
-                await self._answer_near(interaction, address, dataset)
+                await self._pictures.answer_near(interaction, address, dataset)
             case Verb.DATASET_NEAR, _:
-                await self._near(interaction, dataset)
+                await self._pictures.near(interaction, dataset)
             case Verb.DATASET_EXPORT, _:
                 await self._send(interaction, dataset)
             case Verb.DATASET_TRAIN, _:
@@ -257,7 +245,7 @@ class DatasetDesk:
             case Verb.DATASET_DELETE, 1:
                 await self._delete(interaction, dataset)
             case Verb.DATASET_DELETE, 2:
-                await self._redraw(interaction, dataset)
+                await self._showing.redraw(interaction, dataset)
             case Verb.DATASET_DELETE, _:
                 await self._ask_delete(interaction, dataset)
             case _:
@@ -269,9 +257,9 @@ class DatasetDesk:
             await self._made(interaction, address.id)
         elif address.verb == Verb.DATASET_FOLDER_FORM:
             dataset, note = await self._folders.submitted(interaction, address)
-            await self._redraw(interaction, dataset, note=note)
+            await self._showing.redraw(interaction, dataset, note=note)
         else:
-            await self._chosen(interaction, await self._of(interaction, address.id), address.n or 0)
+            await self._pictures.chosen(interaction, await self._showing.of(interaction, address.id), address.n or 0)
 
     # --- making one ---------------------------------------------------------------------------------------------------
 
@@ -294,8 +282,8 @@ class DatasetDesk:
         if find_id != NOTHING:
             await self._take_found(interaction, dataset, find_id)
             return
-        how = _texts(interaction)("dataset.how", name=neutral(dataset.name))
-        await self._redraw(interaction, dataset, note=how)
+        how = texts_of(interaction)("dataset.how", name=neutral(dataset.name))
+        await self._showing.redraw(interaction, dataset, note=how)
 
     async def _take_found(self, interaction: Interaction, dataset: Dataset, find_id: str) -> None:
         find = await self._coming.pointed_at(interaction, find_id)
@@ -307,8 +295,8 @@ class DatasetDesk:
         await self._report(interaction, dataset, report)
 
     async def _report(self, interaction: Interaction, dataset: Dataset, report: Report) -> None:
-        texts = _texts(interaction)
-        seen = await self._of(interaction, dataset.id)  # it may be marked since
+        texts = texts_of(interaction)
+        seen = await self._showing.of(interaction, dataset.id)  # it may be marked since
         shown = bool(report.waiting) and self._rules.may_show(interaction, seen)
         files = await self._pair_tiles(report) if shown else []
         await redraw(interaction, report_card(seen, report, texts, shown=shown), files)
@@ -323,7 +311,7 @@ class DatasetDesk:
 
     def _telling(self, interaction: Interaction) -> Callable[[int, int], Awaitable[object]]:
         async def told(done: int, of: int) -> None:
-            text = _texts(interaction)("dataset.adding", done=done, of=of)
+            text = texts_of(interaction)("dataset.adding", done=done, of=of)
             try:
                 await interaction.edit_original_response(view=plain_card(text), attachments=[])
             except discord.HTTPException:  # no reason to stop adding
@@ -333,42 +321,14 @@ class DatasetDesk:
 
     # --- one data set -------------------------------------------------------------------------------------------------
 
-    async def _redraw(self, interaction: Interaction, dataset: Dataset, page: int = 0, note: str = "") -> None:
-        await begin_redraw(interaction)
-        await self._put(interaction, dataset, page, note)
-
-    async def _put(self, interaction: Interaction, dataset: Dataset, page: int = 0, note: str = "") -> None:
-        dataset = await self._of(interaction, dataset.id)
-        pictures = await self._datasets.pictures(dataset.id)
-        texts = _texts(interaction)
-        page = min(page, max(0, -(-len(pictures) // PAGE) - 1))
-        shown = Shown(
-            dataset,
-            await self._datasets.folders(dataset.id),
-            pictures,
-            waiting=len(await self._datasets.waiting(dataset.id)),
-            removable=await self._datasets.removable(dataset.id),
-            owned=await self._datasets.held_by(dataset.user_id),
-            room_bytes=self._room_bytes,
-            page=page,
-            visible=self._rules.may_show(interaction, dataset),
-            note=note,
-            more=[one for more in self._more for one in await more(dataset, len(pictures), texts)],
-        )
-        files = await asyncio.to_thread(tiles, shown.on_page, self._inputs) if shown.visible else []
-        await redraw(interaction, dataset_card(shown, texts), files)
-
     async def _list(self, interaction: Interaction) -> None:
         owned = await self._datasets.held_by(interaction.user.id)
-        view = list_card(await self._own(interaction), owned, self._room_bytes, _texts(interaction))
+        view = list_card(await self._showing.own(interaction), owned, self._room_bytes, texts_of(interaction))
         await redraw(interaction, view, [])
-
-    async def _own(self, interaction: Interaction) -> list[tuple[Dataset, Held]]:
-        return [(one, await self._datasets.held(one.id)) for one in await self._datasets.of_user(interaction.user.id)]
 
     async def _ask_delete(self, interaction: Interaction, dataset: Dataset) -> None:
         held = await self._datasets.held(dataset.id)
-        view = asked_card(dataset, held.pictures, _texts(interaction))
+        view = asked_card(dataset, held.pictures, texts_of(interaction))
         if interaction.message is not None:
             await redraw(interaction, view, [])
         else:
@@ -378,107 +338,13 @@ class DatasetDesk:
         await begin_redraw(interaction)
         refs = await self._datasets.delete(dataset.id)
         await self._inputs.discard_unused(refs or [])
-        text = _texts(interaction)("dataset.deleted", name=neutral(dataset.name))
+        text = texts_of(interaction)("dataset.deleted", name=neutral(dataset.name))
         await redraw(interaction, plain_card(text), [])
 
     async def _send(self, interaction: Interaction, dataset: Dataset) -> None:
         self._rules.require_shown(interaction, dataset)
         await interaction.response.defer(ephemeral=True, thinking=True)
         await self._export.send(interaction, dataset)
-
-    # --- its pictures -------------------------------------------------------------------------------------------------
-
-    async def _open(self, interaction: Interaction, dataset: Dataset, picture_id: str, page: int) -> None:
-        picture = await self._picture(dataset, picture_id)
-        await begin_redraw(interaction)
-        file = None
-        if self._rules.may_show(interaction, dataset):
-            try:
-                file = await asyncio.to_thread(large_tile, await self._inputs.read(picture.ref))
-            except MissingPictureError:
-                file = None
-        folders = await self._datasets.folders(dataset.id)
-        view = picture_card(dataset, folders, picture, page, _texts(interaction), shown=file is not None)
-        await redraw(interaction, view, [file] if file is not None else [])
-
-    async def _one(self, interaction: Interaction, address: Address) -> None:
-        found = await self._datasets.with_picture(address.id)
-        if found is None or found.user_id != interaction.user.id:
-            raise UserFacingError("dataset_picture_gone")
-        if address.verb == Verb.DATASET_REMOVE:
-            await begin_redraw(interaction)
-            await self._datasets.remove_pictures(found.id, [address.id])
-            await self._redraw(interaction, found)
-            return
-        folder = await self._folders.of(found, chosen_value(interaction))
-        await begin_redraw(interaction)
-        await self._datasets.move_pictures(found.id, [address.id], folder.id)
-        note = _texts(interaction)("dataset.moved", n=1, name=neutral(folder.name))
-        await self._redraw(interaction, found, note=note)
-
-    async def _choose(self, interaction: Interaction, dataset: Dataset, page: int) -> None:
-        on_page = await self._on_page(dataset, page)
-        if not on_page:
-            raise UserFacingError("dataset_picture_gone")
-        folders = await self._datasets.folders(dataset.id)
-        await interaction.response.send_modal(choose_form(dataset, page, on_page, folders, _texts(interaction)))
-
-    async def _chosen(self, interaction: Interaction, dataset: Dataset, page: int) -> None:
-        rows = {row_of(number, one)[:100]: one.id for number, one in enumerate(await self._on_page(dataset, page), 1)}
-        ids = [rows[row] for row in field_values(interaction, "pictures") if row in rows]
-        if not ids:
-            raise UserFacingError("dataset_none_chosen")
-        way, texts = fields_of(interaction).get("way", ""), _texts(interaction)
-        if way == TAKE_OUT:
-            await begin_redraw(interaction)
-            note = texts("dataset.taken_out", n=await self._datasets.remove_pictures(dataset.id, ids))
-        else:
-            folder = await self._folders.of(dataset, way)
-            await begin_redraw(interaction)
-            moved = await self._datasets.move_pictures(dataset.id, ids, folder.id)
-            note = texts("dataset.moved", n=moved, name=neutral(folder.name))
-        await self._redraw(interaction, dataset, page, note)
-
-    async def _near(self, interaction: Interaction, dataset: Dataset) -> None:
-        await begin_redraw(interaction)
-        waiting = await self._datasets.waiting(dataset.id)
-        if not waiting:
-            await self._redraw(interaction, dataset)
-            return
-        shown = self._rules.may_show(interaction, dataset)
-        pairs = [one for each in waiting[:PAIRS] for one in (each.picture, each.like)]
-        files = await asyncio.to_thread(tiles, pairs, self._inputs) if shown else []
-        await redraw(interaction, near_card(dataset, waiting, _texts(interaction), shown=shown), files)
-
-    async def _answer_near(self, interaction: Interaction, address: Address, dataset: Dataset) -> None:
-        await begin_redraw(interaction)
-        keep: Sequence[str] = chosen_values(interaction)
-        if address.verb == Verb.DATASET_NEAR:
-            keep = [one.picture.id for one in await self._datasets.waiting(dataset.id)] if address.n == 1 else []
-        taken, left = await self._datasets.answer_waiting(dataset.id, keep)
-        await self._inputs.discard_unused(left)
-        await self._redraw(interaction, dataset, note=_texts(interaction)("dataset.near_taken", n=taken))
-
-    # --- what is meant ------------------------------------------------------------------------------------------------
-
-    async def _of(self, interaction: Interaction, dataset_id: str) -> Dataset:
-        found = await self._datasets.get(dataset_id)
-        if found is None or found.user_id != interaction.user.id:
-            raise UserFacingError("dataset_gone")
-        return found
-
-    async def _picture(self, dataset: Dataset, picture_id: str) -> Picture:
-        for one in await self._datasets.pictures(dataset.id):
-            if one.id == picture_id:
-                return one
-        raise UserFacingError("dataset_picture_gone")
-
-    async def _on_page(self, dataset: Dataset, page: int) -> list[Picture]:
-        return (await self._datasets.pictures(dataset.id))[page * PAGE : (page + 1) * PAGE]
-
-
-def _texts(interaction: Interaction) -> Texts:
-    return texts_for(str(interaction.locale))
 
 
 async def _answer(interaction: Interaction, view: discord.ui.LayoutView) -> None:

@@ -13,10 +13,12 @@ from bot.storage.inputs import InputPictures
 from bot.studio.attachments import Attachments
 from bot.studio.datasets.adding import Adding
 from bot.studio.datasets.coming import Coming
-from bot.studio.datasets.desk import DATASET_FORMS, DATASET_VERBS, DatasetDesk, More, Train
+from bot.studio.datasets.desk import DATASET_FORMS, DATASET_VERBS, DatasetDesk, Train
 from bot.studio.datasets.exporting import DatasetExport
 from bot.studio.datasets.folders import Folders
+from bot.studio.datasets.pictures import DatasetPictures
 from bot.studio.datasets.rules import DatasetRules
+from bot.studio.datasets.showing import DatasetShowing, More
 from bot.studio.intake import Intake
 from bot.studio.looking.pointed import Pointed
 from bot.studio.router import Forms
@@ -59,6 +61,7 @@ class DatasetParts:
             folder=settings.data / "dataset-zips",
         )
         self._export = DatasetExport(datasets=datasets, inputs=inputs, folder=settings.data / "dataset-exports")
+        showing = DatasetShowing(datasets=datasets, inputs=inputs, rules=self.rules, room_bytes=room_bytes, more=more)
         self.desk = DatasetDesk(
             datasets=datasets,
             inputs=inputs,
@@ -66,9 +69,12 @@ class DatasetParts:
             folders=self.folders,
             export=self._export,
             rules=self.rules,
+            showing=showing,
+            pictures=DatasetPictures(
+                datasets=datasets, inputs=inputs, folders=self.folders, rules=self.rules, showing=showing
+            ),
             room_bytes=room_bytes,
             train=train,
-            more=more,
         )
 
     @property
