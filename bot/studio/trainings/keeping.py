@@ -149,4 +149,4 @@ class Keeping:
         if training.status.waiting:
             return None
         files = await self._trainings.files(training.job_id)
-        return max(file.arrived_at for file in files) + self._days * DAY_S if files else None
+        return max(file.arrived_at for file in files) + max(self._days, ANNOUNCED_DAYS) * DAY_S if files else None
