@@ -171,9 +171,9 @@ class Comparing:
         if job.training is not None and job.status in (JobStatus.DONE, JobStatus.DELIVERING, JobStatus.DELIVERED):
             await self._look_at_curve(job)
             training = await self._trainings.get(job.id)
-            if training is not None and training.compare and training.comparison_id is None:
-                if len(await self._trainings.files(job.id)) > 1:
-                    await self._begin_by_itself(job, training)
+            wished = training is not None and training.compare and training.comparison_id is None
+            if training is not None and wished and len(await self._trainings.files(job.id)) > 1:
+                await self._begin_by_itself(job, training)
             return
         if job.parent_id is None or not isinstance(job.script, Plot):
             return
