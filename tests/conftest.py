@@ -1,12 +1,16 @@
 """The stage for every test that wants it; see tests/stage/README.md. Imported on use: most tests need no Discord."""
 
 import contextlib
+import ctypes
 import gc
 import os
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
+
+ROOMY_BYTES = 3 << 29
 
 # Read while torch is imported. Processes of several threads each fight for the same cores, and sums have one order
 # only where the number of threads is one everywhere.
@@ -29,6 +33,16 @@ def keep_what_is_imported():
 
 def pytest_collection_finish():
     keep_what_is_imported()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Networks lie in cycles, so gigabytes of a module's would stay until there are objects enough to look for some."""
+    over = nextitem is None or nextitem.path != item.path
+    if over and psutil.Process().memory_info().rss > ROOMY_BYTES:
+        gc.collect()
+        with contextlib.suppress(OSError, AttributeError, TypeError):  # glibc's alone
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture(scope="session")

