@@ -165,11 +165,12 @@ async def test_what_cannot_be_trained_is_refused_with_the_next_step(make_stage):
         (3, {"optimizer_type": "Prodigy"}, "unet_lr has to be text_encoder_lr for Prodigy"),
         (1, {"max_train_epochs": "many"}, "max_train_epochs has to be a whole number"),
         (2, {"network_dim": "0"}, "network_dim has to be at least 1"),
+        (1, {"train_batch_size": "99"}, "train_batch_size has to be at most 64"),
         (4, {"resolution": "100"}, "multiples of 8"),
         (4, {"switches": ["random_crop", "cache_latents"]}, "random_crop cannot be had of cached latents"),
     ):
         answer = await member.fill(await member.press(desk, "trainopen", n), fields)
-        said = (await refused(member, answer, "train_parameter")).replace("\\", "")
+        said = (await refused(member, answer, "train_value")).replace("\\", "")
         assert words in said, said
     for text, words in (
         ("netwrok_dim = 8", "netwrok_dim is no parameter that is known here. Did you mean network_dim"),

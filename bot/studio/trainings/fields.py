@@ -31,6 +31,11 @@ class Field:
     read: Callable[[str], Any]
     options: Sequence[str] = ()
 
+    @property
+    def label(self) -> str:
+        """As sd-scripts' command line has it."""
+        return "train_batch_size" if self.key == "batch_size" else self.key
+
 
 @dataclass(frozen=True, slots=True)
 class FormGroup:

@@ -76,9 +76,9 @@ def _group_form(made: discord.ui.Modal, group: FormGroup, wish: TrainingWish, te
         if field.options:
             rows = [(value, texts("train.none") if value == NONE else value) for value in field.options]
             make = radio_field if len(rows) <= _RADIO_AT_MOST else select_field
-            make(made, field.key, field.key, hint, rows, shown(wish, field))
+            make(made, field.key, field.label, hint, rows, shown(wish, field))
         else:
-            text_field(made, field.key, field.key, hint, shown(wish, field), paragraph=False, max_length=200)
+            text_field(made, field.key, field.label, hint, shown(wish, field), paragraph=False, max_length=200)
     if group.switches:
         keys = [key for _, key in group.switches]
         on = [key for part, key in group.switches if getattr(getattr(wish, part), key)]
@@ -89,7 +89,7 @@ def _group_form(made: discord.ui.Modal, group: FormGroup, wish: TrainingWish, te
 
 
 def regrouped(wish: TrainingWish, n: int, fields: Mapping[str, str], checked: Sequence[str]) -> TrainingWish:
-    """Raises UserFacingError: `form_unknown`, `train_parameter`."""
+    """Raises UserFacingError: `form_unknown`, `train_value`."""
     group = GROUPS.get(n)
     if group is None:
         raise UserFacingError("form_unknown")
@@ -131,11 +131,13 @@ async def configured_by(wish: TrainingWish, typed: str, file: bytes | None) -> t
         config = await asyncio.to_thread(read_config, text)
         return configured(wish, config), config.passed_over
     except ConfigError as error:
-        raise parameter_refusal(error) from error
+        raise parameter_refusal(error, in_file=True) from error
 
 
-def parameter_refusal(error: ConfigError) -> UserFacingError:
-    """Its sentence names the key and, where it knows one, the next step."""
-    return UserFacingError(
-        "train_parameter", reason=neutral(f"{error.key} {error.why}.", 300), next=neutral(error.fix, 300)
-    )
+def parameter_refusal(error: ConfigError, *, in_file: bool = False) -> UserFacingError:
+    """Its sentence names the key and the next step: the reader's own for a file, the form's for a form."""
+    key = "train_batch_size" if error.key == "batch_size" else error.key
+    reason = neutral(f"{key} {error.why}.", 300)
+    if in_file:
+        return UserFacingError("train_parameter", reason=reason, next=neutral(error.fix, 300))
+    return UserFacingError("train_value", reason=reason)

@@ -64,9 +64,6 @@ class TrainingCards:
         self.kept_until: Callable[[Training], Awaitable[float | None]] | None = None
         """Unix seconds when its files go; None where they stay, or where there are none."""
 
-    def forget(self, job_id: JobId) -> None:
-        self._thumbs.pop(job_id, None)
-
     async def live(
         self, job: Job, state: ProgressState | None, cancelling: bool, *, fresh: bool = False
     ) -> tuple[object, Card] | None:
@@ -129,6 +126,7 @@ class TrainingCards:
             notes.append(texts("trained.goes", when=int(until)))
         shown = TrainingShown(training, files, [part for part, _ in parts], notes, rows)
         view = ended_training_card(job, shown, reason=training_failure(job, texts))
+        self._thumbs.pop(job.id, None)
         return Card(view, _files(parts))
 
     async def sampled(self, files: Sequence[SavedFile]) -> list[Sampled]:
