@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from bot.domain.ids import JobId, UserId
-from bot.domain.job import Action, Lane, NewTraining
+from bot.domain.job import Action, Lane, NewJob, NewTraining
+from bot.domain.mentions import spoken
 from bot.errors import UserFacingError
 from bot.storage.preferences import Preferences
 from bot.storage.training_desks import TrainingDesk, TrainingDesks
@@ -62,17 +63,30 @@ class TrainingStart:
         if not await self._desks.take(desk.id):
             raise UserFacingError("train_started")
         try:
+            request, new = await in_time(interaction, self._checked(interaction, desk, private=private), hidden=private)
             async with self._turn:
-                await in_time(interaction, self._begun(interaction, desk, private=private), hidden=private)
+                await self._require_place(request.user_id, desk)
+                if await self._intake.commit(interaction, request, new) is not None:
+                    assert isinstance(new.task, Train), "as it was checked"
+                    await self._intake.used(new.task, request.user_id)
         except BaseException:
             await self._desks.give_back(desk.id)
             raise
 
-    async def _begun(self, interaction: Interaction, desk: TrainingDesk, *, private: bool) -> None:
-        user_id, where = UserId(interaction.user.id), where_of(interaction)
+    async def _require_place(self, user_id: UserId, desk: TrainingDesk) -> None:
+        """What another request may have taken meanwhile."""
         waiting = [one for one in await self._trainings.running() if one.user_id == user_id]
         if len(waiting) >= self._per_user:
             raise UserFacingError("train_waits", n=self._per_user)
+        if await self._outlooks.is_taken(desk.wish.name):
+            raise UserFacingError("train_name_taken", name=spoken(desk.wish.name))
+
+    async def _checked(
+        self, interaction: Interaction, desk: TrainingDesk, *, private: bool
+    ) -> tuple[JobRequest, NewJob]:
+        """Answers nothing: whoever waits for it may have to acknowledge meanwhile."""
+        user_id, where = UserId(interaction.user.id), where_of(interaction)
+        await self._require_place(user_id, desk)
         if self.require_room is not None:
             await self.require_room(user_id)
         outlook = await self._outlooks.of(desk.wish, user_id, where)
@@ -103,8 +117,7 @@ class TrainingStart:
                 retry_of=JobId(retry_of) if retry_of else None,
             ),
         )
-        if await self._intake.commit(interaction, request, new) is not None:
-            await self._intake.used(spec, user_id)
+        return request, new
 
 
 def judged_with(spec: Train, trigger: str, outlook: Outlook) -> Train:
