@@ -43,6 +43,7 @@ class DatasetCommands(
         self._tree = tree
         self._pointed = studio.looking.pointed
         self._desk = studio.datasets.desk
+        self._showing = studio.datasets.showing
         self._datasets = studio.datasets.kept
         self._captions = studio.captions.desk
         self._menu = app_commands.ContextMenu(name=keyed("menu.dataset"), callback=self._add_of)
@@ -106,7 +107,7 @@ class DatasetCommands(
     @app_commands.command(**_command("dataset", "tags"))
     @localised_options("dataset.tags", "name")
     async def tags(self, interaction: Interaction, name: str) -> None:
-        await self._captions.open(interaction, await self._desk.named(interaction, name))
+        await self._captions.open(interaction, await self._showing.named(interaction, name))
 
     @folder.command(**_command("dataset.folder", "add"))
     @localised_options("dataset.folder.add", "name", "repeats", "tokens", "reg")

@@ -61,7 +61,9 @@ class DatasetParts:
             folder=settings.data / "dataset-zips",
         )
         self._export = DatasetExport(datasets=datasets, inputs=inputs, folder=settings.data / "dataset-exports")
-        showing = DatasetShowing(datasets=datasets, inputs=inputs, rules=self.rules, room_bytes=room_bytes, more=more)
+        self.showing = showing = DatasetShowing(
+            datasets=datasets, inputs=inputs, rules=self.rules, room_bytes=room_bytes, more=more
+        )
         self.desk = DatasetDesk(
             datasets=datasets,
             inputs=inputs,
