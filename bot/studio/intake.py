@@ -234,7 +234,8 @@ class Intake:
 
     async def check(self, request: JobRequest, exempt: AbstractSet[tuple[ModelKind, str]] = frozenset()) -> None:
         """Everything but amounts. Raises UserFacingError."""
-        if self._queue_gates is not None:
+        # An epoch's samples are part of a training that was let in, and are asked for once.
+        if self._queue_gates is not None and request.action is not Action.SAMPLE:
             self._queue_gates.require_open(request.where.guild_id)
         await self._door.require(request)
         if not isinstance(request.task, FileTask):

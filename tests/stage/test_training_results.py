@@ -48,9 +48,17 @@ async def test_an_unpublished_lora_is_there_for_its_person_alone(stage):
             await refused(other, await other.slash("general", command, {"training": "zorb"}), "train_unknown")
 
 
-async def test_epochs_are_compared_judged_and_tried_again(stage):
+async def test_epochs_are_compared_judged_and_tried_again(stage, monkeypatch):
     owner, other = await stage.visitor(), await stage.visitor("Moderator")
     job_id = await trained(stage, owner)
+    trainings, compared_before = stage.studio._kept.trainings, []
+    kept_findings = trainings.set_findings
+
+    async def set_findings(job_id, findings):
+        compared_before.append(said(stage, job_id, "comparison_id"))
+        await kept_findings(job_id, findings)
+
+    monkeypatch.setattr(trainings, "set_findings", set_findings)
     offer = await owner.shown(await owner.slash("general", "train compare", {"training": "zorb"}))
     assert "24" in offer.text
     await refused(other, await press(stage, other, "trained", job_id, 1), "train_not_yours")
@@ -65,6 +73,7 @@ async def test_epochs_are_compared_judged_and_tried_again(stage):
     assert [finding["kind"] for finding in findings["findings"]] == ["raw"]
     assert [one["name"] for one in findings["measures"]["epochs"]] == ["zorb-000001", "zorb-000002", "zorb"]
     assert said(stage, job_id, "comparison_id") == stage.rows("SELECT id FROM jobs WHERE action = 'plot'")[0][0]
+    assert compared_before == [None]  # a bot that dies in between looks again
     assert plot is not None
     told = await owner.shown(await press(stage, owner, "trained", job_id, 4))
     assert "Raw" in told.text
@@ -108,6 +117,15 @@ async def test_an_epoch_is_published_by_whoever_may_add_models(make_stage):
     await stage.studio.library.refresh()
     options = {"training": job_id, "epoch": "zorb-000002"}
     async with unchanged(stage):
+        # Publishing is all that an admin has to do with it, and of a private one not even that.
+        for command in ("train file", "train delete", "train compare"):
+            await refused(
+                admin, await admin.slash("general", command, {"training": job_id}), "train_unknown", language="es"
+            )
+        stage.execute("UPDATE jobs SET private = 1 WHERE id = ?", job_id)
+        await refused(admin, await admin.slash("general", "train publish", options), "train_unknown", language="es")
+        await refused(admin, await press(stage, admin, "trained", job_id, 2), "train_not_yours", language="es")
+        stage.execute("UPDATE jobs SET private = 0 WHERE id = ?", job_id)
         taken = await admin.slash("general", "train publish", {**options, "name": "Taken"})
         await refused(admin, taken, "train_publish_taken", language="es")
         none = await admin.slash("general", "train publish", {**options, "epoch": "zorb-000009"})

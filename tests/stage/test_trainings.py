@@ -6,6 +6,8 @@ import json
 import pytest
 
 from bot.domain.preferences import TRAINING, Level
+from bot.domain.queue_rules import GateState
+from bot.storage.queue_gates import ALL_SERVERS
 from tests.stage.refusing import refused, unchanged
 from tests.stage.training_scenes import make_dataset, open_desk, started, trains
 from tests.stage.visitor import verbs
@@ -100,6 +102,8 @@ async def test_an_epoch_draws_once_though_the_bot_dies_right_after_it_was_saved(
     await started(stage, member)
     await stage.painter.asked(1)
     monkeypatch.setattr(stage.studio.trainings._samples, "saved", lambda job_id: None)
+    # What was let in draws its samples, though nothing new is.
+    await stage.studio.gates.put(ALL_SERVERS, GateState.DRAINING, 1)
     await stage.painter.step()
     while not stage.rows("SELECT 1 FROM training_files"):
         await asyncio.sleep(0.01)

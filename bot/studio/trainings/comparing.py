@@ -204,9 +204,9 @@ class Comparing:
             await self._keep(training, diagnosis, None)
 
     async def _keep(self, training: Training, diagnosis: Diagnosis, script_id: JobId | None) -> None:
-        if script_id is not None:
-            await self._trainings.set_comparison(training.job_id, script_id)
         await self._trainings.set_findings(training.job_id, diagnosis.model_dump(mode="json"))
+        if script_id is not None:  # last: it says that the comparison was looked at
+            await self._trainings.set_comparison(training.job_id, script_id)
         await self._found(training.job_id)
 
     async def _own(self, training: Training) -> Sequence[ImageRef]:

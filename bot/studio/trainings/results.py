@@ -93,7 +93,7 @@ class TrainedFiles:
     ) -> None:
         """Raises UserFacingError: `train_unknown`, `trained_publish_right`, `trained_no_files`, `trained_epoch`, those
         of `Publisher.publish`."""
-        job, found = await self._named(interaction, training)
+        job, found = await self._named(interaction, training, publishing=True)
         steward = self._steward(interaction, found)
         saved = _file_named(await self._files(found), epoch)
         await self._publish(
@@ -123,7 +123,7 @@ class TrainedFiles:
     async def epochs(self, interaction: Interaction, training: str) -> list[str]:
         """Names of the files, the newest first; for a list while somebody types."""
         try:
-            _, found = await self._named(interaction, training)
+            _, found = await self._named(interaction, training, publishing=True)
         except UserFacingError:
             return []
         return [file.name for file in reversed(await self._trainings.files(found.job_id))]
@@ -137,7 +137,8 @@ class TrainedFiles:
             own = {one.job_id for one in mine}
             for job_id in await self._results.of_server(GuildId(interaction.guild_id), ADMINS_ROWS):
                 other = await self._trainings.get(job_id) if job_id not in own else None
-                if other is not None:
+                job = await self._jobs.get(job_id) if other is not None else None
+                if other is not None and job is not None and not job.private:
                     rows.append((f"{other.name} · {job_id} · {self._person(interaction, other.user_id)}", job_id))
         wanted = typed.strip().casefold()
         found = [app_commands.Choice(name=label[:100], value=value) for label, value in dict(rows).items()
@@ -310,18 +311,19 @@ class TrainedFiles:
         self, interaction: Interaction, address: Address, *, publishing: bool = False
     ) -> tuple[Job, Training]:
         job, training = await self._found(JobId(address.id))
-        if self._may_see(interaction, training, publishing=publishing):
+        if self._may_see(interaction, job, training, publishing=publishing):
             return job, training
         raise UserFacingError("train_not_yours")
 
-    async def _named(self, interaction: Interaction, value: str) -> tuple[Job, Training]:
-        """By the name of one's own, or by the id of any that this person may have to do with."""
+    async def _named(self, interaction: Interaction, value: str, *, publishing: bool = False) -> tuple[Job, Training]:
+        """By the name of one's own, or by the id of any that this person may have to do with: whoever administers may
+        publish what was trained in the open, and that alone."""
         wanted = value.strip()
         for one in await self._trainings.of_user(UserId(interaction.user.id)):
             if wanted.casefold() in (one.name.casefold(), one.job_id):
                 return await self._found(one.job_id)
         job, training = await self._found(JobId(wanted))
-        if not self._may_see(interaction, training, publishing=True):
+        if not self._may_see(interaction, job, training, publishing=publishing):
             raise UserFacingError("train_unknown")  # as if there was none: whose it is, is nobody's business
         return job, training
 
@@ -337,10 +339,10 @@ class TrainedFiles:
             raise UserFacingError("trained_no_files")
         return files
 
-    def _may_see(self, interaction: Interaction, training: Training, *, publishing: bool) -> bool:
+    def _may_see(self, interaction: Interaction, job: Job, training: Training, *, publishing: bool) -> bool:
         if training.user_id == interaction.user.id or self._stewards.is_operator(interaction):
             return True
-        steward = self._stewards.manages(interaction) if publishing else None
+        steward = self._stewards.manages(interaction) if publishing and not job.private else None
         return steward is not None and steward.guild_id is not None and steward.guild_id == training.guild_id
 
     def _steward(self, interaction: Interaction, training: Training) -> Steward:
