@@ -35,6 +35,10 @@ def pytest_collection_finish():
     keep_what_is_imported()
 
 
+def pytest_unconfigure():
+    gc.unfreeze()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item, nextitem):
     """Networks lie in cycles, so gigabytes of a module's would stay until there are objects enough to look for some."""
