@@ -158,5 +158,6 @@ class Pictures:
         (left, top), (wide, high) = self.offsets(picture, view), picture.fit.bucket
         pixels = pixels[top : top + high, left : left + wide]
         pixels = np.ascontiguousarray(pixels[:, ::-1] if view.flipped else pixels)
-        with torch.no_grad():
+        # Autocast would make halves of a VAE that went to full precision because halves were not enough.
+        with torch.no_grad(), torch.autocast(self.checkpoint.device.torch_device.type, enabled=False):
             return encode_pictures(self.checkpoint, [pixels])[0].float().cpu()

@@ -123,5 +123,6 @@ class Saver:
             )
             for subset in dataset.subsets
         ]  # fmt: skip
-        error = sum(abs(picture.fit.ar_error) for picture in own) / len(own)
+        # Of a data set of the class alone nothing is seen.
+        error = sum(abs(picture.fit.ar_error) for picture in own) / max(1, len(own))
         return DatasetFacts(dataset.rules, folders, buckets, error)

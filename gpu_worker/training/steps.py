@@ -91,10 +91,12 @@ class Steps:
         if self._given.max_grad_norm:
             self._scaler.unscale_(self._optimizer)
             torch.nn.utils.clip_grad_norm_(self._learnt, self._given.max_grad_norm)
+        scale = self._scaler.get_scale()
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._optimizer.zero_grad(set_to_none=True)
-        self._rates.step()
+        if self._scaler.get_scale() >= scale:  # it shrinks where the step was too large for fp16, and left out
+            self._rates.step()
 
     @contextlib.contextmanager
     def _apart(self, seed: int) -> Iterator[None]:

@@ -84,20 +84,21 @@ def train(
         precision = given.mixed_precision
     options = EngineOptions(device=device, precision=precision, memory="high")
     where = Device.choose(options)
-    ended: Exception
-    try:
+    place, digest = state or folder / "state", digest_of(spec, base)
+    snapshots, latents = Snapshots(place, digest), KeptLatents(place, digest)
+
+    def all_of_it() -> Outcome:
         with torch.inference_mode(False), torch.enable_grad(), ExitStack() as borrowed:
             cache = ModelCache(where, options, models.vocabulary)
             checkpoint = borrowed.enter_context(cache.borrow(models.checkpoint, models.vae))
-            place, digest = state or folder / "state", digest_of(spec, base)
-            snapshots, latents = Snapshots(place, digest), KeptLatents(place, digest)
-            outcome = _Run(spec, checkpoint, base, hooks, folder, snapshots, latents, snapshot_every).all()
-            if outcome == "done" and clears:
-                snapshots.clear()
-                latents.clear()
-            return outcome
+            return _Run(spec, checkpoint, base, hooks, folder, snapshots, latents, snapshot_every).all()
+
+    outcome: Outcome = "paused"
+    ended: Exception | None = None
+    try:
+        outcome = all_of_it()
     except PreparingPaused:
-        return "paused"
+        pass
     except (DrawingCancelled, EngineError) as error:
         if error.__cause__ is not None:
             log.warning("the training ends: %r", error.__cause__)
@@ -107,10 +108,14 @@ def train(
         if not is_out_of_memory(error):
             raise
         ended = out_of_memory(spec)
-    finally:
-        free(where.torch_device)
-    # Only here, and without what led to it: the frames of that hold all tensors.
-    raise ended
+    # Only here: until now a frame, or an error's, has held all models, and circles among them still do.
+    free(where.torch_device)
+    if ended is not None:
+        raise ended
+    if outcome == "done" and clears:
+        snapshots.clear()
+        latents.clear()
+    return outcome
 
 
 class _Run:

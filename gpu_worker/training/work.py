@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ LOCK_WAIT_S = 60.0
 """For a worker that was given up for lost and is about to notice it."""
 LOOK_S = 0.5
 _NOTE = "training.json"
+_JOB = re.compile(r"[A-Za-z0-9_-]{1,25}")
+"""As `messages.JobKey`: one odd name would keep a worker from saying hello."""
 _STATE = "state"
 
 
@@ -66,8 +69,8 @@ class WorkFolders:
             yield folder
 
     def kept(self) -> tuple[str, ...]:
-        """Jobs that have a folder."""
-        return tuple(folder.name for folder in self._folders())
+        """Jobs that have a folder. Whatever else somebody put there is none."""
+        return tuple(folder.name for folder in self._folders() if _JOB.fullmatch(folder.name))
 
     def forget(self, job: str) -> None:
         """Nothing of it stays, unless a worker is at it."""

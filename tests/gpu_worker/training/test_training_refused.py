@@ -1,10 +1,13 @@
 """What a training is refused or ended for, each with a sentence that says what to do."""
 
+import contextlib
+import gc
+
 import pytest
 import torch
 from setting import PICTURES, Watcher, picture, ref, spec, subset, train
 
-from gpu_worker.engine.errors import EngineError
+from gpu_worker.engine.errors import DrawingCancelled, EngineError
 from gpu_worker.protocol.specs import TrainImage
 from gpu_worker.training import saving, trainer
 from gpu_worker.training.refusals import out_of_memory
@@ -60,6 +63,18 @@ def test_a_full_disk_keeps_the_last_state(tmp_path, monkeypatch):
     assert (error.__cause__, error.__context__) == (None, None), "they would keep the training's memory"
     states = [path.name for path in (tmp_path / "state").iterdir() if path.name != "latents.pt"]
     assert states == ["state-00000001.pt"]
+
+
+@pytest.mark.parametrize("then", ["pause", "cancel"])
+def test_who_waits_for_the_card_finds_it_empty(tmp_path, then):
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(DrawingCancelled):
+            assert train(spec(), tmp_path, Watcher(until=1, then=then))[0] == "paused"
+        assert not [one for one in gc.get_objects() if type(one).__name__ == "UNet2DConditionModel"]
+    finally:
+        gc.enable()
 
 
 def test_a_picture_that_fits_no_bucket(tmp_path):

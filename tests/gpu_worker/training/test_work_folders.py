@@ -26,7 +26,7 @@ def begun(folders, job, digest="d"):
     return folder
 
 
-def test_the_same_training_goes_on_under_another_job_and_no_other_does(folders):
+def test_the_same_training_goes_on_under_another_job_and_no_other_does(folders, tmp_path):
     first = begun(folders, "a")
     with folders.opened("b", "d", fine) as folder:
         assert [path.name for path in state_folder(folder).iterdir()] == ["state-00000007.pt"]
@@ -36,6 +36,7 @@ def test_the_same_training_goes_on_under_another_job_and_no_other_does(folders):
     with pytest.raises(EngineError) as refused, folders.opened("b", "changed", fine):
         pass
     assert (refused.value.kind, refused.value.detail) == ("bad_input", {"reason": "base_changed"})
+    (tmp_path / "work" / "a folder that is no job's").mkdir()
     assert folders.kept() == ("b", "c")
 
 
