@@ -208,6 +208,8 @@ async def test_what_is_refused(stage):
         await refused(member, await work(member, card, 7, {"search": "(", "regex": True}), "captions_pattern")
         await refused(member, await work(member, card, 2, {"tags": "nude"}), "captions_refused")
         await refused(member, await work(member, card, 2, {"tags": "bikini"}), "captions_refused")
+        form = await member.press(card, "captionsdo", 6)
+        await refused(member, await member.fill(form, {"always": "bikini"}), "captions_untaught")
         many = ", ".join(f"t{n}" for n in range(60))
         await refused(member, await work(member, card, 2, {"tags": many}), "captions_many_tags")
         form = await member.press(card, "captionsdo", 6)

@@ -228,13 +228,25 @@ async def test_words_that_may_not_be_drawn_may_not_be_taught(stage):
     await trains(stage)
     await make_dataset(stage, member, name="bad", caption="zorb, naked woman, nude")
     desk = await open_desk(member, dataset="bad")
-    await refused(member, await member.press(desk, "train", 1), "content_upload")
+    sentence = await refused(member, await member.press(desk, "train", 1), "train_captions_refused")
+    assert "p0, p1, p2, p3" in sentence
+    # One of them alone, which would be fine of a drawn adult; then one that is fine nowhere.
+    for said, key in (("bikini", "train_captions_refused"), ("child, bikini", "train_captions_minors")):
+        stage.execute("UPDATE dataset_images SET caption = iif(name = 'p2', ?, 'zorb')", said)
+        sentence = await refused(member, await member.press(desk, "train", 1), key)
+        assert "p2" in sentence
+        assert "p1" not in sentence
     await make_dataset(stage, member)
+    desk = await open_desk(member, dataset="zorbs", name="nude woman")
+    await refused(member, await member.press(desk, "train", 1), "train_words_refused")
     for fields in ({"trigger": "nude woman"}, {"samples": "a nude woman"}):
         desk = await open_desk(member, dataset="zorbs")
         await member.fill(await member.press(desk, "trainopen", 20), {"name": "zorbs", **fields})
         desk = await member.shown(desk.id, lambda m: "nude woman" in m.text)
-        await refused(member, await member.press(desk, "train", 1), "content_upload")
+        await refused(member, await member.press(desk, "train", 1), "train_samples_refused")
+    # What is from an age-restricted channel is not shown elsewhere, and its samples are.
+    stage.execute("UPDATE datasets SET nsfw = 1")
+    await refused(member, await member.press(desk, "train", 1), "dataset_elsewhere")
     assert not stage.rows("SELECT 1 FROM jobs")
 
 

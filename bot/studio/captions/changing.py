@@ -9,9 +9,11 @@ from bot.domain.captions.editor import CaptionEditor, tags_of
 from bot.domain.captions.operations import Operation, adding, listed_tags, rewriting, sorting, triggering
 from bot.domain.captions.rules import teachable
 from bot.domain.ids import PictureId
+from bot.domain.mentions import spoken
+from bot.domain.notes import named as listed
 from bot.domain.text import clean
 from bot.domain.training.datasets import CAPTION_CHARS_MAX, Dataset, Picture
-from bot.errors import ContentRefusedError, UserFacingError
+from bot.errors import UserFacingError
 from bot.i18n import texts_for
 from bot.storage.datasets import CHANGES_KEPT, Change, Datasets
 from bot.studio.captions.cards import Work, change_name
@@ -47,7 +49,8 @@ class CaptionChanges:
         refused = await self._rules.refused(interaction, list(dict.fromkeys(said)))
         refused |= await asyncio.to_thread(lambda: {text for text in set(said) if not teachable(text)})
         if refused:
-            raise UserFacingError("captions_refused", n=sum(text in refused for text in said))
+            names = [one.name for one in pictures if new.get(one.id) in refused]
+            raise UserFacingError("captions_refused", n=len(names), names=listed([spoken(name) for name in names]))
         return await self._keep(interaction, dataset, new, what)
 
     async def searched(
@@ -66,15 +69,13 @@ class CaptionChanges:
         return await self.bulk(interaction, dataset, pictures, new, "search")
 
     async def by_hand(self, interaction: Interaction, dataset: Dataset, picture: Picture, typed: str) -> str:
-        """Raises UserFacingError as the door of jobs does."""
+        """Raises UserFacingError as `DatasetRules.require`."""
         # kohya reads a caption's first line alone.
         text = " ".join(clean(typed).text.split())[:CAPTION_CHARS_MAX] or None
         if text == picture.caption:
             return await self._keep(interaction, dataset, {}, "hand")
         if text is not None:
             await self._rules.require(interaction, [text])
-            if not await asyncio.to_thread(teachable, text):
-                raise ContentRefusedError("content_upload")
         return await self._keep(interaction, dataset, {picture.id: text}, "hand")
 
     async def take_back(self, interaction: Interaction, dataset: Dataset, what: str | None = None) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
+from bot.domain.captions.rules import allowed_part, teachable
 from bot.domain.ids import FolderId
 from bot.domain.limits import Limits
 from bot.domain.training.archives import Left
@@ -67,6 +68,8 @@ class Report:
     """The data set is marked from now on."""
     folders_full: bool = False
     """Some went into another folder than they say."""
+    shortened: list[str] = field(default_factory=list[str])
+    """Names of those whose captions lost what may not be taught."""
 
     @property
     def small(self) -> list[Picture]:
@@ -80,6 +83,7 @@ class Report:
         self.values |= other.values
         self.nsfw = self.nsfw or other.nsfw
         self.folders_full = self.folders_full or other.folders_full
+        self.shortened += other.shortened
 
     def leave(self, name: str, why: str, values: dict[str, object] | None = None) -> None:
         self.left.append(Left(name, why))
@@ -159,13 +163,17 @@ class Adding:
         """Returns how many bytes came to it."""
         captions = {one.caption for one in batch if one.caption}
         refused = await judge(sorted(captions)) if captions else frozenset[str]()
+        # As a tagger's: what the door of trainings will refuse is better not there, and the picture is worth no less.
+        parts = await asyncio.to_thread(_parts, captions - refused)
+        by_folder: dict[FolderId, list[_Ready]] = {}
         for one in batch:
             if one.caption in refused:
                 report.leave(one.given.name, "content")
-        by_folder: dict[FolderId, list[_Ready]] = {}
-        for one in batch:
-            if one.caption not in refused:
-                by_folder.setdefault(await self._folder(dataset, folder, one.given, report), []).append(one)
+                continue
+            if one.caption in parts:
+                report.shortened.append(one.given.name)
+                one = replace(one, caption=parts[one.caption])
+            by_folder.setdefault(await self._folder(dataset, folder, one.given, report), []).append(one)
         return sum([await self._store_in(folder_id, some, report) for folder_id, some in by_folder.items()])
 
     async def _store_in(self, folder_id: FolderId, batch: Sequence[_Ready], report: Report) -> int:
@@ -205,3 +213,8 @@ class Adding:
                 raise
             report.folders_full = True
             return folder.id
+
+
+def _parts(captions: Iterable[str]) -> dict[str, str | None]:
+    """What is left of those that may not be taught as a whole. Blocks."""
+    return {caption: allowed_part(caption) or None for caption in captions if not teachable(caption)}

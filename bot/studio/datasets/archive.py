@@ -8,7 +8,8 @@ import zipfile
 from pathlib import Path
 from types import TracebackType
 
-from bot.domain.training.archives import CAPTION_BYTES_MAX, Entry, Plan, plan_archive
+from bot.domain.text import clean
+from bot.domain.training.archives import CAPTION_BYTES_MAX, Entry, Plan, as_meant, plan_archive
 from bot.downloads.archives import DAMAGE, LIST_BYTES_MAX, list_bytes
 from bot.errors import UserFacingError
 from bot.studio.datasets.inspecting import UnfitError
@@ -17,6 +18,7 @@ __all__ = ["Archive"]
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
+_UTF8 = 0x800
 
 
 class Archive:
@@ -26,6 +28,7 @@ class Archive:
         self._path = path
         self._most = picture_bytes_max
         self._file: zipfile.ZipFile
+        self._infos: dict[str, zipfile.ZipInfo] = {}
         self.plan: Plan
 
     async def __aenter__(self) -> Archive:
@@ -49,7 +52,8 @@ class Archive:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise UnfitError("caption_text") from error
-        return text.strip().split("\n")[0].strip()
+        lines = clean(text).text.split("\n")
+        return " ".join(lines[0].split())
 
     def _open(self) -> None:
         # How long the list is stands at the end of the file: a list of millions would fill the memory by itself.
@@ -60,6 +64,7 @@ class Archive:
         except DAMAGE as error:
             raise UserFacingError("dataset_zip_broken") from error
         try:
+            self._infos = {_name(one): one for one in self._file.infolist()}
             self.plan = plan_archive([_entry(one) for one in self._file.infolist()], self._most)
         except BaseException:
             self._file.close()
@@ -68,7 +73,7 @@ class Archive:
     def _read(self, name: str, most: int) -> bytes:
         """No further than the entry declares, which the plan has judged."""
         try:
-            info = self._file.getinfo(name)
+            info = self._infos[name]
             with self._file.open(info) as packed:
                 data = packed.read(min(info.file_size, most) + 1)
         except DAMAGE as error:
@@ -78,10 +83,14 @@ class Archive:
         return data
 
 
+def _name(info: zipfile.ZipInfo) -> str:
+    """As it is written: `filename` ends at a NUL, and has slashes where Windows reads backslashes."""
+    return info.orig_filename if info.flag_bits & _UTF8 else as_meant(info.orig_filename)
+
+
 def _entry(info: zipfile.ZipInfo) -> Entry:
     return Entry(
-        # As it is written: `filename` ends at a NUL, and has slashes where Windows reads backslashes.
-        name=info.orig_filename,
+        name=_name(info),
         size=info.file_size,
         packed=info.compress_size,
         encrypted=bool(info.flag_bits & _ENCRYPTED),

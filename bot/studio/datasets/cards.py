@@ -219,6 +219,9 @@ def report_lines(dataset: Dataset, report: Report, texts: Texts, *, all_names: b
     captioned = sum(one.caption is not None for one in report.added)
     if captioned:
         lines.append(texts("dataset.report.captions", n=captioned))
+    if report.shortened:
+        said = texts("dataset.report.shortened", n=len(report.shortened))
+        lines.append(f"{said} {_names(report.shortened, most)}")
     if report.folders_full:
         lines.append(texts("dataset.report.folders_full"))
     if report.there:

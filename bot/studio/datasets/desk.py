@@ -300,7 +300,7 @@ class DatasetDesk:
         shown = bool(report.waiting) and self._rules.may_show(interaction, seen)
         files = await self._pair_tiles(report) if shown else []
         await redraw(interaction, report_card(seen, report, texts, shown=shown), files)
-        if len(report.left) + len(report.there) > REPORT_FILE_FROM:
+        if len(report.left) + len(report.there) + len(report.shortened) > REPORT_FILE_FROM:
             lines = "\n".join(report_lines(seen, report, texts, all_names=True)).replace("\\", "")
             file = discord.File(io.BytesIO(lines.encode()), texts("dataset.report.file"))
             await interaction.followup.send(file=file, ephemeral=True)

@@ -6,7 +6,9 @@ import io
 import warnings
 from dataclasses import dataclass, field
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+
+from bot.domain.flat import flattened
 
 __all__ = ["SIDE_MIN_PX", "Inspected", "UnfitError", "inspect_picture"]
 
@@ -74,15 +76,9 @@ def _inspected(picture: Image.Image, pixels_max: int) -> Inspected:
 
 
 def difference_hash(picture: Image.Image) -> int:
-    """64 bits, upright, transparency on white as the worker reads it."""
-    small = ImageOps.exif_transpose(picture)
-    if small.has_transparency_data:
-        clear = small.convert("RGBA")
-        flat = Image.new("RGBA", clear.size, "white")
-        flat.alpha_composite(clear)
-        small = flat
+    """64 bits, of the picture as the worker reads it."""
     columns, rows = _GRID
-    grey = small.convert("L").resize(_GRID, Image.Resampling.BOX, reducing_gap=3.0)
+    grey = flattened(picture).convert("L").resize(_GRID, Image.Resampling.BOX, reducing_gap=3.0)
     values = grey.tobytes()
     found = 0
     for row in range(rows):

@@ -9,6 +9,7 @@ from typing import cast
 
 from pydantic import BaseModel
 
+from bot.domain.captions.rules import teachable
 from bot.domain.content import judge
 from bot.domain.ids import ImageId, UserId
 from bot.domain.job import Action, JobTask
@@ -44,12 +45,14 @@ class DatasetRules:
 
     async def require(self, interaction: Interaction, words: Sequence[str] = ()) -> None:
         """Whether this person may work on data sets here, and whether these words may teach anything. Raises
-        UserFacingError as the door of jobs does."""
+        UserFacingError as the door of jobs does, and `captions_untaught`."""
         task = cast("JobTask", _Taught(words=tuple(word for word in words if word.strip())))
         request = JobRequest(
             UserId(interaction.user.id), task, Action.TRAIN, where_of(interaction), str(interaction.locale)
         )
         await self._door.require(request)
+        if not await asyncio.to_thread(teachable, " , ".join(words)):
+            raise ContentRefusedError("captions_untaught")
 
     async def refused(self, interaction: Interaction, captions: Sequence[str]) -> frozenset[str]:
         """Which of these captions may not teach anything, each judged alone; one of them is told to moderators."""

@@ -6,8 +6,9 @@ import io
 from collections.abc import Sequence
 
 import discord
-from PIL import Image, ImageOps
+from PIL import Image
 
+from bot.domain.flat import flattened
 from bot.domain.training.datasets import Picture
 from bot.storage.inputs import InputPictures
 from bot.studio.history.tiles import numbered
@@ -35,7 +36,7 @@ def large_tile(data: bytes) -> discord.File | None:
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as picture:
             picture.draft("RGB", (LARGE_PX, LARGE_PX))
-            shown = ImageOps.exif_transpose(picture).convert("RGB")
+            shown = flattened(picture)
             shown.thumbnail((LARGE_PX, LARGE_PX), reducing_gap=2.0)
             out = io.BytesIO()
             shown.save(out, "WEBP", quality=88, method=3)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bot.domain.ids import UserId
 from bot.domain.limits import Limits
@@ -43,6 +43,8 @@ class Outlook:
     seconds: float | None = None
     """Of training, about; None before one was learnt from."""
     problem: UserFacingError | None = None
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of the pictures, by the hashes of their files."""
 
 
 class Outlooks:
@@ -55,6 +57,7 @@ class Outlooks:
         limits: Limits,
         steps_max: int,
         estimate_s: EstimateS,
+        age_restricted: Callable[[Where], bool],
     ) -> None:
         self._datasets = datasets
         self._trainings = trainings
@@ -62,13 +65,14 @@ class Outlooks:
         self._limits = limits
         self._steps_max = steps_max
         self._estimate_s = estimate_s
+        self._age_restricted = age_restricted
         self._rng = random.SystemRandom()
 
     async def of(self, wish: TrainingWish, user_id: UserId, where: Where) -> Outlook:
         """Never raises UserFacingError: that is its `problem`."""
         samples: tuple[str, ...] = wish.samples or ()
         try:
-            folders, pictures = await self._held(wish, user_id)
+            folders, pictures = await self._held(wish, user_id, where)
             samples = wish.samples or default_samples(wish, folders, pictures)
             facts = self._models.facts(where)
             seed = self._rng.randrange(SEED_MAX)
@@ -83,12 +87,17 @@ class Outlooks:
                 )
         except UserFacingError as problem:
             return Outlook(samples, problem=problem)
-        return Outlook(samples, plan, sampled, self._estimate_s(spec.checkpoint, plan.units))
+        names = {one.sha256: one.name for one in pictures}
+        return Outlook(samples, plan, sampled, self._estimate_s(spec.checkpoint, plan.units), names=names)
 
-    async def _held(self, wish: TrainingWish, user_id: UserId) -> tuple[Sequence[Folder], Sequence[Picture]]:
+    async def _held(
+        self, wish: TrainingWish, user_id: UserId, where: Where
+    ) -> tuple[Sequence[Folder], Sequence[Picture]]:
         dataset = await self._datasets.get(wish.dataset_id) if wish.dataset_id else None
         if dataset is None or dataset.user_id != user_id:
             raise UserFacingError("train_dataset_gone")
+        if dataset.nsfw and not self._age_restricted(where):  # its words and samples would stand here
+            raise UserFacingError("dataset_elsewhere", name=spoken(dataset.name))
         return await self._datasets.folders(dataset.id), await self._datasets.pictures(dataset.id)
 
     async def free_name(self, wanted: str) -> str:

@@ -54,6 +54,7 @@ class TrainingParts:
             limits=limits,
             steps_max=settings.train_steps_max,
             estimate_s=kept.timings.training_s,
+            age_restricted=safety.places.age_restricted,
         )
         self.start_ = TrainingStart(
             intake=intake,

@@ -7,10 +7,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from bot.domain.captions.rules import untaught
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Action, Lane, NewJob, NewTraining
 from bot.domain.mentions import spoken
-from bot.errors import UserFacingError
+from bot.domain.notes import named as listed
+from bot.errors import ContentRefusedError, UserFacingError
 from bot.storage.preferences import Preferences
 from bot.storage.training_desks import TrainingDesk, TrainingDesks
 from bot.storage.trainings import Trainings
@@ -58,7 +60,8 @@ class TrainingStart:
 
     async def begin(self, interaction: Interaction, desk: TrainingDesk, *, private: bool) -> None:
         """Commits it and answers with its card. Raises UserFacingError: `train_started`, `train_waits`,
-        `trained_room`, `trained_room_all`, those of `Outlook.problem`, and whatever refuses a job."""
+        `trained_room`, `trained_room_all`, `train_captions_refused`, `train_captions_minors`, `train_words_refused`,
+        `train_samples_refused`, those of `Outlook.problem`, and whatever else refuses a job."""
         self.require_allowed(interaction)
         if not await self._desks.take(desk.id):
             raise UserFacingError("train_started")
@@ -96,8 +99,14 @@ class TrainingStart:
         spec = outlook.plan.spec
         locale = str(interaction.locale)
         request = JobRequest(user_id, spec, Action.TRAIN, where, locale)
-        await self._intake.check(request)
-        await self._intake.check(replace(request, task=judged_with(spec, desk.wish.trigger, outlook)))
+        try:
+            await self._intake.check(request)
+        except ContentRefusedError as refusal:
+            raise await asyncio.to_thread(_which, refusal, spec, outlook) from refusal
+        try:
+            await self._intake.check(replace(request, task=judged_with(spec, desk.wish.trigger, outlook)))
+        except ContentRefusedError as refusal:
+            raise _of_given(refusal, "train_samples_refused") from refusal
         if outlook.sampled is not None:
             await self._intake.check(replace(request, task=outlook.sampled, action=Action.SAMPLE))
         new = job_from(
@@ -118,6 +127,22 @@ class TrainingStart:
             ),
         )
         return request, new
+
+
+def _which(refusal: ContentRefusedError, spec: Train, outlook: Outlook) -> UserFacingError:
+    """Says which captions it is about, so that their pictures can be found."""
+    minors = refusal.key == "content_minors"
+    names = [spoken(outlook.names.get(sha256, "")) for sha256 in untaught(spec, minors=minors)]
+    if not names:
+        return _of_given(refusal, "train_words_refused")
+    if minors:
+        return ContentRefusedError("train_captions_minors", n=len(names), names=listed(names))
+    return _of_given(refusal, "train_captions_refused", n=len(names), names=listed(names))
+
+
+def _of_given(refusal: ContentRefusedError, key: str, **values: object) -> ContentRefusedError:
+    """`content_upload` speaks of pictures that are changed."""
+    return ContentRefusedError(key, **values) if refusal.key == "content_upload" else refusal
 
 
 def judged_with(spec: Train, trigger: str, outlook: Outlook) -> Train:
