@@ -109,12 +109,14 @@ class Thumbnails:
 
 def small_copy(original: Path) -> bytes | None:
     """A WebP of at most 384 pixels a side, upright; None for what cannot be read. Blocks."""
-    from PIL import Image, ImageOps
+    from PIL import Image
+
+    from bot.domain.flat import flattened
 
     try:
         with Image.open(original, formats=("PNG", "WEBP", "JPEG", "GIF")) as picture:
             picture.draft("RGB", (SIDE_PX, SIDE_PX))
-            small = ImageOps.exif_transpose(picture).convert("RGB")
+            small = flattened(picture)
             small.thumbnail((SIDE_PX, SIDE_PX), reducing_gap=2.0)
             out = io.BytesIO()
             small.save(out, "WEBP", quality=82, method=3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -13,7 +13,7 @@ from gpu_worker.language.training.folders import FolderName, read_folder_name
 
 __all__ = [
     "CAPTION_BYTES_MAX", "ENTRIES_MAX", "PICTURE_SUFFIXES", "TOTAL_BYTES_MAX", "Entry", "Left", "Plan", "Planned",
-    "plan_archive",
+    "as_meant", "plan_archive",
 ]  # fmt: skip
 
 ENTRIES_MAX = 10_000
@@ -31,6 +31,8 @@ _CLUTTER = re.compile(r"(?i)(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|desktop\
 """What systems put beside pictures; nobody asks where it went."""
 _REG = frozenset({"reg", "regs", "reg_data", "reg_images", "regularization", "regularisation"})
 _DRIVE = re.compile(r"^[A-Za-z]:")
+_REPEATS = re.compile(r"[+-]?\d+_")
+"""How a folder begins that was meant to have repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,15 @@ class Left:
 class Plan:
     pictures: tuple[Planned, ...]
     left: tuple[Left, ...]
+    """What is not taken, or not as it says: of a folder that has no repeats after all it is its name."""
+
+
+def as_meant(name: str) -> str:
+    """A name that its list does not call UTF-8: programs of macOS and Linux write that and do not say so."""
+    try:
+        return name.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return name
 
 
 def plan_archive(entries: Sequence[Entry], picture_bytes_max: int) -> Plan:
@@ -77,18 +88,20 @@ def plan_archive(entries: Sequence[Entry], picture_bytes_max: int) -> Plan:
     pictures = [entry for entry in good if _suffix(entry) in PICTURE_SUFFIXES]
     if sum(entry.size for entry in pictures) > TOTAL_BYTES_MAX:
         raise UserFacingError("dataset_zip_large", limit_gb=TOTAL_BYTES_MAX >> 30)
-    captions = {entry.name: entry for entry in good if _suffix(entry) in CAPTION_SUFFIXES}
+    texts = [entry.name for entry in good if _suffix(entry) in CAPTION_SUFFIXES]
+    captions = _Captions(texts, (entry.name for entry in pictures))
     planned = [_planned(entry, captions) for entry in pictures]
     used = {one.caption for one in planned}
     left = [Left(name, why) for name, why in refused.items()]
-    left += [Left(name, "caption_alone") for name in captions if name not in used]
+    left += [Left(name, "caption_alone") for name in dict.fromkeys(texts) if name not in used]
     if not planned:
         # Of archives that hold nothing else it says what they are.
         if any(why == "bomb" for why in refused.values()):
             raise UserFacingError("dataset_zip_bomb")
         if refused and all(why == "encrypted" for why in refused.values()):
             raise UserFacingError("dataset_zip_encrypted")
-        raise UserFacingError("dataset_zip_captions" if captions else "dataset_zip_empty")
+        raise UserFacingError("dataset_zip_captions" if texts else "dataset_zip_empty")
+    left += [Left(name, "repeats") for name in dict.fromkeys(map(_odd, planned)) if name is not None]
     return Plan(tuple(planned), tuple(left))
 
 
@@ -114,14 +127,45 @@ def _refusal(entry: Entry, picture_bytes_max: int) -> str | None:
     return None
 
 
-def _planned(entry: Entry, captions: dict[str, Entry]) -> Planned:
-    path = PurePosixPath(entry.name)
-    folder = next((found for part in reversed(path.parts[:-1]) if (found := _folder(part)) is not None), None)
-    is_reg = any(part.casefold() in _REG for part in path.parts[:-1])
-    stem = entry.name.removesuffix(path.suffix)
-    # kohya takes the picture's stem; other tools write `a.png.txt`.
-    names = [f"{base}{suffix}" for suffix in CAPTION_SUFFIXES for base in (stem, entry.name)]
-    return Planned(entry.name, folder, is_reg, next((name for name in names if name in captions), None))
+class _Captions:
+    """Which text is whose."""
+
+    def __init__(self, texts: Iterable[str], pictures: Iterable[str]) -> None:
+        self._texts = {name: name for name in texts}
+        # On the systems where most of them are written case is no difference.
+        self._folded = {name.casefold(): name for name in self._texts}
+        self._stems = {_stem(name) for name in pictures}
+
+    def of(self, picture: str) -> str | None:
+        # kohya takes the picture's stem; other tools write `a.png.txt`, unless that is of a picture `a.png.png`.
+        stems = [_stem(picture), *([picture] if picture not in self._stems else [])]
+        names = [f"{stem}{suffix}" for suffix in CAPTION_SUFFIXES for stem in stems]
+        for look in (self._texts.get, self._folded_name):
+            for name in names:
+                if (found := look(name)) is not None:
+                    return found
+        return None
+
+    def _folded_name(self, name: str) -> str | None:
+        return self._folded.get(name.casefold())
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(PurePosixPath(name).suffix)
+
+
+def _planned(entry: Entry, captions: _Captions) -> Planned:
+    folders = PurePosixPath(entry.name).parts[:-1]
+    folder = next((found for part in reversed(folders) if (found := _folder(part)) is not None), None)
+    is_reg = any(part.casefold() in _REG for part in folders)
+    return Planned(entry.name, folder, is_reg, captions.of(entry.name))
+
+
+def _odd(one: Planned) -> str | None:
+    """The folder that looks as if it had repeats, but has none that count, or class tokens that no folder can have."""
+    if one.folder is not None:
+        return None
+    return next((part for part in reversed(PurePosixPath(one.entry).parts[:-1]) if _REPEATS.match(part)), None)
 
 
 def _folder(part: str) -> FolderName | None:

@@ -41,7 +41,21 @@ def test_captions_and_folders_belong_to_their_pictures():
         ("20/v.jpeg", FolderName(20, ""), False, None),
         ("10_bad:name/u.png", None, False, None),
     ]
-    assert plan.left == (Left("top/10_a b/x.caption", "caption_alone"),)
+    assert plan.left == (Left("top/10_a b/x.caption", "caption_alone"), Left("10_bad:name", "repeats"))
+
+
+def test_a_folder_without_repeats_is_told_and_captions_are_found_whatever_their_case():
+    plan = plan_archive(
+        [
+            entry("-3_a/1.png"), entry("img/0_b/2.png"), entry("img/0_b/3.png"), entry("10001_c/4.png"),
+            entry("A.PNG"), entry("a.TXT"), entry("b.png"), entry("b.png.png"), entry("b.png.txt"),
+        ],
+        MOST,
+    )  # fmt: skip
+    assert plan.left == tuple(Left(name, "repeats") for name in ("-3_a", "0_b", "10001_c"))
+    captions = {one.entry: one.caption for one in plan.pictures if one.caption is not None}
+    assert captions == {"A.PNG": "a.TXT", "b.png.png": "b.png.txt"}
+    assert {one.folder for one in plan.pictures} == {None}
 
 
 @pytest.mark.parametrize(
@@ -94,6 +108,19 @@ async def test_an_entry_that_lies_about_its_size_is_read_no_further(tmp_path):
             await Archive(path, MOST).__aenter__()
 
 
+async def test_names_and_captions_of_other_systems_are_read_as_they_are_meant(tmp_path):
+    """macOS writes UTF-8 and does not say so; editors write what no eye sees."""
+    path = tmp_path / "mac.zip"
+    # Names of the same length in bytes, and without the flag of UTF-8.
+    plain = archive({"10_m__na/a.png": painting(1), "10_m__na/a.txt": "\ufeffm\u00fcna,\u202e a\x00  fox\rsecond line"})
+    path.write_bytes(plain.replace(b"10_m__na", "10_m\u00fcna".encode()))
+    async with Archive(path, MOST) as opened:
+        (one,) = opened.plan.pictures
+        assert one.folder == FolderName(10, "m\u00fcna")
+        assert await opened.read(one.entry) == painting(1)
+        assert await opened.caption(one.caption) == "m\u00fcna, a fox"
+
+
 def test_names_are_folders_on_any_system():
     assert check_dataset_name("  Mina   the fox ") == "Mina the fox"
     for bad in ("a/b", "a:b", ".a", "a.", "con", "x\u200by", 'a"b'):
@@ -134,6 +161,10 @@ def test_the_same_picture_saved_otherwise_is_near_and_others_are_not():
     assert max(apart) <= NEAR_BITS, apart
     jpeg = inspect_picture(painting(0, (333, 333), "JPEG", quality=40), MOST)
     assert distance(looks[0], jpeg.look) <= NEAR_BITS
+    deep = io.BytesIO()
+    with Image.open(io.BytesIO(painting(0))) as whole:
+        whole.convert("I").point(lambda value: value * 257).convert("I;16").save(deep, "PNG")
+    assert distance(looks[0], inspect_picture(deep.getvalue(), MOST).look) <= NEAR_BITS
     assert nearest(jpeg.look, [jpeg, inspect_picture(painting(1), MOST)]) is jpeg
     assert nearest(looks[1], [jpeg]) is None
 
