@@ -241,12 +241,15 @@ def _card(
     title = neutral(texts("train.headline", name=job.training.output_name), NAME_CHARS * 2)
     head = f"**{title}**\n-# {texts('card.by', user=f'<@{job.user_id}>')}"
     box.add_item(discord.ui.TextDisplay(f"{head}\n{state}"))
-    if pictures:
+    # Several pictures of a gallery are cut to squares; a curve has its numbers at its sides.
+    alone = [one for one in pictures if one.filename == CURVE_NAME]
+    for together in (alone, [one for one in pictures if one not in alone]):
         items = [
             discord.MediaGalleryItem(f"attachment://{one.filename}", description=one.alt[:ALT_CHARS])
-            for one in pictures
+            for one in together
         ]
-        box.add_item(discord.ui.MediaGallery(*items[:10]))
+        if items:
+            box.add_item(discord.ui.MediaGallery(*items[:10]))
     if small:
         box.add_item(discord.ui.TextDisplay("\n".join(f"-# {line}" for line in small)))
     for row in rows:

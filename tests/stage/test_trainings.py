@@ -40,7 +40,7 @@ async def test_it_trains_draws_samples_of_each_epoch_and_shows_them(stage):
         "zorb <lora:zorbs-000001:1>", "zorb, a red disc <lora:zorbs-000001:1>",
     ]  # fmt: skip
     assert (sample.seed, sample.checkpoint, sample.width) == (1000, "dreamy", 512)
-    await member.shown(card.id, lambda m: "Paused for others at step 10 of 20" in m.text)
+    await member.shown(card.id, lambda m: "Rests at step 10 of 20" in m.text)
     await stage.painter.step()
     card = await member.shown(
         card.id, lambda m: "epoch 2 of 2" in m.text and "zorbs-000001" in m.text and len(m.media) == 3
@@ -73,7 +73,7 @@ async def test_its_user_pauses_it_and_it_goes_on_after_the_bot_has_died(stage):
     card = await member.shown(card.id, lambda m: "epoch 1 of 2" in m.text)
     await stage.painter.step()
     await stage.painter.asked(2)
-    await member.shown(card.id, lambda m: "Paused for others at step 10 of 20" in m.text)
+    await member.shown(card.id, lambda m: "Rests at step 10 of 20" in m.text)
     await stage.painter.step()
     card = await member.shown(card.id, lambda m: "epoch 2 of 2" in m.text and "Samples of" in m.text)
     await refused(other, await other.press(card, "training", 1), "train_not_yours")

@@ -52,7 +52,7 @@ async def trains(stage: Stage) -> None:
 
 
 async def open_desk(member: StageVisitor, **options: object) -> SeenMessage:
-    options = {"base": "dreamy", "trigger": "zorb", **options}
+    options = {"base": "dreamy", **options}
     return await member.shown(await member.slash("general", "train start", options))
 
 

@@ -80,7 +80,7 @@ class TrainingDeskBoard:
         facts = self._models.facts(where_of(interaction))
         wish = first_wish(preset_name, self._first_base(base, facts))
         label = require_name(clean(name).text) if name else await self._outlooks.free_name(found.name)
-        words = " ".join(clean(trigger or "").text.split())
+        words = " ".join(clean(trigger or "").text.split()) or await self._usual_trigger(found)
         wish = wish.model_copy(update={"dataset_id": found.id, "name": label, "trigger": words})
         await self.show_new(interaction, wish)
 
@@ -224,6 +224,10 @@ class TrainingDeskBoard:
         if desk is None:
             raise UserFacingError("train_desk_unknown")
         return desk
+
+    async def _usual_trigger(self, dataset: Dataset) -> str:
+        """The class tokens of what is learnt, as where the desk is opened from the data set's own card."""
+        return next((one.class_tokens for one in await self._datasets.folders(dataset.id) if not one.is_reg), "")
 
     async def _dataset(self, interaction: Interaction, name: str | None) -> Dataset:
         user_id = UserId(interaction.user.id)
