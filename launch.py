@@ -458,8 +458,7 @@ def test(arguments: list[str]) -> int:
         tell(say("no_gpu"))
         left_out.append("not gpu")
     cores = os.cpu_count() or 2
-    # One more than cores: half of the time of a test with the emulated Discord is waiting.
-    processes = min(cores + 1, 8)
+    processes = min(cores, 8)
     markers = ["-m", " and ".join(left_out)] if left_out else []
     steps = {
         "ruff check": ["-m", "ruff", "check", "."],

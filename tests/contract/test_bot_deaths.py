@@ -48,7 +48,7 @@ async def fill(root: Path, *words: str) -> list[str]:
 
 
 async def started(root: Path, label: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (root / "journal").exists() or f"start {label}\n" not in (root / "journal").read_text():
             await asyncio.sleep(0.01)
 
@@ -100,7 +100,7 @@ async def test_result_that_lies_in_the_outbox_is_settled_before_any_worker_start
     (job,) = await fill(tmp_path, "label:x sleep:0.2")
     async with bot_process(tmp_path, kit_name, "w1"):
         await started(tmp_path, "x")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not any(kit.box(tmp_path, "w1").glob("*.fin")):
             await asyncio.sleep(0.02)
     async with open_farm(tmp_path, kit, "other") as farm:  # that worker is not even configured any more

@@ -32,7 +32,7 @@ async def test_prefetched_job_is_cancelled_though_its_worker_is_busy(farm):
     blocker = await farm.submit("sleep:0.6")
     await farm.running(blocker)
     prefetched = await farm.submit("label:p")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await farm.job(prefetched)).status is not JobStatus.ASSIGNED:
             await asyncio.sleep(0.01)
     assert await farm.dispatcher.cancel(prefetched, 1) is JobStatus.ASSIGNED

@@ -16,7 +16,7 @@ async def test_result_waits_in_the_worker_while_its_outbox_cannot_be_written(far
     box = farm.kit.box(farm.root, "w1")
     shutil.rmtree(box)
     box.write_text("where the folder was")  # every write below it fails now, for root as well
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not farm.journal()["end x"]:
             await asyncio.sleep(0.02)
     await asyncio.sleep(1.5)  # longer than a lease
@@ -36,7 +36,7 @@ async def test_result_waits_in_the_outbox_while_the_bot_cannot_move_it(farm, mon
 
     monkeypatch.setattr(farm.images, "take", full)
     job = await farm.submit("label:x")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(refused) < 12:  # for longer than a lease
             await asyncio.sleep(0.02)
     assert (await farm.job(job)).status is JobStatus.ASSIGNED
@@ -58,7 +58,7 @@ async def test_result_waits_while_the_database_is_full(farm, monkeypatch):
     monkeypatch.setattr(farm.images, "add_in", full)
     monkeypatch.setattr(farm.jobs, "lose", full)
     job = await farm.submit("label:x")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(refusals) < 12:
             await asyncio.sleep(0.02)
     monkeypatch.setattr(farm.images, "add_in", done)
@@ -98,7 +98,7 @@ async def test_loss_that_cannot_be_stored_is_stored_later(farm, monkeypatch):
 
     monkeypatch.setattr(farm.jobs, "lose", full)
     farm.kit.signal(farm.transport, "w1", 9)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(refusals) < 2:
             await asyncio.sleep(0.02)
     monkeypatch.setattr(farm.jobs, "lose", lose)

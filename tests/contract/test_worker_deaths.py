@@ -58,7 +58,7 @@ async def test_poison_job_fails_after_three_starts_and_the_others_are_done(farm)
 
 async def test_cancel_of_a_job_whose_worker_dies_is_carried_out(farm):
     job = await farm.submit("label:x block:20")  # cannot notice the cancel
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not farm.journal()["start x"]:
             await asyncio.sleep(0.02)
     assert await farm.dispatcher.cancel(job, 1) is JobStatus.ASSIGNED

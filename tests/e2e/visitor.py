@@ -93,7 +93,7 @@ class Visitor(Person):
         assert answer.kind in ("message", "deferred"), f"the bot answered {answer}"
         return (await self.shown(channel, answer.message_id, lambda m: m.ephemeral and not m.loading, 20)).text
 
-    async def gone(self, message_id: str, channel: str = "general", within_s: float = 10.0) -> None:
+    async def gone(self, message_id: str, channel: str = "general", within_s: float = 60.0) -> None:
         """Waits until that message is deleted."""
         deadline = time.monotonic() + within_s
         while await self.message(channel, message_id) is not None:

@@ -139,7 +139,7 @@ class Painter:
         """The next `times` jobs fail."""
         self._failures += [Failure(kind, detail, retryable) for _ in range(times)]
 
-    async def asked(self, jobs: int = 1, within_s: float = 10.0) -> None:
+    async def asked(self, jobs: int = 1, within_s: float = 60.0) -> None:
         """Until that many jobs have been handed out in all."""
         async with asyncio.timeout(within_s), self._handed_out:
             await self._handed_out.wait_for(lambda: len(self.assigned) >= jobs)

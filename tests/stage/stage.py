@@ -221,7 +221,7 @@ class Stage:
             if not future.done():
                 future.set_result(None)
 
-    async def told(self, within_s: float = 10.0) -> None:
+    async def told(self, within_s: float = 60.0) -> None:
         """Until no job waits, is drawn, or has a result that was not posted."""
         async with asyncio.timeout(within_s):
             scripts = self.studio.scripts
@@ -308,7 +308,7 @@ class Stage:
         session: Any = life.bot.http._HTTPClient__session  # pyright: ignore[reportAttributeAccessIssue]
         if session.connector is not None:
             await session.connector.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(*tasks, life.running or _nothing(), return_exceptions=True)
         # What a dead process would not have to do: the sockets and threads of this one.
         await life.bot.http.close()

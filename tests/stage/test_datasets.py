@@ -59,10 +59,18 @@ async def test_a_data_set_from_its_beginning_to_its_end(stage):
         assert said in report.text, report.text
     assert len(held(stage)) == 2, "the good one, and the one that waits"
 
-    # Their user keeps both.
+    # Their user keeps both; that says nothing of what comes later, of which the other card knows.
+    later = {"file1": ("later.webp", painting(1, (110, 110), "WEBP", quality=70))}
+    answer = await member.slash("general", "dataset add", {"name": "mina"}, later)
+    other = await member.shown(answer, lambda m: "datasetnear" in verbs(m))
     await member.press(report, "datasetnear", 1)
     card = await member.shown(report.id, lambda m: "datasetpicture" in verbs(m))
     assert "2 pictures" in card.text
+    assert "datasetnear" in verbs(card)
+    await member.pick(other, "datasetnearpick", [])
+    card = await member.shown(other.id, lambda m: "datasetpicture" in verbs(m))
+    assert "2 pictures" in card.text
+    assert "datasetnear" not in verbs(card)
     names = [row["name"] for row in stage.rows("SELECT name FROM dataset_images ORDER BY place")]
     assert names == ["a", "b"]
 
@@ -225,7 +233,7 @@ async def test_pictures_come_from_messages_and_from_the_history(make_stage):
     asked = await member.shown(await member.slash("general", "forget-me", {}))
     form = await member.press(asked, "forget")
     await member.fill(form, {"word": "forget me"})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while stage.rows("SELECT 1 FROM forgettings"):
             await asyncio.sleep(0.02)
     assert stage.rows("SELECT 1 FROM datasets") == stage.rows("SELECT 1 FROM dataset_images") == []

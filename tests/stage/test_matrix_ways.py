@@ -141,7 +141,7 @@ async def results(member, job_id):
 
 async def carded(stage):
     """The one job that is asked for, once its card is written down."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (rows := stage.rows("SELECT * FROM jobs WHERE status = 'assigned' AND message_id IS NOT NULL")):
             await asyncio.sleep(0.005)
     await stage.studio.deliverer.answers_over()
@@ -177,7 +177,7 @@ async def test_an_export_comes_exactly_once_by_direct_message(stage, monkeypatch
     card = await member.shown(await member.slash("general", "history"))
     fault = stage.fault("POST", SENDS, status, carried_out=carried_out)
     await member.press(card, "historyexport")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not stage.rows("SELECT * FROM exports WHERE told = 1"):
             await asyncio.sleep(0.005)
     assert fault.met == 1
@@ -209,7 +209,7 @@ async def test_a_star_board_post_comes_exactly_once(stage, status, carried_out):
     card = await member.imagine(count=1, width=512, height=512)
     fault = stage.fault("POST", SENDS, status, code=40005 if status == 413 else 0, carried_out=carried_out)
     await member.react(card, "⭐")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not stage.rows("SELECT * FROM star_posts WHERE message_id IS NOT NULL"):
             await asyncio.sleep(0.005)
     assert fault.met == 1

@@ -45,7 +45,7 @@ def spoilers(card):
     return [item.get("spoiler", False) for part in card.components() for item in part.get("items", [])]
 
 
-async def until(true, within_s=10.0):
+async def until(true, within_s=60.0):
     async with asyncio.timeout(within_s):
         while not true():
             await asyncio.sleep(0.005)

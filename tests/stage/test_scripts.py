@@ -405,7 +405,7 @@ async def test_killed_while_its_grid_is_put_together_it_posts_one(stage, monkeyp
 
     monkeypatch.setattr(Grids, "finished", stuck)
     answer = await begun(member)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await reached.wait()
     monkeypatch.setattr(Grids, "finished", finish)
     await stage.restart(kill=True)
@@ -458,7 +458,7 @@ async def test_killed_between_its_press_and_its_commit_an_offer_can_be_drawn(sta
     begin = Scripting._begin
     monkeypatch.setattr(Scripting, "_begin", stuck)
     await member.press(offer, "scriptdraw")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await reached.wait()
     monkeypatch.setattr(Scripting, "_begin", begin)
     await stage.restart(kill=True)
@@ -539,7 +539,7 @@ async def test_forgetting_takes_a_script_with_everything_it_was_drawn_with(stage
     asked_for = await member.shown(await member.slash("general", "forget-me"))
     form = await member.press(asked_for, "forget")
     await member.fill(form, {"word": load_language("en")["forget.word"]})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while stage.rows("SELECT 1 FROM jobs"):
             await asyncio.sleep(0.02)
     assert not [path for path in stage.settings.outputs_dir.rglob("*") if path.is_file()]

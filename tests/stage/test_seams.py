@@ -159,14 +159,14 @@ async def test_the_star_board_shows_nobody_what_they_could_not_see(stage, kind):
     stage.discord.create_channel(stage.guild_id, "team", overwrites=[hidden, program])
     some = [hidden, program, known] if kind == "team" else []
     stars = stage.discord.create_channel(stage.guild_id, "stars", overwrites=some)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while stage.bot.get_channel(stars.id) is None:
             await asyncio.sleep(0.01)
     answer = await admin.slash("general", "starboard channel", {"channel": str(stars.id), "people": 1})
     assert "⭐" in await admin.told(answer)
     card = await admin.imagine("team", count=1)
     await admin.react(card, "⭐")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not stage.rows("SELECT * FROM favourites"):
             await asyncio.sleep(0.01)
     await stage.studio.history.starboard.looked()
@@ -180,7 +180,7 @@ async def test_who_moderates_one_channel_moderates_no_other(stage):
     may = discord.Permissions(view_channel=True, manage_messages=True).value
     own = Overwrite(int(keeper.user_id), OverwriteType.MEMBER, allow=may)
     place = stage.discord.create_channel(stage.guild_id, "corner", overwrites=[own])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while stage.bot.get_channel(place.id) is None:
             await asyncio.sleep(0.01)
     here, there = await ann.begin("corner", prompt="a lamp"), await ann.begin("general", prompt="a secret")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StageVisitor", "finished", "verbs"]
 
-SOON_S = 10.0
+SOON_S = 60.0
 
 
 def finished(card: SeenMessage) -> bool:

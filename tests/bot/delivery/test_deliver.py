@@ -166,4 +166,4 @@ async def test_who_misses_a_card_waits_for_the_answers_under_way(office):
     assert not waiting.done()
     office.deliverer.answering(JobId("three"), None)  # begun later: not waited for
     office.deliverer.answered(JobId("two"))
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 60)

@@ -85,7 +85,7 @@ async def test_a_result_does_not_wait_for_an_edit_that_waits_for_its_turn(runnin
     watched.task = asyncio.create_task(editor._edit(running.id, watched))
     while not posts.cards:
         await asyncio.sleep(0)
-    await asyncio.wait_for(editor.close(running.id), 5)
+    await asyncio.wait_for(editor.close(running.id), 60)
     assert watched.task.cancelled()
 
 

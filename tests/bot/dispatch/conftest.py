@@ -152,7 +152,7 @@ class Desk:
     async def quiet(self) -> None:
         """Until the pump has handed out what it can, and waits for the next change."""
         floor = self.dispatcher._floor
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while floor.wake.is_set() or not floor.wake._waiters or floor.sends - self.held_back:
                 await asyncio.sleep(0.005)
 

@@ -269,7 +269,7 @@ async def test_source_that_cannot_be_put_now_is_tried_again(desk, monkeypatch):
     await desk.hello("w1")
     desk.transport.failing = OSError(28, "No space left on device")
     job, _ = await desk.dispatcher.submit(new_job("x"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(desk.transport.assigned) < 3:
             await asyncio.sleep(0.005)
     desk.transport.failing = None
@@ -311,7 +311,7 @@ async def test_silent_worker_does_not_keep_the_others_waiting(desk):
     desk.transport.assign = slow
     await desk.hello("w1", prefetch=0)
     stuck, _ = await desk.dispatcher.submit(new_job("x"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not desk.dispatcher._floor.sends:
             await asyncio.sleep(0.005)
     desk.held_back = set(desk.dispatcher._floor.sends)

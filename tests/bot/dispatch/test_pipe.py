@@ -39,7 +39,7 @@ class Post:
         self.gone.append(gone.sentence)
 
     async def until(self, condition) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.01)
 
@@ -217,7 +217,7 @@ async def test_child_that_reads_nothing_does_not_block_sends_nor_the_stop(tmp_pa
     pipe = transport(tmp_path, f"say({HELLO!r})\ntime.sleep(60)")
     await pipe.start(post.message, post.left)
     await post.until(lambda: post.got)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await pipe.assign("w1", big) is None
         await pipe.send("w1", m.Resync())
         await pipe.stop()

@@ -189,7 +189,7 @@ async def test_what_nobody_asked_for_again_goes_without_a_new_start(place, host,
     async with running(place) as downloads:
         tidy, broken = downloads._store.forget_old, Broken()
         monkeypatch.setattr(downloads._store, "forget_old", broken)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while broken.calls < 2:  # an error ends nothing
                 await asyncio.sleep(0.01)
             monkeypatch.setattr(downloads._store, "forget_old", tidy)

@@ -180,7 +180,7 @@ async def test_a_bug_does_not_end_the_background(rig, monkeypatch, caplog):
     monkeypatch.setattr(library._editing, "mend", broken)
     monkeypatch.setattr(library._editing, "forget_trash", broken)
     await library.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while broken.await_count < 3:
             await asyncio.sleep(0.01)
         monkeypatch.setattr(library._hashes, "_work", real)

@@ -186,7 +186,7 @@ async def test_cancelled_transaction_leaves_no_lock(database):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(5), database.write() as tx:
+    async with asyncio.timeout(60), database.write() as tx:
         await tx.execute("INSERT INTO facts VALUES ('b', '1')")
     assert [row[0] for row in await database.all("SELECT key FROM facts")] == ["b"]
 

@@ -81,7 +81,7 @@ async def told(rig, monkeypatch):
 
 
 async def over(rig):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not (await rig.cards.get(rig.card_id)).told:
             await asyncio.sleep(0.01)
 

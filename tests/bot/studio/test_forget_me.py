@@ -14,7 +14,7 @@ async def asked(person, word="forget me"):
 
 
 async def forgotten(stage):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while stage.rows("SELECT 1 FROM forgettings"):
             await asyncio.sleep(0.02)
 

@@ -79,7 +79,7 @@ async def test_what_could_not_be_delivered_waits(stage):
     stage.fault("PATCH", r"/webhooks/|/messages/", 404, code=10008, times=99)
     stage.fault("POST", r"/channels/\d+/messages", 403, code=50001, times=99)
     stage.painter.release()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not stage.rows("SELECT 1 FROM jobs WHERE stranded_at IS NOT NULL"):
             await asyncio.sleep(0.02)
     stage.faults.clear()
@@ -89,6 +89,6 @@ async def test_what_could_not_be_delivered_waits(stage):
     card = await member.shown(card.id, lambda m: "📬 not delivered" in m.text)
     await member.pick(card, "historyopen", [stage.rows("SELECT id FROM images")[0]["id"]])
     await member.shown(card.id, lambda m: "historysend" in verbs(m))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while stage.rows("SELECT status FROM jobs")[0]["status"] != "delivered":
             await asyncio.sleep(0.02)

@@ -27,7 +27,7 @@ async def posted(person, channel="studio"):
 
 async def starred(stage, people):
     """Until so many people like something, and the board has looked at it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while stage.rows("SELECT count(DISTINCT user_id) AS n FROM favourites")[0]["n"] != people:
             await asyncio.sleep(0.01)
     await stage.studio.history.starboard.looked()
@@ -118,7 +118,7 @@ async def test_a_bot_that_died_while_posting(stage):
     fault = stage.fault("POST", r"/channels/\d+/messages", 503, times=99)
     card = await member.imagine(count=1)
     await admin.react(card, "⭐")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not stage.rows("SELECT * FROM star_posts"):
             await asyncio.sleep(0.01)
     fault.times = 0

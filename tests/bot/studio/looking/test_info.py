@@ -73,7 +73,7 @@ async def test_what_is_not_theirs_to_see(stage):
     image = admin.images(card)[0]["id"]
     hidden = Overwrite(stage.guild_id, OverwriteType.ROLE, deny=discord.Permissions(view_channel=True).value)
     place = stage.discord.create_channel(stage.guild_id, "hidden", overwrites=[hidden]).id
-    await asyncio.wait_for(_known(stage, place), 5)
+    await asyncio.wait_for(_known(stage, place), 60)
     await asyncio.to_thread(stage.execute, "UPDATE jobs SET channel_id = ?", place)
     assert "not yours to see" in await member.told(await member.slash("general", "png-info", {"picture": image}))
     assert image in (await admin.shown(await admin.slash("general", "png-info", {"picture": image}))).text

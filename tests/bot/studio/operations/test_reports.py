@@ -90,7 +90,7 @@ async def test_it_is_made_by_itself_when_it_is_time(make_stage, monkeypatch):
 
     monkeypatch.setattr(module, "FIRST_AFTER_S", 0.0)
     stage = await make_stage(backup_hours=0.001)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not list((stage.settings.data / "backups").glob("pincel-backup-*.zip")):
             await asyncio.sleep(0.02)
 
@@ -118,7 +118,7 @@ async def test_the_prompt_log_is_a_file_with_filters_and_is_written_down(stage):
     log = [row["detail"] for row in stage.rows("SELECT detail FROM admin_audit ORDER BY id")]
     assert log == ["csv", "jsonl contains=bOO", f"csv since=1h, user={admin.user_id}"]
     folder = stage.settings.data / "prompt-logs"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while list(folder.iterdir()):  # what was handed over is not kept
             await asyncio.sleep(0.02)
 
