@@ -373,13 +373,15 @@ class Datasets:
         return [Waiting(picture, like or picture) for picture, like in found]
 
     async def answer_waiting(
-        self, dataset_id: str, keep: Iterable[str], *, most: int = PICTURES_MAX
+        self, dataset_id: str, keep: Iterable[str], *, asked: Iterable[str] | None = None, most: int = PICTURES_MAX
     ) -> tuple[int, list[ImageRef]]:
-        """Takes those in, as many as there is place for, and the others not; returns how many were taken, and the files
-        to discard."""
+        """Takes those in, as many as there is place for, and the others of `asked` not (None: all others); returns how
+        many were taken, and the files to discard."""
         wanted = set(keep)
+        about = None if asked is None else {*asked, *wanted}
         async with self._db.write() as tx:
             rows = list(await tx.execute_fetchall(WAITING + "ORDER BY p.added_at, p.place", (dataset_id,)))
+            rows = [row for row in rows if about is None or row["id"] in about]
             there = {str(row["sha256"]) for row in await tx.execute_fetchall(SHOWN, (dataset_id,))}
             taken = [row for row in rows if row["id"] in wanted and row["sha256"] not in there]
             taken = taken[: max(0, most - len(there))]

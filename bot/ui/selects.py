@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import discord
@@ -12,7 +12,7 @@ from bot.ui.client import Interaction
 from bot.ui.codec import Address, encode
 from bot.ui.forms import NAME_LIMIT, OPTIONS_LIMIT
 
-__all__ = ["Row", "chosen_value", "chosen_values", "select_row"]
+__all__ = ["Row", "chosen_value", "chosen_values", "offered_values", "select_row"]
 
 PLACEHOLDER_LIMIT = 150
 
@@ -61,3 +61,20 @@ def chosen_value(interaction: Interaction) -> str:
 def chosen_values(interaction: Interaction) -> list[str]:
     data = cast("Mapping[str, Any]", interaction.data or {})
     return [str(value) for value in cast("list[Any]", data.get("values") or [])]
+
+
+def offered_values(interaction: Interaction, custom_id: str) -> list[str]:
+    """What that list of the message offers which was pressed below: whoever answers it has seen no more."""
+    components = interaction.message.components if interaction.message is not None else []
+    found = [
+        [option.value for option in item.options]
+        for item in _within(components)
+        if isinstance(item, discord.SelectMenu) and item.custom_id == custom_id
+    ]
+    return found[0] if found else []
+
+
+def _within(components: Sequence[object]) -> Iterator[object]:
+    for item in components:
+        yield item
+        yield from _within(getattr(item, "children", ()))

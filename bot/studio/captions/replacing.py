@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.domain.text import clean
 from bot.domain.training.datasets import CAPTION_CHARS_MAX
 from bot.errors import UserFacingError
 from bot.settings import CHECKOUT
-from gpu_worker.language.training.tag_editor import Tags
+from gpu_worker.language.training.tag_editor import Tags, read_tags, write_tags
 
 __all__ = ["Replacement", "Replacer"]
 
@@ -38,6 +39,11 @@ class Replacement:
     """In the caption as a whole; else within each tag by itself, …"""
     only: tuple[str, ...] | None = None
     """… or within these."""
+
+
+def _plain(tags: Sequence[str]) -> Tags:
+    """In one line, without signs that nobody sees: a pattern's replacement may write both."""
+    return read_tags(" ".join(clean(write_tags(tags)).text.split()))
 
 
 class Replacer:
@@ -65,7 +71,7 @@ class Replacer:
             self._turns.release()
         match answer.get("problem"):
             case None:
-                return [tuple(tags) for tags in answer["tags"]]
+                return [_plain(tags) for tags in answer["tags"]]
             case "pattern":
                 raise UserFacingError("captions_pattern")
             case "long":

@@ -19,10 +19,10 @@ from bot.studio.datasets.showing import DatasetShowing
 from bot.studio.datasets.tiles import large_tile, tiles
 from bot.studio.styles.telling import texts_of
 from bot.ui.client import Interaction
-from bot.ui.codec import Address, Verb
-from bot.ui.forms import field_values, fields_of
+from bot.ui.codec import Address, Verb, encode
+from bot.ui.forms import OPTIONS_LIMIT, field_values, fields_of
 from bot.ui.redraw import begin_redraw, redraw
-from bot.ui.selects import chosen_value, chosen_values
+from bot.ui.selects import chosen_value, chosen_values, offered_values
 
 __all__ = ["DatasetPictures"]
 
@@ -116,9 +116,13 @@ class DatasetPictures:
     async def answer_near(self, interaction: Interaction, address: Address, dataset: Dataset) -> None:
         """The word about them."""
         await begin_redraw(interaction)
+        asked = offered_values(interaction, encode(Verb.DATASET_NEAR_PICK, dataset.id))
         keep: Sequence[str] = chosen_values(interaction)
         if address.verb == Verb.DATASET_NEAR:
-            keep = [one.picture.id for one in await self._datasets.waiting(dataset.id)] if address.n == 1 else []
-        taken, left = await self._datasets.answer_waiting(dataset.id, keep)
+            if len(asked) >= OPTIONS_LIMIT:  # "all" are more than the list holds
+                asked = [one.picture.id for one in await self._datasets.waiting(dataset.id)]
+            keep = asked if address.n == 1 else []
+        # What came later, or is not in the list, waits on.
+        taken, left = await self._datasets.answer_waiting(dataset.id, keep, asked=asked)
         await self._inputs.discard_unused(left)
         await self._showing.redraw(interaction, dataset, note=texts_of(interaction)("dataset.near_taken", n=taken))

@@ -190,6 +190,8 @@ async def test_what_nearly_equals_another_waits_for_a_word(datasets, inputs, dat
     assert await datasets.removable(dataset.id) == await datasets.bring_back(dataset.id) == 0, "no undo of that"
     again = await datasets.add_pictures(folder.id, new[1:2], room_bytes=ROOM, near_bits=1)
     assert (again.added, again.waiting) == ((), ()), "it waits already"
+    assert await datasets.answer_waiting(dataset.id, (), asked=()) == (0, []), "what nobody was asked about waits on"
+    assert len(await datasets.waiting(dataset.id)) == 2
     taken, left = await datasets.answer_waiting(dataset.id, [added.waiting[1].picture.id])
     await inputs.discard_unused(left)
     assert (taken, [one.name for one in await datasets.pictures(dataset.id)]) == (1, ["one", "three", "four"])

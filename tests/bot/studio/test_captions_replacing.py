@@ -17,6 +17,7 @@ CAPTIONS = ["red hair, red_hat", "blue sky"]
         (Replacement(r"(\w+) hair", r"\1 eyes", regex=True), [("red eyes", "red_hat"), ("blue sky",)]),
         (Replacement("^red", "a, b", regex=True, whole=False), [("a", "b hair", "a", "b_hat"), ("blue sky",)]),
         (Replacement("red", "x", whole=False, only=("red_hat",)), [("red hair", "x_hat"), ("blue sky",)]),
+        (Replacement("red.", r"\0\n, a\tb", regex=True), [("a bhair", "a bhat"), ("blue sky",)]),
         (Replacement(".", ""), [("red hair", "red_hat"), ("blue sky",)]),
     ],
 )
