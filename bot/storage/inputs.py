@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 import os
 import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence, Set
 from pathlib import Path
 
 from bot.domain.job import JobTask
@@ -43,6 +44,10 @@ from gpu_worker.protocol.specs import (
 __all__ = ["INPUT_SCHEME", "InputPictures", "given_pictures"]
 
 INPUT_SCHEME = "input:"
+ONE_BY_ONE = 4
+JOBS_AT_ONCE = 500
+ENDED_LATELY_S = 3 * 3600.0
+"""Longer than it takes until somebody looks again; a start looks at everything."""
 _SMALL = ".webp"
 """Beside a file: its small copy."""
 _ADDRESS = re.compile(r"input:([0-9a-f]{64})")
@@ -181,9 +186,17 @@ class InputPictures:
 
     async def discard_unused(self, refs: Iterable[ImageRef]) -> None:
         """Removes the files that nothing needs any more."""
-        for ref in refs:
-            if found := _ADDRESS.fullmatch(ref.ref):
-                await self._discard(found[1])
+        await self._discard_all(found[1] for ref in refs if (found := _ADDRESS.fullmatch(ref.ref)))
+
+    async def discard_taught(self) -> int:
+        """Pictures of trainings, and of captions, that ended lately and needed them, where their data set is gone: now
+        and then. Returns how many files went."""
+        rows = await self._db.all(
+            "SELECT spec FROM jobs WHERE action IN ('train', 'caption') AND status NOT IN ('queued', 'assigned') "
+            "AND finished_at > ?",
+            (time.time() - ENDED_LATELY_S,),
+        )
+        return await self._discard_all(name for row in rows for name in _ADDRESS.findall(row["spec"]))
 
     async def sweep(self) -> int:
         """Removes every file that nothing needs, and what a crash left half written. Returns how many went."""
@@ -197,7 +210,48 @@ class InputPictures:
             (INPUT_SCHEME, time.time() - KEPT_S),
         )
         needed = {name for row in rows for name in _ADDRESS.findall(row["spec"])}
-        return sum([await self._discard(name) for name in there if name not in needed])
+        return await self._discard_all(name for name in there if name not in needed)
+
+    async def _discard_all(self, names: Iterable[str]) -> int:
+        """Of many, those that no job mentions go at once: to ask for each reads every job there ever was."""
+        rest = list(dict.fromkeys(names))
+        gone: list[str] = []
+        if len(rest) > ONE_BY_ONE:
+            async with self._lock:
+                rest = await self._outside_datasets(rest)
+                mentioned = await self._mentioned(set(rest))
+                gone = [name for name in rest if name not in mentioned and self._held[name] <= 0]
+                await asyncio.to_thread(lambda: [_unlink(self._path(name)) for name in gone])
+            rest = [name for name in rest if name in mentioned]
+        return len(gone) + sum([await self._discard(name) for name in rest])
+
+    async def _outside_datasets(self, names: Sequence[str]) -> list[str]:
+        rows = await self._db.all(
+            "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT sha256 FROM dataset_images)",
+            (json.dumps(names),),
+        )
+        return [row["value"] for row in rows]
+
+    async def _mentioned(self, names: Set[str]) -> set[str]:
+        """Those that some job or request has; of trainings and captions only such as wait, for what is over needs
+        none."""
+        if not names:
+            return set()
+        rows = await self._db.all(
+            "SELECT spec || coalesce(base, '') FROM drafts UNION ALL SELECT spec FROM script_offers"
+        )
+        found = {name for row in rows for name in _ADDRESS.findall(row[0])}
+        at = 0
+        while True:
+            rows = await self._db.all(
+                "SELECT rowid AS at, spec FROM jobs WHERE rowid > ? AND instr(spec, ?) AND "
+                "(action NOT IN ('train', 'caption') OR status IN ('queued', 'assigned')) ORDER BY rowid LIMIT ?",
+                (at, INPUT_SCHEME, JOBS_AT_ONCE),
+            )
+            found.update(await asyncio.to_thread(_ADDRESS.findall, " ".join(row["spec"] for row in rows)))
+            if len(rows) < JOBS_AT_ONCE:
+                return found & names
+            at = rows[-1]["at"]
 
     async def _discard(self, sha256: str) -> bool:
         async with self._lock:

@@ -93,5 +93,7 @@ class DatasetParts:
         await self.sweep()
 
     async def sweep(self) -> None:
-        """For the janitor: what was taken out a day ago goes for good."""
+        """For the janitor: what was taken out a day ago goes for good, and of data sets that are gone what a training
+        still had to see."""
         await self._inputs.discard_unused(await self.kept.purge())
+        await self._inputs.discard_taught()

@@ -9,11 +9,13 @@ from dataclasses import replace
 import pytest
 
 from bot.domain.ids import ImageId, UserId
-from bot.domain.job import Action, Image, JobStatus
+from bot.domain.job import Action, Image, JobStatus, Lane, NewTraining
+from bot.storage.datasets import Datasets, NewPicture
 from bot.storage.drafts import KEPT_S, Drafts
 from bot.storage.images import Images, MissingPictureError
 from bot.storage.inputs import InputPictures, given_pictures
-from gpu_worker.protocol.specs import Img2Img, Mask
+from gpu_worker.language.training.parameters import DatasetRules, Parameters, SubsetRules
+from gpu_worker.protocol.specs import Img2Img, Mask, Train, TrainDataset, TrainImage, TrainSubset
 from tests.contract.farm import new_job
 
 
@@ -105,6 +107,41 @@ async def test_a_sweep_leaves_what_is_needed_alone(inputs, jobs, tmp_path):
         assert await inputs.sweep() == 1
     assert (there(inputs, kept), there(inputs, lost), there(inputs, held)) == (True, False, True)
     assert not half.exists()
+
+
+def training_of(refs):
+    subset = TrainSubset(name="1_x", rules=SubsetRules(), images=tuple(TrainImage(image=ref) for ref in refs))
+    return Train(
+        checkpoint="m", output_name="x", datasets=(TrainDataset(rules=DatasetRules(), subsets=(subset,)),),
+        parameters=Parameters(seed=1),
+    )  # fmt: skip
+
+
+async def test_a_data_set_that_goes_takes_its_pictures_but_for_those_that_are_needed(
+    inputs, jobs, database, monkeypatch
+):
+    refs = [await inputs.keep(b"%d" % n, "image/png") for n in range(20)]
+    training = replace(
+        new_job("x"), task=training_of(refs[:8]), action=Action.TRAIN, lane=Lane.TRAINING,
+        training=NewTraining(dataset_id="d", preset="character"),
+    )  # fmt: skip
+    await jobs.add(training)
+    await added(jobs, spec_of(refs[8]))
+    datasets = Datasets(database)
+    other = await datasets.create(UserId(5), "other", guild_id=None, consent_at=1.0)
+    (folder,) = await datasets.folders(other.id)
+    await datasets.add_pictures(folder.id, [NewPicture(refs[9], 9, 9, 0, "p", None)], room_bytes=999)
+    asked, one = [], database.one
+    monkeypatch.setattr(database, "one", lambda *args: asked.append(args) or one(*args))
+    async with inputs.holding(refs[10:12]):
+        await inputs.discard_unused(refs)
+    assert [ref for ref in refs if there(inputs, ref)] == refs[:12]
+    assert len(asked) <= 9  # not for each of those that nothing mentions
+    # The training is over, and what it needed goes: nobody takes it out any more.
+    assert await inputs.discard_taught() == 0
+    await jobs.transition(training.id, (JobStatus.QUEUED,), JobStatus.CANCELLED, finished_at=time.time())
+    assert await inputs.discard_taught() == 8
+    assert [ref for ref in refs if there(inputs, ref)] == refs[8:12]
 
 
 async def test_what_a_request_under_way_takes_is_not_removed_under_it(inputs):
