@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = ["SAMPLE_SEED", "build_samples", "default_samples", "with_epoch"]
 SAMPLE_SEED = 1000
 """Where no line says one: epochs are compared by what they draw from the same noise."""
 _CAPTION_CHARS = 300
+_NETWORK = re.compile(r"<[^<>]*>|[<>]")
 _SHARED = {"width": "--w", "height": "--h", "sample_steps": "--s", "scale": "--l", "sample_sampler": "--ss"}
 """Of a line; all lines are drawn at once, so they have these in common."""
 
@@ -35,7 +37,9 @@ def default_samples(wish: TrainingWish, folders: Sequence[Folder], pictures: Seq
         for picture in pictures
         if picture.folder_id not in reg
     ]
-    captions = [caption for caption in (" ".join(text.split())[:_CAPTION_CHARS] for text in told) if caption]
+    # In a caption a tag of a LoRA is text; a prompt would load it, or be refused.
+    plain = (" ".join(_NETWORK.sub(" ", text).split()) for text in told)
+    captions = [caption for caption in (text[:_CAPTION_CHARS].strip(" ,") for text in plain) if caption]
     trigger = wish.trigger.strip()
     lines: list[str] = [trigger] if trigger else []
     for caption in captions:

@@ -98,6 +98,7 @@ def test_what_cannot_be_is_refused():
         (narrow, [*pictures(4), *pictures(1, (700, 40))], "train_narrow"),
         (wish(), pictures(600, caption="a" * 4000), "train_captions_long"),
         (wish(name=".zorb"), pictures(4), "train_name"),
+        (wish(name="\N{HERB}\N{CAT FACE}" * 30), pictures(4), "train_name"),
     ):
         with pytest.raises(UserFacingError) as refused:
             plan(given, [folder()], held)
@@ -108,6 +109,7 @@ def test_samples_come_of_the_trigger_word_and_are_drawn_side_by_side():
     lines = default_samples(wish(), [folder()], pictures(4))
     assert lines == ("zorb", "zorb, a disc")
     assert default_samples(wish(trigger=""), [folder()], pictures(4, caption=None)) == ("zorb",)
+    assert default_samples(wish(), [folder()], pictures(4, caption="<lora:other:1>, a disc")) == ("zorb", "zorb, a disc")
     given = ("zorb --n bad --w 256 --h 320 --d 7 --s 12 --l 5 --ss euler_a", "zorb at night")
     spec = build_samples(given, "base", "Automatic", 2, FACTS, DEFAULT_LIMITS)
     assert (spec.width, spec.height, spec.seed, spec.steps, spec.cfg_scale) == (256, 320, 7, 12, 5)
