@@ -15,8 +15,8 @@ from bot.ui.client import Interaction
 
 __all__ = [
     "NAME_LIMIT", "OPTIONS_LIMIT", "RADIO_LIMIT", "TEXT_LIMIT", "boxes_field", "checkbox_field", "field_values",
-    "fields_of", "form_of", "radio_field", "select_field", "shown_part", "text_field", "upload_field", "uploads_of",
-    "whole_text",
+    "fields_of", "form_of", "radio_field", "select_field", "shown_part", "text_field", "upload_field", "uploaded",
+    "uploads_of", "whole_text",
 ]  # fmt: skip
 
 TEXT_LIMIT = 4000
@@ -112,23 +112,35 @@ def boxes_field(
     form.add_item(discord.ui.Label(text=label[:45], description=hint[:100] or None, component=group))
 
 
-def upload_field(form: discord.ui.Modal, custom_id: str, label: str, hint: str, *, required: bool = False) -> None:
-    """One file; `uploads_of` finds it."""
+def upload_field(
+    form: discord.ui.Modal, custom_id: str, label: str, hint: str, *, required: bool = False, most: int = 1
+) -> None:
+    """One file, which `uploads_of` finds, or up to ten, which `uploaded` does."""
     item: discord.ui.FileUpload[discord.ui.Modal] = discord.ui.FileUpload(
-        custom_id=custom_id, required=required, min_values=int(required), max_values=1
+        custom_id=custom_id, required=required, min_values=int(required), max_values=most
     )
     form.add_item(discord.ui.Label(text=label[:45], description=hint[:100] or None, component=item))
 
 
 def uploads_of(interaction: Interaction) -> dict[str, discord.Attachment]:
     """custom_id → the first file of every upload of a sent form that has one."""
+    there = _attachments(interaction)
+    return {name: there[value] for name, value in fields_of(interaction).items() if value in there}
+
+
+def uploaded(interaction: Interaction, custom_id: str) -> list[discord.Attachment]:
+    """Every file of that upload of a sent form."""
+    there = _attachments(interaction)
+    return [there[value] for value in field_values(interaction, custom_id) if value in there]
+
+
+def _attachments(interaction: Interaction) -> dict[str, discord.Attachment]:
     data = cast("Mapping[str, Any]", interaction.data or {})
     resolved = cast("Mapping[str, Any]", data.get("resolved") or {})
     there = cast("Mapping[str, Any]", resolved.get("attachments") or {})
     return {
-        name: discord.Attachment(data=there[value], state=interaction._state)  # pyright: ignore[reportPrivateUsage]
-        for name, value in fields_of(interaction).items()
-        if value in there
+        key: discord.Attachment(data=one, state=interaction._state)  # pyright: ignore[reportPrivateUsage]
+        for key, one in there.items()
     }
 
 

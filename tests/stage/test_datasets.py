@@ -60,9 +60,10 @@ async def test_a_data_set_from_its_beginning_to_its_end(stage):
     assert len(held(stage)) == 2, "the good one, and the one that waits"
 
     # Their user keeps both; that says nothing of what comes later, of which the other card knows.
-    later = {"file1": ("later.webp", painting(1, (110, 110), "WEBP", quality=70))}
-    answer = await member.slash("general", "dataset add", {"name": "mina"}, later)
-    other = await member.shown(answer, lambda m: "datasetnear" in verbs(m))
+    # It comes by the form of the first card.
+    later = {"files": ("later.webp", painting(1, (110, 110), "WEBP", quality=70))}
+    await member.fill(await member.press(card, "datasethow"), {}, later)
+    other = await member.shown(card.id, lambda m: "datasetnear" in verbs(m))
     await member.press(report, "datasetnear", 1)
     card = await member.shown(report.id, lambda m: "datasetpicture" in verbs(m))
     assert "2 pictures" in card.text

@@ -29,8 +29,8 @@ from bot.studio.datasets.cards import (
 )
 from bot.studio.datasets.coming import Coming
 from bot.studio.datasets.exporting import DatasetExport
-from bot.studio.datasets.folders import Folders
-from bot.studio.datasets.forms import new_form
+from bot.studio.datasets.folders import Folders, folder_label
+from bot.studio.datasets.forms import add_form, new_form
 from bot.studio.datasets.pictures import DatasetPictures
 from bot.studio.datasets.rules import DatasetRules
 from bot.studio.datasets.showing import DatasetShowing
@@ -38,8 +38,7 @@ from bot.studio.datasets.tiles import tiles
 from bot.studio.styles.telling import texts_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
-from bot.ui.door import say
-from bot.ui.forms import fields_of
+from bot.ui.forms import fields_of, uploaded
 from bot.ui.redraw import begin_redraw, redraw
 from bot.ui.selects import chosen_value
 
@@ -51,7 +50,7 @@ DATASET_VERBS = (
     Verb.DATASET_UNDO, Verb.DATASET_NEAR, Verb.DATASET_NEAR_PICK, Verb.DATASET_EXPORT, Verb.DATASET_DELETE,
     Verb.DATASET_TRAIN,
 )  # fmt: skip
-DATASET_FORMS = (Verb.DATASET_FORM, Verb.DATASET_FOLDER_FORM, Verb.DATASET_CHOOSE_FORM)
+DATASET_FORMS = (Verb.DATASET_FORM, Verb.DATASET_ADD_FORM, Verb.DATASET_FOLDER_FORM, Verb.DATASET_CHOOSE_FORM)
 NOTHING = "0"
 REPORT_FILE_FROM = 15
 """Pictures that were not simply taken: beyond so many a file names them all."""
@@ -222,7 +221,8 @@ class DatasetDesk:
             case Verb.DATASET, n:
                 await self._showing.redraw(interaction, dataset, n or 0)
             case Verb.DATASET_HOW, _:
-                await say(interaction, texts("dataset.how", name=neutral(dataset.name)))
+                folders = [(one.id, folder_label(one)) for one in await self._datasets.folders(dataset.id)]
+                await interaction.response.send_modal(add_form(dataset, folders, texts))
             case Verb.DATASET_PICTURE, n:
                 await self._pictures.open(interaction, dataset, chosen_value(interaction), n or 0)
             case Verb.DATASET_CHOOSE, n:
@@ -255,6 +255,8 @@ class DatasetDesk:
         """Raises UserFacingError: `dataset_consent`, `dataset_repeats`, `dataset_none_chosen`, those of commands."""
         if address.verb == Verb.DATASET_FORM:
             await self._made(interaction, address.id)
+        elif address.verb == Verb.DATASET_ADD_FORM:
+            await self._sent(interaction, await self._showing.of(interaction, address.id))
         elif address.verb == Verb.DATASET_FOLDER_FORM:
             dataset, note = await self._folders.submitted(interaction, address)
             await self._showing.redraw(interaction, dataset, note=note)
@@ -284,6 +286,18 @@ class DatasetDesk:
             return
         how = texts_of(interaction)("dataset.how", name=neutral(dataset.name))
         await self._showing.redraw(interaction, dataset, note=how)
+
+    async def _sent(self, interaction: Interaction, dataset: Dataset) -> None:
+        """Files in the form."""
+        files = uploaded(interaction, "files")
+        if not files:
+            raise UserFacingError("dataset_add_what")
+        chosen = fields_of(interaction).get("folder")
+        place = await (self._folders.of(dataset, chosen) if chosen else self._folders.named(dataset, None))
+        await begin_redraw(interaction)
+        await self._rules.require(interaction)
+        report = await self._coming.add_files(interaction, dataset, place, files, self._telling(interaction))
+        await self._report(interaction, dataset, report)
 
     async def _take_found(self, interaction: Interaction, dataset: Dataset, find_id: str) -> None:
         find = await self._coming.pointed_at(interaction, find_id)

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 
 import discord
 
+from bot.domain.mentions import neutral
 from bot.domain.training.datasets import DEFAULT_REPEATS, Dataset, Folder, Picture
 from bot.domain.training.names import NAME_CHARS, TOKENS_CHARS
 from bot.i18n import Texts
 from bot.ui.codec import Verb, encode
-from bot.ui.forms import boxes_field, checkbox_field, form_of, select_field, text_field
+from bot.ui.forms import boxes_field, checkbox_field, form_of, select_field, text_field, upload_field
 
-__all__ = ["TAKE_OUT", "choose_form", "folder_form", "new_form", "row_of"]
+__all__ = ["TAKE_OUT", "add_form", "choose_form", "folder_form", "new_form", "row_of"]
 
 TAKE_OUT = "out"
+FILES_MAX = 10
+"""Discord's own limit of one upload."""
 
 
 def new_form(find_id: str, name: str, tokens: str, repeats: int, texts: Texts) -> discord.ui.Modal:
@@ -27,6 +30,17 @@ def new_form(find_id: str, name: str, tokens: str, repeats: int, texts: Texts) -
     _folder_fields(form, tokens, repeats, texts)
     # Nobody is asked twice: it holds for what is added later, too, and says so.
     checkbox_field(form, "consent", texts("dataset.form.consent"), texts("dataset.form.consent_hint"), checked=False)
+    return form
+
+
+def add_form(dataset: Dataset, folders: Sequence[tuple[str, str]], texts: Texts) -> discord.ui.Modal:
+    """Files for one of its folders, by id and label; where there is only one nobody is asked."""
+    form = form_of(texts("dataset.form.add", name=neutral(dataset.name)), encode(Verb.DATASET_ADD_FORM, dataset.id))
+    hint = texts("dataset.form.files_hint")
+    upload_field(form, "files", texts("dataset.form.files"), hint, required=True, most=FILES_MAX)
+    if len(folders) > 1:
+        select_field(form, "folder", texts("dataset.form.folder_of"), "", folders, folders[0][0])
+    form.add_item(discord.ui.TextDisplay(texts("dataset.ways")))
     return form
 
 
