@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import time
@@ -38,9 +39,10 @@ class Outbox:
             (self._root / name).mkdir(parents=True, exist_ok=True)
 
     def entries(self, name: str | None = None) -> list[Path]:
-        """Of one worker, or of all that ever were; parts before ends, after which nobody needs them."""
-        box = name or "*"
-        return [path for suffix in (KEPT_SUFFIX, OUTBOX_SUFFIX) for path in sorted(self._root.glob(f"{box}/*{suffix}"))]
+        """Of one worker, or of all that ever were; parts before ends, after which nobody needs them, in the order of
+        their numbers: a file that a training saved may say which earlier one goes for it."""
+        box, suffixes = name or "*", (KEPT_SUFFIX, OUTBOX_SUFFIX)
+        return [path for suffix in suffixes for path in sorted(self._root.glob(f"{box}/*{suffix}"), key=_counted)]
 
     def read(self, entry: Path) -> m.Done | m.Failed | m.Cancelled | m.Paused | m.Partial:
         """Raises DamagedEntryError, or OSError where it is gone or cannot be read now."""
@@ -83,6 +85,11 @@ class Outbox:
         for output in part.outputs:
             self.picture(part, output).unlink(missing_ok=True)
         (self._root / part.worker / kept_name(part.job, part.attempt, part.n)).unlink(missing_ok=True)
+
+
+def _counted(path: Path) -> tuple[str, list[str | int]]:
+    parts = re.split(r"(\d+)", path.name)  # text and numbers by turns
+    return path.parent.name, [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 class Inputs:

@@ -150,8 +150,9 @@ class Settler:
             source=await self._transport.fetch(message, output), sha256=output.sha256, size_bytes=output.size_bytes,
         )  # fmt: skip
         self._arriving.discard((job_id, file.name))
-        if file.gone is not None:
-            await self.trainings.remove_file(job_id, file.gone)
+        there = {one.name for one in await self.trainings.files(job_id)} if file.gone is not None else ()
+        if file.gone is not None and file.gone != file.name and file.name in there:
+            await self.trainings.remove_file(job_id, file.gone)  # not for one that was damaged on its way
         return file.name if new else None
 
     async def earlier_s(self, job_id: JobId, attempt: int) -> float | None:

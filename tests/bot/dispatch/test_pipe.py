@@ -284,3 +284,12 @@ def assign() -> m.Assign:
     from gpu_worker.protocol.specs import Txt2Img
 
     return m.Assign(job="a", attempt=1, spec=Txt2Img(prompt="x", checkpoint="m1", width=64, height=64, seed=1))
+
+
+def test_parts_are_delivered_in_the_order_in_which_they_were_made(tmp_path):
+    box = tmp_path / "w1"
+    box.mkdir()
+    for name in ("a.1.fin", "a.1.k10.kept", "a.1.k2.kept", "a.1.k9.kept"):
+        (box / name).touch()
+    found = [path.name for path in Outbox(tmp_path).entries("w1")]
+    assert found == ["a.1.k2.kept", "a.1.k9.kept", "a.1.k10.kept", "a.1.fin"]

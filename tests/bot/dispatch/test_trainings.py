@@ -84,8 +84,9 @@ async def step(desk, job: str, attempt: int, at: int, worker: str = "w1") -> Non
 async def save(desk, job: str, attempt: int, name: str, content: bytes = b"weights", **facts) -> None:
     (desk.blobs / name).unlink(missing_ok=True)
     (desk.blobs / name).write_bytes(content)
+    said = content if not facts.pop("damaged", False) else b"what the worker wrote"
     output = m.Output(
-        blob=name, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest(),
+        blob=name, size_bytes=len(content), sha256=hashlib.sha256(said).hexdigest(),
         mime="application/vnd.safetensors", width=0, height=0, seed=0, infotext="",
     )  # fmt: skip
     file = m.SavedModel(name=facts.pop("called", name), epoch=facts.pop("epoch", 1), step=10, **facts)
@@ -312,6 +313,9 @@ async def test_saved_files_arrive_at_once_and_stay_whatever_becomes_of_the_train
     again = await trainer.job(job)
     assert (again.status, again.attempt) == (JobStatus.ASSIGNED, 2)
 
+    # One that is damaged on its way takes nothing with it.
+    await save(trainer, job, 2, "mychar", b"last", damaged=True, epoch=10, final=True, gone="mychar-000001")
+    assert [file.name for file in await trainer.trainings.files(job)] == ["mychar-000001"]
     await save(trainer, job, 2, "mychar", b"last", epoch=10, final=True, gone="mychar-000001")
     await end(trainer, job, 2)
     found = await trainer.job(job)
