@@ -188,7 +188,11 @@ class Datasets:
                 (dataset_id,),
             )
             refs = [read_ref(row) for row in rows]
-            await tx.execute("UPDATE trainings SET dataset_id = NULL WHERE dataset_id = ?", (dataset_id,))
+            await tx.execute(
+                "UPDATE trainings SET dataset_id = NULL, nsfw = (SELECT nsfw FROM datasets WHERE id = ?1) "
+                "WHERE dataset_id = ?1 AND EXISTS (SELECT 1 FROM datasets WHERE id = ?1)",
+                (dataset_id,),
+            )
             cursor = await tx.execute("DELETE FROM datasets WHERE id = ?", (dataset_id,))
             return refs if cursor.rowcount else None
 

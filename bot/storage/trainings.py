@@ -92,6 +92,8 @@ class Training:
     """Paused by its user."""
     compare: bool = True
     """Its epochs are compared by themselves when it is done."""
+    nsfw: bool = False
+    """Learnt from a data set, deleted since, that only an age-restricted channel may show."""
 
 
 async def add_training_in(tx: aiosqlite.Connection, new: NewJob) -> None:
@@ -321,6 +323,7 @@ def _training(row: Row) -> Training:
         status=JobStatus(row["status"]),
         held=row["held_at"] is not None,
         compare=row["compare"] > 0,
+        nsfw=bool(row["nsfw"]),
     )
 
 

@@ -175,8 +175,12 @@ async def test_what_learnt_from_adult_pictures_is_held(make_stage):
     answer = await admin.slash("general", "train publish", {"training": job_id, "name": "zorb-x"})
     card = await admin.shown(answer, lambda m: "zorb-x" in m.text)
     assert "admin-modelos activar" in card.text
-    ((enabled, where),) = stage.rows("SELECT enabled, guild_id FROM model_rules")
-    assert (enabled, where) == (0, stage.guild_id)
+    await stage.studio._kept.datasets.delete(made.id)
+    answer = await admin.slash("general", "train publish", {"training": job_id, "name": "zorb-y"})
+    card = await admin.shown(answer, lambda m: "zorb-y" in m.text)
+    assert "admin-modelos activar" in card.text, "what it has learnt does not go with the pictures"
+    rules = stage.rows("SELECT enabled, guild_id FROM model_rules")
+    assert [tuple(rule) for rule in rules] == [(0, stage.guild_id)] * 2
 
 
 async def test_a_file_is_handed_out_while_it_fits_and_is_there(stage):

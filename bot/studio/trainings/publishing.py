@@ -19,6 +19,7 @@ from bot.domain.job import Image, JobStatus
 from bot.domain.mentions import spoken
 from bot.domain.model_rules import EVERYWHERE, Rule, Scope
 from bot.domain.stewards import Steward
+from bot.domain.text import clean
 from bot.domain.training.planning import require_name
 from bot.errors import UserFacingError
 from bot.library import Library, LibraryFile
@@ -129,7 +130,7 @@ class Publisher:
     async def _is_adult(self, training: Training, saved: SavedFile, samples: Sequence[Image]) -> bool:
         """It has learnt, or draws, what only an age-restricted channel may show."""
         dataset = await self._datasets.get(training.dataset_id) if training.dataset_id else None
-        if dataset is not None and dataset.nsfw:
+        if training.nsfw or (dataset is not None and dataset.nsfw):
             return True
         if await self._judge.nude(samples):
             return True
@@ -176,7 +177,7 @@ class Publisher:
     async def _described(self, file: LibraryFile, wish: PublishWish) -> LibraryFile:
         """By the card that A1111 keeps beside a LoRA (behaviours §5.4), so that it goes wherever the file goes."""
         card = {
-            "description": wish.note, "activation text": wish.trigger.strip()[:TRIGGER_CHARS],
+            "description": wish.note, "activation text": " ".join(clean(wish.trigger).text.split())[:TRIGGER_CHARS],
             "preferred weight": wish.weight,
         }  # fmt: skip
         try:
