@@ -163,7 +163,7 @@ class HandingOut:
             await self.take_back(view, held, "refused")
         elif job.id in self._floor.cancelling:
             await self._floor.send_cancel(view.name, job.id, job.attempt, "user")
-        elif job.id in self._floor.pausing:
+        elif job.id in self._floor.pausing or (held.trains and self._floor.holds(job.guild_id)):
             await self._floor.send_cancel(view.name, job.id, job.attempt, PAUSE)
 
     async def _give_up(

@@ -132,6 +132,8 @@ class Reception:
         )
         if running.phase != "queued":
             view.assigned[job_id].start(self._floor.clock())
+        if job.training is not None and self._floor.holds(job.guild_id):  # an admin's word, while nobody heard it
+            await self._floor.send_cancel(view.name, running.job, running.attempt, PAUSE)
         self._floor.version += 1
         return True
 

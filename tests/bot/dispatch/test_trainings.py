@@ -232,6 +232,34 @@ async def test_training_rests_while_an_admin_pauses_its_part_of_the_line(trainer
     assert holds(trainer) == {job}
 
 
+async def test_an_admins_pause_reaches_a_training_that_is_just_being_handed_out_or_taken_up(trainer, monkeypatch):
+    gates = QueueGates(trainer.database)
+    await gates.load()
+    trainer.dispatcher._floor.gates = gates
+    assign = trainer.transport.assign
+
+    async def slowly(worker, message):  # a thousand pictures take their time
+        await gates.put(ALL_SERVERS, GateState.PAUSED, 9)
+        await trainer.dispatcher.gates_changed()
+        trainer.transport.sent.clear()  # said before the worker knew the job
+        return await assign(worker, message)
+
+    monkeypatch.setattr(trainer.transport, "assign", slowly)
+    job = await train(trainer)
+    assert trainer.transport.cancels("w1") == [(job, 1, "pause")]
+    await trainer.beat("w1", (job, 1, "training"))
+    await trainer.lapse(trainer.leases.lease_s + 1)  # silent
+    trainer.transport.sent.clear()
+    await trainer.hello("w1", tasks=TASKS, running=(m.Running(job=job, attempt=1, phase="training"),))
+    assert trainer.transport.cancels("w1") == [(job, 1, "pause")]
+    await paused(trainer, job, 1)
+    await gates.put(ALL_SERVERS, GateState.RUNNING, 9)
+    monkeypatch.undo()
+    await trainer.dispatcher.gates_changed()
+    await rest(trainer)
+    assert holds(trainer) == {job}
+
+
 async def test_late_word_of_a_pause_changes_nothing(trainer):
     job = await train(trainer)
     await trainer.lapse(trainer.leases.lease_s + 1)  # silent
