@@ -1,10 +1,12 @@
 """The tag editor on the stage: from pictures to captions and back, by hand, in bulk and by a tagger."""
 
 import io
+import threading
 import zipfile
 
 import pytest
 
+from bot.studio.captions import desk
 from tests.stage.captioned_sets import captioned_set, captioning, captions_of, editor_of, picture_bytes
 from tests.stage.refusing import press, refused, unchanged
 from tests.stage.visitor import verbs
@@ -36,7 +38,9 @@ async def redrawn(member, card, *words, without=()):
     )
 
 
-async def test_from_an_upload_to_edited_captions_and_back(stage):
+async def test_from_an_upload_to_edited_captions_and_back(stage, monkeypatch):
+    threads, changed = [], desk.changed
+    monkeypatch.setattr(desk, "changed", lambda *args: threads.append(threading.current_thread()) or changed(*args))
     member = await stage.visitor()
     form = await member.slash("general", "dataset create", {"name": "My char"})
     await member.shown(await member.fill(form, {"consent": True}), lambda m: "My char" in m.text)
@@ -59,6 +63,9 @@ async def test_from_an_upload_to_edited_captions_and_back(stage):
     await work(member, card, 6, {"tags": "mych4r\n\ngreen hair", "prepend": False})
     card = await redrawn(member, card, "Common tags: changed")
     assert captions_of(stage)[:2] == ["mych4r, green hair, smile", "mych4r, green hair, hat"]
+    # Of two thousand long captions it takes a second, in which nobody else may wait.
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads
     # Nothing is left of the filter, as nothing has red hair any more.
     assert "No picture is like that" in card.text
     await member.press(card, "captionsdo", 2)

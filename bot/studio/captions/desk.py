@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from bot.domain.captions.editor import CaptionEditor
@@ -154,8 +155,9 @@ class CaptionDesk:
                 await self._go(interaction, address, editor.narrowed(with_chosen=work is Work.WITH))
             case Work.REMOVE | Work.DOUBLES | Work.SHORTEN:
                 pictures = await self._pages.shown(editor)
-                new = changed(pictures, _AT_ONCE[work] if work in _AT_ONCE else removing(editor.chosen))
                 await begin_redraw(interaction)
+                operation = _AT_ONCE[work] if work in _AT_ONCE else removing(editor.chosen)
+                new = await asyncio.to_thread(changed, pictures, operation)  # a second, of a large data set
                 note = await self._changes.bulk(interaction, dataset, pictures, new, work.name.lower())
                 rest = editor.model_copy(update={"chosen": ()}) if work is Work.REMOVE else editor
                 await self._go(interaction, address, rest, [note])
@@ -196,8 +198,9 @@ class CaptionDesk:
         fields: Mapping[str, str],
     ) -> None:
         pictures = await self._pages.shown(editor)
-        new = changed(pictures, operation_of(work, editor, pictures, fields))
+        operation = operation_of(work, editor, pictures, fields)
         await begin_redraw(interaction)
+        new = await asyncio.to_thread(changed, pictures, operation)
         note = await self._changes.bulk(interaction, dataset, pictures, new, work.name.lower())
         if work in (Work.REPLACE, Work.COMMON):
             editor = editor.model_copy(update={"chosen": ()})

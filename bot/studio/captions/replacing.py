@@ -71,7 +71,7 @@ class Replacer:
             self._turns.release()
         match answer.get("problem"):
             case None:
-                return [_plain(tags) for tags in answer["tags"]]
+                return await asyncio.to_thread(lambda: [_plain(tags) for tags in answer["tags"]])
             case "pattern":
                 raise UserFacingError("captions_pattern")
             case "long":
