@@ -91,7 +91,7 @@ async def test_epochs_are_compared_by_themselves_once_and_where_that_was_wished(
     await trains(stage)
     card = await started(stage, owner)
     card = await owner.shown(card.id, lambda m: "Raw" in m.text)  # of the painter's pictures, which know no LoRA
-    assert "files are kept until" in card.text
+    assert "Files are kept until" in card.text
     assert {("trained", "1"), ("trained", "4")} <= addresses(card)
     ((job_id, plot),) = stage.rows("SELECT job_id, comparison_id FROM trainings")
     assert stage.rows("SELECT parent_id, reply_to_id FROM jobs WHERE id = ?", plot)[0]["parent_id"] == job_id

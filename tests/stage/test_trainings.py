@@ -284,6 +284,10 @@ async def test_a_private_one_is_out_of_sight_and_its_card_moves_to_where_it_is_a
     done = await member.shown(moved.id, lambda m: "Trained: 20 steps" in m.text)
     assert done.ephemeral
     await stage.told()
+    await stage.studio.trained.comparing.settled()
+    # Its comparison comes by direct message, once it is there: a card that waits could not be edited any more.
+    plot = await member.wait_for_message("dm", lambda m: bool(m.media))
+    assert [m.id for m in await member.messages("dm")] == [plot.id]
     assert {row["private"] for row in stage.rows("SELECT private FROM jobs")} == {1}
 
 
