@@ -16,16 +16,19 @@ from bot.domain.training.datasets import Folder, Picture
 from bot.domain.training.wishes import NAME_CHARS_MAX, TrainingWish
 from bot.errors import UserFacingError
 from gpu_worker.language.training.buckets import bucket_of
+from gpu_worker.language.training.parameters import Parameters
 from gpu_worker.language.training.steps import GUIDE_IMAGES_MAX, Length, batches_per_epoch, training_length
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import Train, TrainDataset, TrainImage, TrainSubset
-from gpu_worker.protocol.specs.training import picture_repeats
+from gpu_worker.protocol.specs.training import NAME_BYTES_MAX, picture_repeats
 
 __all__ = [
     "PICTURES_MIN", "Plan", "build_train", "planned", "require_name", "require_trainable", "trainable_names",
 ]  # fmt: skip
 
 PICTURES_MIN = 3
+SAVES_MAX = 50
+"""Files of one training: each takes a hundred megabytes or more, and draws its samples."""
 FEW_PICTURES = 10
 """Fewer teach little but themselves."""
 TRAINED_FAMILIES = ("sd1", "sd2", "sdxl")
@@ -49,7 +52,8 @@ class Plan:
 def require_name(name: str) -> str:
     """Of the file. Raises UserFacingError (`train_name`)."""
     found = " ".join(name.split())
-    if not 1 <= len(found) <= NAME_CHARS_MAX or _NAME.fullmatch(found) is None:
+    fits = 1 <= len(found) <= NAME_CHARS_MAX and len(found.encode("utf-8", "replace")) <= NAME_BYTES_MAX
+    if not fits or _NAME.fullmatch(found) is None:
         raise UserFacingError("train_name", limit=NAME_CHARS_MAX)
     return found
 
@@ -112,7 +116,7 @@ def build_train(
 def planned(spec: Train, wish: TrainingWish, pictures: Sequence[Picture], steps_max: int) -> Plan:
     """Its steps (behaviours §24.3), and the guide's advice. `pictures` as for `build_train`.
 
-    Raises UserFacingError: `train_narrow`, `train_steps`.
+    Raises UserFacingError: `train_narrow`, `train_steps`, `train_saves`.
     """
     sizes = {picture.sha256: (picture.width, picture.height) for picture in pictures}
     names = {picture.sha256: picture.name for picture in pictures}
@@ -137,9 +141,18 @@ def planned(spec: Train, wish: TrainingWish, pictures: Sequence[Picture], steps_
     )
     if length.total_steps > steps_max:
         raise UserFacingError("train_steps", steps=length.total_steps, limit=steps_max)
+    if (saves := _saves(given, length)) > SAVES_MAX:
+        raise UserFacingError("train_saves", n=saves, limit=SAVES_MAX)
     images = sum(times for _, times, _ in seen)
     own = sum(len(subset.images) for subset in dataset.subsets if not subset.is_reg)
     return Plan(spec, length, own, images, work_units(spec), tuple(_advice(spec, wish, own, images, sizes)))
+
+
+def _saves(given: Parameters, length: Length) -> int:
+    """How many files it saves; the last one is that of its last epoch and step."""
+    epochs = (length.epochs - 1) // given.save_every_n_epochs if given.save_every_n_epochs is not None else 0
+    steps = (length.total_steps - 1) // given.save_every_n_steps if given.save_every_n_steps is not None else 0
+    return epochs + steps + 1
 
 
 def _advice(spec: Train, wish: TrainingWish, own: int, images: int, sizes: dict[str, tuple[int, int]]) -> list[Note]:

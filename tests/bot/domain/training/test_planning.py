@@ -97,6 +97,8 @@ def test_what_cannot_be_is_refused():
     for given, held, key in (
         (narrow, [*pictures(4), *pictures(1, (700, 40))], "train_narrow"),
         (wish(), pictures(600, caption="a" * 4000), "train_captions_long"),
+        (wish(values={("parameters", "max_train_epochs"): 51}), pictures(4), "train_saves"),
+        (wish(values={("parameters", "save_every_n_steps"): 3}), pictures(20), "train_saves"),
         (wish(name=".zorb"), pictures(4), "train_name"),
         (wish(name="\N{HERB}\N{CAT FACE}" * 30), pictures(4), "train_name"),
     ):
