@@ -220,7 +220,7 @@ class Intake:
                 await self.require_room(new.user_id)
                 await self._dispatcher.submit(new, sheets)
             job = await self._jobs.get(new.id)
-            # A card for one alone that no interaction carries could only be a direct message that nobody edits any more.
+            # A card for one alone that no interaction carries would be a direct message, which nobody edits any more.
             if job is not None and not job.private:
                 if job.script is None:
                     card = queued_card(job, None, self._machine.state)
