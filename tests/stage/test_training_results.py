@@ -2,7 +2,9 @@
 
 import json
 import time
+from unittest.mock import AsyncMock
 
+import aiohttp
 import pytest
 
 from bot.i18n import load_language
@@ -223,6 +225,11 @@ async def test_old_files_go_after_they_were_announced_and_a_forgotten_person_lea
     keeping = stage.studio.trained.keeping
     day = 24 * 3600
     stage.execute("UPDATE training_files SET arrived_at = ?", time.time() - 20 * day)
+    fetch_user, down = keeping._client.fetch_user, AsyncMock(side_effect=aiohttp.ClientError)
+    keeping._client.fetch_user = down
+    await keeping.sweep()
+    keeping._client.fetch_user = fetch_user
+    assert said(stage, job_id, "end_told_at") is None  # without a net nobody was told
     await keeping.sweep()  # tells first, however late it is
     told = await owner.wait_for_message("dm", lambda m: "zorb" in m.text)
     assert "3 days" in told.text

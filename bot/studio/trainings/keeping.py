@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+import aiohttp
 import discord
 
 from bot.domain.amounts import size_text
@@ -136,12 +137,17 @@ class Keeping:
             return
         texts = texts_for(job.locale)
         text = texts("trained.going", name=neutral(training.name, NAME_CHARS), days=ANNOUNCED_DAYS)
-        await self._results.announced(job_id)
         try:
             user = await self._client.fetch_user(training.user_id)
             await user.send(text)
+        except (aiohttp.ClientError, OSError) as error:
+            log.info("that training %s goes could not be told (%s); that is tried again", job_id, error)
+            return
         except discord.HTTPException as error:
+            if error.status >= 500:  # Discord's own trouble passes
+                return
             log.info("that training %s goes could not be told (%s); its card says it", job_id, error)
+        await self._results.announced(job_id)  # afterwards: told twice is better than not at all
         self._card_changed(job_id)
 
     async def goes_at(self, training: Training) -> float | None:
