@@ -337,7 +337,8 @@ class Server:
     def _next(self) -> Task | None:
         if len(self._unstored) >= UNSTORED_LIMIT:
             return None
-        return next((task for task in self._tasks.values() if task.phase == "queued"), None)
+        queued = [task for task in self._tasks.values() if task.phase == "queued"]
+        return min(queued, key=lambda task: task.trains, default=None)
 
     def _run_task(self, task: Task) -> None:
         job, attempt = task.key
@@ -421,13 +422,15 @@ class Server:
             except Exception as error:
                 log.exception("the end of job %s cannot be told", end.job)
                 self._transport.finish(m.Failed(job=end.job, attempt=end.attempt, kind="other", message=repr(error)))
-            if task.trains and (task.over or isinstance(end, m.Done)):
-                self._forget_training(end.job)
             with self._lock:
                 self._unstored.popleft()
                 self._ended.append(task.key)
                 self._tasks.pop(task.key, None)
+                over = task.over or isinstance(end, m.Done)
                 self._lock.notify_all()
+            # Only now: as long as the task was held, a `forget` has left this to us.
+            if task.trains and over:
+                self._forget_training(end.job)
 
     def _forget_training(self, job: str) -> None:
         """Its end is stored: nothing will go on from what is left."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import hashlib
+import shutil
 from pathlib import Path
 
 from gpu_worker.engine.checkpoints.hashes import old_hash
@@ -19,12 +20,13 @@ from gpu_worker.protocol.specs import ImageRef, Train
 from gpu_worker.task import InputLostError, JobHooks, JobPaused
 from gpu_worker.training.hooks import SavedFile, TrainingProgress, Wish
 from gpu_worker.training.refusals import refusal
-from gpu_worker.training.state import kept_step
+from gpu_worker.training.state import kept_step, write_whole
 from gpu_worker.training.trainer import Base, Models, digest_of, train
 from gpu_worker.training.work import WorkFolders, state_folder
 
 __all__ = ["TrainingRoom"]
 
+_PICTURES = "pictures"
 LOOK_S = 0.5
 """How often a cancel is looked for while a file is hashed."""
 
@@ -52,9 +54,15 @@ class TrainingRoom:
         self._folders.sweep()
         with self._folders.opened(hooks.job, digest_of(spec, base), watch.check) as folder:
             self._engine.clear()
+            if not spec.parameters.cache_latents:
+                watch.pictures = folder / _PICTURES
             state = state_folder(folder)
-            # The state goes with its folder, once the end is stored: a death before that costs no more than any other.
-            outcome = train(spec, models, base, watch, folder, device=self._device, state=state, clears=False)
+            try:
+                # The state goes with its folder, once the end is stored: a death before that costs no more than any
+                # other.
+                outcome = train(spec, models, base, watch, folder, device=self._device, state=state, clears=False)
+            finally:
+                shutil.rmtree(folder / _PICTURES, ignore_errors=True)  # the next attempt is given all of them again
             if outcome == "paused":
                 raise JobPaused(kept_step(state), watch.total_steps, watch.reason)
 
@@ -92,6 +100,8 @@ class _Hooks:
         self._hooks = hooks
         self.reason = ""
         self.total_steps = 0
+        self.pictures: Path | None = None
+        """Where copies are kept: they are read in each epoch, and the bot has them lie for a day alone."""
 
     def check(self) -> None:
         """Before anything is loaded: a pause there has nothing to keep."""
@@ -133,8 +143,19 @@ class _Hooks:
             file.path.unlink()  # the outbox has it
 
     def open_image(self, ref: ImageRef) -> bytes:
+        copy = None if self.pictures is None else self.pictures / ref.sha256
+        if copy is not None:
+            with contextlib.suppress(OSError):
+                data = copy.read_bytes()
+                if hashlib.sha256(data).hexdigest() == ref.sha256:
+                    return data
         try:
-            return self._hooks.open_image(ref)
+            data = self._hooks.open_image(ref)
         except InputLostError as error:
             # The bot puts it there again for the next attempt.
             raise refusal("picture_gone", retryable=True) from error
+        if copy is not None:
+            with contextlib.suppress(OSError):  # without room it is asked for once more
+                copy.parent.mkdir(exist_ok=True)
+                write_whole(copy, lambda file: file.write(data))
+        return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import queue
 import sys
 import threading
@@ -537,6 +538,15 @@ def test_a_pause_is_for_trainings_alone_and_cancel_ends_them(rig, stuck):
         assert rig.end_of(job).t == end
 
 
+def test_a_training_is_begun_after_whoever_waits(rig, stuck):
+    rig.train("long", lambda hooks: [])
+    rig.assign("a")
+    rig.until(lambda: len(rig.of(m.AssignReply)) == 3)
+    stuck.set()
+    assert rig.end_of("long").t == "done"
+    assert rig.engine.drawn == ["stuck", "a", "long"]
+
+
 @pytest.mark.parametrize(("drains", "reason"), [(True, "drained"), (False, "orphaned")])
 def test_a_training_pauses_where_its_bot_stops_or_dies(drains, reason):
     rig = Rig().start()
@@ -582,4 +592,18 @@ def test_what_is_kept_of_a_training_goes_when_it_is_done_or_nobody_will_go_on_wi
     rig.say(m.Forget(job="elsewhere"), m.Forget(job="runs"))
     rig.until(lambda: forgotten == ["done", "elsewhere", "runs"])
     assert rig.end_of("runs").t == "cancelled"
+
+    class Late(collections.deque):
+        """The bot says it while the end, which is stored, is still on the worker's list."""
+
+        def popleft(self):
+            rig.server._on_command(m.Forget(job="failed"))
+            return super().popleft()
+
+    def fail(hooks):
+        rig.server._unstored = Late()
+        raise StubError
+
+    rig.train("failed", fail)
+    rig.until(lambda: forgotten[3:] == ["failed"])
     end(rig)

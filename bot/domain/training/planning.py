@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from bot.domain.job import work_units
 from bot.domain.mentions import spoken
-from bot.domain.models import find_checkpoint, find_vae
+from bot.domain.models import NONE, find_checkpoint, find_vae
 from bot.domain.notes import Note
 from bot.domain.training.datasets import Folder, Picture
+from bot.domain.training.names import is_plain
 from bot.domain.training.wishes import NAME_CHARS_MAX, TrainingWish
 from bot.errors import UserFacingError
 from gpu_worker.language.training.buckets import bucket_of
@@ -53,7 +54,8 @@ def require_name(name: str) -> str:
     """Of the file. Raises UserFacingError (`train_name`)."""
     found = " ".join(name.split())
     fits = 1 <= len(found) <= NAME_CHARS_MAX and len(found.encode("utf-8", "replace")) <= NAME_BYTES_MAX
-    if not fits or _NAME.fullmatch(found) is None:
+    # Plots call a picture without a LoRA "None".
+    if not fits or _NAME.fullmatch(found) is None or not is_plain(found) or found.casefold() == NONE.casefold():
         raise UserFacingError("train_name", limit=NAME_CHARS_MAX)
     return found
 

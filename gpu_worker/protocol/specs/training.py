@@ -11,12 +11,22 @@ from gpu_worker.language.training.parameters import DatasetRules, Parameters, Su
 from gpu_worker.language.training.steps import regularisation_repeats
 from gpu_worker.protocol.specs.base import ImageRef, Wire
 
-__all__ = ["TRAIN_IMAGES_MAX", "Train", "TrainDataset", "TrainImage", "TrainSubset", "picture_repeats"]
+__all__ = [
+    "NAME_BYTES_MAX",
+    "TRAIN_IMAGES_MAX",
+    "Train",
+    "TrainDataset",
+    "TrainImage",
+    "TrainSubset",
+    "picture_repeats",
+]
 
 TRAIN_IMAGES_MAX = 2000
 CAPTION_MAX = 4000
 CAPTIONS_BYTES_MAX = 2 * 2**20
-"""Of all captions together: a spec travels in one frame."""
+"""Of all captions, and of what is read beside them, together: a spec travels in one frame."""
+NAME_BYTES_MAX = 200
+"""With what epochs and suffixes add, a file system's 255 hold it."""
 
 
 class TrainImage(Wire):
@@ -73,7 +83,11 @@ class Train(Wire):
         subsets = [subset for dataset in self.datasets for subset in dataset.subsets]
         if sum(len(subset.images) for subset in subsets) > TRAIN_IMAGES_MAX:
             raise ValueError(f"more than {TRAIN_IMAGES_MAX} pictures")
-        captions = (image.caption or "" for subset in subsets for image in subset.images)
+        if len(self.output_name.encode()) > NAME_BYTES_MAX:
+            raise ValueError(f"output_name: longer than {NAME_BYTES_MAX} bytes")
+        captions = [image.caption or "" for subset in subsets for image in subset.images]
+        for subset in subsets:
+            captions += [subset.class_tokens, subset.rules.caption_prefix, subset.rules.caption_suffix]
         if sum(len(caption.encode("utf-8", "replace")) for caption in captions) > CAPTIONS_BYTES_MAX:
             raise ValueError(f"captions of more than {CAPTIONS_BYTES_MAX} bytes")
         if all(subset.is_reg for subset in subsets):

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gpu_worker.language.training.outputs import epoch_name, epoch_to_remove, final_name, step_name, step_to_remove
@@ -21,7 +21,8 @@ __all__ = ["Desk", "Rules"]
 class Rules:
     """What the configuration says of files and samples."""
 
-    name: str
+    name: str | None
+    """As it was said: without one, files are called as sd-scripts calls them then."""
     given: Parameters
     sample_epochs: int | None
     sample_steps: int | None
@@ -38,6 +39,15 @@ class Rules:
         if self.sample_steps is not None and file.step % self.sample_steps == 0:
             return f"{file.step:06d}"
         return None
+
+    def called(self, file: SavedFile, name: str) -> SavedFile:
+        """The file by the name it is to have; it was saved under `name`. Raises OSError."""
+        if self.name is not None or file.final:
+            return file
+        of_epoch = file.path.name == epoch_name(name, file.epoch)
+        target = file.path.with_name(epoch_name(None, file.epoch) if of_epoch else step_name(None, file.step))
+        file.path.replace(target)
+        return replace(file, path=target)
 
     def gone(self, file: SavedFile) -> str | None:
         """The file that goes when this one is kept."""

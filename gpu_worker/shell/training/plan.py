@@ -28,6 +28,7 @@ __all__ = ["FEW_PICTURES", "Plan", "make_plan"]
 
 FEW_PICTURES = 5
 _EXTENSION = ".caption"
+_NO_NAME = 'output_name is no name for a file. Use letters, digits, "-" and "_", and at most 100 of them.'
 
 
 @dataclass(frozen=True)
@@ -226,8 +227,8 @@ def _common(one: int | None, other: int | None) -> int | None:
 
 def _said(error: ValidationError) -> str:
     first = error.errors()[0]
-    if first["loc"][:1] == ("output_name",):
-        return 'output_name is no name for a file. Use letters, digits, "-" and "_", and at most 100 of them.'
+    if first["loc"][:1] == ("output_name",) or "output_name" in first["msg"]:
+        return _NO_NAME
     place = ".".join(str(part) for part in first["loc"])
     return (
         f"{place + ': ' if place else ''}{first.get('ctx', {}).get('error', first['msg'])}. Change it and start again."

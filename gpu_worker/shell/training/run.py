@@ -124,7 +124,7 @@ class _Run:
     def __post_init__(self) -> None:
         config = self.options.config
         self._rules = Rules(
-            self.desk.name,
+            config.places.get("output_name") or None,
             config.parameters,
             config.sample_every_n_epochs if self.samples else None,
             config.sample_every_n_steps if self.samples else None,
@@ -189,6 +189,7 @@ class _Run:
 
     def _took(self, file: SavedFile) -> bool:
         """A file was saved; whether samples are to be drawn with it."""
+        file = self._rules.called(file, self.desk.name)
         mark = self._rules.mark(file)
         if mark in self._shown:
             mark = None  # the state before it could not be kept, so it was trained once more

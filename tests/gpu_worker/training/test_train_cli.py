@@ -229,6 +229,24 @@ def test_which_files_are_kept_drawn_with_and_removed():
     assert (by_steps.mark(steps), by_steps.mark(last)) == ("000060", None)
 
 
+def test_files_without_a_name_are_called_as_sd_scripts_calls_them(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    rules = Rules(None, Parameters(unet_lr=1e-4, save_every_n_epochs=1, save_last_n_epochs=1), 2, None)
+    for name, epoch, step, called in (
+        ("last-000002.safetensors", 2, 20, "epoch-000002.safetensors"),
+        ("last-step00000025.safetensors", 3, 25, "at-step00000025.safetensors"),
+        ("last.safetensors", 9, 90, "last.safetensors"),
+    ):
+        (folder / name).touch()
+        file = rules.called(SavedFile(folder / name, epoch, step, name == called), "last")
+        assert (file.path, names(folder)) == (folder / called, [called])
+        if epoch == 2:
+            assert (rules.is_kept(file), rules.mark(file)) == (True, "e000002")
+            assert rules.gone(file) == "epoch-000001.safetensors"
+        file.path.unlink()
+
+
 # --- training ---------------------------------------------------------------------------------------------------------
 
 

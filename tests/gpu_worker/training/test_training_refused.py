@@ -8,7 +8,9 @@ import torch
 from setting import PICTURES, Watcher, picture, ref, spec, subset, train
 
 from gpu_worker.engine.errors import DrawingCancelled, EngineError
-from gpu_worker.protocol.specs import TrainImage
+from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.frames import frame
+from gpu_worker.protocol.specs import Train, TrainImage
 from gpu_worker.training import saving, trainer
 from gpu_worker.training.refusals import out_of_memory
 from gpu_worker.training.state import Snapshots
@@ -107,6 +109,26 @@ def test_bytes_that_are_no_picture(tmp_path):
 def test_specs_that_cannot_be(change, words):
     with pytest.raises(ValueError, match=words):
         spec(**change)
+
+
+CAT = "\N{CAT FACE}"
+"""Four bytes."""
+
+
+def test_names_are_such_as_a_file_can_have():
+    with pytest.raises(ValueError, match="output_name"):
+        Train.model_validate(spec().model_dump() | {"output_name": CAT * 60})
+
+
+def test_the_longest_training_goes_into_one_frame():
+    image = ref("p0").model_copy(update={"ref": f"input:{'0' * 64}"})
+    long = [TrainImage(image=image, caption=CAT * 4000)] * 131
+    short = [TrainImage(image=image)] * (2000 - 131)
+    wanted = spec(subset([], images=(*long, *short)))
+    frame(m.Assign(job="a" * 25, attempt=1, spec=wanted))
+    for more in ({"class_tokens": CAT * 4000}, {"rules": {"caption_prefix": CAT * 1000, "caption_suffix": CAT}}):
+        with pytest.raises(ValueError, match="captions of more than"):
+            spec(subset([], images=(*long, *short), **more))
 
 
 def test_random_crops_of_cached_latents_cannot_be():

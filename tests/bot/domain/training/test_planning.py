@@ -101,6 +101,7 @@ def test_what_cannot_be_is_refused():
         (wish(values={("parameters", "save_every_n_steps"): 3}), pictures(20), "train_saves"),
         (wish(name=".zorb"), pictures(4), "train_name"),
         (wish(name="\N{HERB}\N{CAT FACE}" * 30), pictures(4), "train_name"),
+        *((wish(name=bad), pictures(4), "train_name") for bad in ("None", "con", "zorb.", "zorb\u202egpj")),
     ):
         with pytest.raises(UserFacingError) as refused:
             plan(given, [folder()], held)
