@@ -196,10 +196,6 @@ class Datasets:
             cursor = await tx.execute("DELETE FROM datasets WHERE id = ?", (dataset_id,))
             return refs if cursor.rowcount else None
 
-    async def mark_nsfw(self, dataset_id: str) -> None:
-        """For good: nobody looks again at each picture."""
-        await self._db.write_one("UPDATE datasets SET nsfw = 1 WHERE id = ?", (dataset_id,))
-
     async def add_folder(self, dataset_id: str, repeats: int, class_tokens: str, *, is_reg: bool = False) -> Folder:
         """The one that is there where both agree. Raises UserFacingError: `dataset_gone`, `dataset_folders_full`."""
         async with self._db.write() as tx:
@@ -268,9 +264,11 @@ class Datasets:
         room_bytes: int,
         most: int = PICTURES_MAX,
         near_bits: int | None = None,
+        nsfw: bool = False,
     ) -> Added:
         """Those that find room, in their order; the same file twice in a data set is one. `room_bytes` is what all data
         sets of its user may take; with `near_bits` what differs from another picture's look by no more waits aside.
+        What comes with `nsfw` marks the data set for good: nobody looks again at each picture.
         Some dozens at a time, for each is compared with all. Raises UserFacingError (`dataset_folder_gone`)."""
         now = time.time()
         added: list[Picture] = []
@@ -319,6 +317,8 @@ class Datasets:
                     asked.add(picture.sha256)
                 room -= takes
                 place += 1
+            if nsfw and (added or waiting):
+                await tx.execute("UPDATE datasets SET nsfw = 1 WHERE id = ?", (folder.dataset_id,))
             if added:
                 await touch(tx, folder.dataset_id)
         return Added(tuple(added), tuple(there), tuple(full), tuple(over), tuple(waiting))

@@ -172,7 +172,7 @@ async def test_what_learnt_from_adult_pictures_is_held(make_stage):
     made = await stage.studio._kept.datasets.create(
         int(owner.user_id), "zorbs", guild_id=stage.guild_id, consent_at=1.0, repeats=5, class_tokens="zorb"
     )
-    await stage.studio._kept.datasets.mark_nsfw(made.id)
+    stage.execute("UPDATE datasets SET nsfw = 1 WHERE id = ?", made.id)
     job_id = await trained(stage, owner, dataset=made.id)
     answer = await admin.slash("general", "train publish", {"training": job_id, "name": "zorb-x"})
     card = await admin.shown(answer, lambda m: "zorb-x" in m.text)

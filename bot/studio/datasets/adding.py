@@ -113,10 +113,17 @@ class Adding:
         self.room_bytes = room_bytes
 
     async def take(
-        self, dataset: Dataset, folder: Folder, given: Sequence[Given], judge: Judge, told: Told | None = None
+        self,
+        dataset: Dataset,
+        folder: Folder,
+        given: Sequence[Given],
+        judge: Judge,
+        told: Told | None = None,
+        *,
+        nsfw: bool = False,
     ) -> Report:
-        """A few at a time, each few committed: after a crash those are there, and the same pictures given once more are
-        found to be. Raises UserFacingError (`dataset_folder_gone`), StorageFullError."""
+        """A few at a time, each few committed, with the mark that `nsfw` gives the data set: after a crash those are
+        there, and the same pictures given once more are found to be. Raises UserFacingError (`dataset_folder_gone`), StorageFullError."""
         report, said = Report(), time.monotonic()
         room = self.room_bytes - (await self._datasets.held_by(dataset.user_id)).size_bytes
         places = PICTURES_MAX - (await self._datasets.held(dataset.id)).pictures
@@ -131,12 +138,12 @@ class Adding:
             elif ready is not None:
                 batch.append(ready)
             if len(batch) >= TOGETHER or sum(len(each.data) for each in batch) >= TOGETHER_BYTES:
-                room -= await self._store(dataset, folder, batch, judge, report)
+                room -= await self._store(dataset, folder, batch, judge, report, nsfw=nsfw)
                 batch = []
             if told is not None and time.monotonic() - said > TOLD_EVERY_S:
                 said = time.monotonic()
                 await told(number, len(given))
-        await self._store(dataset, folder, batch, judge, report)
+        await self._store(dataset, folder, batch, judge, report, nsfw=nsfw)
         return report
 
     async def _looked_at(self, one: Given, report: Report) -> _Ready | None:
@@ -158,7 +165,7 @@ class Adding:
         return _Ready(one, data, seen, caption)
 
     async def _store(
-        self, dataset: Dataset, folder: Folder, batch: Sequence[_Ready], judge: Judge, report: Report
+        self, dataset: Dataset, folder: Folder, batch: Sequence[_Ready], judge: Judge, report: Report, *, nsfw: bool
     ) -> int:
         """Returns how many bytes came to it."""
         captions = {one.caption for one in batch if one.caption}
@@ -174,9 +181,9 @@ class Adding:
                 report.shortened.append(one.given.name)
                 one = replace(one, caption=parts[one.caption])
             by_folder.setdefault(await self._folder(dataset, folder, one.given, report), []).append(one)
-        return sum([await self._store_in(folder_id, some, report) for folder_id, some in by_folder.items()])
+        return sum([await self._store_in(folder_id, some, report, nsfw=nsfw) for folder_id, some in by_folder.items()])
 
-    async def _store_in(self, folder_id: FolderId, batch: Sequence[_Ready], report: Report) -> int:
+    async def _store_in(self, folder_id: FolderId, batch: Sequence[_Ready], report: Report, *, nsfw: bool) -> int:
         async with contextlib.AsyncExitStack() as held:
             new: list[NewPicture] = []
             for one in batch:
@@ -187,12 +194,15 @@ class Adding:
                         ref, seen.width, seen.height, seen.look, picture_name(given.name), one.caption, given.source
                     )
                 )
-            done = await self._datasets.add_pictures(folder_id, new, room_bytes=self.room_bytes, near_bits=NEAR_BITS)
+            done = await self._datasets.add_pictures(
+                folder_id, new, room_bytes=self.room_bytes, near_bits=NEAR_BITS, nsfw=nsfw
+            )
         # The same file may be in another data set, or in this one: only what nothing needs goes.
         needless = (*(one for one, _ in done.there), *done.full, *done.over)
         await self._inputs.discard_unused([one.ref for one in needless])
         report.added += done.added
         report.waiting += done.waiting
+        report.nsfw = report.nsfw or (nsfw and bool(done.added or done.waiting))
         report.there += [(one.name, like.name) for one, like in done.there]
         for one in done.full:
             report.leave(one.name, "full", {"most": PICTURES_MAX})

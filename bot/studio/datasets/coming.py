@@ -84,16 +84,16 @@ class Coming:
         for one in zips:
             if one.size > ZIP_BYTES_MAX:
                 raise UserFacingError("dataset_zip_size", limit_mb=ZIP_BYTES_MAX >> 20)
-        report = Report()
+        report, nsfw = Report(), self._rules.restricted(interaction)
         loose = [found_attachment(one) for one in files if one not in zips]
         if loose:
-            await self._add(interaction, dataset, folder, loose, "upload", report, told)
+            await self._add(interaction, dataset, folder, loose, "upload", report, told, nsfw=nsfw)
         for one in zips:
             async with self._unpacked(one) as archive:
                 given = [self._of_zip(archive, planned) for planned in archive.plan.pictures]
-                await self._take(interaction, dataset, folder, given, report, told)
+                await self._take(interaction, dataset, folder, given, report, told, nsfw=nsfw)
                 report.left += archive.plan.left
-        await self._mark(interaction, dataset, report, adult=False)
+        report.nsfw = report.nsfw and not dataset.nsfw
         return report
 
     async def add_found(
@@ -106,9 +106,10 @@ class Coming:
     ) -> Report:
         """Of a message or the history. Raises UserFacingError."""
         report = Report()
-        await self._add(interaction, dataset, folder, pictures, "message", report, told)
         ours = [one.image_id for one in pictures if one.image_id is not None]
-        await self._mark(interaction, dataset, report, adult=bool(ours) and await self._rules.adult(ours))
+        nsfw = self._rules.restricted(interaction) or (bool(ours) and await self._rules.adult(ours))
+        await self._add(interaction, dataset, folder, pictures, "message", report, told, nsfw=nsfw)
+        report.nsfw = report.nsfw and not dataset.nsfw
         return report
 
     async def _add(
@@ -120,6 +121,8 @@ class Coming:
         source: str,
         report: Report,
         told: Told,
+        *,
+        nsfw: bool,
     ) -> None:
         # What may not be seen here may not be taken from here, either.
         ours = [one.image_id for one in pictures if one.image_id is not None]
@@ -130,7 +133,7 @@ class Coming:
                 report.leave(str(one.image_id), "veiled")
             else:
                 given.append(self._of_found(one, source))
-        await self._take(interaction, dataset, folder, given, report, told)
+        await self._take(interaction, dataset, folder, given, report, told, nsfw=nsfw)
 
     async def _take(
         self,
@@ -140,17 +143,13 @@ class Coming:
         given: Sequence[Given],
         report: Report,
         told: Told,
+        *,
+        nsfw: bool,
     ) -> None:
         done = await self._adding.take(
-            dataset, folder, given, lambda captions: self._rules.refused(interaction, captions), told
+            dataset, folder, given, lambda captions: self._rules.refused(interaction, captions), told, nsfw=nsfw
         )
         report.join(done)
-
-    async def _mark(self, interaction: Interaction, dataset: Dataset, report: Report, *, adult: bool) -> None:
-        came = bool(report.added or report.waiting)
-        if came and not dataset.nsfw and (adult or self._rules.restricted(interaction)):
-            await self._datasets.mark_nsfw(dataset.id)
-            report.nsfw = True
 
     def _of_found(self, found: FoundPicture, source: str) -> Given:
         async def read() -> bytes:

@@ -50,6 +50,17 @@ async def test_names_are_one_persons_and_case_does_not_count(datasets):
     assert [folder.name for folder in await datasets.folders(mine.id)] == ["10_mina"]
 
 
+async def test_what_comes_from_an_age_restricted_channel_never_is_there_without_its_mark(datasets, inputs):
+    dataset = await begun(datasets)
+    (folder,) = await datasets.folders(dataset.id)
+    one, two = await picture(inputs, b"one"), await picture(inputs, b"two")
+    await datasets.add_pictures(folder.id, [one], room_bytes=ROOM)
+    await datasets.add_pictures(folder.id, [one], room_bytes=ROOM, nsfw=True)  # nothing new
+    assert not (await datasets.get(dataset.id)).nsfw
+    await datasets.add_pictures(folder.id, [two], room_bytes=ROOM, near_bits=64, nsfw=True)  # which waits for a word
+    assert (await datasets.get(dataset.id)).nsfw
+
+
 async def test_pictures_find_room_once_and_in_order(datasets, inputs):
     dataset = await begun(datasets)
     (folder,) = await datasets.folders(dataset.id)
