@@ -123,7 +123,8 @@ class Adding:
         nsfw: bool = False,
     ) -> Report:
         """A few at a time, each few committed, with the mark that `nsfw` gives the data set: after a crash those are
-        there, and the same pictures given once more are found to be. Raises UserFacingError (`dataset_folder_gone`), StorageFullError."""
+        there, and the same pictures given once more are found to be. Raises UserFacingError (`dataset_folder_gone`),
+        StorageFullError."""
         report, said = Report(), time.monotonic()
         room = self.room_bytes - (await self._datasets.held_by(dataset.user_id)).size_bytes
         places = PICTURES_MAX - (await self._datasets.held(dataset.id)).pictures
