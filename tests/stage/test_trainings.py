@@ -92,6 +92,9 @@ async def test_its_user_pauses_it_and_it_goes_on_after_the_bot_has_died(stage):
     assert "trained" in listed.text
     shown = await member.shown(await member.press(card, "training", 4), lambda m: m.attachments)
     assert len(shown.attachments) == 2
+    for row in stage.rows("SELECT path FROM images"):
+        (stage.settings.outputs_dir / row["path"]).unlink()
+    assert "no samples" in await member.told(await member.press(card, "training", 4))
 
 
 async def test_an_epoch_draws_once_though_the_bot_dies_right_after_it_was_saved(stage, monkeypatch):
@@ -285,6 +288,11 @@ async def test_a_private_one_is_out_of_sight_and_its_card_moves_to_where_it_is_a
     assert done.ephemeral
     await stage.told()
     await stage.studio.trained.comparing.settled()
+    # What comes of it is for its user alone, too, however often the desk is drawn; a button does what it says.
+    desk = await member.shown(await member.press(done, "training", 5))
+    await member.press(desk, "train", 3)
+    desk = await member.shown(desk.id, lambda m: "Start for all to see" in m.text + str(m.labels))
+    assert (await member.shown(await member.press(desk, "train", 2), lambda m: "training" in verbs(m))).ephemeral
     # Its comparison comes by direct message, once it is there: a card that waits could not be edited any more.
     plot = await member.wait_for_message("dm", lambda m: bool(m.media))
     assert [m.id for m in await member.messages("dm")] == [plot.id]

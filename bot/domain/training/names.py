@@ -9,7 +9,10 @@ from bot.domain.mentions import spoken
 from bot.domain.training.datasets import REPEATS_MAX
 from bot.errors import UserFacingError
 
-__all__ = ["NAME_CHARS", "TOKENS_CHARS", "check_class_tokens", "check_dataset_name", "check_repeats", "picture_name"]
+__all__ = [
+    "NAME_CHARS", "TOKENS_CHARS", "check_class_tokens", "check_dataset_name", "check_repeats", "is_plain",
+    "picture_name",
+]  # fmt: skip
 
 NAME_CHARS = 60
 TOKENS_CHARS = 80
@@ -27,7 +30,7 @@ def check_dataset_name(text: str) -> str:
         raise UserFacingError("dataset_name_empty")
     if len(name) > NAME_CHARS:
         raise UserFacingError("dataset_name_long", limit=NAME_CHARS)
-    if not _is_plain(name):
+    if not is_plain(name):
         raise UserFacingError("dataset_name_signs")
     return name
 
@@ -37,7 +40,7 @@ def check_class_tokens(text: str) -> str:
     tokens = _squeezed(text)
     if len(tokens) > TOKENS_CHARS:
         raise UserFacingError("dataset_tokens_long", limit=TOKENS_CHARS)
-    if tokens and not _is_plain(tokens):
+    if tokens and not is_plain(tokens):
         raise UserFacingError("dataset_tokens_signs")
     return tokens
 
@@ -65,7 +68,8 @@ def _squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-def _is_plain(name: str) -> bool:
+def is_plain(name: str) -> bool:
+    """Whether any system has files of that name, and everybody reads it as it is written."""
     return (
         not _FORBIDDEN.search(name)
         and not name.startswith(".")

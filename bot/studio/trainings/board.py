@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from dataclasses import replace
 from typing import Any
@@ -18,7 +19,7 @@ from bot.domain.mentions import neutral
 from bot.domain.training.wishes import Part, TrainingWish, changed
 from bot.errors import UserFacingError
 from bot.i18n import texts_for
-from bot.storage.images import Images
+from bot.storage.images import Images, MissingPictureError
 from bot.storage.jobs import Jobs
 from bot.storage.trainings import Trainings
 from bot.studio.intake import Intake
@@ -222,7 +223,13 @@ class TrainingBoard:
         if not shown:
             await say(interaction, texts("train.reply.samples_hidden"))
             return
-        data = [await self._images.read(image) for image in shown]
+        data: list[bytes] = []
+        for image in shown:
+            with contextlib.suppress(MissingPictureError):
+                data.append(await self._images.read(image))
+        if not data:
+            await say(interaction, texts("train.reply.no_samples"))
+            return
         files = [discord.File(io.BytesIO(each), f"sample-{n}.png") for n, each in enumerate(data[:FILES_AT_ONCE], 1)]
         await interaction.followup.send(
             texts("train.card.samples", name=neutral(newest.file.name, NAME_CHARS)), files=files, ephemeral=True

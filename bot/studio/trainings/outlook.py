@@ -12,6 +12,7 @@ from bot.domain.ids import UserId
 from bot.domain.limits import Limits
 from bot.domain.mentions import spoken
 from bot.domain.model_rules import Where
+from bot.domain.models import NONE
 from bot.domain.training.datasets import Folder, Picture
 from bot.domain.training.planning import Plan, build_train, planned
 from bot.domain.training.sampling import build_samples, default_samples
@@ -103,6 +104,7 @@ class Outlooks:
     async def free_name(self, wanted: str) -> str:
         """A name for the file, as near to `wanted` as one is free."""
         plain = _UNFIT.sub(" ", wanted).strip(" .")[: NAME_CHARS_MAX - 4].strip() or "lora"
+        plain = "lora" if plain.casefold() == NONE.casefold() else plain
         name, n = plain, 2
         while await self.is_taken(name):
             name, n = f"{plain}-{n}", n + 1
