@@ -372,7 +372,7 @@ class Verb:
     DATASET_DELETE = "datasetdelete"
     """data set; none asks, n 1 deletes it, 2 does not"""
     TRAIN = "train"
-    """desk of a training that is put together; n 1 starts it, 2 for its user's eyes alone or for everybody, 3 draws the
+    """desk of a training that is put together; n 1 starts it for all to see, 2 for its user's eyes alone, 3 draws the
     desk anew"""
     TRAIN_PICK = "trainpick"
     """desk of a training; n is a list: 1 data set, 2 base, 3 VAE, 4 preset"""
@@ -387,7 +387,7 @@ class Verb:
     """always all; a list of one's trainings"""
     TRAINED = "trained"
     """job that trained; n 1 compares its epochs, 2 and 3 ask which one is published, or handed out, 4 tells the
-    diagnosis, 5 asks whether its files are deleted, 6 deletes them, 7 does not, 10 and more try again as a finding says"""
+    diagnosis, 5 asks whether its files are deleted, 6 deletes them, 7 does not, 10 and more try as a finding says"""
     TRAINED_PICK = "trainedpick"
     """job that trained; a list of its epochs, to be published (n 2) or handed out (n 3)"""
     TRAINED_FORM = "trainedform"

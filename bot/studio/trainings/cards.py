@@ -122,8 +122,8 @@ def _ends(desk: TrainingDesk, texts: Texts, *, private: bool) -> list[AddressBut
     primary = discord.ButtonStyle.primary
     mine, shown = texts("train.start_private"), texts("train.start_public")
     if private:
-        first = button(Verb.TRAIN, desk.id, mine, n=1, style=primary, emoji="🔒")
-        other = button(Verb.TRAIN, desk.id, shown, n=2, emoji="📣")
+        first = button(Verb.TRAIN, desk.id, mine, n=2, style=primary, emoji="🔒")
+        other = button(Verb.TRAIN, desk.id, shown, n=1, emoji="📣")
     else:
         first = button(Verb.TRAIN, desk.id, texts("train.start"), n=1, style=primary, emoji="🎓")
         other = button(Verb.TRAIN, desk.id, mine, n=2, emoji="🔒")

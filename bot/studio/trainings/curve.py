@@ -9,11 +9,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 __all__ = ["curve_picture"]
 
-WIDTH, HEIGHT = 720, 240
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 16, 32
+WIDTH, HEIGHT = 720, 280
+LEFT, RIGHT, TOP, BOTTOM = 104, 16, 20, 44
 _PAPER, _GRID, _INK, _RAW, _LINE, _SAVED = (
     (43, 45, 49), (78, 80, 88), (219, 222, 225), (88, 101, 242), (35, 165, 90), (240, 178, 50),
 )  # fmt: skip
+FONT_PX = 26
+"""To be read on a phone, which shows the whole picture at a third of its width."""
 SMOOTHED = 9
 """Points that the thick line is the mean of."""
 
@@ -23,7 +25,7 @@ def curve_picture(curve: Sequence[float], step: int, saved: Sequence[int]) -> by
     saved."""
     picture = Image.new("RGB", (WIDTH, HEIGHT), _PAPER)
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(size=14)
+    font = ImageFont.load_default(size=FONT_PX)
     low, high = _bounds(curve)
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
 
@@ -33,17 +35,17 @@ def curve_picture(curve: Sequence[float], step: int, saved: Sequence[int]) -> by
     for share in (0.0, 0.5, 1.0):
         value = low + share * (high - low)
         draw.line((LEFT, y(value), right, y(value)), _GRID)
-        draw.text((LEFT - 6, y(value)), f"{value:.3g}", _INK, font, anchor="rm")
+        draw.text((LEFT - 6, y(value)), f"{value:.2g}", _INK, font, anchor="rm")
     for at in saved:
         if 0 < at <= step:
             x = LEFT + at / step * (right - LEFT)
-            draw.line((x, TOP, x, bottom), _SAVED)
+            draw.line((x, TOP, x, bottom), _SAVED, 2)
     draw.text((LEFT, HEIGHT - 8), "0", _INK, font, anchor="ls")
     draw.text((right, HEIGHT - 8), str(step), _INK, font, anchor="rs")
     if len(curve) > 1:
         xs = [LEFT + n / (len(curve) - 1) * (right - LEFT) for n in range(len(curve))]
-        draw.line([*zip(xs, map(y, curve), strict=True)], _RAW, 1)
-        draw.line([*zip(xs, map(y, _smoothed(curve)), strict=True)], _LINE, 3, joint="curve")
+        draw.line([*zip(xs, map(y, curve), strict=True)], _RAW, 2)
+        draw.line([*zip(xs, map(y, _smoothed(curve)), strict=True)], _LINE, 5, joint="curve")
     out = io.BytesIO()
     picture.save(out, "PNG", optimize=True)
     return out.getvalue()

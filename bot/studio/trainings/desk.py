@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import discord
 
-from bot.domain.ids import UserId
+from bot.domain.ids import JobId, UserId
 from bot.domain.mentions import spoken
 from bot.domain.models import AUTOMATIC_VAE, NONE, find_vae, names_of, share_latents
 from bot.domain.notes import Note
@@ -101,8 +101,7 @@ class TrainingDeskBoard:
         desk = await self._desk(interaction, address)
         match address.verb, address.n:
             case Verb.TRAIN, 1 | 2:
-                usual = await self._intake.is_private(interaction)
-                await self._start.begin(interaction, desk, private=usual == (address.n == 1))
+                await self._start.begin(interaction, desk, private=address.n == 2)
             case Verb.TRAIN, 3:
                 await self._show(interaction, desk)
             case Verb.TRAIN_PICK, _:
@@ -187,6 +186,7 @@ class TrainingDeskBoard:
         where, texts = where_of(interaction), texts_for(str(interaction.locale))
         outlook = await self._outlooks.of(desk.wish, desk.user_id, where)
         facts = self._models.facts(where)
+        before = JobId(desk.wish.retry_of) if desk.wish.retry_of else None
         advice = told(outlook.plan.notes, texts) if outlook.plan is not None else []
         problem = outlook.problem
         return desk_page(
@@ -202,7 +202,7 @@ class TrainingDeskBoard:
             texts,
             problem=sentence(texts, problem, f"training desk {desk.id}") if problem is not None else "",
             notes=[*notes, *advice],
-            private=await self._intake.is_private(interaction),
+            private=await self._intake.is_private(interaction, before),
         )
 
     async def _rows(self, desk: TrainingDesk, texts: Texts) -> list[tuple[str, str, str]]:
