@@ -1,7 +1,10 @@
 """What becomes of a training's files: who may draw with them, their comparison, what is published, what goes."""
 
+import errno
 import json
+import shutil
 import time
+from pathlib import Path
 from unittest.mock import AsyncMock
 
 import aiohttp
@@ -23,6 +26,11 @@ def addresses(card):
     """Verb and number of everything on it."""
     parts = [str(item.get("custom_id") or "").split(":") for item in card.components()]
     return {(part[1], part[3]) for part in parts if len(part) == 4}
+
+
+def half_copied(_source, target):
+    Path(target).write_bytes(b"half")
+    raise OSError(errno.ENOSPC, "full")
 
 
 async def offered_loras(member, typed):
@@ -107,7 +115,7 @@ async def test_epochs_are_compared_by_themselves_once_and_where_that_was_wished(
 
 
 @pytest.mark.slow
-async def test_an_epoch_is_published_by_whoever_may_add_models(make_stage):
+async def test_an_epoch_is_published_by_whoever_may_add_models(make_stage, monkeypatch):
     stage = await make_stage(operators=frozenset({1}))  # or else the admin of a playground is one
     owner, admin = await stage.visitor(), await stage.visitor("Admin")
     job_id = await trained(stage, owner)
@@ -134,6 +142,11 @@ async def test_an_epoch_is_published_by_whoever_may_add_models(make_stage):
         await refused(admin, none, "trained_epoch", language="es")
         named = await admin.slash("general", "train publish", {**options, "name": "a/b"})
         await refused(admin, named, "train_name", language="es")
+        with monkeypatch.context() as full:
+            full.setattr(shutil, "copyfile", half_copied)
+            failed = await admin.slash("general", "train publish", {**options, "name": "Zorb one"})
+            await refused(admin, failed, "library_disk", language="es")
+        assert not list((stage.settings.data / "publishing").iterdir()), "half of a gigabyte helps nobody"
     # By the button, its list and its form.
     asked = await admin.shown(await press(stage, admin, "trained", job_id, 2))
     form = await admin.pick(asked, "trainedpick", ["zorb-000002"])

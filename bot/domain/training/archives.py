@@ -131,10 +131,12 @@ class _Captions:
     """Which text is whose."""
 
     def __init__(self, texts: Iterable[str], pictures: Iterable[str]) -> None:
+        own = set(pictures)
         self._texts = {name: name for name in texts}
-        # On the systems where most of them are written case is no difference.
-        self._folded = {name.casefold(): name for name in self._texts}
-        self._stems = {_stem(name) for name in pictures}
+        self._stems = {_stem(name) for name in own}
+        # On the systems where most of them are written case is no difference; elsewhere it may be another picture's.
+        own |= self._stems
+        self._folded = {name.casefold(): name for name in self._texts if _stem(name) not in own}
 
     def of(self, picture: str) -> str | None:
         # kohya takes the picture's stem; other tools write `a.png.txt`, unless that is of a picture `a.png.png`.

@@ -171,7 +171,11 @@ class Publisher:
         for left in self._folder.iterdir():
             left.unlink(missing_ok=True)
         copy = self._folder / f"{secrets.token_hex(8)}.safetensors"
-        shutil.copyfile(path, copy)
+        try:
+            shutil.copyfile(path, copy)
+        except OSError:
+            copy.unlink(missing_ok=True)
+            raise
         return copy
 
     async def _described(self, file: LibraryFile, wish: PublishWish) -> LibraryFile:

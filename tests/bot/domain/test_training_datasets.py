@@ -49,12 +49,13 @@ def test_a_folder_without_repeats_is_told_and_captions_are_found_whatever_their_
         [
             entry("-3_a/1.png"), entry("img/0_b/2.png"), entry("img/0_b/3.png"), entry("10001_c/4.png"),
             entry("A.PNG"), entry("a.TXT"), entry("b.png"), entry("b.png.png"), entry("b.png.txt"),
+            entry("c.jpg"), entry("C.png"), entry("C.txt"),
         ],
         MOST,
     )  # fmt: skip
     assert plan.left == tuple(Left(name, "repeats") for name in ("-3_a", "0_b", "10001_c"))
     captions = {one.entry: one.caption for one in plan.pictures if one.caption is not None}
-    assert captions == {"A.PNG": "a.TXT", "b.png.png": "b.png.txt"}
+    assert captions == {"A.PNG": "a.TXT", "b.png.png": "b.png.txt", "C.png": "C.txt"}
     assert {one.folder for one in plan.pictures} == {None}
 
 
