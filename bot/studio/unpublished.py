@@ -37,10 +37,17 @@ class Unpublished:
 
     def seen(self, facts: Sequence[ModelFact], viewer: int | None) -> tuple[ModelFact, ...]:
         """What of all models, as workers tell them, `viewer` sees; None: everything. A saved epoch is there as soon as
-        its file is, whether or not a worker has looked since. One that is called like a LoRA of the library is not."""
+        its file is, whether or not a worker has looked since. One that is called like a LoRA of the library is not.
+        To whoever may not see it a LoRA of the library has no second name that is its: a worker takes names first, and
+        what is published of a training has the training's."""
         public = tuple(fact for fact in facts if fact.trained_in is None)
         if len(public) == len(facts) and not self._saved:
             return public
+        others = self._others(viewer)
+        public = tuple(
+            fact.model_copy(update={"alias": None}) if fact.kind == "lora" and fact.alias in others else fact
+            for fact in public
+        )
         told = {(fact.trained_in, fact.name): fact for fact in facts if fact.trained_in is not None}
         taken = {fact.name.casefold() for fact in public if fact.kind == "lora"}
         families = {fact.name: fact.family for fact in public if fact.kind == "checkpoint"}
@@ -54,15 +61,21 @@ class Unpublished:
 
     def hidden(self, facts: Sequence[ModelFact], viewer: int) -> set[str]:
         """Names and aliases of LoRAs that `viewer` may not name. Asked for each cell of a plot."""
-        others = [
-            one.name for names in self._saved.values() for one in names if not self._may_see(one, viewer)
-        ]  # fmt: skip
+        others = self._others(viewer)
         if not others:
             return set()
         aliases = {fact.name: fact.alias for fact in facts if fact.trained_in is not None and fact.alias}
         return {name for other in others for name in (other, aliases.get(other)) if name} - _called(
             self.seen(facts, viewer)
         )
+
+    def _others(self, viewer: int | None) -> set[str]:
+        """Names of those that `viewer` may not see."""
+        return {one.name for names in self._saved.values() for one in names if not self._may_see(one, viewer)}
+
+    def own(self, facts: Sequence[ModelFact], viewer: int) -> set[str]:
+        """Names and aliases of the saved epochs that `viewer` may name."""
+        return _called([fact for fact in self.seen(facts, viewer) if fact.trained_in is not None])
 
     def _may_see(self, one: SavedName, viewer: int | None) -> bool:
         return viewer is None or viewer == one.user_id or viewer in self._operators
