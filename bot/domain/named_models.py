@@ -23,7 +23,7 @@ from gpu_worker.protocol.specs import (
     Upscale,
 )
 
-__all__ = ["embeddings_in", "models_of"]
+__all__ = ["embeddings_in", "loras_in", "models_of"]
 
 Named = tuple[ModelKind, str]
 
@@ -72,7 +72,7 @@ def models_of(spec: JobSpec | PictureTask | Sheet | ScriptSpec | Train, facts: S
     aliases = {fact.alias: fact.name for fact in facts if fact.kind == "lora" and fact.alias}
     names = {fact.name for fact in facts if fact.kind == "lora"}
     for text in texts:
-        for name in _loras(text):
+        for name in loras_in(text):
             found["lora", name if name in names else aliases.get(name, name)] = None
     for name in embeddings_in(" ".join(texts), facts):
         found["embedding", name] = None
@@ -100,7 +100,8 @@ def _spaced(text: str) -> str:
     return " ".join("".join(" " if sign in ",()[]{}:|<>\\\n\t" else sign for sign in text.casefold()).split())
 
 
-def _loras(text: str) -> list[str]:
+def loras_in(text: str) -> list[str]:
+    """As a text's tags call them: by name or alias."""
     try:
         return [ref.name for ref in lora_refs(parse_networks(text)[1])]
     except NetworkTagError:  # a record of another version; the worker says what is wrong with it

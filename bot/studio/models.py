@@ -43,6 +43,11 @@ class Models:
         """Names of LoRAs that this person may not even know of: saved epochs of others' trainings."""
         return self._unpublished.hidden(self._everything(), where.user_id) if self._unpublished is not None else set()
 
+    def unpublished(self, user_id: int) -> set[str]:
+        """Names of LoRAs that this person may draw with as saved epochs: they were learnt from given pictures, and
+        nobody has vouched for them yet."""
+        return self._unpublished.own(self._everything(), user_id) if self._unpublished is not None else set()
+
     def _everything(self) -> tuple[ModelFact, ...]:
         return self._dispatcher.models() or self._library.facts()
 

@@ -88,6 +88,7 @@ class Studio:
         self.models = Models(
             self.dispatcher, library=self.library, rules=kept.model_rules, unpublished=self._unpublished
         )
+        self.safety.origins.unpublished = self.models.unpublished
         self.model_names = ModelNames(self.models, self.library, kept.model_rules)
         self.wardrobe = Wardrobe(kept.styles)
         self.usuals = Usuals(self.preferences, self.models)

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from bot.i18n import load_language
+from gpu_worker.protocol.specs import ImageRef, Img2Img
 from tests.gpu_worker.language.test_models import KOHYA, write
 from tests.stage.refusing import press, refused, unchanged
 from tests.stage.trained import trained
@@ -52,6 +53,17 @@ async def test_an_unpublished_lora_is_there_for_its_person_alone(stage):
         sentence = await refused(other, await other.slash("general", "imagine", typed), "lora_unknown")
         assert "zorb" not in sentence.split("Did you mean")[1]
         await refused(other, await other.press(drawn, "reroll"), "lora_unknown")
+        # What the pictures may not be made into, what was learnt from them may not draw, nor what comes of that.
+        typed["prompt"] = "a hat and a bikini <lora:zorb-000002:0.8>"
+        await refused(other, await other.slash("general", "imagine", typed), "lora_unknown")
+    await refused(owner, await owner.slash("general", "imagine", typed), "content_upload")
+    image = stage.rows("SELECT id FROM images")[0]["id"]
+    edited = await stage.studio.safety.origins.from_upload(
+        Img2Img(prompt="x", checkpoint="m", width=64, height=64, seed=1, image=ImageRef(
+            ref=f"image:{image}", sha256="0" * 64, mime="image/png", size_bytes=1)), int(other.user_id),
+    )  # fmt: skip
+    assert edited
+    async with unchanged(stage):
         plot = {"prompt": "a hat", "x_type": "LoRA", "x_values": "None, zorb"}
         await refused(other, await other.slash("general", "plot", plot), "plot_value")
         for command in ("train compare", "train file", "train delete"):

@@ -62,7 +62,7 @@ class ContentCheck:
         """Raises ContentRefusedError: `content_minors`, `content_upload`, `content_adult`, `content_words`. Which word
         it was is not told, so that the answer is no guide around the rule; a server's own words may be asked about."""
         steering = steering_of(request.task)
-        uploaded = await self._origins.from_upload(request.task)
+        uploaded = await self._origins.from_upload(request.task, request.user_id)
         words = (*self._rules.of(EVERYWHERE).words, *self._rules.of(request.where.guild_id).words)
         # A prompt full of syntax takes the rules up to a tenth of a second: not on the loop.
         for found in await asyncio.to_thread(_judged, steering, words, uploaded=uploaded):

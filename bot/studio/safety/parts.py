@@ -61,7 +61,7 @@ class SafetyParts:
         events, appeals = SafetyEvents(database), Appeals(database)
         self.audit = SafetyLog(client, events, self.rules)
         self.places = Places(client, self.rules, lambda: self.classifier() is not None)
-        origins = Origins(jobs, images)
+        self.origins = origins = Origins(jobs, images)
         self.judge = PictureJudge(
             places=self.places, origins=origins, rules=self.rules, looks=PictureLooks(database), audit=self.audit
         )

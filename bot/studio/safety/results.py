@@ -119,7 +119,7 @@ class PictureJudge:
         return Circumstances(
             names_minor=minor,
             adult_text=adult,
-            from_upload=await self._origins.from_upload(task),
+            from_upload=await self._origins.from_upload(task, where.user_id),
             adult_place=self._places.adult_place(where),
             expected=self._places.classified,
             adult_shown=rules.adult_shown,
