@@ -70,9 +70,10 @@ class TrainingResults:
         return int(row["total"]) if row else 0
 
     async def of_server(self, guild_id: GuildId | None, limit: int) -> list[JobId]:
-        """Trainings that were begun there, everywhere for None; the newest first."""
+        """Trainings that were begun there in the open, everywhere for None; the newest first."""
         rows = await self._db.all(
-            "SELECT job_id FROM trainings WHERE ?1 IS NULL OR guild_id = ?1 ORDER BY created_at DESC LIMIT ?2",
+            "SELECT job_id FROM trainings JOIN jobs ON jobs.id = job_id AND jobs.private = 0 "
+            "WHERE ?1 IS NULL OR trainings.guild_id = ?1 ORDER BY trainings.created_at DESC LIMIT ?2",
             (guild_id, limit),
         )
         return [JobId(row["job_id"]) for row in rows]

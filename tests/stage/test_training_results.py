@@ -40,6 +40,11 @@ async def offered_loras(member, typed):
     return {choice["value"] for choice in found}
 
 
+async def offered_trainings(member):
+    found = await member.autocomplete("general", "train publish", "training", {"training": ""})
+    return {choice["value"] for choice in found}
+
+
 async def test_an_unpublished_lora_is_there_for_its_person_alone(stage):
     owner, other = await stage.visitor(), await stage.visitor("Moderator")
     await trained(stage, owner)
@@ -144,7 +149,9 @@ async def test_an_epoch_is_published_by_whoever_may_add_models(make_stage, monke
             await refused(
                 admin, await admin.slash("general", command, {"training": job_id}), "train_unknown", language="es"
             )
+        assert job_id in await offered_trainings(admin)
         stage.execute("UPDATE jobs SET private = 1 WHERE id = ?", job_id)
+        assert job_id not in await offered_trainings(admin)
         await refused(admin, await admin.slash("general", "train publish", options), "train_unknown", language="es")
         await refused(admin, await press(stage, admin, "trained", job_id, 2), "train_not_yours", language="es")
         stage.execute("UPDATE jobs SET private = 0 WHERE id = ?", job_id)

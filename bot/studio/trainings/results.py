@@ -137,8 +137,7 @@ class TrainedFiles:
             own = {one.job_id for one in mine}
             for job_id in await self._results.of_server(GuildId(interaction.guild_id), ADMINS_ROWS):
                 other = await self._trainings.get(job_id) if job_id not in own else None
-                job = await self._jobs.get(job_id) if other is not None else None
-                if other is not None and job is not None and not job.private:
+                if other is not None:
                     rows.append((f"{other.name} · {job_id} · {self._person(interaction, other.user_id)}", job_id))
         wanted = typed.strip().casefold()
         found = [app_commands.Choice(name=label[:100], value=value) for label, value in dict(rows).items()
