@@ -126,12 +126,13 @@ async def test_automatic_tags_over_a_restart_and_back(stage):
     card = await editor_of(member)
     stage.painter.hold()
     form = await member.press(card, "captionsdo", 6)
-    fields = {"thresholds": "0.2 0.9", "exclude": "long hair", "always": "mychar"}
+    fields = {"thresholds": "0.2 0.9", "exclude": "long hair", "always": "mychar", "tagger": "_:tagger-v3"}
     answer = await member.fill(form, fields)
     await stage.painter.asked(1)
     spec = stage.painter.specs[-1]
     assert (spec.threshold, spec.character, spec.additional_tags) == (0.2, 0.9, ("mychar",))
     assert set(spec.exclude_tags) == {"long hair", "long_hair"}
+    assert (spec.tagger, spec.replace_underscore) == ("tagger-v3", False)
     assert len(spec.pictures) == 3
     assert stage.painter.input(spec.pictures[0].image) == picture_bytes(0)
     await stage.restart(kill=True)

@@ -32,6 +32,9 @@ __all__ = [
 TAG_CHARS_MAX = 200
 KEEP_MOST = 75
 PATTERN_CHARS_MAX = 1000
+TAGGERS_LISTED = 12
+_UNDERSCORES = "_:"
+"""Before the name of a tagger whose tags keep them."""
 THRESHOLD = float(Caption.model_fields["threshold"].default)
 CHARACTER = float(Caption.model_fields["character"].default)
 EXISTING: tuple[ExistingCaption, ...] = get_args(ExistingCaption)
@@ -53,6 +56,8 @@ class TaggerWish:
     """Each as a tagger's table may write it."""
     always: Tags
     existing: ExistingCaption
+    underscores: bool
+    """They stay: some checkpoints were taught with them."""
 
 
 def editor_form(id_: str, work: Work, editor: CaptionEditor, picture: Picture | None, texts: Texts) -> discord.ui.Modal:
@@ -116,7 +121,9 @@ _ALONE = (Work.FILTER, Work.CAPTION)
 def tagger_form(id_: str, taggers: Sequence[str], texts: Texts) -> discord.ui.Modal:
     """Of at least one tagger."""
     form = form_of(texts("tag_editor.tagger"), encode(Verb.CAPTIONS_FORM, id_, int(Work.TAGGER)))
-    named = [(name, name) for name in taggers]
+    # A form has five fields, so this is a second row of each tagger.
+    named = [(name, name) for name in taggers[:TAGGERS_LISTED]]
+    named += [(f"{_UNDERSCORES}{name}", texts("tag_editor.form.underscores", name=name)) for name, _ in named]
     select_field(form, "tagger", texts("tag_editor.form.tagger"), "", named, taggers[0])
     text_field(
         form, "thresholds", texts("tag_editor.form.thresholds"), texts("tag_editor.form.thresholds_hint"),
@@ -198,8 +205,10 @@ def read_tagger(fields: Mapping[str, str]) -> TaggerWish:
         raise UserFacingError("captions_threshold", given=spoken(typed))
     threshold = numbers[0] if numbers else THRESHOLD
     exclude = read_list(fields.get("exclude", ""), most=90)
+    tagger = fields.get("tagger", "")
     return TaggerWish(
-        tagger=fields.get("tagger") or None,
+        tagger=tagger.removeprefix(_UNDERSCORES) or None,
+        underscores=tagger.startswith(_UNDERSCORES),
         threshold=threshold,
         character=numbers[1] if len(numbers) == 2 else threshold if numbers else CHARACTER,
         # A table writes them with underscores, people mostly do not; names of other taggers have spaces.

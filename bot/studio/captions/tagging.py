@@ -64,6 +64,7 @@ class Tagging:
             character=wish.character,
             additional_tags=wish.always,
             exclude_tags=wish.exclude,
+            replace_underscore=not wish.underscores,
             dataset=dataset.id,
             existing=wish.existing,
         )
