@@ -6,7 +6,7 @@ from bot.domain.limits import DEFAULT_LIMITS
 from bot.domain.training.datasets import Folder, Picture
 from bot.domain.training.planning import build_train, planned
 from bot.domain.training.sampling import build_samples, default_samples, with_epoch
-from bot.domain.training.wishes import changed, configured, first_wish
+from bot.domain.training.wishes import changed, configured, first_wish, fitted
 from bot.errors import UserFacingError
 from gpu_worker.language.training.config import read_config
 from gpu_worker.language.training.config_errors import ConfigError
@@ -42,6 +42,18 @@ def plan(given, folders, held, steps_max=20_000):
 def values(**named):
     parts = {"batch_size": "rules", "keep_tokens": "subset"}
     return {(parts.get(key, "parameters"), key): value for key, value in named.items()}
+
+
+def test_a_miniature_gets_rates_that_teach_it_and_chosen_ones_stay():
+    def rates(given):
+        return given.parameters.unet_lr, given.parameters.text_encoder_lr
+
+    small = wish(SMALL)
+    assert rates(small) == (1e-3, 2e-4)
+    assert rates(fitted(small, BASE)) == rates(wish(BASE)) == (1e-4, 5e-5)
+    assert rates(fitted(wish(BASE), SMALL)) == (1e-3, 2e-4)
+    chosen = changed(small, values(unet_lr=3e-4))
+    assert rates(fitted(chosen, BASE)) == rates(fitted(chosen, SMALL)) == (3e-4, 2e-4)
 
 
 @pytest.mark.parametrize(
