@@ -136,9 +136,11 @@ async def test_a_zip_brings_folders_and_captions_and_leaves_out_what_is_none(sta
         "bomb.png": b"\0" * (3 << 20),
         "__MACOSX/._a.png": b"x",
     })  # fmt: skip
-    answer = await member.slash("general", "dataset add", {"name": "Mina"}, {"file1": ("set.zip", zipped)})
+    files = {"file1": ("broken.zip", zipped[:300]), "file2": ("set.zip", zipped)}
+    answer = await member.slash("general", "dataset add", {"name": "Mina"}, files)
     report = await member.shown(answer, lambda m: "added to" in m.text)
     assert "4 pictures added" in report.text
+    assert "1 ZIP left out" in report.text
     assert "2 with their captions" in report.text
     for said in (
         "leads out of it",

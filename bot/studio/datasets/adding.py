@@ -26,6 +26,8 @@ __all__ = ["Adding", "Given", "Report"]
 TOGETHER = 8
 TOGETHER_BYTES = 48 * 2**20
 """So much is in memory at a time."""
+LOOKED_AT_ONCE = 2
+"""Whoever adds them: unpacked, a picture is a hundred megabytes."""
 TOLD_EVERY_S = 2.0
 SMALL_PX = 512
 """What most models draw at; a shorter side is enlarged for the training, which is told."""
@@ -111,6 +113,7 @@ class Adding:
         self._inputs = inputs
         self._limits = limits
         self.room_bytes = room_bytes
+        self._looking = asyncio.Semaphore(LOOKED_AT_ONCE)
 
     async def take(
         self,
@@ -150,7 +153,8 @@ class Adding:
     async def _looked_at(self, one: Given, report: Report) -> _Ready | None:
         try:
             data = await one.read()
-            seen = await asyncio.to_thread(inspect_picture, data, self._limits.max_picture_pixels)
+            async with self._looking:
+                seen = await asyncio.to_thread(inspect_picture, data, self._limits.max_picture_pixels)
             caption = await one.caption() if one.caption is not None else None
         except UnfitError as error:
             report.leave(one.name, error.why, error.values)

@@ -32,6 +32,7 @@ __all__ = ["Coming"]
 ZIP_BYTES_MAX = 512 * 2**20
 """Discord's largest upload."""
 DISK_LEFT_BYTES = 1 << 30
+_OF_ZIPS = ("dataset_zip_", "attachment_gone")
 
 
 class Coming:
@@ -79,7 +80,8 @@ class Coming:
         files: Sequence[discord.Attachment],
         told: Told,
     ) -> Report:
-        """Pictures and zips. Raises UserFacingError: those of `Archive` and `Attachments.save`, `dataset_zip_size`."""
+        """Pictures and zips. Raises UserFacingError: `dataset_zip_size`, and of a file that is alone those of `Archive`
+        and `Attachments.save`."""
         zips = [one for one in files if one.filename.casefold().endswith(".zip")]
         for one in zips:
             if one.size > ZIP_BYTES_MAX:
@@ -89,10 +91,16 @@ class Coming:
         if loose:
             await self._add(interaction, dataset, folder, loose, "upload", report, told, nsfw=nsfw)
         for one in zips:
-            async with self._unpacked(one) as archive:
-                given = [self._of_zip(archive, planned) for planned in archive.plan.pictures]
-                await self._take(interaction, dataset, folder, given, report, told, nsfw=nsfw)
-                report.left += archive.plan.left
+            try:
+                async with self._unpacked(one) as archive:
+                    given = [self._of_zip(archive, planned) for planned in archive.plan.pictures]
+                    await self._take(interaction, dataset, folder, given, report, told, nsfw=nsfw)
+                    report.left += archive.plan.left
+            except UserFacingError as error:
+                # What came of the other files is told all the same.
+                if len(files) == 1 or not error.key.startswith(_OF_ZIPS):
+                    raise
+                report.leave(one.filename, "zip")
         report.nsfw = report.nsfw and not dataset.nsfw
         return report
 

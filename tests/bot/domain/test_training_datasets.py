@@ -1,17 +1,23 @@
 """Data sets, their pure rules: what of a zip is taken, names that any system can have, and what looks alike."""
 
+import asyncio
 import io
 import random
+import time
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image, ImageEnhance
 
+from bot.domain.limits import DEFAULT_LIMITS
 from bot.domain.training import archives
 from bot.domain.training.archives import Entry, Left, plan_archive
+from bot.domain.training.datasets import Held
 from bot.domain.training.looks import NEAR_BITS, distance, nearest
 from bot.domain.training.names import check_class_tokens, check_dataset_name, check_repeats, picture_name
 from bot.errors import UserFacingError
+from bot.studio.datasets import adding
 from bot.studio.datasets.archive import Archive
 from bot.studio.datasets.inspecting import UnfitError, difference_hash, inspect_picture
 from gpu_worker.language.training.folders import FolderName
@@ -191,3 +197,29 @@ def test_a_turned_picture_is_upright_and_what_moves_or_is_huge_is_refused():
     for data, why in ((huge.getvalue(), "pixels"), (b"GIF89a", "broken"), (b"%PDF", "type"), (b"", "type")):
         with pytest.raises(UnfitError, match=why):
             inspect_picture(data, 4096 * 4096)
+
+
+async def test_few_pictures_are_unpacked_at_a_time_however_many_people_add_some(monkeypatch):
+    running, most = [], []
+
+    def look(_data, _pixels):
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.005)
+        running.pop()
+        raise UnfitError("broken")
+
+    async def read():
+        return b""
+
+    async def nothing(_id):
+        return Held(0, 0)
+
+    monkeypatch.setattr(adding, "inspect_picture", look)
+    datasets = SimpleNamespace(held_by=nothing, held=nothing)
+    adds = adding.Adding(datasets=datasets, inputs=None, limits=DEFAULT_LIMITS, room_bytes=1)
+    given = [adding.Given("a.png", read, "upload")] * 3
+    dataset = SimpleNamespace(id="d", user_id=1)
+    reports = await asyncio.gather(*(adds.take(dataset, None, given, None) for _ in range(6)))
+    assert [len(report.left) for report in reports] == [3] * 6
+    assert max(most) == adding.LOOKED_AT_ONCE
