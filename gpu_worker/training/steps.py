@@ -85,7 +85,8 @@ class Steps:
         self._network.load(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._rates.load_state_dict(state["rates"])
-        self._scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # none was kept where a processor has trained so far
+            self._scaler.load_state_dict(state["scaler"])
 
     def _change(self) -> None:
         if self._given.max_grad_norm:

@@ -24,6 +24,7 @@ PLACES = (
 ONLY_AS: Mapping[str, tuple[object, ...]] = {
     "lr_scheduler_args": ("", ()), "noise_offset_type": ("Original",),
     "save_model_as": ("safetensors",), "loss_type": ("l2",), "max_token_length": (75, 150, 225),
+    "max_timestep": (1000, 0, ""),
 } | dict.fromkeys(
     (
         "color_aug", "face_crop_aug_range", "scale_weight_norms", "adaptive_noise_scale", "multires_noise_iterations",
@@ -32,6 +33,7 @@ ONLY_AS: Mapping[str, tuple[object, ...]] = {
         "in_json", "resume", "save_last_n_epochs_state", "save_last_n_steps_state", "base_weights",
         "ip_noise_gamma_random_strength", "noise_offset_random_strength", "deepspeed",
         "scale_v_pred_loss_like_noise_pred", "min_timestep", "network_train_norm", "skip_until_initial_step",
+        "lr_scheduler_type",
     ),
     (False, 0, "", None),
 )  # fmt: skip
@@ -42,9 +44,9 @@ PASSED_OVER = frozenset(
         "xformers", "sdpa", "mem_eff_attn", "lowram", "highvram", "no_half_vae", "cache_latents_to_disk",
         "vae_batch_size", "max_data_loader_n_workers", "persistent_data_loader_workers", "logging_dir", "log_with",
         "log_prefix", "log_tracker_name", "wandb_run_name", "console_log_level", "v2", "v_parameterization",
-        "save_state", "save_state_on_train_end", "max_timestep", "cache_text_encoder_outputs",
+        "save_state", "save_state_on_train_end", "cache_text_encoder_outputs",
         "dataset_repeats", "disable_mmap_load_safetensors", "cache_text_encoder_outputs_to_disk",
-        "skip_cache_check", "lr_scheduler_type", "torch_compile", "metadata_title", "metadata_author",
+        "skip_cache_check", "torch_compile", "metadata_title", "metadata_author",
         "dynamo_backend", "dynamo_mode", "huber_c", "huber_scale", "huber_schedule", "multires_noise_discount", "epoch",
         "log_config", "wandb_api_key", "num_cpu_threads_per_process", "num_processes", "num_machines",
         "metadata_description", "metadata_license", "metadata_tags", "tokenizer_cache_dir", "ddp_timeout",

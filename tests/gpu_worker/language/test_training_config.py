@@ -74,6 +74,7 @@ def test_what_kohyas_window_writes_is_read():
         huber_c = 0.1
         huber_schedule = "snr"
         lr_scheduler_args = []
+        lr_scheduler_type = ""
         max_timestep = 1000
         min_snr_gamma = 0
         multires_noise_discount = 0.3
@@ -146,6 +147,8 @@ def test_a_data_set_file_inherits_from_the_outside_in():
         ("resolution = 500", "resolution", "multiples of 8"),
         ("resolution = 1024000", "resolution", "at most 2048"),
         ("color_aug = true", "color_aug", "not done here"),
+        ("max_timestep = 500", "max_timestep", "not done here"),
+        ('lr_scheduler_type = "torch.optim.lr_scheduler.StepLR"', "lr_scheduler_type", "not done here"),
         ("network_args = 3", "network_args", "list of texts"),
         ('network_args = ["algo=loha"]', "network_args", "lycoris.kohya"),
         ('network_args = ["depth=1"]', "depth", "no parameter"),

@@ -18,13 +18,28 @@ from gpu_worker.training.steps import Steps
 CPU = SimpleNamespace(torch_device=torch.device("cpu"))
 
 
-def test_a_step_that_is_left_out_does_not_move_the_schedule():
-    weight = torch.nn.Parameter(torch.ones(1))
-    network = SimpleNamespace(parameters=lambda part: [weight] if part == "unet" else [])
+def make_steps(weight, *, half):
+    network = SimpleNamespace(
+        parameters=lambda part: [weight] if part == "unet" else [], tensors=dict, load=lambda tensors: None
+    )
     checkpoint = SimpleNamespace(device=CPU, table=SigmaTable.scaled_linear(), prediction="epsilon")
     given = Parameters(unet_lr=1.0, network_train_unet_only=True, lr_scheduler="linear", max_grad_norm=0.0)
     steps = Steps(checkpoint, network, SimpleNamespace(), given, 4)
-    steps._scaler = torch.amp.GradScaler("cpu")
+    steps._scaler = torch.amp.GradScaler("cpu", enabled=half)
+    return steps
+
+
+def test_a_training_that_begins_on_a_processor_goes_on_in_halves():
+    weight = torch.nn.Parameter(torch.ones(1))
+    state = make_steps(weight, half=False).state()
+    later = make_steps(weight, half=True)
+    later.load(state)
+    assert later._scaler.get_scale() == torch.amp.GradScaler("cpu").get_scale()
+
+
+def test_a_step_that_is_left_out_does_not_move_the_schedule():
+    weight = torch.nn.Parameter(torch.ones(1))
+    steps = make_steps(weight, half=True)
     for factor, rate in ((float("inf"), 1.0), (1.0, 0.75), (float("inf"), 0.75), (1.0, 0.5)):
         steps._scaler.scale(weight.sum() * factor).backward()
         steps._change()
