@@ -222,4 +222,4 @@ async def test_few_pictures_are_unpacked_at_a_time_however_many_people_add_some(
     dataset = SimpleNamespace(id="d", user_id=1)
     reports = await asyncio.gather(*(adds.take(dataset, None, given, None) for _ in range(6)))
     assert [len(report.left) for report in reports] == [3] * 6
-    assert max(most) == adding.LOOKED_AT_ONCE
+    assert max(most) <= adding.LOOKED_AT_ONCE
