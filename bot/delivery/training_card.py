@@ -192,7 +192,7 @@ def _usage(shown: TrainingShown, texts: Texts) -> str:
 
 
 def _file_line(file: SavedFile, texts: Texts) -> str:
-    values = {"name": file.name.replace("`", "'"), "epoch": file.epoch, "size": size_text(file.size_bytes)}
+    values = {"name": file.name.replace("`", "'"), "size": size_text(file.size_bytes)}
     if file.loss is None:
         return texts("train.card.file", **values)
     return texts("train.card.file_loss", loss=f"{file.loss:.4f}", **values)

@@ -48,7 +48,7 @@ async def test_it_trains_draws_samples_of_each_epoch_and_shows_them(stage):
     assert verbs(card) == ["training", "training", "cancel"]
     stage.painter.release()
     done = await member.shown(card.id, lambda m: "Trained: 20 steps" in m.text and len(m.media) == 2)
-    assert "`zorbs` · epoch 2" in done.text
+    assert "`zorbs` · " in done.text
     assert "<lora:zorbs:1>" in done.text
     await stage.told()
     files = stage.rows("SELECT * FROM training_files ORDER BY epoch")
