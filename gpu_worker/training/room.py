@@ -61,6 +61,9 @@ class TrainingRoom:
                 # The state goes with its folder, once the end is stored: a death before that costs no more than any
                 # other.
                 outcome = train(spec, models, base, watch, folder, device=self._device, state=state, clears=False)
+            except (DrawingCancelled, EngineError):
+                self._folders.ended(folder)
+                raise
             finally:
                 shutil.rmtree(folder / _PICTURES, ignore_errors=True)  # the next attempt is given all of them again
             if outcome == "paused":

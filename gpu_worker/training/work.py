@@ -1,8 +1,8 @@
 """Where trainings keep what they need to go on: a folder a job, `<data>/training-work/<job>`.
 
 A folder goes as soon as its job's end is stored (`done`), or when the bot says that nobody will go on with it
-(`messages.Forget`). What failed or was cancelled stays: the same training, submitted anew, goes on from it. What nobody
-touched for a month goes, too.
+(`messages.Forget`). What failed or was cancelled stays, the last few of them: the same training, submitted anew, goes
+on from it. What nobody touched for a month goes, too.
 """
 
 from __future__ import annotations
@@ -27,10 +27,14 @@ log = logging.getLogger(__name__)
 
 WORK_FOLDER = "training-work"
 KEPT_S = 30 * 24 * 3600.0
+ENDED_KEPT = 5
+"""Of those that failed or were cancelled; a state may have gigabytes, and anybody can begin and cancel."""
 LOCK_WAIT_S = 60.0
 """For a worker that was given up for lost and is about to notice it."""
 LOOK_S = 0.5
 _NOTE = "training.json"
+_ENDED = "ended"
+"""A file in the folder of what failed or was cancelled."""
 _JOB = re.compile(r"[A-Za-z0-9_-]{1,25}")
 """As `messages.JobKey`: one odd name would keep a worker from saying hello."""
 _STATE = "state"
@@ -62,6 +66,7 @@ class WorkFolders:
             if begun is not None and begun != digest:
                 raise refusal("base_changed")
             state_folder(folder).mkdir(parents=True, exist_ok=True)
+            (folder / _ENDED).unlink(missing_ok=True)
             if begun is None:
                 note = json.dumps({"training": digest}).encode()
                 with contextlib.suppress(OSError):
@@ -78,8 +83,19 @@ class WorkFolders:
             return
         self._remove(self._root / job)
 
+    def ended(self, folder: Path) -> None:
+        """It failed, or was cancelled; whoever calls still holds it."""
+        with contextlib.suppress(OSError):
+            (folder / _ENDED).touch()
+
     def sweep(self) -> None:
-        """Takes away what nobody came back for."""
+        """Takes away what nobody came back for, and of what ended all but the last few."""
+        ended: list[tuple[float, Path]] = []
+        for folder in self._folders():
+            with contextlib.suppress(OSError):
+                ended.append(((folder / _ENDED).stat().st_mtime, folder))
+        for _, folder in sorted(ended, reverse=True)[ENDED_KEPT:]:
+            self._remove(folder)
         for folder in self._folders():
             with contextlib.suppress(OSError):
                 touched = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))

@@ -4,6 +4,7 @@ import pytest
 from setting import DEMO, PICTURES, spec, subset
 
 from gpu_worker.engine.engine import Engine
+from gpu_worker.engine.errors import DrawingCancelled
 from gpu_worker.engine.options import EngineOptions
 from gpu_worker.task import InputLostError
 from gpu_worker.training.room import TrainingRoom
@@ -16,15 +17,16 @@ class OneDay:
 
     job = "a"
 
-    def __init__(self):
+    def __init__(self, until=99):
         self.left = dict(PICTURES)
+        self.until = until
         self.steps, self.saved = 0, []
 
     def progress(self, phase, *_):
         self.steps += phase == "training"
 
     def cancelled(self):
-        return False
+        return self.steps >= self.until
 
     def pause(self):
         return ""
@@ -43,9 +45,13 @@ def test_pictures_that_are_read_in_each_epoch_outlive_the_day_that_the_bot_keeps
     engine = Engine(models_dir=tmp_path / "models", demo_dir=DEMO, options=EngineOptions(device="cpu"))
     try:
         hooks, room = OneDay(), TrainingRoom(engine, tmp_path / "work", "cpu")
-        wanted = spec(subset(["p0", "p1"], num_repeats=1), cache_latents=False, max_train_steps=2)
+        wanted = spec(subset(["p0", "p1"], num_repeats=1), cache_latents=False, max_train_steps=3)
+        with pytest.raises(DrawingCancelled):
+            room.train(wanted, OneDay(until=1))
+        assert (tmp_path / "work" / "a" / "ended").exists()
         room.train(wanted, hooks)
     finally:
         engine.close()
     assert (hooks.steps, hooks.saved) == (2, ["zorb"])
+    assert not (tmp_path / "work" / "a" / "ended").exists()
     assert not list((tmp_path / "work" / "a").glob("pictures/*"))

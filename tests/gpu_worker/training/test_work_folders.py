@@ -74,6 +74,18 @@ def test_nobody_takes_or_removes_what_another_worker_holds(folders, tmp_path, mo
     thread.join()
 
 
+def test_of_what_failed_or_was_cancelled_the_last_few_stay(folders, monkeypatch):
+    monkeypatch.setattr(work, "ENDED_KEPT", 2)
+    begun(folders, "paused")
+    for age, job in enumerate(["newest", "taken", "second", "third"]):
+        folders.ended(begun(folders, job, job))
+        then = time.time() - age
+        os.utime(folders._root / job / "ended", (then, then))
+    begun(folders, "taken", "taken")
+    folders.sweep()
+    assert folders.kept() == ("newest", "paused", "second", "taken")
+
+
 def test_what_is_over_leaves_nothing_and_what_was_left_goes_after_a_month(folders, tmp_path):
     begun(folders, "a")
     old = begun(folders, "old")
