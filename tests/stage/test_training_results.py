@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from bot.i18n import load_language
+from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import ImageRef, Img2Img
 from tests.gpu_worker.language.test_models import KOHYA, write
 from tests.stage.refusing import press, refused, unchanged
@@ -110,6 +111,11 @@ async def test_epochs_are_compared_judged_and_tried_again(stage, monkeypatch):
     assert "unet_lr 0.0003" in desk.text
     ((wish,),) = stage.rows("SELECT wish FROM training_desks")
     assert json.loads(wish)["retry_of"] == job_id
+    # Another epoch was published as `zorb`, which is what this name draws from now on: it is no part of a comparison.
+    stage.painter.facts = (*stage.painter.facts, ModelFact(kind="lora", name="zorb", family="sd1"))
+    await stage.painter.announce()
+    offer = await owner.shown(await owner.slash("general", "train compare", {"training": "zorb"}))
+    assert "18" in offer.text
 
 
 async def test_epochs_are_compared_by_themselves_once_and_where_that_was_wished(stage):

@@ -159,7 +159,9 @@ class Comparing:
         facts = self._models.facts(where)
         lines = training.samples or (training.trigger_words or spec.output_name,)
         base = build_samples(lines, spec.checkpoint, spec.vae, spec.parameters.clip_skip, facts, self._limits)
-        names = [file.name for file in files]
+        # What was published under its name would be drawn in place of it.
+        there = {fact.name for fact in facts if fact.trained_in == job.id}
+        names = [file.name for file in files if file.name in there] or [file.name for file in files]
         return await asyncio.to_thread(build_comparison, base, names, facts, self._limits, self._rng)
 
     # --- looked at ----------------------------------------------------------------------------------------------------
