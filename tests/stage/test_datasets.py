@@ -129,6 +129,8 @@ async def test_a_zip_brings_folders_and_captions_and_leaves_out_what_is_none(sta
         "set/10_mina/moves.gif": moving(),
         "set/10_mina/nude child.png": painting(6),
         "set/10_mina/nude child.txt": "nude child",
+        "set/2_nude child/d.png": painting(8),
+        "set/2_bikini/e.png": painting(9),
         "loose.png": painting(4),
         "../evil.png": painting(5),
         "more.zip": archive({"x.png": painting(7)}),
@@ -145,6 +147,7 @@ async def test_a_zip_brings_folders_and_captions_and_leaves_out_what_is_none(sta
     for said in (
         "leads out of it",
         "archive inside",
+        "2 left out: what the names of their folders say",
         "no picture of that name",
         "hundred times",
         "animated",

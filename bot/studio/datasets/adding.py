@@ -174,13 +174,19 @@ class Adding:
     ) -> int:
         """Returns how many bytes came to it."""
         captions = {one.caption for one in batch if one.caption}
-        refused = await judge(sorted(captions)) if captions else frozenset[str]()
+        # Of a folder that a zip brings: its name is the caption of what has none.
+        tokens = {one.given.folder.class_tokens for one in batch if one.given.folder is not None} - {""}
+        refused = await judge(sorted(captions | tokens)) if captions or tokens else frozenset[str]()
+        unfit = await asyncio.to_thread(lambda: {name for name in tokens if name in refused or not teachable(name)})
         # As a tagger's: what the door of trainings will refuse is better not there, and the picture is worth no less.
         parts = await asyncio.to_thread(_parts, captions - refused)
         by_folder: dict[FolderId, list[_Ready]] = {}
         for one in batch:
             if one.caption in refused:
                 report.leave(one.given.name, "content")
+                continue
+            if one.given.folder is not None and one.given.folder.class_tokens in unfit:
+                report.leave(one.given.name, "folder")
                 continue
             if one.caption in parts:
                 report.shortened.append(one.given.name)
