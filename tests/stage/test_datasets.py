@@ -193,6 +193,10 @@ async def test_pictures_come_from_messages_and_from_the_history(make_stage):
 
     # Nobody has a data set yet, so the menu of a message begins one; the pictures of our own card are ours.
     form = await member.context_menu(drawn, "Add to dataset")
+    stage.execute("DELETE FROM finds")
+    await refused(member, await member.fill(form, {"name": "Apples", "repeats": "4", "consent": True}), "find_unknown")
+    assert stage.rows("SELECT 1 FROM datasets") == []
+    form = await member.context_menu(drawn, "Add to dataset")
     answer = await member.fill(form, {"name": "Apples", "repeats": "4", "consent": True})
     report = await member.wait_for_message("general", lambda m: "added to Apples" in m.text)
     assert answer.kind in ("message", "deferred")

@@ -272,6 +272,8 @@ class DatasetDesk:
         if fields.get("consent") != "True":
             raise UserFacingError("dataset_consent")
         await begin_redraw(interaction)
+        if find_id != NOTHING:  # before there is a data set without them
+            await self._coming.pointed_at(interaction, find_id)
         await self._rules.require(interaction, [name, tokens])
         dataset = await self._datasets.create(
             UserId(interaction.user.id),
