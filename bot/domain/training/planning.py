@@ -166,22 +166,18 @@ def _advice(spec: Train, wish: TrainingWish, own: int, images: int, sizes: dict[
         found.append(Note("train_few_pictures", {"n": own, "usual": FEW_PICTURES}))
     if learnt > GUIDE_IMAGES_MAX:
         found.append(Note("train_many_repeats", {"n": learnt, "most": GUIDE_IMAGES_MAX}))
-    captions = [image.caption for subset in dataset.subsets if not subset.is_reg for image in subset.images]
-    silent = sum(
-        not (subset.class_tokens if image.caption is None else image.caption).strip()
+    captions = [
+        (subset.class_tokens if image.caption is None else image.caption).strip()
         for subset in dataset.subsets
         if not subset.is_reg
         for image in subset.images
-    )
-    if silent:
+    ]
+    if silent := sum(not caption for caption in captions):
         found.append(Note("train_without_caption", {"n": silent}))
     trigger = wish.trigger.strip().casefold()
     if trigger:
-        untold = sum(not (caption or "").casefold().lstrip().startswith(trigger) for caption in captions)
-        told_by_class = all(
-            subset.class_tokens.casefold().startswith(trigger) for subset in dataset.subsets if not subset.is_reg
-        )
-        if untold and not (told_by_class and not any(captions)):
+        untold = sum(not caption.casefold().startswith(trigger) for caption in captions)
+        if untold:
             found.append(
                 Note("train_trigger_missing", {"n": untold, "of": len(captions), "trigger": spoken(wish.trigger)})
             )

@@ -52,10 +52,10 @@ def curve_picture(curve: Sequence[float], step: int, saved: Sequence[int]) -> by
 
 
 def _bounds(curve: Sequence[float]) -> tuple[float, float]:
-    """A little room above and below; never nothing between them."""
+    """A little room above and below; never nothing between them. No loss is below zero."""
     low, high = min(curve, default=0.0), max(curve, default=1.0)
     room = max((high - low) * 0.08, 1e-6)
-    return low - room, high + room
+    return (max(0.0, low - room) if low >= 0 else low - room), high + room
 
 
 def _smoothed(curve: Sequence[float]) -> list[float]:

@@ -92,6 +92,13 @@ def test_the_size_is_the_bases_own(base, sizes):
     assert plan(wish(base), [folder()], pictures(4)).spec.checkpoint == base.name
 
 
+def test_a_picture_without_a_caption_begins_with_its_folders_words():
+    mixed = [*pictures(10), *pictures(5, (256, 512), caption=None)]
+    assert "train_trigger_missing" not in {note.key for note in plan(wish(), [folder()], mixed).notes}
+    (told,) = [note for note in plan(wish(), [folder(tokens="disc")], mixed).notes if note.key.endswith("missing")]
+    assert (told.values["n"], told.values["of"]) == (5, 15)
+
+
 def test_what_the_guide_says_is_told():
     captions = {"caption": "a disc"}
     found = plan(wish(values=values(keep_tokens=0)), [folder(repeats=50)], pictures(9, (64, 64), **captions))
