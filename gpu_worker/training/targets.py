@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 
-from gpu_worker.engine.checkpoints.checkpoint import Checkpoint
+from gpu_worker.engine.checkpoints.checkpoint import Checkpoint, TextEncoder
 
 __all__ = ["Target", "targets_of"]
 
@@ -38,6 +38,8 @@ def targets_of(checkpoint: Checkpoint, *, unet: bool, text: bool, conv: bool) ->
         # transformers before 5.6 wraps the text model once more; the file's names have it always.
         for path, module in _inside(encoder.model, _TEXT):
             inner = path.removeprefix("text_model.")
+            if inner.startswith(_unread(encoder)):
+                continue
             found.append(Target(encoder.model, path, _flat(prefix, f"text_model.{inner}"), module, "text", wide=False))
     if unet:
         kinds = _UNET | _UNET_CONV if conv else _UNET
@@ -46,6 +48,13 @@ def targets_of(checkpoint: Checkpoint, *, unet: bool, text: bool, conv: bool) ->
             if not wide or conv:
                 found.append(Target(checkpoint.unet, path, _flat("lora_unet", path), module, "unet", wide))
     return tuple(found)
+
+
+def _unread(encoder: TextEncoder) -> tuple[str, ...]:
+    """SD 2.x never reads its last layer, which other programs' copies of the model lack."""
+    if encoder.kind != "open_clip" or encoder.layer < 2:
+        return ()
+    return (f"encoder.layers.{encoder.model.config.num_hidden_layers - 1}.",)
 
 
 def _inside(network: Any, kinds: frozenset[str]) -> list[tuple[str, Any]]:
