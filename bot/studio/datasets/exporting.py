@@ -96,7 +96,9 @@ class DatasetExport:
             try:
                 missing += await self._written(path, some)
                 name = f"{dataset.name}.zip" if len(parts) == 1 else f"{dataset.name}-{number}-of-{len(parts)}.zip"
-                text = texts("dataset.exported", n=number, parts=len(parts), pictures=len(some))
+                text = texts("dataset.exported_whole", n=len(some))
+                if len(parts) > 1:
+                    text = texts("dataset.exported", n=number, parts=len(parts), pictures=len(some))
                 file = await asyncio.to_thread(discord.File, path, name)
                 await interaction.followup.send(text, file=file, ephemeral=True)
             except discord.HTTPException as error:
