@@ -101,7 +101,7 @@ async def test_a_data_set_from_its_beginning_to_its_end(stage):
 
     # It leaves as kohya has it.
     sent = await member.press(card, "datasetexport")
-    exported = await member.wait_for_message("general", lambda m: "Part 1 of 1" in m.text)
+    exported = await member.wait_for_message("general", lambda m: "kohya's trainers" in m.text)
     assert exported.ephemeral, sent
     with zipfile.ZipFile(io.BytesIO(await member.download(exported.media[0]))) as packed:
         assert sorted(packed.namelist()) == ["img/10_mina/b.jpg", "reg/2_girl/a.png"]
