@@ -19,7 +19,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from bot.dispatch.child import Child, ChildCommand
-from bot.dispatch.outbox import DamagedEntryError, Inputs, Outbox
+from bot.dispatch.deliveries import Deliveries, Durable
+from bot.dispatch.outbox import Inputs, Outbox
 from bot.dispatch.transport import OnGone, OnMessage, WorkerGone
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import ImageRef
@@ -68,7 +69,6 @@ class PipeTransport:
         self._times = times or PipeTimes()
         self._children: dict[str, Child] = {}
         self._replies: dict[tuple[str, str, int], asyncio.Future[bool]] = {}
-        self._delivering: set[tuple[str, str, int, int | None]] = set()
         self._keepers: list[asyncio.Task[None]] = []
         self._redeliverer: asyncio.Task[None] | None = None
         self._stopping = False
@@ -81,10 +81,11 @@ class PipeTransport:
     async def start(self, on_message: OnMessage, on_gone: OnGone) -> None:
         """Raises OSError where the outbox folder cannot be made."""
         self._on_message = on_message
+        self._deliveries = Deliveries(self._outbox, on_message)
         self._on_gone = on_gone
         await asyncio.to_thread(self._outbox.prepare, self._names)
         await asyncio.to_thread(self._inputs.prepare)
-        await self._deliver_outbox()
+        await self._deliveries.deliver_box()
         for name in self._names:
             self._keepers.append(asyncio.create_task(self._keep_running(name), name=f"worker-{name}"))
         self._redeliverer = asyncio.create_task(self._redeliver_forever(), name="outbox")
@@ -179,7 +180,7 @@ class PipeTransport:
                         child.spoke = True
                         child.silence_s = self._times.silence_s
                         # What the earlier life left counts before this one's word about what it runs.
-                        await self._deliver_outbox(name)
+                        await self._deliveries.deliver_box(name)
                     if message is not None:
                         await self._take_in(message)
             code = await child.wait()
@@ -190,7 +191,7 @@ class PipeTransport:
         finally:
             self._children.pop(name, None)
             self._refuse_open_assigns(name)
-        await self._deliver_outbox(name)
+        await self._deliveries.deliver_box(name)
         words = await child.last_words()
         if not self._stopping:
             await self._on_gone(WorkerGone(name, f"its process ended with {code}: {words}"))
@@ -227,50 +228,19 @@ class PipeTransport:
                 if not message.accepted:
                     log.warning("worker %s refused job %s: %s", message.worker, message.job, message.reason)
                 reply.set_result(message.accepted)
-        elif isinstance(message, m.Done | m.Failed | m.Cancelled | m.Paused | m.Partial):
-            await self._deliver(message)
+        elif isinstance(message, Durable):
+            await self._deliveries.deliver(message)
         else:
             try:
                 await self._on_message(message)
             except Exception:
                 log.exception("message %s of worker %s could not be handled", message.t, message.worker)
 
-    # --- outbox -------------------------------------------------------------------------------------------------------
-
-    async def _deliver_outbox(self, name: str | None = None) -> None:
-        """Whatever lies in one worker's box, or in any: a worker that is no longer configured may have left results."""
-        for entry in await asyncio.to_thread(self._outbox.entries, name):
-            try:
-                message = await asyncio.to_thread(self._outbox.read, entry)
-            except FileNotFoundError:
-                continue  # delivered meanwhile
-            except DamagedEntryError:
-                log.exception("outbox entry %s is damaged; it is set aside", entry.name)
-                await asyncio.to_thread(self._outbox.set_aside, entry)
-            except OSError:
-                log.exception("outbox entry %s cannot be read now; it is tried again", entry.name)
-            else:
-                await self._deliver(message)
-
-    async def _deliver(self, message: m.Done | m.Failed | m.Cancelled | m.Paused | m.Partial) -> None:
-        part = message.n if isinstance(message, m.Partial) else None
-        key = (message.worker, message.job, message.attempt, part)
-        if key in self._delivering:
-            return
-        self._delivering.add(key)
-        try:
-            await self._on_message(message)
-        except Exception:
-            # A full disk, most likely. The entry stays and is tried again; nothing is lost.
-            log.exception("the %s of job %s could not be stored yet; it is tried again", message.t, message.job)
-        finally:
-            self._delivering.discard(key)
-
     async def _redeliver_forever(self) -> None:
         while True:
             await asyncio.sleep(self._times.redeliver_s)
             try:
-                await self._deliver_outbox()
+                await self._deliveries.deliver_box()
                 await asyncio.to_thread(self._inputs.clear_old)
             except Exception:
                 log.exception("looking through the outbox failed; it goes on")
