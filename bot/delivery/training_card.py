@@ -30,7 +30,8 @@ BAR = 12
 NAME_CHARS = 80
 ALT_CHARS = 1000
 FILES_SHOWN = 12
-SOON_S = 3
+SOON_S = 20
+"""An end that is nearer would be past before the card is edited again."""
 
 
 class TrainingDo:
