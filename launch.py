@@ -75,7 +75,7 @@ ENGINE_SETTINGS = tuple(
     f"PINCEL_{name}"
     for name in (
         "DEVICE", "MEMORY", "ATTENTION", "PRECISION", "CHANNELS_LAST", "TILED_VAE", "NO_HALF_VAE", "LDSR_STEPS",
-        "RAM_CACHE_GB", "VRAM_CACHE_GB", "ADDONS_OFF", "MODEL_FOLDERS",
+        "RAM_CACHE_GB", "VRAM_CACHE_GB", "ADDONS_OFF", "MODEL_FOLDERS", "LOG_FORMAT",
     )
 )  # fmt: skip
 """What a worker, `imagine` or `train` reads from the environment where no option says otherwise; here `.env` gets

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import logging.handlers
 import os
 import signal
 import sys
@@ -23,19 +22,21 @@ from bot.dispatch.child import ChildCommand
 from bot.dispatch.pipe import PipeTransport, StartFailure
 from bot.domain.job import Lane
 from bot.errors import StartupError
+from bot.logs import set_up_logging
 from bot.operator_language import operator_texts
 from bot.playground.child import PlaygroundProcess
 from bot.playground.redirect import point_discord_at
 from bot.settings import CHECKOUT, Settings, load_settings
 from bot.storage.database import open_database
 from bot.studio import StudioParts
+from bot.studio.monitoring.meters import Meters
 from gpu_worker.language.addons import OFF
+from gpu_worker.language.log_lines import LOG_FORMAT
 
 __all__ = ["main"]
 
 log = logging.getLogger("bot")
 
-LOG_BYTES = 5 * 1024 * 1024
 PLAYGROUND_RETRY_S = 5.0
 TRAINER = "t1"
 """Name of the worker on PINCEL_TRAINING_DEVICE."""
@@ -52,7 +53,7 @@ def main() -> int:
     env_file: Path = parser.parse_args().env_file
     try:
         settings = load_settings(env_file)
-        _set_up_logging(settings)
+        set_up_logging(settings)
         return asyncio.run(_run(settings))
     except StartupError as error:
         log.debug("start failed", exc_info=error)
@@ -86,8 +87,11 @@ async def _run(settings: Settings) -> int:
             if name != TRAINER:  # without it everything else is drawn all the same
                 bot.studio.machine.start_failed()
 
-        parts = StudioParts(settings, database, _transport(settings, worker_failed))
+        meters = Meters() if settings.metrics else None
+        parts = StudioParts(settings, database, _transport(settings, worker_failed), meters=meters)
         bot = create_bot(parts, test_guild=settings.test_guild, started=_settle_memory)
+        if bot.studio.monitoring is not None:
+            await stack.enter_async_context(bot.studio.monitoring)
         await stack.enter_async_context(bot)
         stopping = _stop_on_signals(bot)
         if playground is not None:
@@ -131,7 +135,10 @@ def _transport(settings: Settings, on_start_failure: StartFailure) -> PipeTransp
         argv=(*start, *settings.engine_arguments()),
         log_file=settings.logs_dir / "worker.log",
         # What the bot finds, add-ons above all, its worker finds, too.
-        environment={"PYTHONPATH": os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH"))))},
+        environment={
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH")))),
+            LOG_FORMAT: settings.log_format,
+        },
     )
     names = tuple(f"w{number}" for number in range(1, settings.workers + 1))
     special: dict[str, ChildCommand] = {}
@@ -197,26 +204,6 @@ def _stop_on_signals(bot: PincelBot) -> asyncio.Event:
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
             loop.add_signal_handler(getattr(signal, name), stop)
     return stopping
-
-
-def _set_up_logging(settings: Settings) -> None:
-    level = getattr(logging, settings.log_level.upper())
-    logging.captureWarnings(True)
-    root = logging.getLogger()
-    root.setLevel(level)
-    shape = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
-    console = logging.StreamHandler()
-    console.setFormatter(shape)
-    handlers: list[logging.Handler] = [console]
-    with contextlib.suppress(OSError):  # an unwritable folder is the database's sentence to say
-        settings.logs_dir.mkdir(parents=True, exist_ok=True)
-        path: Path = settings.logs_dir / "bot.log"
-        file = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
-        file.setFormatter(shape)
-        handlers.append(file)
-    root.handlers = handlers
-    # discord.py logs every reconnect; its warnings are enough unless somebody debugs.
-    logging.getLogger("discord").setLevel(max(level, logging.WARNING) if level > logging.DEBUG else level)
 
 
 if __name__ == "__main__":

@@ -134,6 +134,8 @@ class PincelBot(commands.AutoShardedBot):
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
             max_messages=None,
+            # Its annotation has forgotten that it takes None.
+            http_trace=cast("Any", parts.meters and parts.meters.rest_trace()),
         )
         self._test_guild = discord.Object(test_guild) if test_guild is not None else None
         self._sync = sync_commands

@@ -7,6 +7,7 @@ the comment that .env.example carries, and a test keeps the two equal.
 from __future__ import annotations
 
 import io
+import ipaddress
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,12 +24,21 @@ from bot.operator_language import operator_texts
 from gpu_worker.language.trees import split_folders
 from gpu_worker.protocol.specs import SIZE_MAX_PX, SIZE_MIN_PX
 
-__all__ = ["CHECKOUT", "PASSWORD_MIN_CHARS", "Settings", "load_settings", "setting_keys"]
+__all__ = [
+    "CHECKOUT",
+    "PASSWORD_MIN_CHARS",
+    "Settings",
+    "is_loopback",
+    "load_settings",
+    "setting_keys",
+    "split_address",
+]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 """The folder that holds launch.py; the demo model is always read from here."""
 
 PASSWORD_MIN_CHARS = 8
+PORT_MAX = 65535
 
 
 def _lower(value: object) -> object:
@@ -41,6 +51,28 @@ def _absolute(path: Path) -> Path:
 
 def _maybe_absolute(path: Path | None) -> Path | None:
     return None if path is None else _absolute(path)
+
+
+def _host_and_port(value: str) -> str:
+    if value and split_address(value) is None:
+        raise ValueError("no address and port")
+    return value
+
+
+def split_address(value: str) -> tuple[str, int] | None:
+    """`host:port`, with an IPv6 address in brackets; None where it is no such thing."""
+    found = re.fullmatch(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+)):(\d{1,5})", value)
+    if found is None or int(found[3]) > PORT_MAX:
+        return None
+    return found[1] or found[2], int(found[3])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can ask there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _ids(value: object) -> object:
@@ -148,6 +180,8 @@ class Settings(BaseSettings):
     """Where copies of the database go, best on another disk. Empty: the folder backups in PINCEL_DATA."""
     alerts: bool = True
     """on or off: tell operators by direct message when something keeps the bot from working, and when that is over."""
+    metrics: Annotated[str, BeforeValidator(_lower), AfterValidator(_host_and_port)] = ""
+    """Address of health checks and of figures for Prometheus, such as 127.0.0.1:9464. Empty: none."""
     addons_off: str = Field(default="", max_length=1000)
     """Names of installed add-ons that are left alone, separated by commas; all: none is loaded."""
     keep_days: int | None = Field(default=None, ge=1, le=36_500)
@@ -160,6 +194,8 @@ class Settings(BaseSettings):
     """For development: id of the one server that gets the commands, where changes show at once."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
     """How much is logged: debug, info, warning or error."""
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
+    """How the log is written: text, or json, one object a line, for programs that collect logs."""
 
     @model_validator(mode="after")
     def _trainings_need_a_worker(self) -> Settings:

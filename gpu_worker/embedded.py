@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gpu_worker.engine.options import EngineOptions
+from gpu_worker.language.log_lines import JSON, LOG_FORMAT, JsonLines, catch_the_rest
 from gpu_worker.protocol.messages import AddonFact
 from gpu_worker.protocol.specs import DRAW_TASKS, FILE_TASKS, LOOK_TASKS, TRAIN_TASKS
 from gpu_worker.sensors import Vitals, sensors
@@ -36,10 +37,15 @@ def app_version() -> str:
         return "0.1.0"  # run from the checkout, not installed
 
 
-def _set_up_logging() -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+def _set_up_logging(name: str | None = None) -> None:
+    """To stderr, which the bot keeps in a file. A worker's, by its name, is as PINCEL_LOG_FORMAT says."""
+    console = logging.StreamHandler(sys.stderr)
+    logging.basicConfig(level=logging.INFO, handlers=[console], force=True)
+    if name is not None and os.environ.get(LOG_FORMAT, "").strip().lower() == JSON:
+        console.setFormatter(JsonLines({"worker": name}))
+        catch_the_rest(logging.getLogger("printed"))
+    else:
+        console.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
 
 
 def run_embedded(
@@ -52,7 +58,7 @@ def run_embedded(
     lanes: tuple[str, ...] = (),
 ) -> int:
     """`lanes`: the only ones that this worker is for; empty: all."""
-    _set_up_logging()
+    _set_up_logging(name)
 
     def start_engine() -> Served:
         from gpu_worker.engine.addons import engine_parts

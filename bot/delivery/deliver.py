@@ -71,6 +71,8 @@ class Deliverer:
         """Of a training that is over."""
         self.sampled: Callable[[JobId], None] | None = None
         """Told of a training whose epoch has drawn its samples, or could not."""
+        self.delivered: Callable[[JobId], None] | None = None
+        """Told of each job whose user has just been shown how it ended."""
         self.write_captions: Callable[[Job], Awaitable[Outcome]] | None = None
         """Takes what a tagger wrote into its data set, once; called again where the bot died meanwhile."""
         self._jobs = jobs
@@ -198,6 +200,7 @@ class Deliverer:
             if failed:
                 await self._ping(job, posted, failed=True)
         await self._jobs.told(job.id)
+        self._tell_delivered(job)
 
     async def _end_samples(self, job: Job) -> None:
         """They have no card: that of their training shows them."""
@@ -342,6 +345,11 @@ class Deliverer:
         await self._jobs.transition(
             job.id, (JobStatus.DELIVERING,), JobStatus.DELIVERED, told_at=time.time(), stranded_at=None, **columns
         )
+        self._tell_delivered(job)
+
+    def _tell_delivered(self, job: Job) -> None:
+        if self.delivered is not None:
+            self.delivered(job.id)
 
     def limit_bytes(self, job: Job) -> int:
         """The smaller of what the interaction and the guild allow: the way may change while we post."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gpu_worker.language.log_lines import message_of
 from gpu_worker.protocol.frames import FrameError, Unframer, frame
 from gpu_worker.protocol.specs import Wire
 
@@ -140,7 +141,7 @@ class Child:
             file.seek(0, os.SEEK_END)
             file.seek(max(self._log_start, file.tell() - TAIL_BYTES))
             lines = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
-            return lines[-1].strip() if lines else ""
+            return message_of(lines[-1].strip()) if lines else ""
         return ""
 
 

@@ -15,6 +15,7 @@ from bot.doctor.database import bot_is_running, check_database
 from bot.doctor.discord_token import check_token
 from bot.doctor.gpu import check_card, check_torch, check_worker, find_card
 from bot.doctor.machine import check_disk, check_folder, check_port, check_python
+from bot.doctor.metrics import check_metrics
 from bot.doctor.models import check_models
 from bot.doctor.report import Check, State, finding, row, summary, to_json
 from bot.doctor.retention import check_retention
@@ -48,6 +49,7 @@ def examine(say: Texts) -> Iterator[Check]:
         yield from check_retention(say, settings)
         yield check_backups(say, settings)
         yield check_port(say, settings, bot_runs=bot_runs)
+        yield from check_metrics(say, settings, bot_runs=bot_runs)
         yield from check_models(say, settings)
         yield token.result()
         yield from drawing.result()

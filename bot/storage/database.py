@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncGenerator, Iterable
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,13 @@ class Database:
         self._reader = reader
         self._lock = lock
         self._turn = asyncio.Lock()
+        self.on_write: Callable[[float], None] | None = None
+        """Told how many seconds each transaction took, from asking for its turn until it was on the disk."""
 
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncGenerator[aiosqlite.Connection]:
         """Raises StorageFullError where SQLite could not write."""
+        began = time.perf_counter()
         async with self._turn:
             try:
                 await self._writer.execute("BEGIN IMMEDIATE")
@@ -53,6 +57,7 @@ class Database:
                 if isinstance(error, sqlite3.OperationalError) and _is_full(error):
                     raise StorageFullError from error
                 raise
+        self._wrote(began)
 
     async def write_one(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
         """One statement as a transaction of its own; gives what it RETURNs. Raises StorageFullError.
@@ -60,13 +65,20 @@ class Database:
         One turn of the writer's thread where `write()` takes three and more: on busy cores every turn waits for a core,
         twice, and all other writers wait with it.
         """
+        began = time.perf_counter()
         async with self._turn:
             try:
-                return list(await self._writer.execute_fetchall(sql, tuple(values)))
+                rows = list(await self._writer.execute_fetchall(sql, tuple(values)))
             except sqlite3.OperationalError as error:
                 if _is_full(error):
                     raise StorageFullError from error
                 raise
+        self._wrote(began)
+        return rows
+
+    def _wrote(self, began: float) -> None:
+        if self.on_write is not None:
+            self.on_write(time.perf_counter() - began)
 
     async def one(self, sql: str, values: Iterable[Any] = ()) -> Row | None:
         """The first row; give `sql` a LIMIT where there may be many."""

@@ -25,6 +25,7 @@ from bot.studio.looking.parts import LookingParts
 from bot.studio.mapping.parts import MappingParts
 from bot.studio.model_names import ModelNames
 from bot.studio.models import Models
+from bot.studio.monitoring.parts import Monitoring
 from bot.studio.operations.parts import Operations
 from bot.studio.plots.parts import PlotParts
 from bot.studio.router import Router
@@ -264,6 +265,15 @@ class Studio:
             facts=self.facts,
             language_of=self.preferences.language,
             stewards=self.stewards,
+        )
+        backups = self.operations.backups
+        self.monitoring = parts.meters and Monitoring(
+            client=client,
+            settings=settings,
+            meters=parts.meters,
+            kept=kept,
+            line=line,
+            backed_up_at=lambda: backups.newest.made_at if backups.newest else None,
         )
         self.datasets = DatasetParts(
             settings=settings,

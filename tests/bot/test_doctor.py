@@ -29,6 +29,7 @@ from bot.doctor.gpu import (
     read_torch,
 )
 from bot.doctor.machine import check_disk, check_folder, check_port, check_python
+from bot.doctor.metrics import check_metrics
 from bot.doctor.models import check_models
 from bot.doctor.report import Check, State, row, summary, to_json
 from bot.i18n import load_language, texts_for
@@ -111,6 +112,44 @@ def test_listening_where_this_machine_is_not(settings, address):
 
 def test_port_is_not_needed_with_a_token(settings):
     assert "not needed" in check_port(EN, settings(DISCORD_TOKEN=TOKEN), bot_runs=False).details
+
+
+# --- health and figures -----------------------------------------------------------------------------------------------
+
+
+def test_metrics_are_no_topic_where_there_are_none(settings):
+    assert list(check_metrics(EN, settings(), bot_runs=True)) == []
+
+
+def test_metrics_address_that_is_taken_free_or_open_to_others(settings):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        (check,) = check_metrics(EN, settings(PINCEL_METRICS=address), bot_runs=False)
+        assert is_failure_with_fix(check, address, "PINCEL_METRICS")
+    (check,) = check_metrics(EN, settings(PINCEL_METRICS=address), bot_runs=False)
+    assert check.state is State.OK
+    open_to_all, free = check_metrics(EN, settings(PINCEL_METRICS="0.0.0.0:0"), bot_runs=False)
+    assert (open_to_all.state, free.state) == (State.WARN, State.OK)
+    assert "127.0.0.1" in open_to_all.fix
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "state", "words"),
+    [
+        (200, {"checks": {"worker": {"ok": True, "reason": None}}}, State.OK, "ready"),
+        (503, {"checks": {"worker": {"ok": False, "reason": "away"}}}, State.WARN, "worker (away)"),
+        (200, ["somebody else"], State.WARN, "nobody answers"),
+        (404, {}, State.WARN, "nobody answers"),
+    ],
+)
+def test_a_running_bot_is_asked_whether_it_is_ready(settings, status, body, state, words):
+    with discord(status, body) as (url, _):
+        address = url.split("/")[2]
+        (check,) = check_metrics(EN, settings(PINCEL_METRICS=address), bot_runs=True)
+    assert check.state is state
+    assert words in check.details
 
 
 # --- the token --------------------------------------------------------------------------------------------------------

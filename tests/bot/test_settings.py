@@ -144,6 +144,10 @@ def test_settings_are_frozen():
         ("PINCEL_PREVIEWS=perhaps", "PINCEL_PREVIEWS"),
         ("PINCEL_TEST_GUILD=my server", "PINCEL_TEST_GUILD"),
         ("PINCEL_LOG_LEVEL=loud", "PINCEL_LOG_LEVEL"),
+        ("PINCEL_LOG_FORMAT=xml", "PINCEL_LOG_FORMAT"),
+        ("PINCEL_METRICS=9464", "PINCEL_METRICS"),
+        ("PINCEL_METRICS=127.0.0.1:70000", "PINCEL_METRICS"),
+        ("PINCEL_METRICS=http://127.0.0.1:9464", "PINCEL_METRICS"),
     ],
 )
 def test_unusable_value_is_refused_by_name_with_its_meaning(env, line, key):

@@ -32,6 +32,7 @@ from bot.playground.state import LocalDiscord
 from bot.settings import Settings
 from bot.storage.database import Database, open_database
 from bot.studio import Studio, StudioParts
+from bot.studio.monitoring.meters import Meters
 from tests.stage.painter import Painter
 from tests.stage.visitor import StageVisitor
 
@@ -251,7 +252,8 @@ class Stage:
     async def start_bot(self) -> None:
         """As bot/__main__.py wires it; returns once it is connected."""
         database = await open_database(self.settings.database_path)
-        parts = StudioParts(self.settings, database, self.painter, leases=PATIENT)
+        meters = Meters() if self.settings.metrics else None
+        parts = StudioParts(self.settings, database, self.painter, leases=PATIENT, meters=meters)
         life = self._life = _Life(database, create_bot(parts))
         # discord.py calls itself ready when no guild has come for two seconds; ours come at once.
         life.bot._connection.guild_ready_timeout = 0.05

@@ -9,6 +9,7 @@ from bot.dispatch.transport import BotTransport
 from bot.downloads.web import WebRules
 from bot.settings import Settings
 from bot.storage.database import Database
+from bot.studio.monitoring.meters import Meters
 
 __all__ = ["StudioParts"]
 
@@ -21,3 +22,5 @@ class StudioParts:
     leases: Leases = field(default_factory=Leases)
     web: WebRules | None = None
     """Where downloads may go; None: as the settings say."""
+    meters: Meters | None = None
+    """What is counted for PINCEL_METRICS; None: nothing is."""

@@ -1,0 +1,1 @@
+"""Health checks and figures for Prometheus, where PINCEL_METRICS asks for them."""
