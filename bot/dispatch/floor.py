@@ -60,8 +60,11 @@ class Floor:
         self.pausing: set[JobId] = set()
         """Trainings that are to stop where they are and to go on later."""
         self.look_again_at: float | None = None
-        """When a training may begin that nothing but a quiet while is missing to."""
+        """When a training may begin that nothing but a quiet while is missing to, or a worker that left its turn to a
+        faster one is asked again."""
         self.passed_over_at: dict[JobId, float] = {}
+        self.left_at: dict[JobId, float] = {}
+        """Since when jobs are left to workers that would finish them sooner."""
         self.forget: Callable[[JobId], Coroutine[Any, Any, None]] | None = None
         """What is left of a job once it is over goes by this."""
         self.version = 0
@@ -101,6 +104,7 @@ class Floor:
         self.cancelling.discard(job_id)
         self.pausing.discard(job_id)
         self.passed_over_at.pop(job_id, None)
+        self.left_at.pop(job_id, None)
         if self.forget is not None:
             self.spawn(self.forget(job_id), f"forget-{job_id}")
         self.changed()

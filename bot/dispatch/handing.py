@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import partial
 
 from pydantic import ValidationError
 
 from bot.dispatch.floor import PAUSE, Floor
 from bot.dispatch.losses import Losses
-from bot.dispatch.policy import Candidate, Choice, choose
+from bot.dispatch.policy import Candidate, Choice, Hand, Hands, Offer, Waiting, offer
 from bot.dispatch.settle import Settler
 from bot.dispatch.sources import SourceGoneError, SpecResolver
 from bot.dispatch.workers import Assigned, WorkerView
@@ -30,6 +34,23 @@ FALLBACK_UNIT_S = 1.0
 """Seconds per step-megapixel before anything was learnt; only the order depends on it, no ETA is shown from it."""
 RETRY_S = 1.0
 SHEETS = "sheet"
+LONG_QUEUE = 1000
+"""One of so many is not read anew for each job that is handed out."""
+LOOK_AGAIN_S = 1.0
+"""An idle worker that left its turn to a faster one is asked again: that one may take longer than was thought."""
+FETCH_S = 120.0
+"""To get a checkpoint that a worker does not have."""
+
+
+@dataclass(frozen=True)
+class _Queue:
+    """What was read last."""
+
+    waiting: Waiting
+    sheets: frozenset[JobId]
+    hands: dict[str, Hand]
+    """By worker."""
+    fresh_until: float
 
 
 class HandingOut:
@@ -42,6 +63,7 @@ class HandingOut:
         self._timings = timings
         self._settler = settler
         self._resolver = resolver
+        self._queue: _Queue | None = None
 
     async def pump(self) -> None:
         while True:
@@ -50,8 +72,10 @@ class HandingOut:
             try:
                 while await self._hand_out_one():
                     pass
+                self._look_again_at_a_long_queue()
             except Exception:
                 log.exception("handing out failed; retried in a second")
+                self._queue = None
                 await asyncio.sleep(RETRY_S)
                 self._floor.wake.set()
 
@@ -63,30 +87,96 @@ class HandingOut:
         )
         if not ready:
             return False
-        rows = [
-            r
-            for r in await self._jobs.queue()
-            if r.status is JobStatus.QUEUED and not r.held and not self._floor.holds(r.guild_id)
-        ]
-        candidates = [self.candidate(row) for row in rows]
-        sheets = {row.id for row in rows if row.script_id is not None}
+        queue = await self._read_queue()
+        hands = Hands(queue.hands.values())
         self._floor.look_again_at = None
         for view in ready:
-            draws_sheets = SHEETS in view.hello.tasks  # a worker of an older version does not
-            taken = [
-                c
-                for c in candidates
-                if c.id not in view.refused and self._may_wait_in(view, c) and (draws_sheets or c.id not in sheets)
-            ]
-            choice = choose(
-                taken, self._floor.fair,
-                planned_model=view.planned_model, lanes=view.hello.lanes,
+            found = offer(
+                queue.waiting, self._floor.fair, queue.hands.get(view.name) or self._hand(view, queue.sheets), hands,
+                lanes=frozenset(view.hello.lanes),
                 draws=lambda model, view=view: self._floor.workers.may_draw(view, model),
+                takes=lambda job, view=view: (
+                    self._may_be_given(view, job, queue.sheets) and self._may_wait_in(view, job)
+                ),
             )  # fmt: skip
-            if choice is not None:
-                await self._hand_out(view, choice)
+            self._note_left(view, found)
+            if found.choice is not None:
+                await self._hand_out(view, found.choice)
+                queue.waiting.remove(found.choice.job)
+                queue.waiting.skip(found.choice.passed_over)
+                queue.hands[view.name] = self._hand(view, queue.sheets)
                 return True
         return False
+
+    async def _read_queue(self) -> _Queue:
+        """As it is now. A long one may be a moment old: reading it takes at most a quarter of the time. Who was
+        cancelled meanwhile is not claimed, and what was paused meanwhile is not given."""
+        now = time.perf_counter()
+        if self._queue is not None and now < self._queue.fresh_until:
+            return self._queue
+        rows = [r for r in await self._jobs.queue() if r.status is JobStatus.QUEUED and not r.held]
+        sheets = frozenset(row.id for row in rows if row.script_id is not None)
+        candidates = [self.candidate(row) for row in rows if not self._floor.holds(row.guild_id)]
+        hands = {view.name: self._hand(view, sheets) for view in self._floor.workers.values() if view.compatible}
+        took_s = time.perf_counter() - now
+        self._queue = _Queue(
+            Waiting(candidates, self._floor.fair), sheets, hands,
+            now + 4 * took_s if len(candidates) >= LONG_QUEUE else 0.0,
+        )  # fmt: skip
+        return self._queue
+
+    def _look_again_at_a_long_queue(self) -> None:
+        """Nobody takes any more of what was read; what came since has not been looked at."""
+        if self._queue is not None:
+            remaining_s = self._queue.fresh_until - time.perf_counter()
+            if remaining_s > 0:
+                asyncio.get_running_loop().call_later(remaining_s, self._floor.wake.set)
+
+    def _hand(self, view: WorkerView, sheets: Collection[JobId]) -> Hand:
+        may_draw, lanes = self._floor.workers.may_draw, view.hello.lanes
+        return Hand(
+            view.name,
+            view.free_in_s(self._floor.clock(), lambda held: self._takes_s(view, held)),
+            view.planned_model,
+            takes=lambda job: (
+                not view.draining
+                and (not lanes or job.lane in lanes)
+                and may_draw(view, job.model)
+                and self._may_be_given(view, job, sheets)
+            ),
+            pace=partial(self.pace, view),
+            load_s=partial(self.load_s, view),
+        )
+
+    def _takes_s(self, view: WorkerView, held: Assigned) -> float:
+        """From its start to its end on that worker; 0 where nobody knows."""
+        if held.charged is None:
+            return 0.0
+        return held.charged.cost_s * self.pace(view, held.model)
+
+    def pace(self, view: WorkerView, model: str) -> float:
+        """As a `Hand` has it."""
+        return self._timings.pace(model, view.hello.gpu)
+
+    def load_s(self, view: WorkerView, model: str) -> float:
+        """As a `Hand` has it."""
+        read_s = view.load_s if view.load_s is not None else self._floor.workers.usual_load_s
+        return read_s if view.can_draw(model) else FETCH_S + read_s
+
+    def _may_be_given(self, view: WorkerView, job: Candidate, sheets: Collection[JobId]) -> bool:
+        # A worker of an older version draws no sheets.
+        return (
+            job.id not in view.refused
+            and (job.id not in sheets or SHEETS in view.hello.tasks)
+            and not self._floor.holds(job.guild_id)
+        )
+
+    def _note_left(self, view: WorkerView, found: Offer) -> None:
+        now = self._floor.clock()
+        for job_id in found.left:
+            self._floor.left_at.setdefault(job_id, now)
+        if found.left and found.choice is None and not view.others:
+            self._floor.look_again_at = min(now + LOOK_AGAIN_S, self._floor.look_again_at or now + LOOK_AGAIN_S)
 
     def _may_wait_in(self, view: WorkerView, candidate: Candidate) -> bool:
         """A worker that draws takes nothing from batch for later, unless it is batch's turn: whoever comes meanwhile
@@ -132,6 +222,7 @@ class HandingOut:
 
     async def _note_passed_over(self, choice: Choice) -> None:
         self._floor.passed_over_at.pop(choice.job.id, None)
+        self._floor.left_at.pop(choice.job.id, None)
         for job_id in choice.passed_over:
             self._floor.passed_over_at.setdefault(job_id, self._floor.clock())
         if choice.passed_over:
@@ -218,11 +309,12 @@ class HandingOut:
 
     def candidate(self, row: QueueRow) -> Candidate:
         cost = self._timings.estimate_s(row.model, row.work_units)
-        passed_over_at = self._floor.passed_over_at.get(row.id)
+        passed_over_at, left_at = self._floor.passed_over_at.get(row.id), self._floor.left_at.get(row.id)
         return Candidate(
             row.id, row.user_id, row.lane, row.model,
             cost_s=cost if cost is not None else row.work_units * FALLBACK_UNIT_S,
             skipped=row.skipped,
             passed_over_s=self._floor.clock() - passed_over_at if passed_over_at is not None else 0.0,
+            left_s=self._floor.clock() - left_at if left_at is not None else 0.0,
             guild_id=row.guild_id, joined_at=row.moved_at or row.created_at, moved=row.moved,
         )  # fmt: skip

@@ -223,6 +223,7 @@ class Reception:
 
     async def _learn(self, job_id: JobId, view: WorkerView, done: m.Done) -> None:
         # The job has ended in the table; nothing here may keep its user from being told.
+        self._floor.workers.learn_load(view, done.load_s)
         try:
             job = await self._jobs.get(job_id)
             # Of one that went on from another's parts only the rest took that time.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bot.dispatch.policy import Candidate, FairClock, Line, plan
-from bot.dispatch.workers import Roster
+from bot.dispatch.workers import Roster, WorkerView
 from bot.domain.ids import JobId
 from bot.domain.job import TASK_MODEL, JobStatus, Lane
 from bot.storage.jobs import QueueRow
@@ -39,9 +40,11 @@ async def stand(
     now: float,
     learnt: bool,
     is_paused: Callable[[int | None], bool] = lambda _: False,
+    pace: Callable[[WorkerView, str], float] = lambda _, __: 1.0,
+    load_s: Callable[[WorkerView, str], float] = lambda _, __: 0.0,
 ) -> Mapping[JobId, Standing]:
-    """`now` is on the clock of the workers' `started_at`; `is_paused` says which servers' jobs stay where they are. The
-    planning itself runs off the event loop."""
+    """`now` is on the clock of the workers' `started_at`; `is_paused` says which servers' jobs stay where they are;
+    `pace` and `load_s` are those of a `Hand`. The planning itself runs off the event loop."""
     everybody = [candidate(row) for row in rows if row.status is JobStatus.QUEUED]
     held = {row.id for row in rows if row.held}
     queued = [job for job in everybody if job.id not in held and not is_paused(job.guild_id)]
@@ -63,7 +66,7 @@ async def stand(
             loads = held.model != view.loaded and not held.model.startswith(TASK_MODEL)
             if free_s == 0.0 and not held.started and loads:
                 loading.add(job_id)
-            whole_s = cost_s.pop(job_id, 0.0)
+            whole_s = cost_s.pop(job_id, 0.0) * pace(view, held.model)
             begins_s = free_s
             elapsed_s = now - held.started_at if held.started_at is not None else 0.0
             free_s += max(0.0, whole_s - elapsed_s)
@@ -73,7 +76,12 @@ async def stand(
                 prefetched.append((begins_s, job_id, free_s))
         if view.compatible and not view.draining:
             refuses = frozenset(model for model in models if not workers.may_draw(view, model))
-            lines.append(Line(view.planned_model, free_s, view.hello.lanes, refuses, trains_for_s))
+            lines.append(
+                Line(
+                    view.planned_model, free_s, view.hello.lanes, refuses, trains_for_s,
+                    pace=partial(pace, view), load_s=partial(load_s, view),
+                )
+            )  # fmt: skip
     # Claimed before our restart and not reported yet.
     running.extend(cost_s.items())
     planned = await asyncio.to_thread(plan, queued, clock.copy(), lines)

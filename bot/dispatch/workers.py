@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from bot.dispatch.policy import Candidate
@@ -62,6 +62,10 @@ class WorkerView:
     """Jobs this boot did not take; offered again they would be refused again."""
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Assigns go out in the order of their claims."""
+    load_s: float | None = None
+    """To read a checkpoint, as was learnt of this worker; None before the first."""
+    _checkpoints: tuple[Hello, frozenset[str]] | None = None
+    """Of that hello; a thousand workers are asked for each job."""
     quiet_since: float = 0.0
     """When it was last given, or done with, anything but a training; at first, when it said hello."""
 
@@ -112,13 +116,32 @@ class WorkerView:
     def can_draw(self, model: str) -> bool:
         if model.startswith(TASK_MODEL):
             return self.compatible and model.removeprefix(TASK_MODEL) in self.hello.tasks
-        return self.compatible and any(
-            fact.kind == "checkpoint" and fact.name == model and not fact.problem for fact in self.hello.models
-        )
+        return self.compatible and model in self.checkpoints
+
+    @property
+    def checkpoints(self) -> frozenset[str]:
+        """What it has on disk and can load."""
+        if self._checkpoints is None or self._checkpoints[0] is not self.hello:
+            usable = (fact.name for fact in self.hello.models if fact.kind == "checkpoint" and not fact.problem)
+            self._checkpoints = (self.hello, frozenset(usable))
+        return self._checkpoints[1]
+
+    def free_in_s(self, now: float, takes_s: Callable[[Assigned], float]) -> float:
+        """Until what it holds is done, but for a training, which makes way. `takes_s`: each from its start to its end.
+        What takes longer than that is thought to be half over."""
+        left_s = 0.0
+        for held in self.assigned.values():
+            if not held.trains:
+                ran_s = now - held.started_at if held.started_at is not None else 0.0
+                left_s += abs(takes_s(held) - ran_s)
+        return left_s / max(1, self.hello.slots)
 
 
 class Roster(dict[str, WorkerView]):
     """The live workers by name."""
+
+    usual_load_s: float = 0.0
+    """What reading a checkpoint takes; 0 until the first has: a guess keeps no worker idle."""
 
     def may_draw(self, view: WorkerView, model: str) -> bool:
         """A model that nobody has goes to anybody: the worker's refusal becomes the user's sentence. A training waits
@@ -127,6 +150,12 @@ class Roster(dict[str, WorkerView]):
             return view.trains and (view.set_aside or not any(other.set_aside for other in self.values()))
         others = (other for other in self.values() if not other.set_aside)
         return view.can_draw(model) or not any(other.can_draw(model) for other in others)
+
+    def learn_load(self, view: WorkerView, load_s: float) -> None:
+        """What a job said it spent on reading models; nothing where all was in memory."""
+        if load_s > 0:
+            view.load_s = load_s if view.load_s is None else 0.7 * view.load_s + 0.3 * load_s
+            self.usual_load_s = load_s if self.usual_load_s == 0 else 0.9 * self.usual_load_s + 0.1 * load_s
 
     def holders(self, job: str) -> Iterator[tuple[WorkerView, Assigned]]:
         for view in list(self.values()):

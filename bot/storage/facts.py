@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 from bot.domain.job import TRAIN_MODEL
 from bot.storage.database import Database
 
@@ -37,10 +39,13 @@ class Timings:
     def __init__(self, database: Database) -> None:
         self._db = database
         self._known: dict[tuple[str, str], tuple[float, int]] = {}
+        self._paces: dict[tuple[str, str], float] = {}
+        """What `pace` found, until something is learnt."""
 
     async def load(self) -> None:
         for row in await self._db.all("SELECT * FROM timings"):
             self._known[row["model"], row["device"]] = (row["unit_s"], row["samples"])
+        self._paces.clear()
 
     async def learn(self, model: str, device: str, units: float, run_s: float) -> None:
         if units <= 0 or run_s <= 0:
@@ -50,6 +55,7 @@ class Timings:
         weight = max(_FORGETTING, 1 / (samples + 1))
         known = (unit_s + weight * (sample - unit_s), samples + 1)
         self._known[model, device] = known
+        self._paces.clear()
         async with self._db.write() as tx:
             await tx.execute(
                 "INSERT INTO timings (model, device, unit_s, samples) VALUES (?, ?, ?, ?) ON CONFLICT (model, device) "
@@ -67,6 +73,24 @@ class Timings:
         if model == TRAIN_MODEL:
             return _mean(self._of(model), units) or _mean(self._of_drawing(), units * TRAINING_FACTOR)
         return _mean(self._of(model) or self._of_drawing(), units)
+
+    def pace(self, model: str, device: str) -> float:
+        """How many times as long as `estimate_s` says that device takes: by that model, else by all that it and others
+        have drawn; 1 where nothing is known."""
+        key = (model, device)
+        if key not in self._paces:
+            self._paces[key] = self._relative(model, device) or self._general(device) or 1.0
+        return self._paces[key]
+
+    def _relative(self, model: str, device: str) -> float | None:
+        own, of_all = self._known.get((model, device)), self._of(model)
+        return own[0] * len(of_all) / sum(of_all) if own is not None else None
+
+    def _general(self, device: str) -> float | None:
+        """The middle one, so that an odd model says little."""
+        shared = [model for model, its in self._known if its == device and len(self._of(model)) > 1]
+        found = [found for model in shared if (found := self._relative(model, device)) is not None]
+        return statistics.median(found) if found else None
 
     def training_s(self, checkpoint: str, units: float) -> float | None:
         """As `estimate_s`, for a training beside that checkpoint: by what was learnt of it, else by how fast it draws,

@@ -20,8 +20,13 @@ from bot.dispatch.policy import (
     PLANNED_EXACTLY,
     Candidate,
     FairClock,
+    Hand,
+    Hands,
     Line,
+    Offer,
+    Waiting,
     choose,
+    offer,
     plan,
 )
 from bot.domain.ids import JobId, UserId
@@ -291,3 +296,137 @@ def test_clock_forgets_users_long_gone():
     assert choice is not None
     clock.started(choice)
     assert len(clock.virtual) == 1
+
+
+# --- speed ------------------------------------------------------------------------------------------------------------
+
+
+def hand(name: str, pace: float = 1.0, free: float = 0.0, model: str | None = "m1", load: float = 0.0) -> Hand:
+    return Hand(name, free, model, pace=lambda _: pace, load_s=lambda _: load)
+
+
+def asked(queue: list[Candidate], mine: Hand, *others: Hand, clock: FairClock | None = None) -> Offer:
+    clock = clock or FairClock()
+    return offer(Waiting(queue, clock), clock, mine, Hands([mine, *others]), draws=lambda _: True)
+
+
+def test_slow_card_gets_the_small_job_and_leaves_the_large_one():
+    large, small = job(1, cost=10), job(2, cost=1)
+    found = asked([large, small], hand("slow", 4), hand("fast", free=3))
+    assert (found.choice.job, found.left) == (small, (large.id,))
+    assert asked([large, small], hand("fast"), hand("slow", 4, free=3)).choice.job is large
+
+
+def test_what_is_left_to_another_takes_its_time():
+    """The second large job would wait for the first there, and is done sooner here."""
+    first, second = job(1, cost=10), job(2, cost=10)
+    assert asked([first], hand("slow", 1.9), hand("fast", free=2)).choice is None
+    assert asked([first, second], hand("slow", 1.9), hand("fast", free=2)).choice.job is second
+
+
+def test_loaded_model_goes_before_one_on_disk_and_that_before_one_elsewhere():
+    queue = [job(1, "m2")]
+    loaded, disk, none = hand("a", model="m2"), hand("b", load=5), hand("c", load=125)
+    assert asked(queue, disk, loaded).choice is None
+    assert asked(queue, none, disk).choice is None
+    assert asked(queue, disk, none).choice is not None
+    assert asked(queue, disk, replace(loaded, free_in_s=30)).choice is not None
+    assert asked(queue, disk, replace(loaded, takes=lambda _: False)).choice is not None
+
+
+def test_long_queue_keeps_the_slow_card_busy_too():
+    found = asked([job(n, cost=10) for n in range(200)], hand("slow", 4), *(hand(f"f{n}", free=1) for n in range(20)))
+    assert found.choice is not None
+    assert asked([job(n, cost=10) for n in range(20)], hand("s", 4), *(hand(f"f{n}") for n in range(20))).choice is None
+
+
+def test_nothing_is_left_for_ever():
+    found = asked([job(1, cost=10, left_s=MAX_WAIT_S)], hand("slow", 100), hand("fast"))
+    assert (found.choice is not None, found.left) == (True, ())
+
+
+def test_job_that_was_left_does_not_move_the_clock_past_those_who_wait():
+    clock = FairClock()
+    found = asked([job(1, cost=10), job(2, cost=1)], hand("slow", 4), hand("fast", free=3), clock=clock)
+    assert found.choice.virtual_s == 0.0
+    assert clock == FairClock()
+
+
+paces = st.lists(st.floats(0.1, 20), min_size=1, max_size=5)
+
+
+@given(queues, paces, st.floats(0, 10))
+def test_every_job_is_done_whatever_the_speeds(queue, speeds, load):
+    """Workers ask when they are free, and once a second while they wait, as the dispatcher has them do."""
+    clock, now = FairClock(), 0.0
+    waiting, left_at, started = Waiting(queue, clock), {}, []
+    free_at, planned = [0.0] * len(speeds), [None] * len(speeds)
+    bound = 2 * MAX_WAIT_S + sum((c.cost_s + load) * max(speeds) for c in queue)
+    while len(waiting):
+        now = min(free_at)
+        index = free_at.index(now)
+        hands = [hand(str(n), pace, free_at[n] - now, planned[n], load) for n, pace in enumerate(speeds)]
+        found = offer(waiting, clock, hands[index], Hands(hands), draws=lambda _: True)
+        assert not found.left or len(speeds) > 1
+        for job_id in found.left:
+            left_at.setdefault(job_id, now)
+        if found.choice is None:
+            assert found.left
+            free_at[index] = now + 1.0
+            for candidate in queue:
+                if candidate.id in left_at and candidate.id in waiting:
+                    waiting.remove(candidate)
+                    waiting.add(replace(candidate, left_s=now + 1.0 - left_at[candidate.id]), clock)
+            continue
+        clock.started(found.choice)
+        waiting.remove(found.choice.job)
+        waiting.skip(found.choice.passed_over)
+        started.append(found.choice.job.id)
+        assert now <= bound
+        free_at[index] = now + hands[index].finish_s(found.choice.job)
+        planned[index] = found.choice.job.model
+    assert sorted(started) == sorted(c.id for c in queue)
+
+
+@given(queues, st.lists(st.floats(0, 50), max_size=4))
+def test_workers_alike_leave_each_other_nothing(queue, free):
+    """Whoever is free takes what it would get alone: the others would only start it later."""
+    mine = hand("mine")
+    clock = FairClock()
+    alone = choose(queue, clock, planned_model="m1")
+    assert asked(queue, mine, *(hand(str(n), free=s) for n, s in enumerate(free))).choice == alone
+
+
+@given(queues, paces, st.lists(st.floats(0, 50), min_size=5, max_size=5))
+def test_first_job_is_left_only_to_whoever_finishes_it_sooner(queue, speeds, free):
+    mine = hand("mine", 5)
+    others = [hand(str(n), pace, free[n]) for n, pace in enumerate(speeds)]
+    alone = choose(queue, FairClock(), planned_model="m1")
+    found = asked(queue, mine, *others)
+    if alone is not None and alone.job.id in found.left:
+        assert min(other.finish_s(alone.job) for other in others) < mine.finish_s(alone.job)
+    elif alone is not None and found.choice is not None and alone.job.lane is not Lane.TRAINING:
+        assert found.choice == alone
+
+
+@given(queues, st.data())
+def test_kept_order_is_that_of_a_queue_read_anew(queue, data):
+    """A `Waiting` that is taken from and added to chooses as one made of the same jobs would."""
+    clock, rest = FairClock(), []
+    kept = Waiting([], clock)
+    for candidate in queue:
+        kept.add(candidate, clock)
+        rest.append(candidate)
+        if data.draw(st.booleans()):
+            model = data.draw(st.sampled_from(["m1", "m2", None]))
+            choice = kept.choose(clock, model, frozenset(), lambda _: True)
+            assert choice == choose(rest, clock, planned_model=model)
+            clock.started(choice)
+            kept.remove(choice.job)
+            rest = [other for other in rest if other.id != choice.job.id]
+
+
+def test_plan_waits_for_the_fast_card():
+    queue = [job(1, cost=10), job(2, cost=1)]
+    lines = [Line("m1", pace=lambda _: 4.0), Line("m1", 3.0)]
+    assert [(c.user_id, ready_s) for c, ready_s in plan(queue, FairClock(), lines)] == [(2, 4.0), (1, 13.0)]

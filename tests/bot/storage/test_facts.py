@@ -39,3 +39,15 @@ async def test_new_model_takes_the_mean_of_the_known_and_all_survives_a_restart(
     await again.load()
     assert again.estimate_s("m1", 2) == pytest.approx(2)
     assert again.estimate_s("new", 2) == pytest.approx(4)
+
+
+async def test_a_card_has_a_pace_beside_the_others_also_for_a_model_it_never_drew(database):
+    timings = Timings(database)
+    assert timings.pace("m1", "slow") == 1
+    await timings.learn("m1", "slow", 1, 9)
+    assert timings.pace("m1", "slow") == 1
+    await timings.learn("m1", "fast", 1, 1)
+    assert (timings.pace("m1", "slow"), timings.pace("m1", "fast")) == pytest.approx((1.8, 0.2))
+    assert timings.pace("m1", "slow") * timings.estimate_s("m1", 2) == pytest.approx(18)
+    assert timings.pace("m2", "slow") == pytest.approx(1.8)
+    assert timings.pace("m1", "never seen") == 1

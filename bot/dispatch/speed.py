@@ -1,0 +1,165 @@
+"""Which of several workers a job is for: whoever would finish it first. Pure.
+
+Workers ask for jobs one at a time (bot/dispatch/waiting.py says who is next). Where another would finish that job
+sooner, although it must end something first, the job is left to it, and so much of its time counts as taken when the
+next one is looked at. So a slow card gets the small jobs, a checkpoint is not read again where it is in memory next
+door, and what a worker would have to fetch goes to whoever has it on disk. Among few jobs a slow worker rather waits;
+where so many wait that the others could not be done with them any sooner, it takes the one that loses least.
+
+Nothing is left for ever: a job that was first left `MAX_WAIT_S` ago goes to whoever asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from bot.dispatch.fair import MAX_WAIT_S, Candidate, Choice, FairClock
+from bot.dispatch.waiting import Waiting
+from bot.domain.ids import JobId
+from bot.domain.job import TASK_MODEL, Lane
+
+__all__ = ["LEAVES_MAX", "MARGIN_S", "NEAR_MAX", "Hand", "Hands", "Offer", "offer"]
+
+LEAVES_MAX = 16
+"""So many jobs are looked at for one worker."""
+MARGIN_S = 0.25
+"""Estimates are no better; a job is not left for less."""
+NEAR_MAX, LOADED_MAX = 64, 16
+"""Of a thousand workers those that are free first are asked, and of those that have the model loaded."""
+
+
+def _same(_: str) -> float:
+    return 1.0
+
+
+def _at_once(_: str) -> float:
+    return 0.0
+
+
+def _any(_: Candidate) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Hand:
+    """A worker as the others see it."""
+
+    name: str
+    free_in_s: float = 0.0
+    """Until what it holds is done; 0 for one that only trains, which makes way."""
+    planned_model: str | None = None
+    takes: Callable[[Candidate], bool] = _any
+    """Whether it may be given that job, now or once it is free."""
+    pace: Callable[[str], float] = _same
+    """How many times a job's `cost_s` it takes with that model."""
+    load_s: Callable[[str], float] = _at_once
+    """Until a checkpoint that is not loaded is: reading it from disk, or fetching it first."""
+
+    def finish_s(self, job: Candidate, free_in_s: float | None = None, planned_model: str | None = None) -> float:
+        """From now on. `free_in_s` and `planned_model`: once it has done something else before."""
+        loaded = planned_model or self.planned_model
+        load_s = 0.0 if job.model == loaded or job.model.startswith(TASK_MODEL) else self.load_s(job.model)
+        return (self.free_in_s if free_in_s is None else free_in_s) + load_s + job.cost_s * self.pace(job.model)
+
+
+class Hands:
+    """All workers, as of one moment."""
+
+    def __init__(self, hands: Iterable[Hand], of: int = 0) -> None:
+        """`of`: how many there are, where these are only the ones that are free first."""
+        self._by_free = sorted(hands, key=lambda hand: hand.free_in_s)
+        self._scale = max(1.0, of / max(1, len(self._by_free)))
+        self._throughput: dict[str, float] = {}
+
+    @cached_property
+    def _by_model(self) -> dict[str | None, list[Hand]]:
+        found: dict[str | None, list[Hand]] = {}
+        for hand in self._by_free:
+            found.setdefault(hand.planned_model, []).append(hand)
+        return found
+
+    def near(self, model: str) -> Iterable[Hand]:
+        yield from self._by_free[:NEAR_MAX]
+        if len(self._by_free) > NEAR_MAX:
+            yield from self._by_model.get(model, [])[:LOADED_MAX]
+
+    def throughput(self, model: str) -> float:
+        """Of all together, in `cost_s` a second."""
+        if model not in self._throughput:
+            paces = (1.0 / max(hand.pace(model), 1e-6) for hand in self._by_free)
+            self._throughput[model] = self._scale * sum(paces)
+        return self._throughput[model]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    choice: Choice | None
+    """None: nothing is for this worker now."""
+    left: tuple[JobId, ...] = ()
+    """What would have been its turn and is for a worker that finishes it sooner."""
+
+
+class _Taken:
+    """What was left to others while one worker was asked for."""
+
+    def __init__(self, hands: Hands, mine: Hand) -> None:
+        self._hands = hands
+        self._mine = mine
+        self._later: dict[str, tuple[float | None, str | None]] = {}
+        """When they are free then, and with which model."""
+
+    def leave(self, job: Candidate) -> float | None:
+        """To whoever finishes it sooner; how much sooner, or None where nobody does."""
+        here_s = self._mine.finish_s(job)
+        best, best_s = None, here_s - MARGIN_S
+        for hand in self._hands.near(job.model):
+            if hand.free_in_s >= best_s or hand.name == self._mine.name:
+                continue
+            at_s = hand.finish_s(job, *self._later.get(hand.name, (None, None)))
+            if at_s < best_s and hand.takes(job):
+                best, best_s = hand, at_s
+        if best is None:
+            return None
+        _, model = self._later.get(best.name, (None, None))
+        self._later[best.name] = (best_s, model if job.model.startswith(TASK_MODEL) else job.model)
+        return here_s - best_s
+
+
+def offer(
+    waiting: Waiting,
+    clock: FairClock,
+    mine: Hand,
+    hands: Hands,
+    *,
+    lanes: frozenset[str] = frozenset(),
+    draws: Callable[[str], bool],
+    takes: Callable[[Candidate], bool] | None = None,
+) -> Offer:
+    """What `mine`, one of `hands`, is given now. Nothing is started by that."""
+    first = waiting.choose(clock, mine.planned_model, lanes, draws, takes)
+    taken = _Taken(hands, mine)
+    choice, left, least = first, dict[JobId, None](), None
+    ahead = clock
+    while choice is not None and first is not None:
+        job = choice.job
+        sooner_s = None if job.lane is Lane.TRAINING or job.overdue or job.left_s >= MAX_WAIT_S else taken.leave(job)
+        choice = replace(choice, virtual_s=first.virtual_s) if choice is not first else choice
+        if sooner_s is None:
+            return Offer(choice, tuple(left))
+        if least is None or sooner_s < least[0]:
+            least = (sooner_s, choice)
+        left[job.id] = None
+        if len(left) >= LEAVES_MAX:
+            break
+        ahead = clock.copy() if ahead is clock else ahead
+        ahead.started(choice)
+        choice = waiting.choose(
+            ahead, mine.planned_model, lanes, draws,
+            lambda job: job.id not in left and (takes is None or takes(job)), supposed=True,
+        )  # fmt: skip
+    if least is not None and waiting.cost_s / hands.throughput(least[1].job.model) > mine.finish_s(least[1].job):
+        choice = least[1]
+        return Offer(choice, tuple(job_id for job_id in left if job_id != choice.job.id))
+    return Offer(None, tuple(left))
