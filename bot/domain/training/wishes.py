@@ -69,9 +69,11 @@ def fitted(wish: TrainingWish, checkpoint: ModelFact) -> TrainingWish:
         "resolution": (side, side), "min_bucket_reso": max(LEAST_PX, side // 2),
         "max_bucket_reso": min(RESOLUTION_MAX_PX, side * 2), "bucket_reso_steps": step,
     }  # fmt: skip
-    parameters = _rated(wish, miniature=side <= MINIATURE_PX)
-    if checkpoint.family != "sd1" and parameters.clip_skip == 2:
-        # The second last layer is a custom of SD 1.x; the others have their own.
+    miniature = side <= MINIATURE_PX
+    parameters = _rated(wish, miniature=miniature)
+    draws_with_one = miniature or (checkpoint.defaults or {}).get("clip_skip") == 1
+    if parameters.clip_skip == 2 and (checkpoint.family != "sd1" or draws_with_one):
+        # The second last layer is a custom of SD 1.x' anime family; what is learnt there is drawn there.
         parameters = parameters.model_copy(update={"clip_skip": None})
     rules = wish.rules.model_copy(update=sizes)
     return wish.model_copy(update={"checkpoint": checkpoint.name, "rules": rules, "parameters": parameters})
