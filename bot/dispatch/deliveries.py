@@ -20,7 +20,7 @@ class Deliveries:
     def __init__(self, outbox: Outbox, on_message: OnMessage) -> None:
         self._outbox = outbox
         self._on_message = on_message
-        self._under_way: set[tuple[str, str, int, int | None]] = set()
+        self._under_way: dict[tuple[str, str, int, int | None], asyncio.Event] = {}
 
     async def deliver_box(self, name: str | None = None) -> None:
         """Whatever lies in one worker's box, or in any: a worker that is no longer configured may have left results."""
@@ -38,15 +38,18 @@ class Deliveries:
                 await self.deliver(message)
 
     async def deliver(self, message: Durable) -> None:
+        """Returns when the dispatcher has dealt with it, by this call or by one that is under way already."""
         part = message.n if isinstance(message, m.Partial) else None
         key = (message.worker, message.job, message.attempt, part)
-        if key in self._under_way:
+        if (other := self._under_way.get(key)) is not None:
+            await other.wait()
             return
-        self._under_way.add(key)
+        over = self._under_way[key] = asyncio.Event()
         try:
             await self._on_message(message)
         except Exception:
             # A full disk, most likely. The entry stays and is tried again; nothing is lost.
             log.exception("the %s of job %s could not be stored yet; it is tried again", message.t, message.job)
         finally:
-            self._under_way.discard(key)
+            del self._under_way[key]
+            over.set()

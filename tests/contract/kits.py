@@ -11,6 +11,7 @@ from typing import Protocol
 from bot.dispatch.child import ChildCommand
 from bot.dispatch.pipe import PipeTimes, PipeTransport
 from bot.dispatch.transport import BotTransport
+from tests.contract.nats_kit import NatsKit
 
 CHECKOUT = Path(__file__).parents[2]
 WORKER = CHECKOUT / "tests" / "contract" / "stub_worker.py"
@@ -18,6 +19,9 @@ WORKER = CHECKOUT / "tests" / "contract" / "stub_worker.py"
 
 class Kit(Protocol):
     """Makes transports and treats their workers badly. `root` is the same for every transport of one test."""
+
+    outlives_bots: bool
+    """Whether its workers go on, and keep what they hold, when a bot dies."""
 
     def make(self, root: Path, names: tuple[str, ...]) -> BotTransport: ...
     def signal(self, transport: BotTransport, worker: str, number: int) -> bool:
@@ -28,8 +32,13 @@ class Kit(Protocol):
         """Where results lie that the bot has not stored yet; empty once all is settled."""
         ...
 
+    def clear(self, root: Path) -> None:
+        """After the test: nothing of it runs any more."""
+        ...
+
 
 class PipeKit:
+    outlives_bots = False
     times = PipeTimes(
         assign_timeout_s=1.0, backoff_s=(0.05, 0.05, 0.05), redeliver_s=0.1, stop_grace_s=4.0, silence_s=30.0
     )
@@ -56,8 +65,11 @@ class PipeKit:
     def box(self, root: Path, worker: str) -> Path:
         return root / "outbox" / worker
 
+    def clear(self, root: Path) -> None:
+        pass  # its workers end with their bot
 
-KITS: dict[str, Kit] = {"pipe": PipeKit()}
+
+KITS: dict[str, Kit] = {"pipe": PipeKit(), "nats": NatsKit()}
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows os.kill ends a process at once with any number
 STOP = getattr(signal, "SIGSTOP", 0)
 """0 where a process cannot be stopped (Windows)."""

@@ -1,0 +1,1 @@
+"""The bot's end of the connection to workers on other machines."""

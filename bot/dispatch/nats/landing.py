@@ -1,0 +1,146 @@
+"""Takes entries out of the mailbox onto our own disk, whole, in their order; from there they are delivered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import ValidationError
+
+from bot.dispatch.nats.streams import ChunkLostError, Letter, Streams
+from gpu_worker.protocol.frames import FRAME_LIMIT_BYTES, FrameError, unpack
+from gpu_worker.protocol.nats.link import Link, LinkDownError
+from gpu_worker.protocol.nats.mail import ENTRY_FILE, Landed, Manifest, SentFile
+from gpu_worker.protocol.nats.subjects import Entry, Subjects, is_worker_name, parse_entry
+from gpu_worker.protocol.outbox import KEPT_SUFFIX, OUTBOX_SUFFIX, PART_SUFFIX
+
+__all__ = ["Landing"]
+
+log = logging.getLogger(__name__)
+
+
+class Landing:
+    def __init__(self, link: Link, subjects: Subjects, streams: Streams, root: Path) -> None:
+        """`root`: as the outboxes of embedded workers, a folder for each."""
+        self._link = link
+        self._subjects = subjects
+        self._streams = streams
+        self._root = root
+        self._turns: dict[str, asyncio.Lock] = {}
+        self.under_way: dict[str, Entry] = {}
+        """The end that is just being taken over, by worker."""
+
+    async def collect(self, worker: str) -> bool:
+        """All that lies in the mailbox of this worker; whether there was anything. Raises OSError where something
+        stays there for now."""
+        if not is_worker_name(worker):
+            return False
+        async with self._turns.setdefault(worker, asyncio.Lock()):
+            last, found = 0, False
+            while (letter := await self._streams.next_letter(worker, last)) is not None:
+                last, found = letter.seq, True
+                try:
+                    await self._take(worker, letter)
+                finally:
+                    self.under_way.pop(worker, None)
+            return found
+
+    async def _take(self, worker: str, letter: Letter) -> None:
+        entry = parse_entry(letter.entry)
+        try:
+            manifest = Manifest.model_validate(unpack(letter.data))
+            files = _checked(entry, letter.entry, manifest)
+        except (FrameError, ValidationError, ValueError):
+            log.exception(
+                "worker %s sent an entry %.60r that no version can have meant; it is dropped", worker, letter.entry
+            )
+            await self._done_with(worker, letter, (), whole=True)
+            return
+        assert entry is not None
+        if entry.part is None:
+            self.under_way[worker] = entry
+        try:
+            for file in files:
+                await self._fetch(worker, file)
+            if manifest.entry is not None:
+                await asyncio.to_thread(_write, self._root / worker / letter.entry, manifest.entry)
+            else:
+                source = self._root / worker / f"{letter.entry}.{ENTRY_FILE}"
+                await asyncio.to_thread(source.replace, self._root / worker / letter.entry)
+        except ChunkLostError as error:
+            log.warning("entry %s of worker %s is not whole (%s); it is asked for again", letter.entry, worker, error)
+            await self._done_with(worker, letter, (), whole=False)
+            return
+        await self._done_with(worker, letter, files, whole=True)
+
+    async def _done_with(self, worker: str, letter: Letter, files: tuple[SentFile, ...], *, whole: bool) -> None:
+        await self._streams.remove(worker, letter, files)
+        with contextlib.suppress(LinkDownError):  # it sends the entry again and hears then
+            await self._link.say(self._subjects.commands(worker), Landed(entry=letter.entry, whole=whole))
+
+    async def _fetch(self, worker: str, file: SentFile) -> None:
+        target = self._root / worker / file.name
+        part = target.with_name(target.name + PART_SUFFIX)
+        opened = await asyncio.to_thread(_open, part)
+        try:
+            size = 0
+            try:
+                async for data in self._streams.chunks(worker, file):
+                    size += len(data)
+                    if size > file.size_bytes:
+                        raise ChunkLostError(f"{file.name} is larger than it should be")
+                    await asyncio.to_thread(opened.write, data)
+                if size != file.size_bytes:
+                    raise ChunkLostError(f"{file.name} has {size} bytes of {file.size_bytes}")
+            finally:
+                await asyncio.to_thread(_close, opened)
+            await asyncio.to_thread(part.replace, target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def _checked(entry: Entry | None, name: str, manifest: Manifest) -> tuple[SentFile, ...]:
+    """Raises ValueError for names that are not of this entry: they become names of ours."""
+    if entry is None:
+        raise ValueError("an entry's name")
+    own = re.compile(rf"{re.escape(entry.job)}\.{entry.attempt}\.[A-Za-z0-9]+(\.[A-Za-z0-9]+)?")
+    for file in manifest.files:
+        if file.name == f"{name}.{ENTRY_FILE}" and manifest.entry is None and file.size_bytes <= FRAME_LIMIT_BYTES:
+            continue
+        taken = file.name.endswith((OUTBOX_SUFFIX, KEPT_SUFFIX, PART_SUFFIX))
+        if taken or own.fullmatch(file.name) is None:
+            raise ValueError(f"a file's name {file.name!r}")
+    if manifest.entry is None and not any(file.name == f"{name}.{ENTRY_FILE}" for file in manifest.files):
+        raise ValueError("an entry without its message")
+    return manifest.files
+
+
+def _open(path: Path) -> BinaryIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("wb")
+
+
+def _close(file: BinaryIO) -> None:
+    with file:
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_name(path.name + PART_SUFFIX)
+    file = _open(part)
+    file.write(data)
+    _close(file)
+    part.replace(path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

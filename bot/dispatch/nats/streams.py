@@ -1,0 +1,121 @@
+"""The two streams on the broker: a mailbox of entries, and a store of their files' chunks.
+
+Nothing is consumed: the bot asks for the next entry of a worker, has it on its own disk, and deletes it. So there are
+no acknowledgements that a restarted broker could have forgotten, and the order is always that of the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+import nats.errors
+from nats.js.api import DiscardPolicy, RawStreamMsg, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import Error as StreamError
+
+from gpu_worker.protocol.nats.link import Link, LinkDownError
+from gpu_worker.protocol.nats.mail import SentFile
+from gpu_worker.protocol.nats.subjects import Subjects
+
+__all__ = ["ChunkLostError", "Letter", "Streams"]
+
+KEPT_S = 24 * 3600
+WINDOW = 8
+"""Chunks asked for at once."""
+
+
+class ChunkLostError(Exception):
+    """The broker does not have it (any more)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    seq: int
+    entry: str
+    data: bytes
+
+
+class Streams:
+    """Each method raises LinkDownError where the broker is away, or cannot."""
+
+    def __init__(self, link: Link, subjects: Subjects) -> None:
+        self._link = link
+        self._subjects = subjects
+
+    async def prepare(self) -> None:
+        """They are there; made anew where a broker has lost its disk."""
+        for name, kind in ((self._subjects.mailbox, "fin"), (self._subjects.store, "blob")):
+            config = StreamConfig(
+                name=name, subjects=[f"{self._subjects.prefix}.{kind}.>"], retention=RetentionPolicy.LIMITS,
+                storage=StorageType.FILE, max_age=KEPT_S, max_msgs_per_subject=1,
+                # A full store refuses what is new: its worker tries again, and nothing that was accepted goes.
+                discard=DiscardPolicy.NEW, allow_direct=True,
+            )  # fmt: skip
+            async with _translated(name):
+                streams = self._link.streams()
+                try:
+                    await streams.add_stream(config)  # pyright: ignore[reportUnknownMemberType]
+                except BadRequestError:  # it is there, from an earlier version
+                    await streams.update_stream(config)  # pyright: ignore[reportUnknownMemberType]
+
+    async def next_letter(self, worker: str, after: int) -> Letter | None:
+        """The next one of a worker behind the sequence number `after`."""
+        subject = self._subjects.entry(worker, ">")
+        async with _translated(self._subjects.mailbox):
+            try:
+                found = await self._link.streams().get_msg(
+                    self._subjects.mailbox, seq=after + 1, subject=subject, next=True, direct=True
+                )
+            except NotFoundError:
+                return None
+        if found.seq is None or found.subject is None:
+            return None
+        return Letter(found.seq, self._subjects.entry_of(found.subject), found.data or b"")
+
+    async def senders(self) -> set[str]:
+        """Workers that have something in the mailbox."""
+        async with _translated(self._subjects.mailbox):
+            info = await self._link.streams().stream_info(self._subjects.mailbox, f"{self._subjects.prefix}.fin.>")
+        return {self._subjects.worker_of(subject) for subject in info.state.subjects or ()}
+
+    async def remove(self, worker: str, letter: Letter, files: tuple[SentFile, ...]) -> None:
+        """The letter first: what is left of its files then goes in a day."""
+        async with _translated(self._subjects.mailbox):
+            streams = self._link.streams()
+            with contextlib.suppress(NotFoundError, BadRequestError):  # replaced by a repeated one, or gone
+                await streams.delete_msg(self._subjects.mailbox, letter.seq)
+            for file in files:
+                await streams.purge_stream(self._subjects.store, subject=self._subjects.chunk(worker, file.name, ">"))
+
+    async def chunks(self, worker: str, file: SentFile) -> AsyncGenerator[bytes]:
+        """In their order. Raises ChunkLostError."""
+        for start in range(0, file.chunks, WINDOW):
+            numbers = range(start, min(start + WINDOW, file.chunks))
+            for found in await asyncio.gather(*(self._chunk(worker, file.name, number) for number in numbers)):
+                yield found
+
+    async def _chunk(self, worker: str, name: str, number: int) -> bytes:
+        subject = self._subjects.chunk(worker, name, number)
+        async with _translated(subject):
+            try:
+                found: RawStreamMsg = await self._link.streams().get_msg(
+                    self._subjects.store, subject=subject, direct=True
+                )
+            except NotFoundError as error:
+                raise ChunkLostError(subject) from error
+        return found.data or b""
+
+
+class _translated:  # noqa: N801 (reads as a statement)
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, TimeoutError | nats.errors.Error | StreamError):
+            raise LinkDownError(f"{self._what}: {error or 'no answer'}") from error

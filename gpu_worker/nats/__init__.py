@@ -1,0 +1,1 @@
+"""A worker on another machine: the server's end of the connection to the broker."""

@@ -1,0 +1,226 @@
+"""Carries outbox entries to the broker, and keeps them until the bot has them on its own disk.
+
+An entry's files go first, in chunks, and then its manifest into the mailbox. Entries of one job go one after the other,
+those of different jobs side by side, so that no picture waits for a trained file of gigabytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from gpu_worker.outbox import WorkerOutbox
+from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.frames import FrameError, pack, unpack
+from gpu_worker.protocol.nats.link import Link, LinkDownError
+from gpu_worker.protocol.nats.mail import ENTRY_FILE, Landed, Manifest, SentFile
+from gpu_worker.protocol.nats.subjects import CHUNK_BYTES, Subjects, parse_entry
+
+__all__ = ["Uploads"]
+
+log = logging.getLogger(__name__)
+
+WINDOW = 4
+"""Chunks under way at once: a link of 200 ms still moves 10 MB/s."""
+INLINE_BYTES = 256 * 1024
+RESEND_S = 30.0
+
+
+@dataclass
+class _Upload:
+    stored: asyncio.Event = field(default_factory=asyncio.Event)
+    answer: asyncio.Event = field(default_factory=asyncio.Event)
+    again: bool = False
+    """The bot did not find all of it."""
+    task: asyncio.Task[None] | None = None
+
+
+class Uploads:
+    """Used on the loop of its link only."""
+
+    def __init__(
+        self,
+        link: Link,
+        subjects: Subjects,
+        worker: str,
+        outbox: WorkerOutbox,
+        *,
+        retry_s: float,
+        resend_s: float = RESEND_S,
+    ) -> None:
+        """`resend_s`: how long the bot may take to say that it has an entry, before that is put into the mailbox anew
+        (the bot may have said it while nobody heard)."""
+        self._link = link
+        self._subjects = subjects
+        self._worker = worker
+        self._outbox = outbox
+        self._retry_s = retry_s
+        self._resend_s = resend_s
+        self._uploads: dict[str, _Upload] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._window = asyncio.Semaphore(WINDOW)
+
+    def add(self, entry: str) -> None:
+        """Once more for one that is written anew is harmless."""
+        if entry not in self._uploads:
+            upload = self._uploads[entry] = _Upload()
+            upload.task = asyncio.create_task(self._carry(entry, upload), name=f"upload-{entry}")
+
+    async def stored(self, entry: str) -> None:
+        """Returns when the broker has all of it on its disk, or the bot has it."""
+        upload = self._uploads.get(entry)
+        if upload is not None:
+            await upload.stored.wait()
+
+    async def stored_all(self) -> None:
+        for entry in list(self._uploads):
+            await self.stored(entry)
+
+    def landed(self, receipt: Landed) -> None:
+        upload = self._uploads.get(receipt.entry)
+        if upload is not None:
+            upload.again = not receipt.whole
+            upload.answer.set()
+
+    def cancel(self) -> None:
+        for upload in self._uploads.values():
+            if upload.task is not None:
+                upload.task.cancel()
+
+    # --- one entry ----------------------------------------------------------------------------------------------------
+
+    async def _carry(self, entry: str, upload: _Upload) -> None:
+        named = parse_entry(entry)
+        job = named.job if named is not None else entry
+        files: tuple[str, ...] = ()
+        try:
+            async with self._turns.setdefault(job, asyncio.Lock()):
+                manifest, files = await self._send_whole(entry)
+                if manifest is None:
+                    return  # it is no longer there: nothing to deliver
+                upload.stored.set()
+            while not await self._answered(upload):
+                if upload.again:
+                    log.info("entry %s did not arrive whole; it is sent again", entry)
+                    manifest, files = await self._send_whole(entry)
+                    if manifest is None:
+                        return
+                else:
+                    await self._retried(lambda sent=manifest: self._post(entry, sent))
+            await asyncio.to_thread(self._outbox.forget, entry, files)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("entry %s cannot be delivered; it stays in the outbox until the next start", entry)
+        finally:
+            upload.stored.set()
+            self._uploads.pop(entry, None)
+            lock = self._turns.get(job)
+            if lock is not None and not lock.locked():
+                del self._turns[job]
+
+    async def _answered(self, upload: _Upload) -> bool:
+        upload.again = False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._resend_s):
+                await upload.answer.wait()
+        answered = upload.answer.is_set()
+        upload.answer.clear()
+        return answered and not upload.again
+
+    async def _send_whole(self, entry: str) -> tuple[Manifest | None, tuple[str, ...]]:
+        """The manifest that was put into the mailbox, and the names of its files here. None: the entry is gone."""
+        while True:
+            try:
+                body = await asyncio.to_thread(self._outbox.read, entry)
+            except FileNotFoundError:
+                return None, ()
+            except OSError as error:
+                log.warning("entry %s cannot be read yet: %s", entry, error)
+                await asyncio.sleep(self._retry_s)
+                continue
+            break
+        names = _files_of(body)
+        sent: list[SentFile] = []
+        for name in names:
+            size = await self._send_file(name)
+            if size is not None:
+                sent.append(SentFile(name=name, size_bytes=size))
+        inline = body if len(body) <= INLINE_BYTES else None
+        if inline is None:
+            await self._send_bytes(f"{entry}.{ENTRY_FILE}", body)
+            sent.append(SentFile(name=f"{entry}.{ENTRY_FILE}", size_bytes=len(body)))
+        manifest = Manifest(entry=inline, files=tuple(sent))
+        await self._retried(lambda: self._post(entry, manifest))
+        return manifest, names
+
+    async def _post(self, entry: str, manifest: Manifest) -> None:
+        await self._link.store(self._subjects.entry(self._worker, entry), pack(manifest))
+
+    # --- chunks -------------------------------------------------------------------------------------------------------
+
+    async def _send_file(self, name: str) -> int | None:
+        """Its size; None where it is not there, which the bot will find out."""
+        path = self._outbox.folder / name
+        try:
+            file = await asyncio.to_thread(path.open, "rb")
+        except OSError as error:
+            log.error("output %s is lost: %s", name, error)
+            return None
+        size = number = 0
+        async with asyncio.TaskGroup() as group:
+            try:
+                while True:
+                    await self._window.acquire()
+                    try:
+                        data = await asyncio.to_thread(file.read, CHUNK_BYTES)
+                    except BaseException:
+                        self._window.release()
+                        raise
+                    if not data:
+                        self._window.release()
+                        break
+                    group.create_task(self._send_chunk(name, number, data))
+                    size, number = size + len(data), number + 1
+            finally:
+                await asyncio.to_thread(file.close)
+        return size
+
+    async def _send_bytes(self, name: str, body: bytes) -> None:
+        for number, start in enumerate(range(0, len(body), CHUNK_BYTES)):
+            await self._window.acquire()
+            await self._send_chunk(name, number, body[start : start + CHUNK_BYTES])
+
+    async def _send_chunk(self, name: str, number: int, data: bytes) -> None:
+        subject = self._subjects.chunk(self._worker, name, number)
+        try:
+            await self._retried(lambda: self._link.store(subject, data))
+        finally:
+            self._window.release()
+
+    async def _retried(self, send: Callable[[], Awaitable[None]]) -> None:
+        """For ever: it is paid for."""
+        while True:
+            try:
+                await send()
+                return
+            except LinkDownError as error:
+                log.debug("not sent yet: %s", error)
+                await asyncio.sleep(self._retry_s)
+                await self._link.wait_up()
+
+
+def _files_of(body: bytes) -> tuple[str, ...]:
+    """Raises ValueError for what was never an entry."""
+    try:
+        message = m.parse_to_bot({**unpack(body), "worker": ""})
+    except (FrameError, ValidationError) as error:
+        raise ValueError("a damaged outbox entry") from error
+    if isinstance(message, m.Done | m.Partial):
+        return tuple(output.blob for output in message.outputs if output.blob)
+    return ()

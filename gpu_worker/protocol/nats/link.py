@@ -1,0 +1,243 @@
+"""A connection to the broker that is never given up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.errors import Error as StreamError
+
+from gpu_worker.protocol.frames import pack
+from gpu_worker.protocol.nats.pieces import pieces
+from gpu_worker.protocol.specs import Wire
+
+__all__ = ["Link", "LinkDownError", "LinkTimes", "NobodyThereError", "OnData"]
+
+log = logging.getLogger(__name__)
+
+OnData = Callable[[Msg], Awaitable[None]]
+PENDING_BYTES = 8 * 2**20
+LOG_EVERY_S = 300.0
+
+
+class LinkDownError(OSError):
+    """The broker is not there, or did not answer in time. It may at the next try."""
+
+
+class NobodyThereError(LinkDownError):
+    """The broker is there, and nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTimes:
+    """All in seconds. A dead link is noticed within three pings, which must be less than a lease."""
+
+    ping_s: float = 4.0
+    reconnect_s: float = 1.0
+    answer_s: float = 10.0
+    connect_s: float = 5.0
+
+
+class Link:
+    def __init__(self, url: str, *, name: str, inbox: str, times: LinkTimes | None = None) -> None:
+        """`url` may hold a user and a password."""
+        self._url = url
+        self._name = name
+        self._inbox = inbox
+        self.times = times or LinkTimes()
+        self._client: Client | None = None
+        self._subscriptions: dict[str, OnData] = {}
+        self._numbers = itertools.count()
+        self._keeper: asyncio.Task[None] | None = None
+        self._up = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._on_up: list[Callable[[], None]] = []
+        self._told_at = 0.0
+
+    @property
+    def connected(self) -> bool:
+        return self._client is not None and self._client.is_connected
+
+    def open(self) -> None:
+        """Returns at once; connects, and connects again, in the background."""
+        self._keeper = asyncio.create_task(self._keep(), name="nats-link")
+
+    def on_up(self, what: Callable[[], None]) -> None:
+        """Called after each time the connection was made."""
+        self._on_up.append(what)
+
+    async def wait_up(self, timeout_s: float | None = None) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._up.wait()
+        return self.connected
+
+    async def close(self, timeout_s: float = 2.0) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._client is not None:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(timeout_s):
+                    await self._client.flush()
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(timeout_s):
+                    await self._client.close()
+
+    async def subscribe(self, subject: str, on_data: OnData) -> None:
+        """Also after every reconnect. `on_data` is called for one message after the other."""
+        self._subscriptions[subject] = on_data
+        if self._client is not None and self.connected:
+            await self._listen(self._client, subject, on_data)
+
+    # --- sending ------------------------------------------------------------------------------------------------------
+
+    async def say(self, subject: str, message: Wire) -> None:
+        """Lossy. Raises LinkDownError."""
+        for piece in pieces(pack(message), next(self._numbers)):
+            await self.send(subject, piece)
+
+    async def send(self, subject: str, data: bytes) -> None:
+        """Lossy. Raises LinkDownError."""
+        client = self._live()
+        try:
+            await client.publish(subject, data)
+        except nats.errors.Error as error:
+            raise LinkDownError(str(error)) from error
+
+    async def flush(self) -> None:
+        """What was said before has reached the broker. Raises LinkDownError."""
+        try:
+            async with asyncio.timeout(self.times.answer_s):
+                await self._live().flush(timeout=int(self.times.answer_s) + 1)
+        except (TimeoutError, nats.errors.Error) as error:
+            raise LinkDownError(str(error)) from error
+
+    async def ask(self, subject: str, message: Wire, timeout_s: float | None = None) -> bytes:
+        """A request and its answer. Raises NobodyThereError, LinkDownError."""
+        *earlier, last = pieces(pack(message), next(self._numbers))
+        for piece in earlier:
+            await self.send(subject, piece)
+        return (await self.request(subject, last, timeout_s)).data
+
+    async def request(self, subject: str, data: bytes, timeout_s: float | None = None) -> Msg:
+        """Raises NobodyThereError, LinkDownError."""
+        client = self._live()
+        try:
+            return await client.request(subject, data, timeout=timeout_s or self.times.answer_s)
+        except nats.errors.NoRespondersError as error:
+            raise NobodyThereError(subject) from error
+        except (TimeoutError, nats.errors.Error) as error:
+            raise LinkDownError(f"{subject}: {error or 'no answer'}") from error
+
+    async def store(self, subject: str, data: bytes) -> None:
+        """Returns when the broker has it on its disk; needs no right to anything but the subject. Raises
+        LinkDownError."""
+        try:
+            await self.streams().publish(subject, data)
+        except (TimeoutError, nats.errors.Error, StreamError, ValueError) as error:
+            raise LinkDownError(f"{subject}: {error or 'no answer'}") from error
+
+    def streams(self) -> JetStreamContext:
+        """For whoever looks after them. Raises LinkDownError."""
+        make = cast("Callable[..., JetStreamContext]", self._live().jetstream)  # pyright: ignore[reportUnknownMemberType]
+        return make(timeout=self.times.answer_s)
+
+    # --- connecting ---------------------------------------------------------------------------------------------------
+
+    def _live(self) -> Client:
+        if self._client is None or not self._client.is_connected:
+            raise LinkDownError("not connected")
+        return self._client
+
+    async def _keep(self) -> None:
+        while True:
+            client = Client()
+            self._closed.clear()
+            try:
+                await self._connect(client)
+                self._client = client
+                for subject, on_data in list(self._subscriptions.items()):
+                    await self._listen(client, subject, on_data)
+                await client.flush()
+                await self._is_up()
+                await self._closed.wait()
+                log.warning("the connection to the broker was closed; it is made again")
+            except (OSError, TimeoutError, nats.errors.Error, ValueError) as error:
+                self._complain(error)
+            except asyncio.CancelledError:
+                if self._client is not client:
+                    with contextlib.suppress(Exception):
+                        await client.close()
+                raise
+            self._up.clear()
+            await asyncio.sleep(self.times.reconnect_s)
+
+    async def _connect(self, client: Client) -> None:
+        # Never more often than this by itself: a broker that is away for a night would fill the log.
+        await client.connect(
+            self._url,
+            name=self._name,
+            inbox_prefix=self._inbox,
+            error_cb=self._on_error,
+            disconnected_cb=self._is_down,
+            reconnected_cb=self._is_up,
+            closed_cb=self._is_closed,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=self.times.reconnect_s,  # pyright: ignore[reportArgumentType]
+            connect_timeout=self.times.connect_s,  # pyright: ignore[reportArgumentType]
+            ping_interval=self.times.ping_s,  # pyright: ignore[reportArgumentType]
+            max_outstanding_pings=2,
+            pending_size=PENDING_BYTES,
+        )
+
+    async def _listen(self, client: Client, subject: str, on_data: OnData) -> None:
+        async def guarded(message: Msg) -> None:
+            try:
+                await on_data(message)
+            except Exception:
+                log.exception("a message on %s could not be handled", subject)
+
+        await client.subscribe(subject, cb=guarded)  # pyright: ignore[reportUnknownMemberType]
+
+    async def _is_up(self) -> None:
+        log.info("connected to the broker at %s", _place(self._url))
+        self._told_at = 0.0
+        self._up.set()
+        for what in self._on_up:
+            what()
+
+    async def _is_down(self) -> None:
+        if self._up.is_set():
+            log.warning("the connection to the broker is lost; it is made again")
+        self._up.clear()
+
+    async def _is_closed(self) -> None:
+        self._closed.set()
+
+    async def _on_error(self, error: Exception) -> None:
+        self._complain(error)
+
+    def _complain(self, error: BaseException) -> None:
+        """Once in a while: it is tried every second, perhaps for days."""
+        now = asyncio.get_running_loop().time()
+        if self._told_at and now - self._told_at < LOG_EVERY_S:
+            return
+        self._told_at = now
+        log.warning("broker at %s: %s", _place(self._url), error or type(error).__name__)
+
+
+def _place(url: str) -> str:
+    """Without whatever is secret in it."""
+    parts = urlsplit(url if "//" in url else f"nats://{url}")
+    return f"{parts.hostname}:{parts.port or 4222}"
