@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -34,7 +34,7 @@ FALLBACK_UNIT_S = 1.0
 """Seconds per step-megapixel before anything was learnt; only the order depends on it, no ETA is shown from it."""
 RETRY_S = 1.0
 SHEETS = "sheet"
-LONG_QUEUE = 1000
+LONG_QUEUE = 200
 """One of so many is not read anew for each job that is handed out."""
 LOOK_AGAIN_S = 1.0
 """An idle worker that left its turn to a faster one is asked again: that one may take longer than was thought."""
@@ -50,7 +50,13 @@ class _Queue:
     sheets: frozenset[JobId]
     hands: dict[str, Hand]
     """By worker."""
+    throughput: dict[str, float]
+    """What `Hands` found."""
     fresh_until: float
+
+
+def _load(view: WorkerView) -> tuple[int, int]:
+    return view.others, len(view.assigned)
 
 
 class HandingOut:
@@ -82,13 +88,11 @@ class HandingOut:
     async def _hand_out_one(self) -> bool:
         # Idle workers first: a prefetched job must not wait behind one worker while another has nothing to do. Those
         # that train count as idle, but nobody is interrupted while another really is.
-        ready = sorted(
-            (v for v in self._floor.workers.values() if v.credits > 0), key=lambda v: (v.others, len(v.assigned))
-        )
+        ready = sorted((v for v in self._floor.workers.values() if v.credits > 0), key=_load)
         if not ready:
             return False
         queue = await self._read_queue()
-        hands = Hands(queue.hands.values())
+        hands = Hands(queue.hands.values(), throughput=queue.throughput)
         self._floor.look_again_at = None
         for view in ready:
             found = offer(
@@ -116,14 +120,21 @@ class HandingOut:
             return self._queue
         rows = [r for r in await self._jobs.queue() if r.status is JobStatus.QUEUED and not r.held]
         sheets = frozenset(row.id for row in rows if row.script_id is not None)
-        candidates = [self.candidate(row) for row in rows if not self._floor.holds(row.guild_id)]
+        if len(rows) >= LONG_QUEUE:
+            waiting = await asyncio.to_thread(self._line_up, rows)
+        else:
+            waiting = self._line_up(rows)
         hands = {view.name: self._hand(view, sheets) for view in self._floor.workers.values() if view.compatible}
         took_s = time.perf_counter() - now
         self._queue = _Queue(
-            Waiting(candidates, self._floor.fair), sheets, hands,
-            now + 4 * took_s if len(candidates) >= LONG_QUEUE else 0.0,
+            waiting, sheets, hands, {},
+            now + 4 * took_s if len(waiting) >= LONG_QUEUE else 0.0,
         )  # fmt: skip
         return self._queue
+
+    def _line_up(self, rows: Sequence[QueueRow]) -> Waiting:
+        """Changes nothing, so that a long one may be lined up beside the event loop."""
+        return Waiting([self.candidate(r) for r in rows if not self._floor.holds(r.guild_id)], self._floor.fair)
 
     def _look_again_at_a_long_queue(self) -> None:
         """Nobody takes any more of what was read; what came since has not been looked at."""
@@ -144,7 +155,7 @@ class HandingOut:
                 and may_draw(view, job.model)
                 and self._may_be_given(view, job, sheets)
             ),
-            pace=partial(self.pace, view),
+            pace=partial(self._timings.pace, device=view.hello.gpu),
             load_s=partial(self.load_s, view),
         )
 

@@ -67,11 +67,12 @@ class Hand:
 class Hands:
     """All workers, as of one moment."""
 
-    def __init__(self, hands: Iterable[Hand], of: int = 0) -> None:
-        """`of`: how many there are, where these are only the ones that are free first."""
+    def __init__(self, hands: Iterable[Hand], *, of: int = 0, throughput: dict[str, float] | None = None) -> None:
+        """`of`: how many there are, where these are only the ones that are free first. `throughput`: what was found
+        of the same workers before."""
         self._by_free = sorted(hands, key=lambda hand: hand.free_in_s)
         self._scale = max(1.0, of / max(1, len(self._by_free)))
-        self._throughput: dict[str, float] = {}
+        self._throughput = throughput if throughput is not None else {}
 
     @cached_property
     def _by_model(self) -> dict[str | None, list[Hand]]:
@@ -114,6 +115,8 @@ class _Taken:
         """To whoever finishes it sooner; how much sooner, or None where nobody does."""
         here_s = self._mine.finish_s(job)
         best, best_s = None, here_s - MARGIN_S
+        if best_s <= 0:
+            return None
         for hand in self._hands.near(job.model):
             if hand.free_in_s >= best_s or hand.name == self._mine.name:
                 continue

@@ -84,6 +84,8 @@ class WorkerView:
     @property
     def others(self) -> int:
         """How many jobs it holds beside a training, which makes way for them."""
+        if not self.assigned:
+            return 0
         return sum(not held.trains for held in self.assigned.values())
 
     @property
@@ -92,8 +94,10 @@ class WorkerView:
         makes way; the next when it has."""
         if self.draining or not self.compatible:
             return 0
-        room = 1 if self.training is not None else self.hello.slots + self.hello.prefetch
-        return max(0, room - self.others)
+        others = self.others
+        trains = others < len(self.assigned)
+        room = 1 if trains else self.hello.slots + self.hello.prefetch
+        return max(0, room - others)
 
     @property
     def trains(self) -> bool:
