@@ -18,7 +18,19 @@ PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 CODE = re.compile(r"```.*?```|`([^`\n]+)`", re.DOTALL)
-OURS = ("bot/", "cogs/", "gpu_worker/", "bench/", "tests/", "docs/", "data/demo", ".ci/", "launch.py", "pyproject.toml")
+OURS = (
+    "bot/",
+    "cogs/",
+    "gpu_worker/",
+    "bench/",
+    "tests/",
+    "docs/",
+    "data/demo",
+    ".ci/",
+    "deploy/",
+    "launch.py",
+    "pyproject.toml",
+)
 
 
 def read(page):
