@@ -1,6 +1,7 @@
 """What an operator meets: a start that cannot be, no worker, files that are no models, a full disk."""
 
 import contextlib
+import json
 import pickle
 import re
 import socket
@@ -8,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 
+import aiohttp
 import pytest
 
 from bot import exit_codes
@@ -89,14 +91,25 @@ def test_a_setting_that_cannot_be(own_product):
 
 
 async def test_a_worker_that_cannot_start_keeps_its_jobs(own_product):
-    """The card first says that the machine starts, then that it is not running; repaired, it draws."""
-    product = own_product(PINCEL_DEVICE="cuda:7").start()
+    """The card first says that the machine starts, then that it is not running; repaired, it draws. The log, which is
+    JSON here, and /readyz say so, too."""
+    product = own_product(PINCEL_DEVICE="cuda:7", PINCEL_METRICS="127.0.0.1:0", PINCEL_LOG_FORMAT="json").start()
     async with product.person() as member:
         card_id = await member.begin(prompt="a patient cat", steps=3, count=1)
         card = await member.shown("general", card_id, lambda m: "drawing machine is not running" in m.text)
         assert card.labels == ("Cancel",)
         assert "not running" in await member.told(await member.slash("general", "queue"))
-    assert re.search(r"Worker w1 could not start \(.+\)", product.output)
+    lines = [json.loads(line) for line in product.output.splitlines() if line.startswith("{")]
+    failed = next(line for line in lines if line["message"].startswith("Worker w1 could not start ("))
+    assert (failed["level"], failed["worker"]) == ("error", "w1")
+    assert "(The engine cannot start: " in failed["message"]
+    words = [json.loads(line) for line in (product.data / "logs" / "worker.log").read_text("utf-8").splitlines()]
+    assert {line["worker"] for line in words} == {"w1"}
+    assert "Traceback" in next(line["exc"] for line in words if line["message"] == "the engine cannot start")
+    port = next(re.search(r"port (\d+)", line["message"]) for line in lines if "health checks" in line["message"])[1]
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+        assert answer.status == 503
+        assert (await answer.json())["checks"]["worker"] == {"ok": False, "reason": "away"}
     product.stop()
     product.settings.clear()
     product.start()

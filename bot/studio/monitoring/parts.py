@@ -97,6 +97,7 @@ class Monitoring:
             values = {"address": self._address, "reason": reason}
             sentence, fix = (say(f"startup.metrics_port.{part}", **values) for part in ("sentence", "fix"))
             raise StartupError(sentence, fix, exit_codes.SETTINGS) from error
+        log.info("health checks and figures are at port %s of %s", self.bound[1], address[0])
         if not is_loopback(address[0]):
             log.warning("PINCEL_METRICS=%s: whoever reaches this address can read how the bot is doing", self._address)
         self._kept.database.on_write = self._meters.wrote
