@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from bot.dispatch.floor import PAUSE, Floor
 from bot.dispatch.losses import Losses
-from bot.dispatch.policy import Candidate, Choice, Hand, Hands, Offer, Waiting, offer
+from bot.dispatch.policy import Candidate, Choice, Hand, Hands, Offer, Waiting, first_taker, offer
 from bot.dispatch.settle import Settler
 from bot.dispatch.sources import SourceGoneError, SpecResolver
 from bot.dispatch.workers import Assigned, WorkerView
@@ -94,23 +94,30 @@ class HandingOut:
         queue = await self._read_queue()
         hands = Hands(queue.hands.values(), throughput=queue.throughput)
         self._floor.look_again_at = None
-        for view in ready:
+        views = {view.name: view for view in ready}
+
+        def ask(name: str) -> Offer:
+            view = views.get(name)
+            if view is None:  # it has its hands full
+                return Offer(None)
             found = offer(
-                queue.waiting, self._floor.fair, queue.hands.get(view.name) or self._hand(view, queue.sheets), hands,
+                queue.waiting, self._floor.fair, queue.hands.get(name) or self._hand(view, queue.sheets), hands,
                 lanes=frozenset(view.hello.lanes),
-                draws=lambda model, view=view: self._floor.workers.may_draw(view, model),
-                takes=lambda job, view=view: (
-                    self._may_be_given(view, job, queue.sheets) and self._may_wait_in(view, job)
-                ),
+                draws=lambda model: self._floor.workers.may_draw(view, model),
+                takes=lambda job: self._may_be_given(view, job, queue.sheets) and self._may_wait_in(view, job),
             )  # fmt: skip
             self._note_left(view, found)
-            if found.choice is not None:
-                await self._hand_out(view, found.choice)
-                queue.waiting.remove(found.choice.job)
-                queue.waiting.skip(found.choice.passed_over)
-                queue.hands[view.name] = self._hand(view, queue.sheets)
-                return True
-        return False
+            return found
+
+        taken = first_taker(list(views), ask)
+        if taken is None:
+            return False
+        name, choice = taken
+        await self._hand_out(views[name], choice)
+        queue.waiting.remove(choice.job)
+        queue.waiting.skip(choice.passed_over)
+        queue.hands[name] = self._hand(views[name], queue.sheets)
+        return True
 
     async def _read_queue(self) -> _Queue:
         """As it is now. A long one may be a moment old: reading it takes at most a quarter of the time. Who was

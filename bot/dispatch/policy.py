@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bot.dispatch.fair import BATCH_SHARE, MAX_SKIPS, MAX_WAIT_S, Candidate, Choice, FairClock
-from bot.dispatch.speed import NEAR_MAX, Hand, Hands, Offer, offer
+from bot.dispatch.speed import NEAR_MAX, Hand, Hands, Offer, first_taker, offer
 from bot.dispatch.waiting import LOOK_AHEAD, SHORT_LANES, SLACK_S, Waiting
 from bot.domain.job import TASK_MODEL, Lane
 
@@ -41,6 +41,7 @@ __all__ = [
     "Offer",
     "Waiting",
     "choose",
+    "first_taker",
     "offer",
     "plan",
 ]

@@ -11,7 +11,8 @@ Nothing is left for ever: a job that was first left `MAX_WAIT_S` ago goes to who
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -20,7 +21,7 @@ from bot.dispatch.waiting import Waiting
 from bot.domain.ids import JobId
 from bot.domain.job import TASK_MODEL, Lane
 
-__all__ = ["LEAVES_MAX", "MARGIN_S", "NEAR_MAX", "Hand", "Hands", "Offer", "offer"]
+__all__ = ["LEAVES_MAX", "MARGIN_S", "NEAR_MAX", "Hand", "Hands", "Offer", "first_taker", "offer"]
 
 LEAVES_MAX = 16
 """So many jobs are looked at for one worker."""
@@ -100,6 +101,8 @@ class Offer:
     """None: nothing is for this worker now."""
     left: tuple[JobId, ...] = ()
     """What would have been its turn and is for a worker that finishes it sooner."""
+    to: str | None = None
+    """Who finishes the first of those sooner."""
 
 
 class _Taken:
@@ -111,8 +114,8 @@ class _Taken:
         self._later: dict[str, tuple[float | None, str | None]] = {}
         """When they are free then, and with which model."""
 
-    def leave(self, job: Candidate) -> float | None:
-        """To whoever finishes it sooner; how much sooner, or None where nobody does."""
+    def leave(self, job: Candidate) -> tuple[float, str] | None:
+        """How much sooner whoever finishes it first does so, and who; None where nobody does."""
         here_s = self._mine.finish_s(job)
         best, best_s = None, here_s - MARGIN_S
         if best_s <= 0:
@@ -127,7 +130,7 @@ class _Taken:
             return None
         _, model = self._later.get(best.name, (None, None))
         self._later[best.name] = (best_s, model if job.model.startswith(TASK_MODEL) else job.model)
-        return here_s - best_s
+        return here_s - best_s, best.name
 
 
 def offer(
@@ -143,16 +146,17 @@ def offer(
     """What `mine`, one of `hands`, is given now. Nothing is started by that."""
     first = waiting.choose(clock, mine.planned_model, lanes, draws, takes)
     taken = _Taken(hands, mine)
-    choice, left, least = first, dict[JobId, None](), None
+    choice, left, least, to = first, dict[JobId, None](), None, None
     ahead = clock
     while choice is not None and first is not None:
         job = choice.job
-        sooner_s = None if job.lane is Lane.TRAINING or job.overdue or job.left_s >= MAX_WAIT_S else taken.leave(job)
+        sooner = None if job.lane is Lane.TRAINING or job.overdue or job.left_s >= MAX_WAIT_S else taken.leave(job)
         choice = replace(choice, virtual_s=first.virtual_s) if choice is not first else choice
-        if sooner_s is None:
-            return Offer(choice, tuple(left))
-        if least is None or sooner_s < least[0]:
-            least = (sooner_s, choice)
+        if sooner is None:
+            return Offer(choice, tuple(left), to)
+        if least is None or sooner[0] < least[0]:
+            least = (sooner[0], choice)
+        to = to or sooner[1]
         left[job.id] = None
         if len(left) >= LEAVES_MAX:
             break
@@ -164,5 +168,20 @@ def offer(
         )  # fmt: skip
     if least is not None and waiting.cost_s / hands.throughput(least[1].job.model) > mine.finish_s(least[1].job):
         choice = least[1]
-        return Offer(choice, tuple(job_id for job_id in left if job_id != choice.job.id))
-    return Offer(None, tuple(left))
+        return Offer(choice, tuple(job_id for job_id in left if job_id != choice.job.id), to)
+    return Offer(None, tuple(left), to)
+
+
+def first_taker(ready: Sequence[str], ask: Callable[[str], Offer]) -> tuple[str, Choice] | None:
+    """Asks these workers in that order, but whoever a job was left to before the others."""
+    names, asked, following = iter(ready), set[str](), deque[str]()
+    while (name := following.popleft() if following else next(names, None)) is not None:
+        if name in asked:
+            continue
+        asked.add(name)
+        found = ask(name)
+        if found.choice is not None:
+            return name, found.choice
+        if found.to is not None:
+            following.append(found.to)
+    return None

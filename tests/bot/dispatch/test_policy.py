@@ -26,6 +26,7 @@ from bot.dispatch.policy import (
     Offer,
     Waiting,
     choose,
+    first_taker,
     offer,
     plan,
 )
@@ -430,3 +431,19 @@ def test_plan_waits_for_the_fast_card():
     queue = [job(1, cost=10), job(2, cost=1)]
     lines = [Line("m1", pace=lambda _: 4.0), Line("m1", 3.0)]
     assert [(c.user_id, ready_s) for c, ready_s in plan(queue, FairClock(), lines)] == [(2, 4.0), (1, 13.0)]
+
+
+def test_whoever_a_job_is_left_to_is_asked_next():
+    """Of a thousand idle workers not all are asked before the one that it is for."""
+    queue, clock, asked_names = [job(1, "m9")], FairClock(), []
+    hands = [hand(f"w{n}", model="m9" if n == 50 else "m1", load=5) for n in range(100)]
+    waiting, by_name = Waiting(queue, clock), {one.name: one for one in hands}
+
+    def ask(name: str) -> Offer:
+        asked_names.append(name)
+        return offer(waiting, clock, by_name[name], Hands(hands), draws=lambda _: True)
+
+    found = first_taker(list(by_name), ask)
+    assert found is not None
+    assert (found[0], asked_names) == ("w50", ["w0", "w50"])
+    assert first_taker(["w1", "w2"], lambda _: Offer(None)) is None
