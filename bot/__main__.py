@@ -22,7 +22,7 @@ from bot.dispatch.child import ChildCommand
 from bot.dispatch.pipe import PipeTransport, StartFailure
 from bot.domain.job import Lane
 from bot.errors import StartupError
-from bot.logs import set_up_logging
+from bot.logs import set_up_logging, writes_json
 from bot.operator_language import operator_texts
 from bot.playground.child import PlaygroundProcess
 from bot.playground.redirect import point_discord_at
@@ -57,7 +57,10 @@ def main() -> int:
         return asyncio.run(_run(settings))
     except StartupError as error:
         log.debug("start failed", exc_info=error)
-        print(f"\n{error.sentence}\n{error.fix}".rstrip(), file=sys.stderr)  # noqa: T201 - the one human sentence
+        if writes_json():
+            log.critical("%s %s", error.sentence, error.fix)
+        else:
+            print(f"\n{error.sentence}\n{error.fix}".rstrip(), file=sys.stderr)  # noqa: T201 - the one human sentence
         return error.exit_code
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED

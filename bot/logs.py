@@ -10,7 +10,7 @@ from pathlib import Path
 from bot.settings import Settings
 from gpu_worker.language.log_lines import JSON, JsonLines
 
-__all__ = ["log_shape", "set_up_logging"]
+__all__ = ["log_shape", "set_up_logging", "writes_json"]
 
 LOG_BYTES = 5 * 1024 * 1024
 
@@ -20,6 +20,11 @@ def log_shape(name: str) -> logging.Formatter:
     if name == JSON:
         return JsonLines()
     return logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+
+
+def writes_json() -> bool:
+    """Whether the log, once it is set up, is JSON, so that nothing else should be printed."""
+    return any(isinstance(handler.formatter, JsonLines) for handler in logging.getLogger().handlers)
 
 
 def set_up_logging(settings: Settings) -> None:

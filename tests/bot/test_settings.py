@@ -9,7 +9,7 @@ from dotenv import dotenv_values
 from bot import exit_codes
 from bot.errors import StartupError
 from bot.i18n import texts_for
-from bot.settings import CHECKOUT, Settings, load_settings, setting_keys
+from bot.settings import CHECKOUT, Settings, is_loopback, load_settings, setting_keys, split_address
 
 EXAMPLE = CHECKOUT / ".env.example"
 
@@ -183,6 +183,22 @@ def test_broken_line_is_named_and_not_quoted(env):
 
 def test_utf16_file_of_an_old_powershell_is_refused(env):
     assert "UTF-8" in refused(env("DISCORD_TOKEN=a\n", "utf-16")).sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "address", "alone"),
+    [
+        ("127.0.0.1:9464", ("127.0.0.1", 9464), True),
+        ("[::1]:9464", ("::1", 9464), True),
+        ("LocalHost:0", ("localhost", 0), True),
+        ("0.0.0.0:9464", ("0.0.0.0", 9464), False),
+        ("[::]:80", ("::", 80), False),
+        ("pincel.internal:80", ("pincel.internal", 80), False),
+    ],
+)
+def test_address_of_metrics_and_whether_this_machine_alone_reaches_it(env, value, address, alone):
+    assert split_address(load_settings(env(f"PINCEL_METRICS={value}")).metrics) == address
+    assert is_loopback(address[0]) is alone
 
 
 def test_listening_needs_a_password(env):

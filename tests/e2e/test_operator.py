@@ -68,6 +68,18 @@ def test_a_taken_port(own_product):
     assert "port" in said.lower()
 
 
+def test_a_taken_address_of_health_checks_and_a_refusal_as_json(own_product):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, said = refused(own_product(PINCEL_METRICS=address, PINCEL_LOG_FORMAT="json", **NO_WORKER))
+    assert code == exit_codes.SETTINGS
+    (line,) = [json.loads(line) for line in said.splitlines() if "PINCEL_METRICS" in line]
+    assert line["level"] == "critical"
+    assert address in line["message"]
+
+
 def test_a_token_that_discord_refuses(own_product, local_discord):
     product = own_product(local_discord.start(), DISCORD_TOKEN="MTIz.abc.no-such-token", **NO_WORKER)
     code, said = refused(product)
