@@ -37,7 +37,7 @@ from bot.studio.where import where_of
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb, encode
 from bot.ui.forms import form_of, text_field, upload_field, uploads_of
-from gpu_worker.protocol.specs import Img2Img, JobSpec, Sheet, Txt2Img
+from gpu_worker.protocol.specs import Img2Img, JobSpec, Sheet, Train, Txt2Img
 
 __all__ = ["Sending"]
 
@@ -176,7 +176,7 @@ class Sending:
         task = job.task
         if isinstance(task, Txt2Img | Img2Img):
             task = actions.picture_spec(task, shot.index)
-        if isinstance(task, Sheet):  # its pictures are those of its cells' jobs
+        if isinstance(task, Sheet | Train):  # pictures are of cells and samples, which are jobs of their own
             raise UserFacingError("job_draws_nothing")
         # What only admins may try, and no limit counts, is anybody's picture the second time; a sample has no card.
         action = Action.IMAGINE if job.action in (Action.TEST, Action.SAMPLE) else job.action
