@@ -1,5 +1,7 @@
 """Details of a picture, found by an ONNX file written by hand and drawn once more by the demo."""
 
+import shutil
+
 import numpy as np
 import pytest
 from drawing import Recorder, draw, drawn_over, pixels, ref_to, spec
@@ -20,6 +22,8 @@ def detectors(models_dir):
     red_squares(folder / "red.onnx", names="{0: 'red'}")
     saying(folder / "two.onnx", boxed((8, 8, 40, 40, 0.9), (80, 80, 120, 120, 0.8)))
     saying(folder / "nothing.onnx", boxed())
+    yield
+    shutil.rmtree(folder)  # the folder of models is every test's
 
 
 def grey(width=128, height=128):
