@@ -9,13 +9,13 @@ import platform
 import sys
 from collections.abc import Sequence
 
-from bench import answers, engine, library, pictures, tags, training, weight
+from bench import answers, dispatching, engine, fleet, library, pictures, tags, training, weight
 from bench.product import Product
 from bench.report import Figure, as_json, as_table
 
 __all__ = ["main"]
 
-TOPICS = ("imports", "memory", "answers", "pictures", "library", "tags", "engine", "training")
+TOPICS = ("imports", "memory", "answers", "pictures", "library", "tags", "engine", "training", "fleet")
 USUAL = ("imports", "memory", "answers", "pictures")
 """Without a topic; the others take minutes, or a full-size checkpoint."""
 
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--files", type=int, default=5000, help="library: how many model files")
     parser.add_argument("--tags", type=int, default=150_000, help="tags: how many")
     parser.add_argument("--epochs", type=int, default=8, help="training: how many")
+    parser.add_argument("--large", action="store_true", help="fleet: up to 1,000 workers and 10,000 users, for minutes")
     parser.add_argument("--no-full-size", action="store_true", help="engine: leave out the checkpoints of full size")
     options = parser.parse_args(arguments)
     if unknown := [topic for topic in options.topics if topic not in TOPICS]:
@@ -73,7 +74,11 @@ async def _measure(options: argparse.Namespace) -> tuple[dict[str, object], list
     if "training" in options.topics:
         _say("a LoRA of fifteen pictures")
         figures += await training.measure(options.epochs, 4)
-    if set(options.topics) - {"imports", "engine", "library", "tags", "training"}:
+    if "fleet" in options.topics:
+        _say("the dispatcher, and a fleet in simulated time")
+        figures += await dispatching.measure(large=options.large)
+        figures += await asyncio.to_thread(fleet.measure, large=options.large)
+    if set(options.topics) & {"memory", "answers", "pictures"}:
         _say("starting the bot, its worker and the playground")
         async with Product() as product:
             later: list[Figure] = []

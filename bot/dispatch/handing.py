@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -59,6 +59,11 @@ def _load(view: WorkerView) -> tuple[int, int]:
     return view.others, len(view.assigned)
 
 
+def _kind(view: WorkerView | None) -> Hashable:
+    """Workers of one kind may be given the same jobs."""
+    return (view.hello.lanes, view.checkpoints, view.hello.tasks, view.others > 0) if view is not None else None
+
+
 class HandingOut:
     def __init__(
         self, floor: Floor, losses: Losses, *, jobs: Jobs, timings: Timings, settler: Settler, resolver: SpecResolver
@@ -100,16 +105,19 @@ class HandingOut:
             view = views.get(name)
             if view is None:  # it has its hands full
                 return Offer(None)
+            lanes = self._lanes(view, queue.waiting)
+            if not lanes:
+                return Offer(None)
             found = offer(
                 queue.waiting, self._floor.fair, queue.hands.get(name) or self._hand(view, queue.sheets), hands,
-                lanes=frozenset(view.hello.lanes),
+                lanes=lanes,
                 draws=lambda model: self._floor.workers.may_draw(view, model),
-                takes=lambda job: self._may_be_given(view, job, queue.sheets) and self._may_wait_in(view, job),
+                takes=lambda job: self._may_be_given(view, job, queue.sheets),
             )  # fmt: skip
             self._note_left(view, found)
             return found
 
-        taken = first_taker(list(views), ask)
+        taken = first_taker(list(views), ask, lambda name: _kind(views.get(name)))
         if taken is None:
             return False
         name, choice = taken
@@ -196,13 +204,15 @@ class HandingOut:
         if found.left and found.choice is None and not view.others:
             self._floor.look_again_at = min(now + LOOK_AGAIN_S, self._floor.look_again_at or now + LOOK_AGAIN_S)
 
-    def _may_wait_in(self, view: WorkerView, candidate: Candidate) -> bool:
+    def _lanes(self, view: WorkerView, waiting: Waiting) -> frozenset[Lane]:
         """A worker that draws takes nothing from batch for later, unless it is batch's turn: whoever comes meanwhile
         would wait for that, too. A training is for a worker that holds nothing and had nothing else for a while."""
-        if candidate.lane is Lane.TRAINING:
-            return view.idle and self._is_quiet(view)
-        busy = view.others >= view.hello.slots
-        return not busy or candidate.lane is not Lane.BATCH or self._floor.fair.is_batch_due
+        lanes = {lane for lane in waiting.lanes if not view.hello.lanes or lane in view.hello.lanes}
+        if view.others >= view.hello.slots and not self._floor.fair.is_batch_due:
+            lanes.discard(Lane.BATCH)
+        if Lane.TRAINING in lanes and not (view.idle and self._is_quiet(view)):
+            lanes.discard(Lane.TRAINING)
+        return frozenset(lanes)
 
     def _is_quiet(self, view: WorkerView) -> bool:
         quiet_at = view.quiet_since + self._floor.leases.quiet_s

@@ -11,20 +11,21 @@ Nothing is left for ever: a job that was first left `MAX_WAIT_S` ago goes to who
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from bot.dispatch.fair import MAX_WAIT_S, Candidate, Choice, FairClock
-from bot.dispatch.waiting import Waiting
+from bot.dispatch.waiting import SLACK_S, Waiting
 from bot.domain.ids import JobId
 from bot.domain.job import TASK_MODEL, Lane
 
 __all__ = ["LEAVES_MAX", "MARGIN_S", "NEAR_MAX", "Hand", "Hands", "Offer", "first_taker", "offer"]
 
-LEAVES_MAX = 16
+LEAVES_MAX = 8
 """So many jobs are looked at for one worker."""
+LEAVERS_MAX = 4
 MARGIN_S = 0.25
 """Estimates are no better; a job is not left for less."""
 NEAR_MAX, LOADED_MAX = 64, 16
@@ -58,11 +59,10 @@ class Hand:
     load_s: Callable[[str], float] = _at_once
     """Until a checkpoint that is not loaded is: reading it from disk, or fetching it first."""
 
-    def finish_s(self, job: Candidate, free_in_s: float | None = None, planned_model: str | None = None) -> float:
-        """From now on. `free_in_s` and `planned_model`: once it has done something else before."""
-        loaded = planned_model or self.planned_model
-        load_s = 0.0 if job.model == loaded or job.model.startswith(TASK_MODEL) else self.load_s(job.model)
-        return (self.free_in_s if free_in_s is None else free_in_s) + load_s + job.cost_s * self.pace(job.model)
+    def finish_s(self, job: Candidate) -> float:
+        """From now on, if it is given that next."""
+        loaded = job.model == self.planned_model or job.model.startswith(TASK_MODEL)
+        return self.free_in_s + (0.0 if loaded else self.load_s(job.model)) + job.cost_s * self.pace(job.model)
 
 
 class Hands:
@@ -82,10 +82,11 @@ class Hands:
             found.setdefault(hand.planned_model, []).append(hand)
         return found
 
-    def near(self, model: str) -> Iterable[Hand]:
-        yield from self._by_free[:NEAR_MAX]
+    def near(self, model: str) -> Iterable[Sequence[Hand]]:
+        """Both sorted by when they are free."""
+        yield self._by_free[:NEAR_MAX]
         if len(self._by_free) > NEAR_MAX:
-            yield from self._by_model.get(model, [])[:LOADED_MAX]
+            yield self._by_model.get(model, [])[:LOADED_MAX]
 
     def throughput(self, model: str) -> float:
         """Of all together, in `cost_s` a second."""
@@ -101,8 +102,8 @@ class Offer:
     """None: nothing is for this worker now."""
     left: tuple[JobId, ...] = ()
     """What would have been its turn and is for a worker that finishes it sooner."""
-    to: str | None = None
-    """Who finishes the first of those sooner."""
+    to: tuple[str, ...] = ()
+    """Who finishes those sooner."""
 
 
 class _Taken:
@@ -111,7 +112,7 @@ class _Taken:
     def __init__(self, hands: Hands, mine: Hand) -> None:
         self._hands = hands
         self._mine = mine
-        self._later: dict[str, tuple[float | None, str | None]] = {}
+        self._later: dict[str, tuple[float, str | None]] = {}
         """When they are free then, and with which model."""
 
     def leave(self, job: Candidate) -> tuple[float, str] | None:
@@ -120,16 +121,21 @@ class _Taken:
         best, best_s = None, here_s - MARGIN_S
         if best_s <= 0:
             return None
-        for hand in self._hands.near(job.model):
-            if hand.free_in_s >= best_s or hand.name == self._mine.name:
-                continue
-            at_s = hand.finish_s(job, *self._later.get(hand.name, (None, None)))
-            if at_s < best_s and hand.takes(job):
-                best, best_s = hand, at_s
+        model, task = job.model, job.model.startswith(TASK_MODEL)
+        for hands in self._hands.near(model):
+            for hand in hands:
+                if hand.free_in_s >= best_s:
+                    break
+                free_s, planned = self._later.get(hand.name) or (hand.free_in_s, hand.planned_model)
+                at_s = free_s + job.cost_s * hand.pace(model)
+                if at_s < best_s and not task and planned != model:
+                    at_s += hand.load_s(model)
+                if at_s < best_s and hand.name != self._mine.name and hand.takes(job):
+                    best, best_s = hand, at_s
         if best is None:
             return None
-        _, model = self._later.get(best.name, (None, None))
-        self._later[best.name] = (best_s, model if job.model.startswith(TASK_MODEL) else job.model)
+        _, before = self._later.get(best.name) or (0.0, best.planned_model)
+        self._later[best.name] = (best_s, before if task else model)
         return here_s - best_s, best.name
 
 
@@ -144,19 +150,21 @@ def offer(
     takes: Callable[[Candidate], bool] | None = None,
 ) -> Offer:
     """What `mine`, one of `hands`, is given now. Nothing is started by that."""
-    first = waiting.choose(clock, mine.planned_model, lanes, draws, takes)
+    # Reading another checkpoint keeps everybody waiting for that long: users within it are level.
+    slack_s = SLACK_S + mine.load_s(mine.planned_model) if mine.planned_model is not None else SLACK_S
+    first = waiting.choose(clock, mine.planned_model, lanes, draws, takes, slack_s=slack_s)
     taken = _Taken(hands, mine)
-    choice, left, least, to = first, dict[JobId, None](), None, None
+    choice, left, least, to = first, dict[JobId, None](), None, dict[str, None]()
     ahead = clock
     while choice is not None and first is not None:
         job = choice.job
         sooner = None if job.lane is Lane.TRAINING or job.overdue or job.left_s >= MAX_WAIT_S else taken.leave(job)
         choice = replace(choice, virtual_s=first.virtual_s) if choice is not first else choice
         if sooner is None:
-            return Offer(choice, tuple(left), to)
+            return Offer(choice, tuple(left), tuple(to))
         if least is None or sooner[0] < least[0]:
             least = (sooner[0], choice)
-        to = to or sooner[1]
+        to[sooner[1]] = None
         left[job.id] = None
         if len(left) >= LEAVES_MAX:
             break
@@ -164,24 +172,34 @@ def offer(
         ahead.started(choice)
         choice = waiting.choose(
             ahead, mine.planned_model, lanes, draws,
-            lambda job: job.id not in left and (takes is None or takes(job)), supposed=True,
+            lambda job: job.id not in left and (takes is None or takes(job)),
+            slack_s=slack_s, supposed=True,
         )  # fmt: skip
     if least is not None and waiting.cost_s / hands.throughput(least[1].job.model) > mine.finish_s(least[1].job):
         choice = least[1]
-        return Offer(choice, tuple(job_id for job_id in left if job_id != choice.job.id), to)
-    return Offer(None, tuple(left), to)
+        return Offer(choice, tuple(job_id for job_id in left if job_id != choice.job.id), tuple(to))
+    return Offer(None, tuple(left), tuple(to))
 
 
-def first_taker(ready: Sequence[str], ask: Callable[[str], Offer]) -> tuple[str, Choice] | None:
-    """Asks these workers in that order, but whoever a job was left to before the others."""
+def first_taker(
+    ready: Sequence[str], ask: Callable[[str], Offer], alike: Callable[[str], Hashable] = lambda _: None
+) -> tuple[str, Choice] | None:
+    """Asks these workers in that order, but whoever a job was left to before the others.
+
+    Where `LEAVERS_MAX` that may be given the same jobs (`alike`) have left all they looked at, no more of those are
+    asked: whoever it is for was named. So of a thousand idle slow cards a few are asked, not all each time.
+    """
     names, asked, following = iter(ready), set[str](), deque[str]()
+    leavers, named = Counter[Hashable](), set[str]()
     while (name := following.popleft() if following else next(names, None)) is not None:
-        if name in asked:
+        if name in asked or (leavers[alike(name)] >= LEAVERS_MAX and name not in named):
             continue
         asked.add(name)
         found = ask(name)
         if found.choice is not None:
             return name, found.choice
-        if found.to is not None:
-            following.append(found.to)
+        if found.left:
+            leavers[alike(name)] += 1
+        following.extend(found.to)
+        named.update(found.to)
     return None

@@ -62,6 +62,11 @@ class Waiting:
     def __contains__(self, job_id: JobId) -> bool:
         return job_id in self._arrival
 
+    @property
+    def lanes(self) -> Collection[Lane]:
+        """In which somebody waits."""
+        return self._lanes.keys()
+
     def add(self, candidate: Candidate, clock: FairClock) -> None:
         """The youngest."""
         key = (candidate.lane, candidate.user_id)
@@ -104,11 +109,20 @@ class Waiting:
         for job_id in job_ids:
             known = self._jobs.get(job_id)
             if known is not None:
-                jobs = self._lanes[known.lane][known.user_id]
-                place = next(index for index, job in enumerate(jobs) if job.id == job_id)
-                jobs[place] = self._jobs[job_id] = replace(known, skipped=known.skipped + 1)
-                if job_id in self._moved:
-                    self._moved[job_id] = jobs[place]
+                self._replace(replace(known, skipped=known.skipped + 1))
+
+    def age(self, job_id: JobId, *, passed_over_s: float | None = None, left_s: float | None = None) -> None:
+        """What is known of it by now; None: no change."""
+        known = self._jobs.get(job_id)
+        if known is not None:
+            passed_s = known.passed_over_s if passed_over_s is None else passed_over_s
+            self._replace(replace(known, passed_over_s=passed_s, left_s=known.left_s if left_s is None else left_s))
+
+    def _replace(self, job: Candidate) -> None:
+        jobs = self._lanes[job.lane][job.user_id]
+        jobs[next(index for index, old in enumerate(jobs) if old.id == job.id)] = self._jobs[job.id] = job
+        if job.id in self._moved:
+            self._moved[job.id] = job
 
     def choose(
         self,
@@ -118,10 +132,14 @@ class Waiting:
         draws: Callable[[str], bool],
         takes: Callable[[Candidate], bool] | None = None,
         *,
+        slack_s: float = SLACK_S,
         supposed: bool = False,
     ) -> Choice | None:
-        """The next one for a worker whose last assigned job needs `planned_model`; `takes` says what it may be given at
-        all. `supposed`: by a clock that runs ahead of the real one, of which nothing is to be kept."""
+        """The next one for a worker whose last assigned job needs `planned_model`.
+
+        `takes` says what it may be given at all; users are level within `slack_s`. `supposed`: by a clock that runs
+        ahead of the real one, of which nothing is to be kept.
+        """
         front = self._front(SHORT_LANES, clock, lanes, draws, takes)
         if front is not None:
             return front
@@ -129,7 +147,7 @@ class Waiting:
             choice = self._front((lane,), clock, lanes, draws, takes) if lane is Lane.TRAINING else None
             if choice is not None:
                 return choice
-            choice = self._choose_in(lane, clock, planned_model, draws, takes, supposed=supposed)
+            choice = self._choose_in(lane, clock, planned_model, draws, takes, slack_s=slack_s, supposed=supposed)
             if choice is not None:
                 moved = self._takeable(takes) if self._moved else ()
                 swapped = server_front(moved, choice.job, draws) if moved else None
@@ -167,6 +185,7 @@ class Waiting:
         draws: Callable[[str], bool],
         takes: Callable[[Candidate], bool] | None,
         *,
+        slack_s: float,
         supposed: bool,
     ) -> Choice | None:
         def may_go(job: Candidate) -> bool:
@@ -190,7 +209,7 @@ class Waiting:
                 or not draws(planned_model)
             ):
                 return Choice(first, virtual_s)
-            level = itertools.takewhile(lambda entry: entry[0] <= virtual_s + SLACK_S, heads)
+            level = itertools.takewhile(lambda entry: entry[0] <= virtual_s + slack_s, heads)
             for _, head in itertools.islice(itertools.chain((found,), level), USERS_MAX):
                 jobs = list(itertools.islice(filter(may_go, self._lanes[lane][head.user_id]), LOOK_AHEAD))
                 for index, candidate in enumerate(jobs):

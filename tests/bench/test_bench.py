@@ -17,7 +17,8 @@ WITHIN_S = 500
 
 @pytest.mark.slow
 def test_every_benchmark_gives_its_figures():
-    topics = [topic for topic in TOPICS if topic != "training"]  # tests/gpu_worker/training/test_character.py
+    elsewhere = ("training", "fleet")  # tests/gpu_worker/training/test_character.py, tests/bench/test_fleet.py
+    topics = [topic for topic in TOPICS if topic not in elsewhere]
     smallest = f"{' '.join(topics)} --no-full-size --imports 1 --requests 6 --seconds 1 --pairs 1 --steps 2 --tags 2000"
     command = [sys.executable, "-m", "bench", "--json", *smallest.split()]
     environment = clean_environment(OMP_NUM_THREADS="1")

@@ -30,6 +30,7 @@ from bot.dispatch.policy import (
     offer,
     plan,
 )
+from bot.dispatch.speed import LEAVERS_MAX
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Lane
 from bot.domain.queue_rules import Move
@@ -447,3 +448,15 @@ def test_whoever_a_job_is_left_to_is_asked_next():
     assert found is not None
     assert (found[0], asked_names) == ("w50", ["w0", "w50"])
     assert first_taker(["w1", "w2"], lambda _: Offer(None)) is None
+
+
+def test_few_idle_workers_are_asked_for_what_none_of_them_should_take():
+    asked_names: list[str] = []
+
+    def ask(name: str) -> Offer:
+        asked_names.append(name)
+        return Offer(None, (JobId("j"),), ("busy",)) if name != "busy" else Offer(None)
+
+    assert first_taker([f"w{n}" for n in range(100)], ask) is None
+    assert asked_names == ["w0", "busy", "w1", "w2", "w3"]
+    assert len(asked_names) == LEAVERS_MAX + 1
