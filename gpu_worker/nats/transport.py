@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,14 +106,21 @@ class NatsWorkerTransport:
                 time.sleep(self._times.retry_s)
         self._events.drop_progress(message.job)
         entry = fin_name(message.job, message.attempt)
-        asyncio.run_coroutine_threadsafe(self._carried(entry), self._loop).result()
+        try:
+            asyncio.run_coroutine_threadsafe(self._carried(entry), self._loop).result()
+        except CancelledError:
+            # This worker ends. It is in the outbox, and nobody may write another end over it.
+            raise SystemExit from None
 
     def keep(self, message: m.Partial, file: OutFile | None = None) -> None:
         self._outbox.keep(message, file)
         self._loop.call_soon_threadsafe(self._uploads.add, kept_name(message.job, message.attempt, message.n))
 
     def open_input(self, ref: ImageRef) -> bytes:
-        return asyncio.run_coroutine_threadsafe(self._fetch(ref), self._loop).result()
+        try:
+            return asyncio.run_coroutine_threadsafe(self._fetch(ref), self._loop).result()
+        except CancelledError:
+            raise OSError("this worker ends") from None
 
     def place(self, job: str, attempt: int, suffix: str) -> Path:
         return self._outbox.place(job, attempt, suffix)

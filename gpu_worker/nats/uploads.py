@@ -34,9 +34,11 @@ RESEND_S = 30.0
 @dataclass
 class _Upload:
     stored: asyncio.Event = field(default_factory=asyncio.Event)
-    answer: asyncio.Event = field(default_factory=asyncio.Event)
-    again: bool = False
-    """The bot did not find all of it."""
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
+    """Something came from the bot since it was last looked at."""
+    landed: bool = False
+    renewed: bool = False
+    """It was written anew while it was on its way."""
     task: asyncio.Task[None] | None = None
 
 
@@ -66,8 +68,10 @@ class Uploads:
         self._window = asyncio.Semaphore(WINDOW)
 
     def add(self, entry: str) -> None:
-        """Once more for one that is written anew is harmless."""
-        if entry not in self._uploads:
+        """Once more for one that is written anew."""
+        if entry in self._uploads:
+            self._uploads[entry].renewed = True
+        else:
             upload = self._uploads[entry] = _Upload()
             upload.task = asyncio.create_task(self._carry(entry, upload), name=f"upload-{entry}")
 
@@ -84,8 +88,8 @@ class Uploads:
     def landed(self, receipt: Landed) -> None:
         upload = self._uploads.get(receipt.entry)
         if upload is not None:
-            upload.again = not receipt.whole
-            upload.answer.set()
+            upload.landed = upload.landed or receipt.whole
+            upload.heard.set()
 
     def cancel(self) -> None:
         for upload in self._uploads.values():
@@ -104,13 +108,16 @@ class Uploads:
                 if manifest is None:
                     return  # it is no longer there: nothing to deliver
                 upload.stored.set()
-            while not await self._answered(upload):
-                if upload.again:
-                    log.info("entry %s did not arrive whole; it is sent again", entry)
+            while True:
+                heard = await self._hears(upload)
+                if upload.landed and not upload.renewed:
+                    break
+                if heard:  # it did not arrive whole, or is another by now
+                    upload.landed = upload.renewed = False
                     manifest, files = await self._send_whole(entry)
                     if manifest is None:
                         return
-                else:
+                else:  # the bot is away, or its word was lost
                     await self._retried(lambda sent=manifest: self._post(entry, sent))
             await asyncio.to_thread(self._outbox.forget, entry, files)
         except asyncio.CancelledError:
@@ -124,14 +131,13 @@ class Uploads:
             if lock is not None and not lock.locked():
                 del self._turns[job]
 
-    async def _answered(self, upload: _Upload) -> bool:
-        upload.again = False
+    async def _hears(self, upload: _Upload) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._resend_s):
-                await upload.answer.wait()
-        answered = upload.answer.is_set()
-        upload.answer.clear()
-        return answered and not upload.again
+                await upload.heard.wait()
+        heard = upload.heard.is_set()
+        upload.heard.clear()
+        return heard
 
     async def _send_whole(self, entry: str) -> tuple[Manifest | None, tuple[str, ...]]:
         """The manifest that was put into the mailbox, and the names of its files here. None: the entry is gone."""

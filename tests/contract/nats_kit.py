@@ -105,12 +105,18 @@ class NatsKit:
     outlives_bots = True
     times = NatsTimes(assign_timeout_s=1.0, redeliver_s=0.1, look_round_s=0.5, retry_s=0.1)
 
+    def __init__(
+        self, bot_url: str | None = None, worker_url: str | None = None, link_times: LinkTimes = LINK_TIMES
+    ) -> None:
+        """Both by default: the session's broker. `link_times` are the bot's."""
+        self._bot_url, self._worker_url, self._link_times = bot_url, worker_url or bot_url, link_times
+
     def make(self, root: Path, names: tuple[str, ...]) -> NatsTransport:
-        url = os.environ[ADDRESS]
+        url = self._bot_url or os.environ[ADDRESS]
         for name in names:
-            self._keep(root, name, url)
+            self._keep(root, name, self._worker_url or url)
         return NatsTransport(
-            url, root=root / "outbox", subjects=subjects_of(root), times=self.times, link_times=LINK_TIMES
+            url, root=root / "outbox", subjects=subjects_of(root), times=self.times, link_times=self._link_times
         )
 
     def signal(self, transport: BotTransport, worker: str, number: int) -> bool:

@@ -66,8 +66,10 @@ class Streams:
         subject = self._subjects.entry(worker, ">")
         async with _translated(self._subjects.mailbox):
             try:
-                found = await self._link.streams().get_msg(
-                    self._subjects.mailbox, seq=after + 1, subject=subject, next=True, direct=True
+                found = await self._link.while_up(
+                    self._link.streams().get_msg(
+                        self._subjects.mailbox, seq=after + 1, subject=subject, next=True, direct=True
+                    )
                 )
             except NotFoundError:
                 return None
@@ -78,7 +80,8 @@ class Streams:
     async def senders(self) -> set[str]:
         """Workers that have something in the mailbox."""
         async with _translated(self._subjects.mailbox):
-            info = await self._link.streams().stream_info(self._subjects.mailbox, f"{self._subjects.prefix}.fin.>")
+            everybody = f"{self._subjects.prefix}.fin.>"
+            info = await self._link.while_up(self._link.streams().stream_info(self._subjects.mailbox, everybody))
         return {self._subjects.worker_of(subject) for subject in info.state.subjects or ()}
 
     async def remove(self, worker: str, letter: Letter, files: tuple[SentFile, ...]) -> None:
@@ -86,9 +89,10 @@ class Streams:
         async with _translated(self._subjects.mailbox):
             streams = self._link.streams()
             with contextlib.suppress(NotFoundError, BadRequestError):  # replaced by a repeated one, or gone
-                await streams.delete_msg(self._subjects.mailbox, letter.seq)
+                await self._link.while_up(streams.delete_msg(self._subjects.mailbox, letter.seq))
             for file in files:
-                await streams.purge_stream(self._subjects.store, subject=self._subjects.chunk(worker, file.name, ">"))
+                chunks = self._subjects.chunk(worker, file.name, ">")
+                await self._link.while_up(streams.purge_stream(self._subjects.store, subject=chunks))
 
     async def chunks(self, worker: str, file: SentFile) -> AsyncGenerator[bytes]:
         """In their order. Raises ChunkLostError."""
@@ -101,8 +105,8 @@ class Streams:
         subject = self._subjects.chunk(worker, name, number)
         async with _translated(subject):
             try:
-                found: RawStreamMsg = await self._link.streams().get_msg(
-                    self._subjects.store, subject=subject, direct=True
+                found: RawStreamMsg = await self._link.while_up(
+                    self._link.streams().get_msg(self._subjects.store, subject=subject, direct=True)
                 )
             except NotFoundError as error:
                 raise ChunkLostError(subject) from error

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import nats.errors
@@ -25,6 +25,7 @@ __all__ = ["Link", "LinkDownError", "LinkTimes", "NobodyThereError", "OnData"]
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 OnData = Callable[[Msg], Awaitable[None]]
 PENDING_BYTES = 8 * 2**20
 LOG_EVERY_S = 300.0
@@ -60,6 +61,7 @@ class Link:
         self._numbers = itertools.count()
         self._keeper: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
+        self._lost = asyncio.Event()
         self._closed = asyncio.Event()
         self._on_up: list[Callable[[], None]] = []
         self._told_at = 0.0
@@ -95,10 +97,13 @@ class Link:
                     await self._client.close()
 
     async def subscribe(self, subject: str, on_data: OnData) -> None:
-        """Also after every reconnect. `on_data` is called for one message after the other."""
+        """Also after every reconnect; the broker knows it when this returns, where it is there. `on_data` is called for
+        one message after the other."""
         self._subscriptions[subject] = on_data
         if self._client is not None and self.connected:
             await self._listen(self._client, subject, on_data)
+            with contextlib.suppress(LinkDownError):
+                await self.flush()
 
     # --- sending ------------------------------------------------------------------------------------------------------
 
@@ -119,7 +124,7 @@ class Link:
         """What was said before has reached the broker. Raises LinkDownError."""
         try:
             async with asyncio.timeout(self.times.answer_s):
-                await self._live().flush(timeout=int(self.times.answer_s) + 1)
+                await self.while_up(self._live().flush(timeout=int(self.times.answer_s) + 1))
         except (TimeoutError, nats.errors.Error) as error:
             raise LinkDownError(str(error)) from error
 
@@ -134,7 +139,7 @@ class Link:
         """Raises NobodyThereError, LinkDownError."""
         client = self._live()
         try:
-            return await client.request(subject, data, timeout=timeout_s or self.times.answer_s)
+            return await self.while_up(client.request(subject, data, timeout=timeout_s or self.times.answer_s))
         except nats.errors.NoRespondersError as error:
             raise NobodyThereError(subject) from error
         except (TimeoutError, nats.errors.Error) as error:
@@ -144,9 +149,25 @@ class Link:
         """Returns when the broker has it on its disk; needs no right to anything but the subject. Raises
         LinkDownError."""
         try:
-            await self.streams().publish(subject, data)
+            await self.while_up(self.streams().publish(subject, data))
         except (TimeoutError, nats.errors.Error, StreamError, ValueError) as error:
             raise LinkDownError(f"{subject}: {error or 'no answer'}") from error
+
+    async def while_up(self, work: Coroutine[Any, Any, T]) -> T:
+        """Raises LinkDownError as soon as the connection is lost: nobody would answer any more, and the client waits
+        for its whole timeout."""
+        task = asyncio.ensure_future(work)
+        lost = asyncio.ensure_future(self._lost.wait())
+        try:
+            await asyncio.wait((task, lost), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise LinkDownError("the connection was lost")
+            return task.result()
+        finally:
+            lost.cancel()
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     def streams(self) -> JetStreamContext:
         """For whoever looks after them. Raises LinkDownError."""
@@ -167,6 +188,7 @@ class Link:
             try:
                 await self._connect(client)
                 self._client = client
+                self._lost.clear()
                 for subject, on_data in list(self._subscriptions.items()):
                     await self._listen(client, subject, on_data)
                 await client.flush()
@@ -175,11 +197,10 @@ class Link:
                 log.warning("the connection to the broker was closed; it is made again")
             except (OSError, TimeoutError, nats.errors.Error, ValueError) as error:
                 self._complain(error)
-            except asyncio.CancelledError:
-                if self._client is not client:
+            finally:
+                if client is not self._client or not self._closed.is_set():
                     with contextlib.suppress(Exception):
                         await client.close()
-                raise
             self._up.clear()
             await asyncio.sleep(self.times.reconnect_s)
 
@@ -213,6 +234,7 @@ class Link:
     async def _is_up(self) -> None:
         log.info("connected to the broker at %s", _place(self._url))
         self._told_at = 0.0
+        self._lost.clear()
         self._up.set()
         for what in self._on_up:
             what()
@@ -221,8 +243,10 @@ class Link:
         if self._up.is_set():
             log.warning("the connection to the broker is lost; it is made again")
         self._up.clear()
+        self._lost.set()
 
     async def _is_closed(self) -> None:
+        self._lost.set()
         self._closed.set()
 
     async def _on_error(self, error: Exception) -> None:

@@ -1,0 +1,359 @@
+"""What only a broker can do to us: die, lose its disk, fall silent, refuse. The rest is tested for all transports."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import AsyncGenerator, Generator
+from dataclasses import replace
+from pathlib import Path
+
+import nats.errors
+import pytest
+from nats.aio.client import Client
+
+from bot.dispatch.nats.transport import NatsTransport
+from bot.domain.job import JobStatus
+from gpu_worker.nats.transport import NatsWorkerTransport, WorkerTimes
+from gpu_worker.outbox import OutFile
+from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.nats.pieces import Joiner, pieces
+from gpu_worker.protocol.nats.subjects import CHUNK_BYTES, Subjects, inbox_of, is_worker_name, parse_entry
+from gpu_worker.protocol.outbox import MODEL_MIME
+from gpu_worker.protocol.specs import ImageRef, Txt2Img
+from tests.contract.farm import LEASES, Farm, open_farm
+from tests.contract.nats_kit import LINK_TIMES, Broker, NatsKit
+from tests.contract.relay import Relay
+
+
+@pytest.fixture
+def own(broker: None, tmp_path: Path) -> Generator[Broker]:
+    """A broker that may be killed."""
+    own = Broker(tmp_path / "broker")
+    yield own
+    own.kill()
+
+
+@contextlib.asynccontextmanager
+async def farm_of(kit: NatsKit, root: Path, *workers: str, lease_s: float = 1.0) -> AsyncGenerator[Farm]:
+    try:
+        async with open_farm(root, kit, *workers, leases=replace(LEASES, lease_s=lease_s)) as farm:
+            await farm.workers_ready(len(workers))
+            yield farm
+    finally:
+        kit.clear(root)
+
+
+async def test_killed_broker_loses_nothing_and_has_nothing_drawn_again(own, tmp_path):
+    async with farm_of(NatsKit(own.url), tmp_path, "w1", "w2", lease_s=3.0) as farm:
+        jobs = [await farm.submit("sleep:0.05", user=n % 5) for n in range(24)]
+        while len(farm.seen.ends) < 6:
+            await asyncio.sleep(0.01)
+        own.kill()
+        await asyncio.sleep(1.0)
+        own.start()
+        await farm.ended(jobs)
+        await farm.check_delivered_once(jobs)
+        assert all(farm.journal()[f"start {job}"] == 1 for job in jobs)
+        await farm.settled(("w1", "w2"))
+
+
+async def test_broker_that_lost_its_disk_gets_everything_again(own, tmp_path):
+    async with farm_of(NatsKit(own.url), tmp_path, "w1", lease_s=3.0) as farm:
+        job = await farm.submit("label:x sleep:0.5")
+        await farm.running(job)
+        own.kill()
+        shutil.rmtree(tmp_path / "broker" / "store")
+        async with asyncio.timeout(30):
+            while not farm.journal()["end x"]:
+                await asyncio.sleep(0.01)
+        own.start()
+        assert await farm.ended([job]) == [JobStatus.DONE]
+        await farm.check_delivered_once([job])
+        assert farm.journal()["start x"] == 1
+
+
+async def test_bot_that_is_cut_off_blames_nobody_and_gets_what_was_finished_meanwhile(own, tmp_path):
+    async with contextlib.AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(Relay(own.url))
+        kit = NatsKit(relay.url, own.url, replace(LINK_TIMES, ping_s=0.3))  # the cut is noticed within a lease
+        farm = await stack.enter_async_context(farm_of(kit, tmp_path, "w1", lease_s=3.0))
+        jobs = [await farm.submit("label:a sleep:0.5"), await farm.submit("label:b sleep:0.1")]
+        await farm.running(jobs[0])
+        relay.cut()
+        async with asyncio.timeout(30):
+            while farm.transport.connected or not farm.journal()["end b"]:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(3.0)
+        await relay.mend()
+        assert await farm.ended(jobs) == [JobStatus.DONE] * 2
+        await farm.check_delivered_once(jobs)
+        assert (farm.journal()["start a"], farm.journal()["start b"]) == (1, 1)
+
+
+async def test_bot_starts_without_its_broker_and_connects_when_it_comes(own, tmp_path):
+    own.kill()
+    kit = NatsKit(own.url)
+    transport = kit.make(tmp_path, ())
+    heard: list[m.ToBot] = []
+
+    async def on_message(message: m.ToBot) -> None:
+        heard.append(message)
+
+    start = asyncio.create_task(transport.start(on_message, None))  # pyright: ignore[reportArgumentType]
+    await asyncio.sleep(0.3)
+    assert not transport.connected
+    own.start()
+    await start
+    async with asyncio.timeout(30):
+        while not transport.connected:
+            await asyncio.sleep(0.02)
+    await transport.stop()
+
+
+# --- one worker's end, without a server -------------------------------------------------------------------------------
+
+
+class Bench:
+    """Both ends in this process."""
+
+    def __init__(self, root: Path, url: str, worker_url: str | None = None) -> None:
+        self.heard: list[m.ToBot] = []
+        self.commands: list[m.ToWorker] = []
+        self.came: list[bytes] = []
+        """Files of ends and parts."""
+        self.bot = NatsTransport(url, root=root / "landed", times=NatsKit.times, link_times=LINK_TIMES)
+        times = WorkerTimes(retry_s=0.05, resend_s=0.5, input_s=20)
+        self.worker = NatsWorkerTransport(worker_url or url, "w1", root / "w1", times=times, link_times=LINK_TIMES)
+        threading.Thread(target=self.worker.run, args=(self._obey,), daemon=True).start()
+        self._box = root / "w1"
+
+    def _obey(self, message: m.ToWorker) -> None:
+        self.commands.append(message)
+        if isinstance(message, m.Assign):
+            self.worker.event(m.AssignReply(job=message.job, attempt=message.attempt, accepted=True))
+
+    async def on_message(self, message: m.ToBot) -> None:
+        if isinstance(message, m.Done | m.Partial):
+            self.came += [(await self.bot.fetch(message, one)).read_bytes() for one in message.outputs]
+        self.heard.append(message)
+        if isinstance(message, m.Partial):
+            await self.bot.taken(message)
+        if isinstance(message, m.Done):
+            await self.bot.settled(m.Settled(worker=message.worker, job=message.job, attempt=message.attempt))
+
+    async def __aenter__(self) -> Bench:
+        await self.bot.start(self.on_message, None)  # pyright: ignore[reportArgumentType]
+        self.worker.event(m.Hello(worker="w1", app_version="0", boot="b", name="w1"))
+        await self.hears(m.Hello)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self.worker.close)
+        await self.bot.stop()
+
+    async def hears(self, kind: type[m.ToBot]) -> m.ToBot:
+        async with asyncio.timeout(30):
+            while True:
+                for message in self.heard:
+                    if isinstance(message, kind):
+                        return message
+                await asyncio.sleep(0.01)
+
+    async def taken(self) -> None:
+        """Nothing is left on the worker's disk."""
+        async with asyncio.timeout(30):
+            while any(self._box.iterdir()):
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def bench(own: Broker, tmp_path: Path) -> AsyncGenerator[Bench]:
+    async with Bench(tmp_path, own.url) as bench:
+        yield bench
+
+
+def output(data: bytes, mime: str = "image/png") -> m.Output:
+    return m.Output(
+        blob="", size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), mime=mime, width=1, height=1, seed=1,
+        infotext="",
+    )  # fmt: skip
+
+
+async def test_what_is_larger_than_a_message_goes_through_whole(bench, tmp_path):
+    picture = bytes(range(256)) * 9000  # 2.3 MB, and no whole number of chunks
+    model = tmp_path / "model"
+    model.write_bytes(picture * 2)
+    saved = m.SavedModel(name="x", epoch=1, step=1)
+    told = OutFile(model, output(picture * 2, MODEL_MIME))
+    state = b"s" * m.STATE_BYTES_MAX
+    partial = m.Partial(job="j", attempt=1, n=0, state=state, file=saved, outputs=(told.output,))
+    await asyncio.to_thread(bench.worker.keep, partial, told)
+    await asyncio.to_thread(
+        bench.worker.finish, m.Done(job="j", attempt=1, outputs=()), [OutFile(picture, output(picture))]
+    )
+    done, kept = await bench.hears(m.Done), await bench.hears(m.Partial)
+    assert bench.heard.index(kept) < bench.heard.index(done)
+    assert isinstance(kept, m.Partial)
+    assert kept.state == state
+    await bench.taken()
+    assert bench.came == [picture * 2, picture]
+    assert model.exists()
+    async with asyncio.timeout(30):
+        while any((tmp_path / "landed" / "w1").iterdir()):
+            await asyncio.sleep(0.01)
+
+    prompt = "word " * 60_000  # an assignment of several pieces
+    assign = m.Assign(job="k", attempt=1, spec=Txt2Img(prompt="x", checkpoint="c", width=64, height=64, seed=1),
+                      resume=prompt.encode() * 2)  # fmt: skip
+    assert await bench.bot.assign("w1", assign) is True
+    assert [c.resume for c in bench.commands if isinstance(c, m.Assign)] == [assign.resume]
+
+
+async def test_inputs_come_in_chunks_and_a_missing_one_is_told(bench):
+    data = bytes(range(256)) * 6000
+    ref = await bench.bot.put_input(data, "image/png")
+    assert await asyncio.to_thread(bench.worker.open_input, ref) == data
+    lost = ImageRef(ref="0" * 64, sha256="0" * 64, mime="image/png", size_bytes=5)
+    with pytest.raises(OSError, match="0000"):
+        await asyncio.to_thread(bench.worker.open_input, lost)
+    strange = ImageRef(ref="../inputs", sha256="0" * 64, mime="image/png", size_bytes=5)
+    with pytest.raises(OSError, match="InputWanted"):
+        await asyncio.to_thread(bench.worker.open_input, strange)
+
+
+async def test_files_that_were_lost_on_the_broker_are_sent_again(bench, own, tmp_path):
+    data = b"x" * (CHUNK_BYTES + 1)
+    remove = bench.bot._streams.chunks
+    lost = []
+
+    async def losing(worker, file):
+        if not lost:
+            lost.append(file)
+            client = Client()
+            await client.connect(own.url)
+            await client.jetstream().purge_stream("PINCEL_BLOB")
+            await client.close()
+        async for chunk in remove(worker, file):
+            yield chunk
+
+    bench.bot._streams.chunks = losing
+    await asyncio.to_thread(bench.worker.finish, m.Done(job="j", attempt=1, outputs=()), [OutFile(data, output(data))])
+    await bench.hears(m.Done)
+    await bench.taken()
+    assert lost
+
+
+async def test_nobody_there_is_no_refusal(bench):
+    assign = m.Assign(job="k", attempt=1, spec=Txt2Img(prompt="x", checkpoint="c", width=64, height=64, seed=1))
+    assert await bench.bot.assign("w2", assign) is None
+
+
+@pytest.mark.parametrize("named", ["../x.png", "j.1.0.fin", "j.2.0.png", "k.1.0.png", "j.1.0.png/x"])
+async def test_entry_whose_files_have_other_names_is_dropped(bench, own, tmp_path, named):
+    from gpu_worker.protocol.frames import pack
+    from gpu_worker.protocol.nats.mail import Manifest, SentFile
+
+    client = Client()
+    await client.connect(own.url)
+    manifest = Manifest(
+        entry=pack(m.Failed(job="j", attempt=1, kind="oom")), files=(SentFile(name=named, size_bytes=1),)
+    )
+    await client.jetstream().publish("pincel.fin.w1.j.1.fin", pack(manifest))
+    async with asyncio.timeout(30):
+        while (await client.jetstream().stream_info("PINCEL_FIN")).state.messages:
+            await asyncio.sleep(0.02)
+    await client.close()
+    assert not [message for message in bench.heard if isinstance(message, m.Failed)]
+    assert not (tmp_path / "landed" / "w1").exists()
+
+
+async def test_worker_needs_its_own_subjects_and_nothing_else(broker, tmp_path):
+    subjects = Subjects()
+    allowed = subjects.permissions("w1", inbox_of("w1"))
+    users = [
+        {"user": "bot", "password": "b"},
+        {
+            "user": "w1", "password": "w",
+            "permissions": {
+                "publish": {"allow": allowed["publish"]}, "subscribe": {"allow": allowed["subscribe"]},
+                "allow_responses": {"max": 1, "expires": "30s"},
+            },
+        },
+    ]  # fmt: skip
+    own = Broker(tmp_path / "broker", f"authorization: {json.dumps({'users': users})}\n")
+    try:
+        place = own.url.removeprefix("nats://")
+        async with Bench(tmp_path, f"nats://bot:b@{place}", f"nats://w1:w@{place}") as bench:
+            data = b"x" * (CHUNK_BYTES + 1)
+            ref = await bench.bot.put_input(data, "image/png")
+            assert await asyncio.to_thread(bench.worker.open_input, ref) == data
+            assign = m.Assign(job="k", attempt=1, spec=Txt2Img(prompt="x", checkpoint="c", width=64, height=64, seed=1))
+            assert await bench.bot.assign("w1", assign) is True
+            await asyncio.to_thread(
+                bench.worker.finish, m.Done(job="k", attempt=1, outputs=()), [OutFile(data, output(data))]
+            )
+            await bench.hears(m.Done)
+            await bench.taken()
+        await refused(f"nats://w1:w@{place}", subjects)
+        stranger = Client()
+        with pytest.raises(nats.errors.Error):
+            await stranger.connect(f"nats://w1:wrong@{place}", allow_reconnect=False, error_cb=_quiet)
+        await stranger.close()
+    finally:
+        own.kill()
+
+
+async def refused(url: str, subjects: Subjects) -> None:
+    errors: list[str] = []
+
+    async def note(error: Exception) -> None:
+        errors.append(str(error))
+
+    client = Client()
+    await client.connect(url, error_cb=note)
+    publishes = [
+        subjects.events("w2"), subjects.entry("w2", "j.1.fin"), subjects.chunk("w2", "j.1.0.png", 0),
+        subjects.commands("w2"), subjects.inputs("w2"), f"$JS.API.STREAM.DELETE.{subjects.mailbox}",
+        f"$JS.API.DIRECT.GET.{subjects.store}",
+    ]  # fmt: skip
+    listens = [subjects.commands("w2"), f"{subjects.prefix}.>", "_INBOX.>", "_INBOX_bot.>", f"{inbox_of('w2')}.>"]
+    for subject in publishes:
+        await client.publish(subject, b"x")
+    for subject in listens:
+        await client.subscribe(subject)
+    async with asyncio.timeout(30):
+        while len(errors) < len(publishes) + len(listens):
+            await asyncio.sleep(0.02)
+    assert all("permissions violation" in error.lower() for error in errors)
+    await client.close()
+
+
+async def _quiet(error: Exception) -> None:
+    pass
+
+
+# --- names and pieces -------------------------------------------------------------------------------------------------
+
+
+def test_pieces_of_messages_side_by_side_are_put_together_and_torn_ones_are_left_out():
+    joiner = Joiner()
+    long, short = bytes(range(256)) * 5000, b"x"
+    first, second, third = pieces(long, 1)
+    assert [joiner.add(piece) for piece in (first, *pieces(short, 2), second)] == [None, short, None]
+    assert joiner.add(third) == long
+    assert [joiner.add(piece) for piece in (first, third, second)] == [None, None, None]
+    assert joiner.add(b"short") is None
+    assert joiner.add(pieces(b"", 3)[0]) == b""
+    with pytest.raises(ValueError, match="over the limit"):
+        pieces(bytes(5 * 2**20), 4)
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "a b", "*", ">", "../x", "x" * 33, "ñ"])
+def test_names_that_could_reach_beyond_a_worker_are_none(name):
+    assert not is_worker_name(name)
+    assert parse_entry(f"{name}.1.fin") is None or is_worker_name(name) or len(name) > 25
