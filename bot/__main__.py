@@ -19,7 +19,10 @@ import discord
 from bot import exit_codes
 from bot.app import PincelBot, create_bot
 from bot.dispatch.child import ChildCommand
+from bot.dispatch.outbox import Inputs
 from bot.dispatch.pipe import PipeTransport, StartFailure
+from bot.dispatch.together import Together
+from bot.dispatch.transport import BotTransport
 from bot.domain.job import Lane
 from bot.errors import StartupError
 from bot.logs import set_up_logging, writes_json
@@ -32,6 +35,7 @@ from bot.studio import StudioParts
 from bot.studio.monitoring.meters import Meters
 from gpu_worker.language.addons import OFF
 from gpu_worker.language.log_lines import LOG_FORMAT
+from gpu_worker.protocol.nats.subjects import is_embedded_name
 
 __all__ = ["main"]
 
@@ -132,7 +136,20 @@ def _refusal(reason: str, exit_code: int) -> StartupError:
     return StartupError(say(f"{key}.sentence"), say(f"{key}.fix"), exit_code)
 
 
-def _transport(settings: Settings, on_start_failure: StartFailure) -> PipeTransport:
+def _transport(settings: Settings, on_start_failure: StartFailure) -> BotTransport:
+    here = _own_workers(settings, on_start_failure)
+    url = settings.nats_url.get_secret_value()
+    if not url:
+        return here
+    from bot.dispatch.nats.transport import NatsTransport  # its library is loaded only where it is used
+
+    remote = NatsTransport(
+        url, root=settings.landed_dir, inputs=Inputs(settings.outbox_dir), reserved=is_embedded_name
+    )  # fmt: skip
+    return Together(here, remote, is_embedded_name)
+
+
+def _own_workers(settings: Settings, on_start_failure: StartFailure) -> PipeTransport:
     start = (sys.executable, "-m", "gpu_worker", "--data", str(settings.data), "--demo", str(settings.demo_dir))
     command = ChildCommand(
         argv=(*start, *settings.engine_arguments()),

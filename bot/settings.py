@@ -59,6 +59,12 @@ def _host_and_port(value: str) -> str:
     return value
 
 
+def _broker(value: SecretStr) -> SecretStr:
+    if value.get_secret_value() and not re.match(r"(nats|tls|ws|wss)://[^/\s]+$", value.get_secret_value()):
+        raise ValueError("no address of a broker")
+    return value
+
+
 def split_address(value: str) -> tuple[str, int] | None:
     """`host:port`, with an IPv6 address in brackets; None where it is no such thing."""
     found = re.fullmatch(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+)):(\d{1,5})", value)
@@ -152,6 +158,8 @@ class Settings(BaseSettings):
     """Workers this bot starts on this machine; 0 starts none, and then torch is not installed either."""
     training_device: Annotated[str, BeforeValidator(_lower), Field(pattern=r"^(cpu|cuda(:\d{1,2})?)?$")] = ""
     """A card for trainings alone, such as cuda:1; a worker more is started on it. Empty: they share what draws."""
+    nats_url: Annotated[SecretStr, AfterValidator(_broker)] = SecretStr("")
+    """Broker through which workers on other machines join, such as nats://10.0.0.5:4222. Empty: none do."""
     max_side: int = Field(default=1536, ge=SIZE_MIN_PX, le=SIZE_MAX_PX, multiple_of=8)
     """Largest width or height that a member may ask for, in pixels, a multiple of 8."""
     max_queued_per_user: int = Field(default=10, ge=1, le=1000)
@@ -253,6 +261,11 @@ class Settings(BaseSettings):
             elif value != Settings.model_fields[name].get_default():
                 lines.append(f"{key}={_as_text(value)}")
         return "\n".join(lines) + "\n"
+
+    @property
+    def landed_dir(self) -> Path:
+        """What remote workers handed over and the table does not hold yet."""
+        return self.data / "landed"
 
     @property
     def outbox_dir(self) -> Path:

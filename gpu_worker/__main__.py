@@ -1,6 +1,6 @@
-"""`python -m gpu_worker`: joins the embedded bot over stdin and stdout.
+"""`python -m gpu_worker`: joins the embedded bot over stdin and stdout, or with `--nats` a bot on another machine.
 
-Exit codes: 0 the bot closed the pipe, 1 a bug, 2 bad usage, 75 the engine cannot start.
+Exit codes: 0 the bot closed the pipe, or it was told to end, 1 a bug, 2 bad usage, 75 the engine cannot start.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from gpu_worker.engine_arguments import add_engine_arguments, engine_options
+from gpu_worker.protocol.nats.subjects import is_embedded_name, is_worker_name
 
 __all__ = ["main"]
 
@@ -35,8 +36,13 @@ def main() -> int:
     parser.add_argument("--lanes", action="append", choices=LANES, default=[],
                         help="set aside for jobs of this kind alone (may be repeated)")  # fmt: skip
     parser.add_argument("--check", action="store_true", help="load the default model, say what was found, and end")
+    parser.add_argument(
+        "--nats", metavar="URL", help="the broker of a bot on another machine, such as nats://host:4222"
+    )
     add_engine_arguments(parser, os.environ)
     arguments = parser.parse_args()
+    if arguments.nats and (not is_worker_name(arguments.name) or is_embedded_name(arguments.name)):
+        parser.error("a remote worker needs a --name of its own: letters, digits, - and _, and not like w1 or t1")
     frames = _claim_stdout()
 
     from gpu_worker.embedded import run_check, run_embedded
@@ -45,6 +51,12 @@ def main() -> int:
     if arguments.check:
         return run_check(arguments.data, arguments.demo, options, arguments.models)
     lanes = tuple(dict.fromkeys(arguments.lanes))
+    if arguments.nats:
+        from gpu_worker.nats.remote import run_remote
+
+        return run_remote(
+            arguments.name, arguments.data, arguments.demo, options, arguments.nats, arguments.models, lanes
+        )
     return run_embedded(arguments.name, arguments.data, arguments.demo, options, frames, arguments.models, lanes)
 
 

@@ -22,7 +22,8 @@ from gpu_worker.server import HANG_GRACE_S, ORPHAN_GRACE_S, Drawer, Server
 from gpu_worker.task import Looker
 from gpu_worker.transport import RETRY_S, PipeWorkerTransport
 
-__all__ = ["Served", "app_version", "run_check", "run_embedded", "serve"]
+__all__ = ["CANNOT_START", "Served", "app_version", "engine_served", "run_check", "run_embedded", "serve",
+           "set_up_logging"]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def app_version() -> str:
         return "0.1.0"  # run from the checkout, not installed
 
 
-def _set_up_logging(name: str | None = None) -> None:
+def set_up_logging(name: str | None = None) -> None:
     """To stderr, which the bot keeps in a file. A worker's, by its name, is as PINCEL_LOG_FORMAT says."""
     console = logging.StreamHandler(sys.stderr)
     logging.basicConfig(level=logging.INFO, handlers=[console], force=True)
@@ -58,24 +59,10 @@ def run_embedded(
     lanes: tuple[str, ...] = (),
 ) -> int:
     """`lanes`: the only ones that this worker is for; empty: all."""
-    _set_up_logging(name)
+    set_up_logging(name)
 
     def start_engine() -> Served:
-        from gpu_worker.engine.addons import engine_parts
-        from gpu_worker.engine.engine import DrawingCancelled, Engine, EngineError
-        from gpu_worker.engine.safety.guard import find_classifier
-        from gpu_worker.training.room import TrainingRoom
-        from gpu_worker.training.work import WORK_FOLDER
-        from gpu_worker.workshop import Workshop
-
-        engine = Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options, extra_folders=more)
-        room = TrainingRoom(engine, data_dir / WORK_FOLDER, options.device)
-        return Served(
-            Workshop(engine, room), DrawingCancelled, EngineError,
-            (*DRAW_TASKS, *LOOK_TASKS, *FILE_TASKS, *TRAIN_TASKS),
-            sensors(engine.device, engine.card_uuid), engine_parts().told,
-            find_classifier(data_dir / "models"), lanes, room.forget, room.kept,
-        )  # fmt: skip
+        return engine_served(data_dir, demo_dir, options, more, lanes)
 
     return serve(name, data_dir / "outbox", start_engine, frames_fd)
 
@@ -95,6 +82,27 @@ class Served:
     forget: Callable[[str], None] = lambda job: None
     kept: Callable[[], tuple[str, ...]] = tuple
     """Of trainings: what is kept to go on from is removed, and told."""
+
+
+def engine_served(
+    data_dir: Path, demo_dir: Path, options: EngineOptions, more: Sequence[Path] = (), lanes: tuple[str, ...] = ()
+) -> Served:
+    """Loads torch. Raises whatever keeps the engine from starting."""
+    from gpu_worker.engine.addons import engine_parts
+    from gpu_worker.engine.engine import DrawingCancelled, Engine, EngineError
+    from gpu_worker.engine.safety.guard import find_classifier
+    from gpu_worker.training.room import TrainingRoom
+    from gpu_worker.training.work import WORK_FOLDER
+    from gpu_worker.workshop import Workshop
+
+    engine = Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options, extra_folders=more)
+    room = TrainingRoom(engine, data_dir / WORK_FOLDER, options.device)
+    return Served(
+        Workshop(engine, room), DrawingCancelled, EngineError,
+        (*DRAW_TASKS, *LOOK_TASKS, *FILE_TASKS, *TRAIN_TASKS),
+        sensors(engine.device, engine.card_uuid), engine_parts().told,
+        find_classifier(data_dir / "models"), lanes, room.forget, room.kept,
+    )  # fmt: skip
 
 
 def serve(
@@ -138,7 +146,7 @@ def serve(
 
 
 def run_check(data_dir: Path, demo_dir: Path, options: EngineOptions, more: Sequence[Path] = ()) -> int:
-    _set_up_logging()
+    set_up_logging()
     try:
         from gpu_worker.engine.engine import Engine
 

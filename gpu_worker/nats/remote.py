@@ -5,20 +5,40 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gpu_worker.embedded import CANNOT_START, Served, app_version
+from gpu_worker.embedded import CANNOT_START, Served, app_version, engine_served, set_up_logging
+from gpu_worker.engine.options import EngineOptions
 from gpu_worker.nats.transport import NatsWorkerTransport, WorkerTimes
 from gpu_worker.protocol.nats.link import LinkTimes
 from gpu_worker.protocol.nats.subjects import Subjects
 from gpu_worker.server import HANG_GRACE_S, ORPHAN_GRACE_S, Server
 
-__all__ = ["serve_remote"]
+__all__ = ["run_remote", "serve_remote"]
 
 log = logging.getLogger(__name__)
+
+OUTBOX = "remote-outbox"
+"""In the data folder; not `outbox`, which a bot on the same machine takes for its own workers'."""
+
+
+def run_remote(
+    name: str,
+    data_dir: Path,
+    demo_dir: Path,
+    options: EngineOptions,
+    url: str,
+    more: Sequence[Path] = (),
+    lanes: tuple[str, ...] = (),
+) -> int:
+    """`lanes`: the only ones that this worker is for; empty: all."""
+    set_up_logging(name)
+    return serve_remote(
+        name, data_dir / OUTBOX, lambda: engine_served(data_dir, demo_dir, options, more, lanes), url
+    )  # fmt: skip
 
 
 def serve_remote(

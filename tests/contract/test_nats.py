@@ -17,15 +17,27 @@ import pytest
 from nats.aio.client import Client
 
 from bot.dispatch.nats.transport import NatsTransport
+from bot.dispatch.together import Together
 from bot.domain.job import JobStatus
+from gpu_worker.__main__ import main
 from gpu_worker.nats.transport import NatsWorkerTransport, WorkerTimes
 from gpu_worker.outbox import OutFile
 from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.frames import pack
+from gpu_worker.protocol.nats.mail import Manifest, SentFile
 from gpu_worker.protocol.nats.pieces import Joiner, pieces
-from gpu_worker.protocol.nats.subjects import CHUNK_BYTES, Subjects, inbox_of, is_worker_name, parse_entry
+from gpu_worker.protocol.nats.subjects import (
+    CHUNK_BYTES,
+    Subjects,
+    inbox_of,
+    is_embedded_name,
+    is_worker_name,
+    parse_entry,
+)
 from gpu_worker.protocol.outbox import MODEL_MIME
 from gpu_worker.protocol.specs import ImageRef, Txt2Img
 from tests.contract.farm import LEASES, Farm, open_farm
+from tests.contract.kits import KILL, PipeKit
 from tests.contract.nats_kit import LINK_TIMES, Broker, NatsKit
 from tests.contract.relay import Relay
 
@@ -113,6 +125,28 @@ async def test_bot_starts_without_its_broker_and_connects_when_it_comes(own, tmp
         while not transport.connected:
             await asyncio.sleep(0.02)
     await transport.stop()
+
+
+class BothKit(NatsKit):
+    """A worker of the bot's own, and remote ones."""
+
+    def make(self, root: Path, names: tuple[str, ...]) -> Together:  # pyright: ignore[reportIncompatibleMethodOverride]
+        here = PipeKit().make(root, tuple(name for name in names if is_embedded_name(name)))
+        self.remote = super().make(root, tuple(name for name in names if not is_embedded_name(name)))
+        return Together(here, self.remote, is_embedded_name)
+
+
+async def test_own_and_remote_workers_serve_together(broker, tmp_path):
+    kit = BothKit()
+    async with farm_of(kit, tmp_path, "w1", "attic") as farm:
+        jobs = [await farm.submit("sleep:0.1", user=n % 3) for n in range(12)]
+        await farm.running(jobs[0])
+        assert kit.signal(kit.remote, "attic", KILL)
+        await farm.ended(jobs)
+        await farm.check_delivered_once(jobs)
+        await farm.settled(["attic"])
+        assert {progress.worker for progress in farm.seen.progress} == {"w1", "attic"}
+        assert not list((tmp_path / "outbox" / "w1").glob("*.fin"))
 
 
 # --- one worker's end, without a server -------------------------------------------------------------------------------
@@ -255,9 +289,6 @@ async def test_nobody_there_is_no_refusal(bench):
 
 @pytest.mark.parametrize("named", ["../x.png", "j.1.0.fin", "j.2.0.png", "k.1.0.png", "j.1.0.png/x"])
 async def test_entry_whose_files_have_other_names_is_dropped(bench, own, tmp_path, named):
-    from gpu_worker.protocol.frames import pack
-    from gpu_worker.protocol.nats.mail import Manifest, SentFile
-
     client = Client()
     await client.connect(own.url)
     manifest = Manifest(
@@ -357,3 +388,11 @@ def test_pieces_of_messages_side_by_side_are_put_together_and_torn_ones_are_left
 def test_names_that_could_reach_beyond_a_worker_are_none(name):
     assert not is_worker_name(name)
     assert parse_entry(f"{name}.1.fin") is None or is_worker_name(name) or len(name) > 25
+
+
+@pytest.mark.parametrize("name", ["w1", "t1", "w22", "a.b", ""])
+def test_remote_worker_is_refused_a_name_that_is_not_its_own(monkeypatch, capsys, name):
+    monkeypatch.setattr("sys.argv", ["gpu_worker", "--nats", "nats://x", "--name", name, "--data", "d", "--demo", "d"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "--name of its own" in capsys.readouterr().err

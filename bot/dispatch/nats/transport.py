@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,12 +61,12 @@ class NatsTransport:
         root: Path,
         subjects: Subjects | None = None,
         inputs: Inputs | None = None,
-        reserved: frozenset[str] = frozenset(),
+        reserved: Callable[[str], bool] = lambda name: False,
         times: NatsTimes | None = None,
         link_times: LinkTimes | None = None,
     ) -> None:
         """`root`: where results of remote workers land; `inputs`: where pictures to start from lie, by default there,
-        too; `reserved`: names of workers that are not remote, and that nobody may take."""
+        too; `reserved`: whether a name is one of this machine's workers, which nobody may take."""
         self._reserved = reserved
         self._subjects = subjects or Subjects()
         self._times = times or NatsTimes()
@@ -163,7 +164,7 @@ class NatsTransport:
     # --- what comes ---------------------------------------------------------------------------------------------------
 
     def _peer(self, worker: str) -> Peer | None:
-        if not is_worker_name(worker) or worker in self._reserved:
+        if not is_worker_name(worker) or self._reserved(worker):
             return None
         if worker not in self._peers:
             self._peers[worker] = Peer(
@@ -192,7 +193,7 @@ class NatsTransport:
         """Raises LinkDownError."""
         await self._streams.prepare()
         for worker in await self._streams.senders():
-            if is_worker_name(worker) and worker not in self._reserved:
+            if is_worker_name(worker) and not self._reserved(worker):
                 with contextlib.suppress(OSError):
                     await self._collect(worker)
 

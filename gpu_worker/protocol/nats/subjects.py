@@ -7,15 +7,21 @@ from dataclasses import dataclass
 
 from gpu_worker.protocol.outbox import KEPT_SUFFIX, OUTBOX_SUFFIX
 
-__all__ = ["CHUNK_BYTES", "Entry", "Subjects", "inbox_of", "is_worker_name", "parse_entry"]
+__all__ = ["CHUNK_BYTES", "Entry", "Subjects", "inbox_of", "is_embedded_name", "is_worker_name", "parse_entry"]
 
 CHUNK_BYTES = 512 * 1024
 """Of what is sent in chunks: below the broker's usual limit of 1 MiB a message."""
 
 _WORKER = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_EMBEDDED = re.compile(r"[wt]\d+")
 _ENTRY = re.compile(
     rf"([A-Za-z0-9_-]{{1,25}})\.(\d{{1,9}})(?:\.k(\d{{1,6}}){re.escape(KEPT_SUFFIX)}|{re.escape(OUTBOX_SUFFIX)})"
 )
+
+
+def is_embedded_name(name: str) -> bool:
+    """Names of the workers that a bot starts itself."""
+    return _EMBEDDED.fullmatch(name) is not None
 
 
 def is_worker_name(name: str) -> bool:
