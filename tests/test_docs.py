@@ -28,6 +28,7 @@ OURS = (
     "data/demo",
     ".ci/",
     "deploy/",
+    "notebooks/",
     "launch.py",
     "pyproject.toml",
 )

@@ -12,7 +12,7 @@ import pytest
 
 from bot.catalogue import operators_catalogue
 from bot.i18n import load_language, texts_for
-from notebooks.colab import Kept, StoppedError, drive_folder, open_notebook, secrets_of
+from notebooks.colab import Kept, StoppedError, drive_folder, open_notebook, secrets_of, serving
 from notebooks.colab.copies import KEPT
 from notebooks.colab.links import KINDS, read_links
 
@@ -40,6 +40,16 @@ elif words[:1] == ["restore"]:
     (data / "pincel.sqlite").write_bytes(held)
 elif not words:
     print("token", os.environ.get("DISCORD_TOKEN"))
+    if "STUB_LIVES" in os.environ:
+        print("connected as Stub", flush=True)
+        died = Path("died")
+        if os.environ["STUB_LIVES"] == "2" and not died.exists():
+            died.touch()
+            sys.exit(1)
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            sys.exit(0)
     sys.exit(int(os.environ.get("STUB_STATUS", "0")))
 """
 
@@ -271,6 +281,46 @@ def test_a_refused_start_is_told_and_no_line_shows_the_token(machine, monkeypatc
         time.sleep(0.02)  # the line comes from a thread
     assert "token •••" in machine.said
     assert "t0ken" not in "".join(machine.said)
+
+
+def test_the_bot_is_saved_at_intervals_and_at_its_end(machine, monkeypatch):
+    monkeypatch.setenv("STUB_LIVES", "1")
+    monkeypatch.setattr(serving, "SAVE_EVERY_S", 0.2)
+    notebook = machine.open()
+    (machine.drive / "zorbs").mkdir()
+    notebook.bot.start()
+    assert not notebook.train("zorbs", "zorb", base="pincel-demo", epochs=1, resolution=64)
+    assert machine.said[-1] == sentence("train.bot_runs")
+    notebook.bot._save = Saves(until=lambda times: times == 2)
+    notebook.bot.keep()
+    assert notebook.bot._save.times == 3
+    assert sentence("keep.stopping") in machine.said
+    assert not notebook.bot.running
+    assert machine.asked == [[]]
+
+
+def test_a_bot_that_fell_over_is_started_again(machine, monkeypatch):
+    monkeypatch.setenv("STUB_LIVES", "2")
+    monkeypatch.setattr(serving, "RESTART_AFTER_S", 0.0)
+    monkeypatch.setattr(serving, "SAVE_EVERY_S", 0.2)
+    notebook = machine.open()
+    notebook.bot._save = Saves(until=lambda _times: len(machine.asked) == 2)
+    notebook.bot.keep()
+    assert machine.asked == [[], []]
+    assert sentence("keep.again", code=1, seconds=0) in machine.said
+
+
+class Saves:
+    """Presses the stop button once it is so."""
+
+    def __init__(self, until):
+        self.times, self.until = 0, until
+
+    def __call__(self):
+        self.times += 1
+        if self.until(self.times):
+            self.until = lambda _times: False
+            raise KeyboardInterrupt
 
 
 def test_training_goes_through_launch_py(machine):
