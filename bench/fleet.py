@@ -17,7 +17,7 @@ from bot.domain.job import Lane
 __all__ = ["measure"]
 
 USUAL = (Fleet(1, 12, 3), Fleet(8, 120, 1), Fleet(50, 800, 0.25))
-LARGE = (*USUAL, Fleet(200, 3_000, 0.25), Fleet(1_000, 10_000, 0.25))
+LARGE = (*USUAL, Fleet(200, 3_000, 0.1), Fleet(1_000, 10_000, 0.03))
 SEARCHED = tuple(Fleet(workers, users, 1, seed) for workers, users in ((1, 12), (3, 40), (5, 60)) for seed in (1, 2, 3))
 SEARCHED_JOBS = 300
 FAIR_RANK = 1000
@@ -55,7 +55,9 @@ def _beside_a_queue(fleet: Fleet) -> list[Figure]:
     for percent in (50, 95, 99):
         mine, theirs = (share_at(_waits(outcome, pictures), percent / 100) for outcome in (ours, queue))
         beside(f"wait of a picture, p{percent}", mine, theirs)
-    mine, theirs = (share_at(_waits(outcome, light), 0.95) for outcome in (ours, queue))
+    mine, theirs = (share_at(_ends(outcome, pictures), 0.95) for outcome in (ours, queue))
+    beside("until a picture is done, p95", mine, theirs)
+    mine, theirs = (share_at(_ends(outcome, light), 0.95) for outcome in (ours, queue))
     beside("the same of those who ask for little, p95", mine, theirs)
     mine, theirs = (share_at(_ends(outcome, cells), 0.95) for outcome in (ours, queue))
     beside("until a cell of a plot is done, p95", mine, theirs)

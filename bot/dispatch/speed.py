@@ -6,7 +6,8 @@ next one is looked at. So a slow card gets the small jobs, a checkpoint is not r
 door, and what a worker would have to fetch goes to whoever has it on disk. Among few jobs a slow worker rather waits;
 where so many wait that the others could not be done with them any sooner, it takes the one that loses least.
 
-Nothing is left for ever: a job that was first left `MAX_WAIT_S` ago goes to whoever asks.
+Nothing is left for ever: a job that was first left as long ago as it would take here, or `MAX_WAIT_S` ago, is taken. So
+a wrong guess, or others that went before it, cost a job at most as much again.
 """
 
 from __future__ import annotations
@@ -158,7 +159,8 @@ def offer(
     ahead = clock
     while choice is not None and first is not None:
         job = choice.job
-        sooner = None if job.lane is Lane.TRAINING or job.overdue or job.left_s >= MAX_WAIT_S else taken.leave(job)
+        waited = job.left_s >= min(MAX_WAIT_S, mine.finish_s(job))
+        sooner = None if job.lane is Lane.TRAINING or job.overdue or waited else taken.leave(job)
         choice = replace(choice, virtual_s=first.virtual_s) if choice is not first else choice
         if sooner is None:
             return Offer(choice, tuple(left), tuple(to))
