@@ -11,7 +11,9 @@ from typing import Any
 
 __all__ = ["DRIVE", "SECRETS", "drive_folder", "secrets_of"]
 
-SECRETS = ("DISCORD_TOKEN", "PINCEL_OPERATORS", "PINCEL_CIVITAI_TOKEN", "PINCEL_HUGGINGFACE_TOKEN")
+SECRETS = (
+    "DISCORD_TOKEN", "PINCEL_OPERATORS", "PINCEL_CIVITAI_TOKEN", "PINCEL_HUGGINGFACE_TOKEN", "PINCEL_NATS_URL",
+)  # fmt: skip
 DRIVE = "COLAB_DRIVE"
 """Names the folder that is Drive where no Colab is."""
 _MOUNTED_AT = "/content/drive"

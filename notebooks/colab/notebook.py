@@ -99,7 +99,7 @@ def open_notebook(
     `data` is a local folder, by default `data` of the clone. Raises StoppedError, OSError.
     """
     data = data or Path(os.environ.get("PINCEL_DATA") or checkout / "data")
-    hidden = tuple(value for name, value in secrets.items() if name.endswith("TOKEN"))
+    hidden = tuple(value for name, value in secrets.items() if name != "PINCEL_OPERATORS")
     telling = Telling(texts_for(language), write, hidden)
     if drive is None:
         telling.say("drive.none")

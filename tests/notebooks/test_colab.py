@@ -9,12 +9,16 @@ import types
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from bot.catalogue import operators_catalogue
 from bot.i18n import load_language, texts_for
+from bot.settings import Settings, setting_keys
 from notebooks.colab import Kept, StoppedError, drive_folder, open_notebook, secrets_of, serving
 from notebooks.colab.copies import KEPT
 from notebooks.colab.links import KINDS, read_links
+from notebooks.colab.machine import SECRETS
+from notebooks.colab.places import _SECRET
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MODULES = sorted((CHECKOUT / "notebooks").rglob("*.py"))
@@ -153,6 +157,13 @@ def test_settings_come_from_drive_without_secrets(machine):
     machine.open()
     assert (machine.checkout / ".env").read_text() == "PINCEL_MAX_SIDE=512\n"
     assert sentence("drive.secrets_ignored", names="DISCORD_TOKEN", file=file) in machine.said
+
+
+def test_every_secret_setting_is_kept_off_drive():
+    secret = [key for key, name in setting_keys().items() if isinstance(Settings.model_fields[name].default, SecretStr)]
+    assert len(secret) >= 5
+    assert [key for key in secret if not _SECRET.match(f"{key}=x")] == []
+    assert set(secret) - set(SECRETS) == {"PINCEL_PASSWORD"}  # for the playground, which nobody can open there
 
 
 def test_a_drive_that_takes_nothing_is_said(machine):

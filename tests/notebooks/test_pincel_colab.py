@@ -62,7 +62,8 @@ def clone(tmp_path):
 def drive():
     """On another disk where there is one, as Drive is."""
     shared = Path("/dev/shm")
-    where = shared if shared.is_dir() and os.access(shared, os.W_OK) else None
+    roomy = shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > 2 << 30
+    where = shared if roomy else None
     with tempfile.TemporaryDirectory(dir=where) as folder:
         yield Path(folder)
 
