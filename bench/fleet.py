@@ -17,7 +17,7 @@ from bot.domain.job import Lane
 __all__ = ["measure"]
 
 USUAL = (Fleet(1, 12, 3), Fleet(8, 120, 1), Fleet(50, 800, 0.25))
-LARGE = (*USUAL, Fleet(200, 3_000, 0.1), Fleet(1_000, 10_000, 0.03))
+LARGE = (*USUAL, Fleet(200, 3_000, 0.1), Fleet(1_000, 10_000, 0.01))
 SEARCHED = tuple(Fleet(workers, users, 1, seed) for workers, users in ((1, 12), (3, 40), (5, 60)) for seed in (1, 2, 3))
 SEARCHED_JOBS = 300
 FAIR_RANK = 1000
