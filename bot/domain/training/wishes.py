@@ -81,7 +81,7 @@ def fitted(wish: TrainingWish, checkpoint: ModelFact) -> TrainingWish:
 
 def _rated(wish: TrainingWish, *, miniature: bool) -> Parameters:
     """Rates that somebody chose stay."""
-    name = next((one for one in PRESETS if one == wish.preset), None)
+    name: Preset | None = next((one for one in PRESETS if one == wish.preset), None)
     if name is None:
         return wish.parameters
     usual, _, _ = preset(name)

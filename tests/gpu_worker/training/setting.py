@@ -112,6 +112,7 @@ def train(wanted, folder, watcher=None, **options):
 
 
 if __name__ == "__main__":
+
     def tell(progress):
         """At the fifth step it waits to be killed."""
         print(progress.step, flush=True)
