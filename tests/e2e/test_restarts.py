@@ -105,6 +105,9 @@ async def test_a_playground_that_dies_is_started_again(own_product):
     product = own_product(PINCEL_WORKERS="0").start()
     async with product.person() as member:
         card_id = await member.begin(prompt="kept")
+        # A page shows a message some moments before its sender hears that it is kept.
+        while not product.rows("SELECT id FROM jobs WHERE message_id IS NOT NULL"):
+            await asyncio.sleep(0.02)
     playground = product.child("bot.playground")
     playground.kill()
     product.wait_for_another_page()

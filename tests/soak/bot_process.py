@@ -87,7 +87,7 @@ def main() -> int:
     composition._transport = lambda *_: painter  # pyright: ignore[reportAttributeAccessIssue]
     parts = composition.StudioParts
     patient = Leases(heartbeat_s=3600, lease_s=3600)  # the painter sends no heartbeats
-    composition.StudioParts = lambda *given: parts(*given, leases=patient)  # pyright: ignore[reportAttributeAccessIssue]
+    composition.StudioParts = lambda *given, **more: parts(*given, leases=patient, **more)  # pyright: ignore[reportAttributeAccessIssue]
     LoopWatch(Path(told["watch"])).install()
     return composition.main()
 
