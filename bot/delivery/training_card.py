@@ -186,7 +186,9 @@ def _usage(shown: TrainingShown, texts: Texts) -> str:
     final = next((file for file in reversed(shown.files) if file.final), None)
     if final is None:
         return ""
-    name, trigger = neutral(final.name, NAME_CHARS), neutral(shown.training.trigger_words, NAME_CHARS)
+    best = (shown.training.findings or {}).get("best")  # what the diagnosis says to begin with, where there is one
+    named = next((file.name for file in shown.files if file.name == best), final.name)
+    name, trigger = neutral(named, NAME_CHARS), neutral(shown.training.trigger_words, NAME_CHARS)
     if trigger:
         return "\n" + texts("train.card.use", name=name, trigger=trigger)
     return "\n" + texts("train.card.use_plain", name=name)

@@ -1,5 +1,6 @@
 """What becomes of a training's files: who may draw with them, their comparison, what is published, what goes."""
 
+import asyncio
 import errno
 import json
 import shutil
@@ -106,6 +107,10 @@ async def test_epochs_are_compared_judged_and_tried_again(stage, monkeypatch):
     told = await owner.shown(await press(stage, owner, "trained", job_id, 4))
     assert "Raw" in told.text
     assert "unet_lr 0.0001 → 0.0003" in told.text
+    best = "UPDATE trainings SET findings = json_set(findings, '$.best', 'zorb-000002')"
+    await asyncio.to_thread(stage.execute, best)
+    card = await owner.shown(await owner.slash("general", "train show", {"training": "zorb"}))
+    assert "Draw with `<lora:zorb-000002:1>`" in card.text
     # Its data set is gone, which the desk says; the change is in it.
     desk = await owner.shown(await owner.press(told, "trained", 10))
     assert "unet_lr 0.0003" in desk.text
