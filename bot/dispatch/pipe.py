@@ -20,10 +20,10 @@ from pydantic import ValidationError
 
 from bot.dispatch.child import Child, ChildCommand
 from bot.dispatch.deliveries import Deliveries, Durable
+from bot.dispatch.on_disk import OnDisk
 from bot.dispatch.outbox import Inputs, Outbox
 from bot.dispatch.transport import OnGone, OnMessage, WorkerGone
 from gpu_worker.protocol import messages as m
-from gpu_worker.protocol.specs import ImageRef
 
 __all__ = ["PipeTimes", "PipeTransport", "StartFailure"]
 
@@ -49,7 +49,7 @@ class PipeTimes:
     redeliver_s: float = 2.0
 
 
-class PipeTransport:
+class PipeTransport(OnDisk):
     def __init__(
         self,
         *,
@@ -127,23 +127,6 @@ class PipeTransport:
         child = self._children.get(worker)
         if child is not None:
             await child.send(message)
-
-    async def fetch(self, done: m.Done | m.Partial, output: m.Output) -> Path:
-        return self._outbox.picture(done, output)
-
-    async def settled(self, message: m.Settled) -> None:
-        await asyncio.to_thread(self._outbox.remove, message.worker, message.job, message.attempt)
-
-    async def taken(self, part: m.Partial) -> None:
-        await asyncio.to_thread(self._outbox.remove_part, part)
-
-    async def put_file(self, path: Path, sha256: str, mime: str) -> ImageRef:
-        size = await asyncio.to_thread(self._inputs.link, path, sha256)
-        return ImageRef(ref=sha256, sha256=sha256, mime=mime, size_bytes=size)
-
-    async def put_input(self, data: bytes, mime: str) -> ImageRef:
-        digest = await asyncio.to_thread(self._inputs.put, data)
-        return ImageRef(ref=digest, sha256=digest, mime=mime, size_bytes=len(data))
 
     # --- children -----------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from bot.dispatch.deliveries import Deliveries
 from bot.dispatch.nats.landing import Landing
 from bot.dispatch.nats.peers import Peer
 from bot.dispatch.nats.streams import Streams
+from bot.dispatch.on_disk import OnDisk
 from bot.dispatch.outbox import Inputs, Outbox
 from bot.dispatch.transport import OnGone, OnMessage
 from gpu_worker.protocol import messages as m
@@ -29,7 +30,6 @@ from gpu_worker.protocol.nats.mail import GONE, HERE, InputWanted
 from gpu_worker.protocol.nats.pieces import Joiner
 from gpu_worker.protocol.nats.subjects import CHUNK_BYTES, Subjects, is_worker_name
 from gpu_worker.protocol.outbox import PART_SUFFIX
-from gpu_worker.protocol.specs import ImageRef
 
 __all__ = ["NatsTimes", "NatsTransport"]
 
@@ -53,7 +53,7 @@ class NatsTimes:
     retry_s: float = 2.0
 
 
-class NatsTransport:
+class NatsTransport(OnDisk):
     def __init__(
         self,
         url: str,
@@ -143,23 +143,6 @@ class NatsTransport:
     async def send(self, worker: str, message: m.ToWorker) -> None:
         with contextlib.suppress(LinkDownError, ValueError):
             await self._link.say(self._subjects.commands(worker), message)
-
-    async def fetch(self, done: m.Done | m.Partial, output: m.Output) -> Path:
-        return self._outbox.picture(done, output)
-
-    async def settled(self, message: m.Settled) -> None:
-        await asyncio.to_thread(self._outbox.remove, message.worker, message.job, message.attempt)
-
-    async def taken(self, part: m.Partial) -> None:
-        await asyncio.to_thread(self._outbox.remove_part, part)
-
-    async def put_file(self, path: Path, sha256: str, mime: str) -> ImageRef:
-        size = await asyncio.to_thread(self._inputs.link, path, sha256)
-        return ImageRef(ref=sha256, sha256=sha256, mime=mime, size_bytes=size)
-
-    async def put_input(self, data: bytes, mime: str) -> ImageRef:
-        digest = await asyncio.to_thread(self._inputs.put, data)
-        return ImageRef(ref=digest, sha256=digest, mime=mime, size_bytes=len(data))
 
     # --- what comes ---------------------------------------------------------------------------------------------------
 
