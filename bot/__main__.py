@@ -18,7 +18,6 @@ import discord
 
 from bot import exit_codes
 from bot.app import PincelBot, create_bot
-from bot.dispatch.child import ChildCommand
 from bot.dispatch.outbox import Inputs
 from bot.dispatch.pipe import PipeTransport, StartFailure
 from bot.dispatch.together import Together
@@ -35,6 +34,7 @@ from bot.studio import StudioParts
 from bot.studio.monitoring.meters import Meters
 from gpu_worker.language.addons import OFF
 from gpu_worker.language.log_lines import LOG_FORMAT
+from gpu_worker.protocol.child import ChildCommand
 from gpu_worker.protocol.nats.subjects import is_embedded_name
 
 __all__ = ["main"]

@@ -18,12 +18,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bot.dispatch.child import Child, ChildCommand
 from bot.dispatch.deliveries import Deliveries, Durable
 from bot.dispatch.on_disk import OnDisk
 from bot.dispatch.outbox import Inputs, Outbox
 from bot.dispatch.transport import OnGone, OnMessage, WorkerGone
 from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.child import Child, ChildCommand
 
 __all__ = ["PipeTimes", "PipeTransport", "StartFailure"]
 

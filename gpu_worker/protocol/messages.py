@@ -15,11 +15,12 @@ from gpu_worker.protocol.safety import Looked
 from gpu_worker.protocol.specs import ImageRef, TaskSpec, Wire
 
 __all__ = [
-    "CURVE_POINTS_MAX", "MODEL_BYTES_MAX", "PARTS_MAX", "PART_BYTES_MAX", "PROTO_MAX", "PROTO_MIN", "STATE_BYTES_MAX",
-    "AddonFact", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain", "Failed", "FailureKind", "Forget",
-    "Heartbeat", "Hello", "JobFrame", "KeptPart", "Missing", "ModelFact", "ModelKind", "Output", "Partial", "Paused",
-    "Prediction", "Prepare", "PreviewWish", "Progress", "Rescan", "Resync", "Running", "SavedModel", "Settled",
-    "ToBot", "ToWorker", "TrainingTold", "Welcome", "parse_to_bot", "parse_to_worker",
+    "CURVE_POINTS_MAX", "MODEL_BYTES_MAX", "MODEL_FILE_BYTES_MAX", "PARTS_MAX", "PART_BYTES_MAX", "PROTO_MAX",
+    "PROTO_MIN", "STATE_BYTES_MAX", "AddonFact", "Assign", "AssignReply", "Cancel", "Cancelled", "Done", "Drain",
+    "Failed", "FailureKind", "Forget", "Heartbeat", "Hello", "JobFrame", "KeptPart", "Missing", "ModelFact",
+    "ModelKind", "ModelRef", "Output", "Partial", "Paused", "Prediction", "Prepare", "PreviewWish", "Progress",
+    "Rescan", "Resync", "Running", "SavedModel", "Settled", "ToBot", "ToWorker", "TrainingTold", "Welcome",
+    "parse_to_bot", "parse_to_worker",
 ]  # fmt: skip
 
 PROTO_MIN = 1
@@ -31,6 +32,8 @@ PART_BYTES_MAX = 64 * 2**20
 """Of a part that is read into memory; a `SavedModel` is none."""
 MODEL_BYTES_MAX = 4 * 2**30
 """Of a `SavedModel`, which goes from place to place as a file and is in nobody's memory."""
+MODEL_FILE_BYTES_MAX = 2**40
+"""Of a file that is fetched."""
 CURVE_POINTS_MAX = 120
 STATE_BYTES_MAX = 2**20
 
@@ -92,6 +95,18 @@ class ModelFact(Wire):
     """Job of the training that saved this LoRA; it is in nobody's library. None for all others."""
 
 
+class ModelRef(Wire):
+    """A model file that a job needs, for a machine which may have to fetch it: from the bot, or from where it came."""
+
+    kind: ModelKind
+    name: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=1, le=MODEL_FILE_BYTES_MAX)
+    suffix: str = Field(default=".safetensors", pattern=r"^\.[a-z0-9]{1,12}$")
+    source: str | None = Field(default=None, max_length=2000)
+    """An https address that gave exactly these bytes; None: the bot alone has it."""
+
+
 class AddonFact(Wire):
     """One installed add-on, as the process that tells this found it."""
 
@@ -134,6 +149,14 @@ class Hello(Frame):
     addons: tuple[AddonFact, ...] = ()
     safety: str | None = None
     """Name of the classifier that looks at every picture; None where there is none."""
+    machine: str = ""
+    """Name of the computer of a remote worker, which may serve with several cards; empty for the bot's own."""
+    platform: str = ""
+    """`Linux`, `Windows`, `Darwin`; empty where nobody says."""
+    fetches: bool = False
+    """It gets models that it lacks by `Assign.needs`, and inputs."""
+    models_room_mb: int | None = None
+    """What it can still fetch within its budget, were all that it fetched before to go; None: it does not say."""
     kept: tuple[JobKey, ...] = ()
     """Trainings that this worker keeps something of, to go on from. The bot answers for each with `forget` that nobody
     can go on with."""
@@ -183,8 +206,9 @@ class Progress(JobFrame):
     """Counts up per attempt."""
     phase: str
     """`starting`, `loading`, `encoding`, `sampling`, `hires`, `decoding`, `saving`, `upscaling`, `looking`,
-    `converting`, `tagging` (in pictures), `tiles` (in hundredths of a tile); `details 2/3` while the second of three
-    finds is drawn; of a training `preparing` (in pictures) and `training`."""
+    `converting`, `fetching` (what a remote worker lacks, in thousandths), `tagging` (in pictures),
+    `tiles` (in hundredths of a tile); `details 2/3` while the second of three finds is drawn; of a training `preparing`
+    (in pictures) and `training`."""
     step: int
     of: int
     eta_s: float | None = None
@@ -295,6 +319,8 @@ class Assign(JobFrame):
     """Resumable state that an earlier attempt left (`Checkpointed` work such as training); None starts afresh."""
     parts: tuple[KeptPart, ...] = ()
     """Finished parts of the job, which need not be made again."""
+    needs: tuple[ModelRef, ...] = Field(default=(), max_length=256)
+    """For a worker that fetches: all model files that the job reads."""
     max_run_s: float = 3600.0
     """Of a training, which may take days: how long it may go without progress."""
     preview: PreviewWish = PreviewWish()
@@ -309,6 +335,8 @@ class Cancel(JobFrame):
 class Prepare(Frame):
     t: Literal["prepare"] = "prepare"
     model: str
+    needs: tuple[ModelRef, ...] = Field(default=(), max_length=256)
+    """As `Assign.needs`."""
 
 
 class Drain(Frame):

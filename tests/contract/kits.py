@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
-from bot.dispatch.child import ChildCommand
 from bot.dispatch.pipe import PipeTimes, PipeTransport
 from bot.dispatch.transport import BotTransport
+from gpu_worker.protocol.child import ChildCommand
 from tests.contract.nats_kit import NatsKit
 
 CHECKOUT = Path(__file__).parents[2]

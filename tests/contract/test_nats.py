@@ -294,7 +294,7 @@ async def test_entry_whose_files_have_other_names_is_dropped(bench, own, tmp_pat
     manifest = Manifest(
         entry=pack(m.Failed(job="j", attempt=1, kind="oom")), files=(SentFile(name=named, size_bytes=1),)
     )
-    await client.jetstream().publish("pincel.fin.w1.j.1.fin", pack(manifest))
+    await client.jetstream().publish("pincel.fin.w1.1.j.1.fin", pack(manifest))
     async with asyncio.timeout(30):
         while (await client.jetstream().stream_info("PINCEL_FIN")).state.messages:
             await asyncio.sleep(0.02)

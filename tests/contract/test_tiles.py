@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.dispatch.child import ChildCommand
 from bot.dispatch.leases import Leases
 from bot.dispatch.pipe import PipeTimes, PipeTransport
 from bot.domain.ids import ChannelId, UserId, new_job_id
 from bot.domain.job import Action, JobStatus, NewJob
 from bot.storage.inputs import InputPictures
+from gpu_worker.protocol.child import ChildCommand
 from gpu_worker.protocol.specs import ImageRef, Img2Img, Ultimate
 from tests.contract.farm import Farm, open_farm
 from tests.contract.kits import CHECKOUT, KILL, PipeKit

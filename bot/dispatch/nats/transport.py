@@ -104,9 +104,9 @@ class NatsTransport(OnDisk):
                     await self._look_round()
         else:
             log.warning("the broker is not there yet; remote workers join as soon as it is")
-        await self._link.subscribe(f"{self._subjects.prefix}.ev.*", self._on_event)
+        await self._link.subscribe(self._subjects.every("ev"), self._on_event)
         await self._link.subscribe(f"{self._subjects.prefix}.fin.>", self._on_bell)
-        await self._link.subscribe(f"{self._subjects.prefix}.get.*", self._on_input_wanted)
+        await self._link.subscribe(self._subjects.every("get"), self._on_input_wanted)
         self._look.set()
         self._tasks = [
             asyncio.create_task(self._look_round_forever(), name="mailbox"),

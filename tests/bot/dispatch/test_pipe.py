@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.dispatch.child import ChildCommand
 from bot.dispatch.outbox import DamagedEntryError, Inputs, Outbox
 from bot.dispatch.pipe import PipeTimes, PipeTransport
 from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.child import ChildCommand
 from gpu_worker.protocol.frames import frame, pack
 
 CHECKOUT = Path(__file__).parents[3]
@@ -212,7 +212,7 @@ async def test_assign_to_a_worker_that_dies_or_is_not_there_is_refused(tmp_path,
 
 
 async def test_child_that_reads_nothing_does_not_block_sends_nor_the_stop(tmp_path, post, assign, monkeypatch):
-    monkeypatch.setattr("bot.dispatch.child.SEND_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("gpu_worker.protocol.child.SEND_TIMEOUT_S", 0.2)
     big = assign.model_copy(update={"resume": b"x" * 2_000_000})
     pipe = transport(tmp_path, f"say({HELLO!r})\ntime.sleep(60)")
     await pipe.start(post.message, post.left)
@@ -233,7 +233,7 @@ async def test_stop_before_anything_and_names_of_tasks(tmp_path, post):
 
 
 async def test_log_is_turned_over_when_it_has_grown(tmp_path, post, monkeypatch):
-    monkeypatch.setattr("bot.dispatch.child.LOG_LIMIT_BYTES", 10)
+    monkeypatch.setattr("gpu_worker.protocol.child.LOG_LIMIT_BYTES", 10)
     (tmp_path / "worker.log").write_text("x" * 100)
     await run_until(transport(tmp_path, f"say({HELLO!r}){WAIT}"), post, lambda: post.got)
     assert (tmp_path / "worker.log.old").read_text() == "x" * 100
