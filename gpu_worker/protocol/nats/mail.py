@@ -6,16 +6,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from gpu_worker.protocol.messages import MODEL_BYTES_MAX
+from gpu_worker.protocol.messages import MODEL_BYTES_MAX, MODEL_FILE_BYTES_MAX
 from gpu_worker.protocol.nats.subjects import CHUNK_BYTES
 from gpu_worker.protocol.specs import Wire
 
-__all__ = ["ENTRY_FILE", "GONE", "HERE", "InputWanted", "Landed", "Manifest", "SentFile"]
+__all__ = [
+    "ENTRY_FILE", "GONE", "HERE", "InputWanted", "Landed", "Manifest", "ModelWanted", "SentFile", "Wanted", "chunk_of",
+    "parse_wanted",
+]  # fmt: skip
 
 ENTRY_FILE = "entry"
 """Suffix of the file that an entry itself becomes where it is too large for its manifest."""
 HERE, GONE = b"+", b"-"
-"""First byte of the answer to `InputWanted`; the chunk follows."""
+"""First byte of the answer to a `Wanted`; the chunk follows."""
 
 
 class SentFile(Wire):
@@ -46,5 +49,31 @@ class Landed(Wire):
 
 
 class InputWanted(Wire):
+    """worker → bot: a chunk of an input, from `offset`."""
+
+    t: Literal["input"] = "input"
     ref: str = Field(pattern=r"^[0-9a-f]{64}$")
-    offset: int = Field(ge=0)
+    offset: int = Field(ge=0, le=MODEL_FILE_BYTES_MAX)
+
+
+class ModelWanted(Wire):
+    """worker → bot: a chunk of a file of the bot's library that a job of this machine needs."""
+
+    t: Literal["model"] = "model"
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    offset: int = Field(ge=0, le=MODEL_FILE_BYTES_MAX)
+
+
+Wanted = InputWanted | ModelWanted
+
+
+def parse_wanted(raw: dict[str, object]) -> Wanted:
+    """Raises pydantic.ValidationError."""
+    return (ModelWanted if raw.get("t") == "model" else InputWanted).model_validate(raw)
+
+
+def chunk_of(answer: bytes) -> bytes:
+    """Raises FileNotFoundError where the bot does not give it."""
+    if answer[:1] != HERE:
+        raise FileNotFoundError("the bot does not give this")
+    return answer[1:]
