@@ -274,6 +274,7 @@ class Studio:
             kept=kept,
             line=line,
             backed_up_at=lambda: backups.newest.made_at if backups.newest else None,
+            broker_up=(lambda: parts.transport.connected) if settings.nats_url.get_secret_value() else None,
         )
         self.datasets = DatasetParts(
             settings=settings,

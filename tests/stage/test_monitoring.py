@@ -62,12 +62,14 @@ async def test_figures_and_readiness_follow_what_happens(make_stage):
         assert seen["pincel_queue_jobs", 'lane="interactive",state="running"'] == 1
         assert seen["pincel_worker_up", 'worker="w1"'] == 1
         assert seen["pincel_worker_busy", 'worker="w1"'] == 1
+        assert seen["pincel_worker_draining", 'worker="w1"'] == 0
         assert seen["pincel_gateway_up", ""] == 1
+        assert ("pincel_broker_up", "") not in seen
         assert seen["pincel_discord_requests_total", 'status="2xx"'] > 0
         assert seen["pincel_database_write_seconds_count", ""] > 0
         assert seen["pincel_disk_free_bytes", ""] > 0
         labels = {name for _, pairs in seen for name in re.findall(r'(\w+)="', pairs)}
-        assert labels <= {"lane", "state", "end", "kind", "status", "worker", "gpu", "loaded", "le"}
+        assert labels <= {"lane", "state", "end", "kind", "status", "worker", "gpu", "version", "loaded", "le"}
         assert not any("wish" in pairs or str(stage.guild_id) in pairs for _, pairs in seen)
 
         stage.painter.release()
@@ -91,3 +93,12 @@ async def test_figures_and_readiness_follow_what_happens(make_stage):
             await again.__aenter__()
         assert taken.value.exit_code == exit_codes.SETTINGS
     assert stage.studio._kept.database.on_write is None
+
+
+async def test_a_broker_that_is_away_is_a_figure(make_stage):
+    stage = await make_stage(metrics="127.0.0.1:0", nats_url="nats://broker:4222")
+    async with stage.studio.monitoring as monitoring, aiohttp.ClientSession() as session:
+        prometheus = Prometheus(session, monitoring)
+        assert (await prometheus.figures())["pincel_broker_up", ""] == 1
+        stage.painter.connected = False
+        assert (await prometheus.figures())["pincel_broker_up", ""] == 0

@@ -36,6 +36,8 @@ class Look:
     workers: tuple[WorkerLook, ...] = ()
     gone: tuple[str, ...] = ()
     """Names of workers that were there since the start and are not now."""
+    broker_up: bool | None = None
+    """Whether the bot reaches the broker of remote workers; None where it has none."""
     gateway_up: bool = False
     latency_s: float | None = None
     disk_free_bytes: int | None = None
@@ -53,6 +55,7 @@ class Looks:
         data: Path,
         database_path: Path,
         backed_up_at: Callable[[], float | None],
+        broker_up: Callable[[], bool] | None = None,
     ) -> None:
         self._client = client
         self._jobs = jobs
@@ -60,6 +63,7 @@ class Looks:
         self._data = data
         self._database_path = database_path
         self._backed_up_at = backed_up_at
+        self._broker_up = broker_up
         self._seen: dict[str, None] = {}
 
     async def look(self) -> Look:
@@ -74,6 +78,7 @@ class Looks:
             oldest_s=oldest_s,
             workers=workers,
             gone=tuple(name for name in self._seen if name not in there),
+            broker_up=self._broker_up() if self._broker_up else None,
             gateway_up=gateway_closed(self._client) is None,
             latency_s=latency if 0 <= latency < float("inf") else None,
             disk_free_bytes=free,
@@ -125,6 +130,7 @@ def _queue(look: Look) -> Iterator[Metric]:
 
 _OF_WORKERS: Sequence[tuple[str, str, Callable[[WorkerLook], float | None]]] = (
     ("pincel_worker_busy", "Whether it holds a job.", lambda one: one.busy),
+    ("pincel_worker_draining", "Whether it takes no further jobs.", lambda one: one.draining),
     ("pincel_worker_usable", "Whether it speaks the bot's protocol.", lambda one: one.compatible),
     ("pincel_gpu_temperature_celsius", "Of the card.", lambda one: one.temperature_c),
     ("pincel_gpu_utilisation_ratio", "Of the card, 0 to 1.", lambda one: _scaled(one.utilisation_pct, 0.01)),
@@ -136,10 +142,10 @@ _OF_WORKERS: Sequence[tuple[str, str, Callable[[WorkerLook], float | None]]] = (
 
 def _workers(look: Look) -> Iterator[Metric]:
     up = GaugeMetricFamily("pincel_worker_up", "0: it was there and is gone.", labels=["worker"])
-    info = InfoMetricFamily("pincel_worker", "Its card and what is loaded.", labels=["worker"])
+    info = InfoMetricFamily("pincel_worker", "Its card, its version and what is loaded.", labels=["worker"])
     for worker in look.workers:
         up.add_metric([worker.name], 1)
-        info.add_metric([worker.name], {"gpu": worker.gpu, "loaded": worker.loaded or ""})
+        info.add_metric([worker.name], {"gpu": worker.gpu, "version": worker.version, "loaded": worker.loaded or ""})
     for name in look.gone:
         up.add_metric([name], 0)
     yield up
@@ -155,6 +161,7 @@ def _workers(look: Look) -> Iterator[Metric]:
 
 def _machine(look: Look) -> Iterator[Metric]:
     for name, text, value in (
+        ("pincel_broker_up", "Whether the broker of remote workers is reached.", look.broker_up),
         ("pincel_gateway_up", "Whether Discord's gateway is connected.", float(look.gateway_up)),
         ("pincel_gateway_latency_seconds", "Between a heartbeat and its answer.", look.latency_s),
         ("pincel_disk_free_bytes", "Where PINCEL_DATA is.", look.disk_free_bytes),

@@ -48,7 +48,9 @@ class Monitoring:
         kept: Kept,
         line: LineParts,
         backed_up_at: Callable[[], float | None],
+        broker_up: Callable[[], bool] | None = None,
     ) -> None:
+        """`broker_up` where remote workers can join: whether their broker is reached."""
         self._meters = meters
         self._address = settings.metrics
         self._kept = kept
@@ -62,6 +64,7 @@ class Monitoring:
             data=settings.data,
             database_path=settings.database_path,
             backed_up_at=backed_up_at,
+            broker_up=broker_up,
         )
         self._collector = LookCollector()
         meters.registry.register(self._collector)

@@ -47,6 +47,8 @@ class WorkerLook:
     power_w: int | None
     busy: bool
     compatible: bool
+    version: str = ""
+    draining: bool = False
 
     @classmethod
     def of(cls, view: WorkerView) -> WorkerLook:
@@ -62,6 +64,8 @@ class WorkerLook:
             power_w=beat.power_w if beat else None,
             busy=bool(view.assigned),
             compatible=view.compatible,
+            version=view.hello.app_version,
+            draining=view.draining,
         )
 
 
