@@ -17,6 +17,8 @@ from bot.dispatch.floor import PAUSE, Floor, Listener
 from bot.dispatch.handing import HandingOut
 from bot.dispatch.leases import Leases, Orphan
 from bot.dispatch.losses import Losses
+from bot.dispatch.mustering import Mustering
+from bot.dispatch.orders import Orders
 from bot.dispatch.reception import Reception
 from bot.dispatch.settle import Settler
 from bot.dispatch.sources import SpecResolver
@@ -78,6 +80,7 @@ class Dispatcher:
             floor, self._losses, jobs=jobs, timings=timings, settler=settler, trainings=trainings
         )
         self._handing = HandingOut(floor, self._losses, jobs=jobs, timings=timings, settler=settler, resolver=resolver)
+        self._mustering = Mustering(floor, self._losses, self._handing)
         self._tasks: list[asyncio.Task[None]] = []
         self._standings: Mapping[JobId, Standing] = {}
         self._standings_of = (-1, 0.0)
@@ -90,7 +93,9 @@ class Dispatcher:
         self._floor.fair.resume(await self._jobs.recent_use(time.time() - RECENT_USE_S))
         deadline = self._floor.clock() + self._floor.leases.restart_grace_s
         for claim in await self._jobs.assigned():
-            self._floor.orphans[claim.job_id] = Orphan(claim.attempt, claim.worker, deadline)
+            dismissed = self._floor.orders.dismisses(claim.worker)
+            due = self._floor.clock() if dismissed else deadline
+            self._floor.orphans[claim.job_id] = Orphan(claim.attempt, claim.worker, due)
             if claim.cancel_asked:
                 self._floor.cancelling.add(claim.job_id)
         if self._parts is not None:
@@ -200,6 +205,15 @@ class Dispatcher:
         if job is not None and self._floor.holds(job.guild_id):
             await self._floor.send_cancel(view.name, held.job, held.attempt, PAUSE)
 
+    async def obey(self, orders: Orders) -> None:
+        """What operators want of workers, from now on; before the start it changes nothing yet. A drained worker's
+        training and what it holds for later come back into the queue, and all that a dismissed machine has."""
+        await self._mustering.obey(orders)
+
+    @property
+    def orders(self) -> Orders:
+        return self._floor.orders
+
     async def standings(self) -> Mapping[JobId, Standing]:
         """Position and ETA of every waiting job, as of the last change of the queue or of a second ago."""
         async with self._standings_turn:  # two hundred cards ask at once after a change; one answer serves them
@@ -237,6 +251,9 @@ class Dispatcher:
 
     async def on_message(self, message: m.ToBot) -> None:
         """Handles one message of a worker; returns after the commit. Raises on a full disk: deliver it again."""
+        if self._floor.orders.dismisses(message.worker):
+            await self._mustering.turn_away(message)
+            return
         await self._reception.on_message(message)
 
     async def on_gone(self, gone: WorkerGone) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from bot.dispatch.leases import Leases, Orphan
+from bot.dispatch.orders import Orders
 from bot.dispatch.policy import FairClock
 from bot.dispatch.transport import BotTransport
 from bot.dispatch.workers import Roster
@@ -53,6 +54,7 @@ class Floor:
         self.clock = clock
         self.fair = FairClock()
         self.workers = Roster()
+        self.orders = Orders()
         self.orphans: dict[JobId, Orphan] = {}
         self.unsettled: dict[JobId, float] = {}
         """Ends that were delivered and are not in the table yet, and since when."""

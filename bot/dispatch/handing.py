@@ -165,7 +165,7 @@ class HandingOut:
             view.free_in_s(self._floor.clock(), lambda held: self._takes_s(view, held)),
             view.planned_model,
             takes=lambda job: (
-                not view.draining
+                view.takes_work
                 and (not lanes or job.lane in lanes)
                 and may_draw(view, job.model)
                 and self._may_be_given(view, job, sheets)

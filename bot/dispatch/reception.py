@@ -68,7 +68,10 @@ class Reception:
             known = None
         if known is None:
             now = self._floor.clock()
-            known = WorkerView(hello.worker, hello.boot, hello, now, planned_model=hello.loaded, quiet_since=now)
+            drained = self._floor.orders.drains(hello.worker)
+            known = WorkerView(
+                hello.worker, hello.boot, hello, now, planned_model=hello.loaded, quiet_since=now, drained=drained
+            )
             self._floor.workers[hello.worker] = known
             await self._warm(known)
             await self._forget_what_is_over(hello)
@@ -87,7 +90,7 @@ class Reception:
     async def _warm(self, view: WorkerView) -> None:
         """A fresh worker loads the default checkpoint while it waits: the first picture need not pay for it."""
         default = default_checkpoint(view.hello.models)
-        if view.set_aside:
+        if view.set_aside or view.drained:
             return
         if view.hello.loaded is None and default is not None:
             await self._floor.transport.send(view.name, m.Prepare(worker=view.name, model=default))
@@ -159,7 +162,7 @@ class Reception:
                 self._note_start(held, now)
             if running.job in self._floor.cancelling:
                 await self._floor.send_cancel(view.name, running.job, running.attempt, "user")
-            elif running.job in self._floor.pausing:
+            elif running.job in self._floor.pausing or (view.drained and held.trains):
                 await self._floor.send_cancel(view.name, running.job, running.attempt, PAUSE)
 
     def _on_progress(self, progress: m.Progress) -> None:

@@ -74,7 +74,7 @@ async def stand(
                 running.append((job_id, free_s))
             else:
                 prefetched.append((begins_s, job_id, free_s))
-        if view.compatible and not view.draining:
+        if view.takes_work:
             refuses = frozenset(model for model in models if not workers.may_draw(view, model))
             lines.append(
                 Line(

@@ -54,6 +54,9 @@ class WorkerView:
     loaded: str | None = None
     """The checkpoint in its memory, as it said last."""
     draining: bool = False
+    """By its own word: it starts, or is about to stop."""
+    drained: bool = False
+    """By the operator's: it finishes what it has begun and gets nothing more."""
     beat: Heartbeat | None = None
     """The last one, for whoever looks after the machine."""
     assigned: dict[str, Assigned] = field(default_factory=dict[str, Assigned])
@@ -74,6 +77,10 @@ class WorkerView:
         return self.hello.proto_min <= PROTO_MAX and self.hello.proto_max >= PROTO_MIN
 
     @property
+    def takes_work(self) -> bool:
+        return self.compatible and not self.draining and not self.drained
+
+    @property
     def idle(self) -> bool:
         return not self.assigned
 
@@ -92,7 +99,7 @@ class WorkerView:
     def credits(self) -> int:
         """How many more jobs it may hold: its slots and what it prefetches. Behind a training one, for which that
         makes way; the next when it has."""
-        if self.draining or not self.compatible:
+        if not self.takes_work:
             return 0
         others = self.others
         trains = others < len(self.assigned)
@@ -103,7 +110,7 @@ class WorkerView:
     def trains(self) -> bool:
         """Whether it takes trainings at all."""
         lanes = self.hello.lanes
-        return self.can_draw(TRAIN_MODEL) and not self.draining and (not lanes or Lane.TRAINING in lanes)
+        return self.can_draw(TRAIN_MODEL) and self.takes_work and (not lanes or Lane.TRAINING in lanes)
 
     @property
     def set_aside(self) -> bool:
