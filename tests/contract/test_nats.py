@@ -352,7 +352,7 @@ async def refused(url: str, subjects: Subjects) -> None:
         subjects.commands("w2"), subjects.inputs("w2"), f"$JS.API.STREAM.DELETE.{subjects.mailbox}",
         f"$JS.API.DIRECT.GET.{subjects.store}",
     ]  # fmt: skip
-    listens = [subjects.commands("w2"), f"{subjects.prefix}.>", "_INBOX.>", "_INBOX_bot.>", f"{inbox_of('w2')}.>"]
+    listens = [subjects.commands("w2"), f"{subjects.prefix}.>", "_INBOX.>", "_INBOX.bot.>", f"{inbox_of('w2')}.>"]
     for subject in publishes:
         await client.publish(subject, b"x")
     for subject in listens:

@@ -25,6 +25,7 @@ from bot.dispatch.outbox import Inputs, Outbox
 from bot.dispatch.transport import OnGone, OnMessage
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.frames import FrameError, unpack
+from gpu_worker.protocol.nats.access import Access
 from gpu_worker.protocol.nats.link import Link, LinkDownError, LinkTimes
 from gpu_worker.protocol.nats.mail import GONE, HERE, InputWanted
 from gpu_worker.protocol.nats.pieces import Joiner
@@ -36,6 +37,8 @@ __all__ = ["NatsTimes", "NatsTransport"]
 log = logging.getLogger(__name__)
 
 INPUTS_AT_ONCE = 8
+BOT_INBOX = "_INBOX.bot"
+"""No machine has it, whatever its name: theirs begin with `_INBOX_`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class NatsTimes:
 class NatsTransport(OnDisk):
     def __init__(
         self,
-        url: str,
+        access: Access | str,
         *,
         root: Path,
         subjects: Subjects | None = None,
@@ -70,7 +73,7 @@ class NatsTransport(OnDisk):
         self._reserved = reserved
         self._subjects = subjects or Subjects()
         self._times = times or NatsTimes()
-        self._link = Link(url, name="bot", inbox="_INBOX_bot", times=link_times)
+        self._link = Link(access, name="bot", inbox=BOT_INBOX, times=link_times)
         self._streams = Streams(self._link, self._subjects)
         self._outbox = Outbox(root)
         self._inputs = inputs or Inputs(root)

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
 
 import nats.errors
 from nats.aio.client import Client
@@ -18,6 +18,8 @@ from nats.js import JetStreamContext
 from nats.js.errors import Error as StreamError
 
 from gpu_worker.protocol.frames import pack
+from gpu_worker.protocol.nats.access import Access
+from gpu_worker.protocol.nats.client import GuardedClient
 from gpu_worker.protocol.nats.pieces import pieces
 from gpu_worker.protocol.specs import Wire
 
@@ -29,6 +31,9 @@ T = TypeVar("T")
 OnData = Callable[[Msg], Awaitable[None]]
 PENDING_BYTES = 8 * 2**20
 LOG_EVERY_S = 300.0
+TOLD_MAX = 20
+TRIES = 2
+"""With one protocol, where addresses of both are known, before the other is tried."""
 
 
 class LinkDownError(OSError):
@@ -50,9 +55,9 @@ class LinkTimes:
 
 
 class Link:
-    def __init__(self, url: str, *, name: str, inbox: str, times: LinkTimes | None = None) -> None:
-        """`url` may hold a user and a password."""
-        self._url = url
+    def __init__(self, access: Access | str, *, name: str, inbox: str, times: LinkTimes | None = None) -> None:
+        """A text is an address alone, which may hold a user and a password."""
+        self._access = Access.plain(access) if isinstance(access, str) else access
         self._name = name
         self._inbox = inbox
         self.times = times or LinkTimes()
@@ -64,7 +69,7 @@ class Link:
         self._lost = asyncio.Event()
         self._closed = asyncio.Event()
         self._on_up: list[Callable[[], None]] = []
-        self._told_at = 0.0
+        self._told_at: dict[str, float] = {}
 
     @property
     def connected(self) -> bool:
@@ -182,11 +187,11 @@ class Link:
         return self._client
 
     async def _keep(self) -> None:
-        while True:
-            client = Client()
+        for access in itertools.cycle(self._access.by_protocol()):
+            client = GuardedClient(asks_for_tls=access.asks_for_tls, connect_s=self.times.connect_s)
             self._closed.clear()
             try:
-                await self._connect(client)
+                await self._connect(client, access)
                 self._client = client
                 self._lost.clear()
                 for subject, on_data in list(self._subscriptions.items()):
@@ -204,23 +209,29 @@ class Link:
             self._up.clear()
             await asyncio.sleep(self.times.reconnect_s)
 
-    async def _connect(self, client: Client) -> None:
-        # Never more often than this by itself: a broker that is away for a night would fill the log.
-        await client.connect(
-            self._url,
-            name=self._name,
-            inbox_prefix=self._inbox,
-            error_cb=self._on_error,
-            disconnected_cb=self._is_down,
-            reconnected_cb=self._is_up,
-            closed_cb=self._is_closed,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=self.times.reconnect_s,  # pyright: ignore[reportArgumentType]
-            connect_timeout=self.times.connect_s,  # pyright: ignore[reportArgumentType]
-            ping_interval=self.times.ping_s,  # pyright: ignore[reportArgumentType]
-            max_outstanding_pings=2,
-            pending_size=PENDING_BYTES,
-        )
+    async def _connect(self, client: Client, access: Access) -> None:
+        # It tries for ever by itself; where there is another way, that one has its turn.
+        several = len(self._access.by_protocol()) > 1
+        async with asyncio.timeout(TRIES * (self.times.connect_s + self.times.reconnect_s) if several else None):
+            await client.connect(
+                list(access.urls),
+                name=self._name,
+                inbox_prefix=self._inbox,
+                nkeys_seed_str=access.seed or None,
+                tls=access.context(),
+                tls_hostname=access.server_name or None,
+                error_cb=self._on_error,
+                disconnected_cb=self._is_down,
+                reconnected_cb=self._is_up,
+                closed_cb=self._is_closed,
+                max_reconnect_attempts=-1,
+                # Never more often than this by itself: a broker that is away for a night would fill the log.
+                reconnect_time_wait=self.times.reconnect_s,  # pyright: ignore[reportArgumentType]
+                connect_timeout=self.times.connect_s,  # pyright: ignore[reportArgumentType]
+                ping_interval=self.times.ping_s,  # pyright: ignore[reportArgumentType]
+                max_outstanding_pings=2,
+                pending_size=PENDING_BYTES,
+            )
 
     async def _listen(self, client: Client, subject: str, on_data: OnData) -> None:
         async def guarded(message: Msg) -> None:
@@ -232,8 +243,8 @@ class Link:
         await client.subscribe(subject, cb=guarded)  # pyright: ignore[reportUnknownMemberType]
 
     async def _is_up(self) -> None:
-        log.info("connected to the broker at %s", _place(self._url))
-        self._told_at = 0.0
+        log.info("connected to the broker at %s", self._access.place)
+        self._told_at.clear()
         self._lost.clear()
         self._up.set()
         for what in self._on_up:
@@ -253,15 +264,20 @@ class Link:
         self._complain(error)
 
     def _complain(self, error: BaseException) -> None:
-        """Once in a while: it is tried every second, perhaps for days."""
+        """Each once in a while: it is tried every second, perhaps for days."""
         now = asyncio.get_running_loop().time()
-        if self._told_at and now - self._told_at < LOG_EVERY_S:
+        said = _in_words(error)
+        if now - self._told_at.get(said, -LOG_EVERY_S) < LOG_EVERY_S:
             return
-        self._told_at = now
-        log.warning("broker at %s: %s", _place(self._url), error or type(error).__name__)
+        if len(self._told_at) >= TOLD_MAX:
+            self._told_at.clear()
+        self._told_at[said] = now
+        log.warning("broker at %s: %s", self._access.place, said)
 
 
-def _place(url: str) -> str:
-    """Without whatever is secret in it."""
-    parts = urlsplit(url if "//" in url else f"nats://{url}")
-    return f"{parts.hostname}:{parts.port or 4222}"
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "its certificate is not the one that is asked for; if the broker was set up anew, get a new invite"
+    if isinstance(error, nats.errors.AuthorizationError) or "authorization violation" in str(error).lower():
+        return "it does not let this key in: revoked, or not known there yet; /workers gives a new invite"
+    return str(error) or type(error).__name__

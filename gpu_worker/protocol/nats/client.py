@@ -1,0 +1,30 @@
+"""The library's client, with two things that it lacks."""
+
+from __future__ import annotations
+
+import asyncio
+
+import nats.errors
+from nats.aio.client import Client, Srv
+
+__all__ = ["GuardedClient"]
+
+
+class GuardedClient(Client):
+    """Says nothing in the clear where TLS was asked for, and waits no longer than it should for any connection."""
+
+    def __init__(self, *, asks_for_tls: bool, connect_s: float) -> None:
+        super().__init__()
+        self._asks_for_tls = asks_for_tls
+        self._connect_s = connect_s
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        # The library bounds no web socket: a silent link would hold it for minutes.
+        async with asyncio.timeout(self._connect_s):
+            await super()._connect_to_server(s)
+
+    def _connect_command(self) -> bytes:
+        # It holds what proves who we are. The library encrypts only where the other end says that it wants to.
+        if self._asks_for_tls and not self._server_info.get("tls_required"):
+            raise nats.errors.Error("the broker offers no TLS, which its address asks for")
+        return super()._connect_command()
