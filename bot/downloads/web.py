@@ -23,10 +23,10 @@ from pydantic import SecretStr
 from yarl import URL
 
 from bot.domain.mentions import spoken
-from bot.downloads.addresses import AddressPolicy, PublicAddresses
-from bot.downloads.connections import BlockedAddressError, guarded_connector, timeouts
 from bot.downloads.trouble import PassingError
 from bot.errors import UserFacingError
+from gpu_worker.protocol.web.addresses import AddressPolicy, PublicAddresses
+from gpu_worker.protocol.web.connections import BlockedAddressError, guarded_connector, timeouts
 
 __all__ = ["Answer", "Hop", "Tokens", "Web", "WebRules"]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from bot.downloads.addresses import PublicAddresses
+from gpu_worker.protocol.web.addresses import PublicAddresses
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "104.16.0.1", "2606:4700::1111", "2a00:1450:4003::1", "::ffff:8.8.8.8",
           "64:ff9b::808:808"]  # fmt: skip

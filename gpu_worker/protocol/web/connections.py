@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import ClientTimeout, TCPConnector, ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from bot.downloads.addresses import AddressPolicy
+from gpu_worker.protocol.web.addresses import AddressPolicy
 
 __all__ = ["TIMEOUT_CONNECT_S", "BlockedAddressError", "GuardedResolver", "guarded_connector", "timeouts"]
 

@@ -1,0 +1,1 @@
+"""Asking hosts that nobody vouches for, of bot and worker alike."""
