@@ -59,10 +59,10 @@ class InputStore:
         return await asyncio.to_thread(lambda: [ref for ref in images if not self._is_here(ref)])
 
     def hold(self, addresses: Collection[str]) -> None:
-        self._used.update(addresses)
+        self._used.update(list(addresses))
 
     def release(self, addresses: Collection[str]) -> None:
-        self._used.subtract(addresses)
+        self._used.subtract(list(addresses))
         self._used = +self._used
 
     async def bring(self, ref: ImageRef, told: Callable[[int], None]) -> None:
