@@ -35,11 +35,11 @@ class Launcher:
         finally:
             self.end(process)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Whoever starts it reads its `lines`."""
+    def start(self, *words: str, **settings: str) -> subprocess.Popen[str]:
+        """Whoever starts it reads its `lines`. `settings`: of this process alone."""
         return subprocess.Popen(  # noqa: S603 - our own launch.py
             [sys.executable, str(self._checkout / "launch.py"), *words],
-            cwd=self._checkout, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            cwd=self._checkout, env={**self._environment, **settings}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
             start_new_session=True,  # the stop button reaches it through us alone
             preexec_fn=_die_with_kernel if sys.platform == "linux" else None,

@@ -13,6 +13,7 @@ __all__ = ["DRIVE", "SECRETS", "drive_folder", "secrets_of"]
 
 SECRETS = (
     "DISCORD_TOKEN", "PINCEL_OPERATORS", "PINCEL_CIVITAI_TOKEN", "PINCEL_HUGGINGFACE_TOKEN", "PINCEL_NATS_URL",
+    "PINCEL_NATS_KEY", "PINCEL_INVITE",
 )  # fmt: skip
 DRIVE = "COLAB_DRIVE"
 """Names the folder that is Drive where no Colab is."""

@@ -18,7 +18,9 @@ SETTINGS_NAME = "settings.env"
 _MODELS = ("models", "trash", "trainings")  # what is removed goes to the trash by a rename, so both lie on one disk
 _PICTURES = ("outputs", "inputs")
 _SETTINGS = ("wildcards", "tags")
-_SECRET = re.compile(r"^\s*(?:export\s+)?(\w*(?:TOKEN|PASSWORD|NATS_URL))\s*=[ \t]*(.*)$", re.IGNORECASE)
+_SECRET = re.compile(
+    r"^\s*(?:export\s+)?(\w*(?:TOKEN|PASSWORD|NATS_URL|NATS_KEY|INVITE))\s*=[ \t]*(.*)$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)

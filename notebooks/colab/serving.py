@@ -1,4 +1,5 @@
-"""The bot as a child of the notebook: started, waited for, kept alive with copies at intervals, and stopped."""
+"""The bot, or a worker, as a child of the notebook: started, waited for, kept alive with copies at intervals, and
+stopped."""
 
 from __future__ import annotations
 
@@ -7,24 +8,45 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from bot import exit_codes
 from notebooks.colab.launcher import Launcher
 from notebooks.colab.telling import Telling
 
-__all__ = ["SAVE_EVERY_S", "Serving"]
+__all__ = ["BOT", "SAVE_EVERY_S", "Served", "Serving", "worker"]
 
 SAVE_EVERY_S = 600.0
 READY_WITHIN_S = 1800.0
 """The first start fetches gigabytes of packages."""
 RESTART_AFTER_S = 30.0
-_READY = re.compile(r"connected as|^\s+http://\S+/\?key=\S+\s*$")
 _MENDED_BY_A_RESTART = (exit_codes.UNEXPECTED, exit_codes.OFFLINE)
 
 
+@dataclass(frozen=True)
+class Served:
+    """What runs."""
+
+    words: tuple[str, ...]
+    """Of launch.py."""
+    ready: re.Pattern[str]
+    """In the line that says so."""
+    settings: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+
+
+_DRAWS = re.compile(r" is ready on .+ with \d+ models")
+"""Of an agent, when the process of a card is up."""
+
+BOT = Served((), re.compile(r"connected as|^\s+http://\S+/\?key=\S+\s*$"))
+
+
+def worker(invite: str) -> Served:
+    return Served(("worker",), _DRAWS, {"PINCEL_INVITE": invite})
+
+
 class Serving:
-    def __init__(self, launcher: Launcher, telling: Telling, save: Callable[[], object]) -> None:
-        self._launcher, self._telling, self._save = launcher, telling, save
+    def __init__(self, launcher: Launcher, telling: Telling, save: Callable[[], object], served: Served = BOT) -> None:
+        self._launcher, self._telling, self._save, self._served = launcher, telling, save, served
         self._process: subprocess.Popen[str] | None = None
         self._ready = threading.Event()
 
@@ -33,12 +55,12 @@ class Serving:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Returns when Discord, or the playground, is there. Raises StoppedError where the start was refused: why, the
-        lines above it say."""
+        """Returns when Discord or the playground is there, or a worker's card. Raises StoppedError where the start was
+        refused: why, the lines above it say."""
         if self.running:
             return
         self._ready.clear()
-        self._process = process = self._launcher.start()
+        self._process = process = self._launcher.start(*self._served.words, **self._served.settings)
         threading.Thread(target=self._read, args=(process,), daemon=True).start()
         limit = time.monotonic() + READY_WITHIN_S
         try:
@@ -53,7 +75,7 @@ class Serving:
 
     def keep(self, minutes: float = 0.0) -> None:
         """Until that time is over (0: for ever), the stop button is pressed, or the bot ends by what no restart mends.
-        However it ends, the bot is stopped in good order and saved once more."""
+        However it ends, what runs is stopped in good order and saved once more."""
         self.start()
         ends_at = time.monotonic() + minutes * 60 if minutes > 0 else float("inf")
         try:
@@ -92,5 +114,5 @@ class Serving:
     def _read(self, process: subprocess.Popen[str]) -> None:
         for line in self._launcher.lines(process):
             self._telling.line(line)
-            if _READY.search(line):
+            if self._served.ready.search(line):
                 self._ready.set()

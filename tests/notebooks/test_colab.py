@@ -25,6 +25,9 @@ MODULES = sorted((CHECKOUT / "notebooks").rglob("*.py"))
 NOTEBOOKS = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
 ALL = Kept()
 
+READY = "attic is ready on cpu with 3 models"
+"""What an agent says once a card draws."""
+
 STUB = """
 import json, os, sys, time
 from pathlib import Path
@@ -42,10 +45,11 @@ elif words[:1] == ["restore"]:
     if held == b"damaged":
         sys.exit(71)
     (data / "pincel.sqlite").write_bytes(held)
-elif not words:
+elif words in ([], ["worker"]):
     print("token", os.environ.get("DISCORD_TOKEN"))
+    print("invite", os.environ.get("PINCEL_INVITE"))
     if "STUB_LIVES" in os.environ:
-        print("connected as Stub", flush=True)
+        print(os.environ.get("STUB_READY", "connected as Stub"), flush=True)
         died = Path("died")
         if os.environ["STUB_LIVES"] == "2" and not died.exists():
             died.touch()
@@ -72,10 +76,10 @@ class Machine:
         (folder / "launch.py").write_text(STUB)
         (folder / ".env.example").write_text("# a token\nDISCORD_TOKEN=\nPINCEL_MAX_SIDE=\n")
 
-    def open(self, *, kept=ALL, drive=True, **secrets):
+    def open(self, *, kept=ALL, drive=True, join=None, **secrets):
         return open_notebook(
-            language="en", drive=self.drive if drive else None, kept=kept, secrets=secrets, data=self.data,
-            checkout=self.checkout, write=self.said.append,
+            language="en", drive=self.drive if drive else None, kept=kept, secrets=secrets, join=join,
+            data=self.data, checkout=self.checkout, write=self.said.append,
         )  # fmt: skip
 
     @property
@@ -286,7 +290,7 @@ def test_a_refused_start_is_told_and_no_line_shows_the_token(machine, monkeypatc
     monkeypatch.setenv("STUB_STATUS", "73")
     notebook = machine.open(DISCORD_TOKEN="t0ken")
     with pytest.raises(StoppedError, match="exit code 73"):
-        notebook.bot.keep()
+        notebook.keep()
     limit = time.monotonic() + 10
     while "token •••" not in machine.said and time.monotonic() < limit:
         time.sleep(0.02)  # the line comes from a thread
@@ -299,14 +303,14 @@ def test_the_bot_is_saved_at_intervals_and_at_its_end(machine, monkeypatch):
     monkeypatch.setattr(serving, "SAVE_EVERY_S", 0.2)
     notebook = machine.open()
     (machine.drive / "zorbs").mkdir()
-    notebook.bot.start()
+    notebook._serving.start()
     assert not notebook.train("zorbs", "zorb", base="pincel-demo", epochs=1, resolution=64)
     assert machine.said[-1] == sentence("train.bot_runs")
-    notebook.bot._save = Saves(until=lambda times: times == 2)
-    notebook.bot.keep()
-    assert notebook.bot._save.times == 3
+    notebook._serving._save = Saves(until=lambda times: times == 2)
+    notebook.keep()
+    assert notebook._serving._save.times == 3
     assert sentence("keep.stopping") in machine.said
-    assert not notebook.bot.running
+    assert not notebook._serving.running
     assert machine.asked == [[]]
 
 
@@ -315,8 +319,8 @@ def test_a_bot_that_fell_over_is_started_again(machine, monkeypatch):
     monkeypatch.setattr(serving, "RESTART_AFTER_S", 0.0)
     monkeypatch.setattr(serving, "SAVE_EVERY_S", 0.2)
     notebook = machine.open()
-    notebook.bot._save = Saves(until=lambda _times: len(machine.asked) == 2)
-    notebook.bot.keep()
+    notebook._serving._save = Saves(until=lambda _times: len(machine.asked) == 2)
+    notebook.keep()
     assert machine.asked == [[], []]
     assert sentence("keep.again", code=1, seconds=0) in machine.said
 
@@ -332,6 +336,40 @@ class Saves:
         if self.until(self.times):
             self.until = lambda _times: False
             raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("given", ["pincel1-field", "pincel1-secret"])
+def test_a_worker_gets_the_invite_alone_and_nobody_reads_it(machine, monkeypatch, given):
+    monkeypatch.setenv("STUB_LIVES", "1")
+    monkeypatch.setenv("STUB_READY", READY)
+    (machine.drive / "backups").mkdir()
+    (machine.drive / "backups" / "pincel-backup-20200101-000000.zip").write_bytes(b"of the bot")
+    join = f" {given} " if given == "pincel1-field" else ""
+    notebook = machine.open(join=join, DISCORD_TOKEN="t0ken", PINCEL_INVITE="pincel1-secret")
+    notebook.models("https://example.org/a", names="start", all_controlnet=True)
+    notebook.keep(0.02)
+    assert sentence("join.models") in machine.said
+    assert machine.asked == [["worker"]]
+    assert "invite •••" in machine.said
+    assert "token None" in machine.said
+    assert not {"t0ken", "pincel1"} & set(re.findall(r"t0ken|pincel1", "".join(machine.said)))
+    # What is the bot's on Drive stays as it is: it may be running elsewhere.
+    assert (machine.data / "models").is_symlink()
+    assert not (machine.data / "outputs").exists()
+    assert not (machine.data / "pincel.sqlite").exists()
+    assert machine.copies() == ["pincel-backup-20200101-000000.zip"]
+
+
+def test_the_bot_is_not_told_of_an_invite(machine, monkeypatch):
+    monkeypatch.setenv("STUB_LIVES", "1")
+    machine.open(PINCEL_INVITE="pincel1-secret").keep(0.01)
+    assert "invite None" in machine.said
+
+
+def test_joining_without_an_invite_is_told_before_anything_is_fetched(machine):
+    with pytest.raises(StoppedError, match="/workers add"):
+        machine.open(join=" ")
+    assert not machine.data.exists()
 
 
 def test_training_goes_through_launch_py(machine):
