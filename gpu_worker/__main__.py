@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--name", default="w1", help="this worker's name in the bot's list")
     parser.add_argument("--data", type=Path, required=True, help="the operator's data folder")
     parser.add_argument("--models", type=Path, action="append", default=[], help="a further folder, only read")
+    parser.add_argument("--fetched", type=Path, help="models are these, in place of those in the data folder")
     parser.add_argument("--demo", type=Path, required=True, help="the shipped demo model's folder")
     parser.add_argument("--lanes", action="append", choices=LANES, default=[],
                         help="set aside for jobs of this kind alone (may be repeated)")  # fmt: skip
@@ -57,7 +58,9 @@ def main() -> int:
         return run_remote(
             arguments.name, arguments.data, arguments.demo, options, arguments.nats, arguments.models, lanes
         )
-    return run_embedded(arguments.name, arguments.data, arguments.demo, options, frames, arguments.models, lanes)
+    return run_embedded(
+        arguments.name, arguments.data, arguments.demo, options, frames, arguments.models, lanes, arguments.fetched
+    )
 
 
 if __name__ == "__main__":

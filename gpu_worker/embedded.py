@@ -57,12 +57,14 @@ def run_embedded(
     frames_fd: int,
     more: Sequence[Path] = (),
     lanes: tuple[str, ...] = (),
+    fetched: Path | None = None,
 ) -> int:
-    """`lanes`: the only ones that this worker is for; empty: all."""
+    """`lanes`: the only ones that this worker is for; empty: all. `fetched`: it draws with the models there, in place
+    of those in the data folder."""
     set_up_logging(name)
 
     def start_engine() -> Served:
-        return engine_served(data_dir, demo_dir, options, more, lanes)
+        return engine_served(data_dir, demo_dir, options, more, lanes, fetched)
 
     return serve(name, data_dir / "outbox", start_engine, frames_fd)
 
@@ -85,7 +87,12 @@ class Served:
 
 
 def engine_served(
-    data_dir: Path, demo_dir: Path, options: EngineOptions, more: Sequence[Path] = (), lanes: tuple[str, ...] = ()
+    data_dir: Path,
+    demo_dir: Path,
+    options: EngineOptions,
+    more: Sequence[Path] = (),
+    lanes: tuple[str, ...] = (),
+    fetched: Path | None = None,
 ) -> Served:
     """Loads torch. Raises whatever keeps the engine from starting."""
     from gpu_worker.engine.addons import engine_parts
@@ -95,7 +102,10 @@ def engine_served(
     from gpu_worker.training.work import WORK_FOLDER
     from gpu_worker.workshop import Workshop
 
-    engine = Engine(models_dir=data_dir / "models", demo_dir=demo_dir, options=options, extra_folders=more)
+    engine = Engine(
+        models_dir=fetched or data_dir / "models", demo_dir=demo_dir, options=options, extra_folders=more,
+        data_dir=data_dir,
+    )  # fmt: skip
     room = TrainingRoom(engine, data_dir / WORK_FOLDER, options.device)
     return Served(
         Workshop(engine, room), DrawingCancelled, EngineError,

@@ -76,10 +76,12 @@ class Engine:
         demo_dir: Path,
         options: EngineOptions | None = None,
         extra_folders: Sequence[Path] = (),
+        data_dir: Path | None = None,
     ) -> None:
-        """Nothing is loaded yet. `extra_folders` are the operator's, which are only read."""
+        """Nothing is loaded yet. `extra_folders` are the operator's, which are only read; `data_dir` is for notes, and
+        holds what trainings saved: by default where `models_dir` lies."""
         options = options or EngineOptions()
-        data = models_dir.parent
+        data = data_dir or models_dir.parent
         self._models = ModelBook(
             models_dir,
             demo_dir,
