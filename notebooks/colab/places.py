@@ -21,8 +21,6 @@ _SETTINGS = ("wildcards", "tags")
 _SECRET = re.compile(
     r"^\s*(?:export\s+)?(\w*(?:TOKEN|PASSWORD|NATS_URL|NATS_KEY|INVITE))\s*=[ \t]*(.*)$", re.IGNORECASE
 )
-    r"^\s*(?:export\s+)?(\w*(?:TOKEN|PASSWORD|NATS_URL|NATS_KEY|INVITE))\s*=[ \t]*(.*)$", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
