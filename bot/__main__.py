@@ -12,6 +12,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 import discord
@@ -36,6 +37,10 @@ from gpu_worker.language.addons import OFF
 from gpu_worker.language.log_lines import LOG_FORMAT
 from gpu_worker.protocol.child import ChildCommand
 from gpu_worker.protocol.nats.subjects import is_embedded_name
+
+if TYPE_CHECKING:
+    from bot.broker.foreign import ForeignBroker
+    from bot.broker.looked_after import LookedAfterBroker
 
 __all__ = ["main"]
 
@@ -95,7 +100,9 @@ async def _run(settings: Settings) -> int:
                 bot.studio.machine.start_failed()
 
         meters = Meters() if settings.metrics else None
-        parts = StudioParts(settings, database, _transport(settings, worker_failed), meters=meters)
+        broker = await _broker(settings, stack)
+        transport = _transport(settings, worker_failed, broker)
+        parts = StudioParts(settings, database, transport, meters=meters, keys=broker)
         bot = create_bot(parts, test_guild=settings.test_guild, started=_settle_memory)
         if bot.studio.monitoring is not None:
             await stack.enter_async_context(bot.studio.monitoring)
@@ -136,15 +143,30 @@ def _refusal(reason: str, exit_code: int) -> StartupError:
     return StartupError(say(f"{key}.sentence"), say(f"{key}.fix"), exit_code)
 
 
-def _transport(settings: Settings, on_start_failure: StartFailure) -> BotTransport:
+async def _broker(settings: Settings, stack: contextlib.AsyncExitStack) -> LookedAfterBroker | ForeignBroker | None:
+    """Started, and stopped after everything that uses it. Raises StartupError."""
+    if not (settings.broker or settings.nats_url.get_secret_value()):
+        return None
+    from bot.broker.folder import AuthorityDamagedError
+    from bot.broker.setting_up import broker_of, broker_refusal  # its libraries are loaded only where they are used
+
+    broker = await asyncio.to_thread(broker_of, settings)
+    try:
+        return broker and await stack.enter_async_context(broker)
+    except (AuthorityDamagedError, OSError) as error:
+        raise broker_refusal(error, settings) from error
+
+
+def _transport(
+    settings: Settings, on_start_failure: StartFailure, broker: LookedAfterBroker | ForeignBroker | None
+) -> BotTransport:
     here = _own_workers(settings, on_start_failure)
-    url = settings.nats_url.get_secret_value()
-    if not url:
+    if broker is None:
         return here
-    from bot.dispatch.nats.transport import NatsTransport  # its library is loaded only where it is used
+    from bot.dispatch.nats.transport import NatsTransport
 
     remote = NatsTransport(
-        url, root=settings.landed_dir, inputs=Inputs(settings.outbox_dir), reserved=is_embedded_name
+        broker.access, root=settings.landed_dir, inputs=Inputs(settings.outbox_dir), reserved=is_embedded_name
     )  # fmt: skip
     return Together(here, remote, is_embedded_name)
 

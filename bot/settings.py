@@ -65,6 +65,32 @@ def _broker(value: SecretStr) -> SecretStr:
     return value
 
 
+def _seed(value: SecretStr) -> SecretStr:
+    if value.get_secret_value() and not re.fullmatch(r"SU[A-Z2-7]{56}", value.get_secret_value()):
+        raise ValueError("no seed of a user's key")
+    return value
+
+
+def _listening(value: str) -> str:
+    """As bot/broker/addresses.py reads it."""
+    sockets = [part for part in re.split(r"[\s,;]+", value) if part]
+    web = [part for part in sockets if re.match(r"wss?://", part)]
+    if not all(split_address(re.sub(r"^(tls|wss?)://", "", part)) for part in sockets):
+        raise ValueError("no address and port")
+    if sockets and (len(web) > 1 or len(sockets) != len(web) + 1):
+        raise ValueError("one address, and one of a web socket at most")
+    return value
+
+
+def _dialled(value: str) -> str:
+    """As bot/broker/addresses.py reads it."""
+    host = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?"
+    form = re.compile(rf"(tls://|nats://)?{host}|wss?://{host}(/[A-Za-z0-9._~/-]*)?")
+    if not all(form.fullmatch(part) for part in re.split(r"[\s,;]+", value) if part):
+        raise ValueError("no address")
+    return value
+
+
 def split_address(value: str) -> tuple[str, int] | None:
     """`host:port`, with an IPv6 address in brackets; None where it is no such thing."""
     found = re.fullmatch(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+)):(\d{1,5})", value)
@@ -160,6 +186,16 @@ class Settings(BaseSettings):
     """A card for trainings alone, such as cuda:1; a worker more is started on it. Empty: they share what draws."""
     nats_url: Annotated[SecretStr, AfterValidator(_broker)] = SecretStr("")
     """Broker through which workers on other machines join, such as nats://10.0.0.5:4222. Empty: none do."""
+    nats_key: Annotated[SecretStr, AfterValidator(_seed)] = SecretStr("")
+    """The bot's own key at a broker that others look after: an nkey seed, SU and 56 more characters."""
+    nats_ca: Annotated[Path | None, AfterValidator(_maybe_absolute)] = None
+    """File with the certificate that has signed that broker's, in PEM. Empty: those that this system trusts."""
+    broker: Annotated[str, BeforeValidator(_lower), AfterValidator(_listening)] = ""
+    """Where the bot runs a broker of its own: 0.0.0.0:4222, and perhaps wss://0.0.0.0:443 after a comma."""
+    broker_folder: Annotated[Path | None, AfterValidator(_maybe_absolute)] = None
+    """Folder of a broker at PINCEL_NATS_URL that reads its configuration there; the bot writes it, with all keys."""
+    broker_address: Annotated[str, AfterValidator(_dialled)] = ""
+    """What other machines dial: host:port or wss://host, or both with a comma. Empty: this machine's own address."""
     max_side: int = Field(default=1536, ge=SIZE_MIN_PX, le=SIZE_MAX_PX, multiple_of=8)
     """Largest width or height that a member may ask for, in pixels, a multiple of 8."""
     max_queued_per_user: int = Field(default=10, ge=1, le=1000)
@@ -209,6 +245,14 @@ class Settings(BaseSettings):
     def _trainings_need_a_worker(self) -> Settings:
         if self.training_device and self.workers == 0:
             raise ValueError("training_device_without_workers")
+        return self
+
+    @model_validator(mode="after")
+    def _one_broker(self) -> Settings:
+        if self.broker and (self.nats_url.get_secret_value() or self.broker_folder):
+            raise ValueError("two_brokers")
+        if self.broker_folder and not self.nats_url.get_secret_value():
+            raise ValueError("broker_folder_without_url")
         return self
 
     @model_validator(mode="after")
@@ -266,6 +310,16 @@ class Settings(BaseSettings):
     def landed_dir(self) -> Path:
         """What remote workers handed over and the table does not hold yet."""
         return self.data / "landed"
+
+    @property
+    def broker_dir(self) -> Path:
+        """What the broker reads, and keeps."""
+        return self.broker_folder or self.data / "broker"
+
+    @property
+    def broker_keys_dir(self) -> Path:
+        """The bot's own keys at its broker, and the authority's."""
+        return self.data / "broker-keys"
 
     @property
     def outbox_dir(self) -> Path:

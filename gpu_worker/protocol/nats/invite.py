@@ -20,7 +20,7 @@ from gpu_worker.protocol.nats.access import Access
 from gpu_worker.protocol.nats.subjects import is_machine_name
 from gpu_worker.protocol.specs import Wire
 
-__all__ = ["INVITE_CHARS_MAX", "Invite", "InviteError", "is_invite", "read_invite"]
+__all__ = ["INVITE_CHARS_MAX", "Invite", "InviteError", "certificates", "is_invite", "read_invite"]
 
 INVITE_CHARS_MAX = 1800
 """So that one Discord message holds it, with a sentence."""
@@ -70,7 +70,7 @@ class Invite:
     def text(self) -> str:
         """Raises ValueError where it would be over INVITE_CHARS_MAX: too many addresses or certificates."""
         said = _Said(
-            m=self.machine, u=self.access.urls, k=self.access.seed, c=_ders(self.access.ca_pem),
+            m=self.machine, u=self.access.urls, k=self.access.seed, c=certificates(self.access.ca_pem),
             n=self.access.server_name, p=self.prefix,
         )  # fmt: skip
         body = pack(said)
@@ -98,12 +98,12 @@ def read_invite(text: str) -> Invite:
         if raw[:_CHECK_BYTES] != _check(body):
             raise InviteError("damaged")
         said = _Said.model_validate(unpack(body))
-        certificates = "".join(ssl.DER_cert_to_PEM_cert(der) for der in said.c)
+        pem = "".join(ssl.DER_cert_to_PEM_cert(der) for der in said.c)
     except (binascii.Error, FrameError, ValidationError) as error:
         raise InviteError("damaged") from error
     if not is_machine_name(said.m):
         raise InviteError("damaged")
-    return Invite(said.m, Access(said.u, said.k, certificates, said.n), said.p)
+    return Invite(said.m, Access(said.u, said.k, pem, said.n), said.p)
 
 
 def _bare(text: str) -> str:
@@ -114,7 +114,7 @@ def _check(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()[:_CHECK_BYTES]
 
 
-def _ders(pem: str) -> tuple[bytes, ...]:
-    """Raises ValueError for what is no certificate."""
+def certificates(pem: str) -> tuple[bytes, ...]:
+    """Of a PEM file, in DER. Raises ValueError for what is none."""
     parts = [part for part in pem.split(_END_CERTIFICATE) if part.strip()]
     return tuple(ssl.PEM_cert_to_DER_cert(part[part.index("-----BEGIN") :] + _END_CERTIFICATE) for part in parts)
