@@ -5,44 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from pydantic import BaseModel
-
 from gpu_worker.agent.getting import Get, PartFile, WrongBytesError, fetch_chunks
 from gpu_worker.agent.refusals import disk_trouble
-from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.nats.mail import InputWanted
 from gpu_worker.protocol.outbox import PART_SUFFIX
 from gpu_worker.protocol.specs import ImageRef
 
-__all__ = ["INPUT_BYTES_MAX", "InputStore", "images_in"]
+__all__ = ["INPUT_BYTES_MAX", "InputStore"]
 
 log = logging.getLogger(__name__)
 
 INPUT_BYTES_MAX = 2**30
 AT_ONCE = 4
-_ADDRESS = re.compile(r"[0-9a-f]{64}")
-
-
-def images_in(message: m.Assign) -> dict[str, ImageRef]:
-    """What the bot has put for it, by address, each once."""
-    return {ref.ref: ref for ref in _walk(message) if _ADDRESS.fullmatch(ref.ref)}
-
-
-def _walk(value: object) -> Iterator[ImageRef]:
-    if isinstance(value, ImageRef):
-        yield value
-    elif isinstance(value, BaseModel):
-        for field in type(value).model_fields:
-            yield from _walk(getattr(value, field))
-    elif isinstance(value, tuple):
-        for each in value:  # pyright: ignore[reportUnknownVariableType]
-            yield from _walk(each)
 
 
 class InputStore:

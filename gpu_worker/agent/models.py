@@ -101,6 +101,14 @@ class ModelStore:
         except OSError as error:
             raise disk_trouble(error) from error
 
+    async def drop_strays(self, refs: Sequence[ModelRef], texts: str) -> None:
+        """What was fetched for others and would be drawn with, though this job does not name it: the bot no longer has
+        it, or has it under another name."""
+        named = {_place(ref) for ref in refs}
+        for place in await self._on_disk(self._shelf.strays, refs, texts.casefold()):
+            if place not in named and place not in self._places():
+                await self._on_disk(self._shelf.drop, place)
+
     async def bring(self, ref: ModelRef, told: Callable[[int], None]) -> None:
         """One that is claimed. `told` hears how many bytes of it there are. Raises StockError."""
         watchers = self._watchers.setdefault(ref.sha256, [])

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -89,6 +89,19 @@ class Shelf:
         """Other files of the same stem that this one must not have beside it: those not among `wanted` places."""
         stem = place.rpartition(".")[0]
         return [other for other in self._kept if other.rpartition(".")[0] == stem and other not in wanted]
+
+    def strays(self, refs: Sequence[ModelRef], texts: str) -> list[str]:
+        """What an engine would take by itself for a job with these files and words (lower case): embeddings, which are
+        plain words, a VAE that is named after a checkpoint, the newest of the face models."""
+        checkpoints = tuple(f"{FOLDERS['vae']}/{ref.name}" for ref in refs if ref.kind == "checkpoint")
+        faces = any(ref.kind == "face" for ref in refs)
+        found: list[str] = []
+        for place in self._kept:
+            folder, _, name = place.partition("/")
+            embedded = folder == FOLDERS["embedding"] and name.rpartition(".")[0].casefold() in texts
+            if embedded or place.startswith(checkpoints) or (faces and folder == FOLDERS["face"]):
+                found.append(place)
+        return found
 
     def touch(self, places: Collection[str]) -> None:
         now = time.time()

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpu_worker.agent.getting import Get
-from gpu_worker.agent.inputs import InputStore, images_in
+from gpu_worker.agent.inputs import InputStore
 from gpu_worker.agent.models import ModelsFrom, ModelStore
 from gpu_worker.agent.own import OwnFiles
 from gpu_worker.agent.refusals import StockError
 from gpu_worker.agent.shelf import Shelf
 from gpu_worker.agent.source import SourceRules
+from gpu_worker.language.image_refs import images_in, texts_in
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import ImageRef
 
@@ -99,6 +100,8 @@ class Stock:
             self._inputs.hold(images)
             self._held[holder] = tuple(images)
             await self._models.claim(holder, message.needs)
+            if assigned:
+                await self._models.drop_strays(message.needs, texts_in(message))
             found = await self._bring(message.needs, list(images.values()), tell)
         except BaseException:
             self._let_go(holder)

@@ -3,8 +3,8 @@
 import pytest
 from reference import vectors
 
-from gpu_worker.engine.checkpoints.vae_choice import vae_near_checkpoint
 from gpu_worker.language.layouts import model_type_from_keys
+from gpu_worker.language.vaes import vae_near_checkpoint
 
 
 @pytest.mark.parametrize(("given", "expected"), vectors("model_type_from_keys"))

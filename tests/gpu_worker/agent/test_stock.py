@@ -378,3 +378,14 @@ async def test_what_is_warmed_up_is_not_held(tmp_path):
     assert await stock.ready(m.Prepare(worker="garage", model="n0", needs=(first,)), Told())
     assert await stock.ready(assign(second), Told())
     assert not lora(tmp_path, "n0").exists()
+
+
+async def test_what_was_fetched_for_others_changes_no_picture_that_does_not_name_it(tmp_path):
+    word, vae, model = (content(1000, seed) for seed in range(3))
+    stock = make(tmp_path, Bot(word, vae, model))
+    mine = ref("sunset", word, "embedding"), ref("c.vae", vae, "vae"), ref("c", model, "checkpoint")
+    await stock.ready(assign(*mine), Told())
+    stock.release("j1", 1)
+    plain = Txt2Img(prompt="a boat at Sunset", checkpoint="c", width=64, height=64, seed=1)
+    await stock.ready(assign(mine[2], job="j2", spec=plain), Told())
+    assert [path.name for path in (tmp_path / "fetched").rglob("*.safetensors")] == ["c.safetensors"]

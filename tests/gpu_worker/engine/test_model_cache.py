@@ -14,11 +14,12 @@ from gpu_worker.engine.checkpoints import cache as module
 from gpu_worker.engine.checkpoints.budgets import memory_budget
 from gpu_worker.engine.checkpoints.cache import ModelCache
 from gpu_worker.engine.checkpoints.residence import RAM, move_network
-from gpu_worker.engine.checkpoints.vae_choice import choose_vae, vae_near_checkpoint
+from gpu_worker.engine.checkpoints.vae_choice import choose_vae
 from gpu_worker.engine.device import Device
 from gpu_worker.engine.errors import EngineError
 from gpu_worker.engine.options import EngineOptions
 from gpu_worker.language.models import ModelFile, scan_model_files
+from gpu_worker.language.vaes import vae_near_checkpoint
 from gpu_worker.protocol.messages import ModelFact
 
 pytestmark = pytest.mark.slow
