@@ -23,7 +23,7 @@ from gpu_worker.protocol.specs import (
     Upscale,
 )
 
-__all__ = ["embeddings_in", "loras_in", "models_of"]
+__all__ = ["Named", "embeddings_in", "loras_in", "models_of"]
 
 Named = tuple[ModelKind, str]
 
