@@ -35,6 +35,7 @@ EXTENSIONS = (
     "cogs.inpaint", "cogs.again",
     "cogs.matrix", "cogs.plot", "cogs.train",
     "cogs.operations",
+    "cogs.workers",
     "cogs.history",
     "cogs.dataset",
     "cogs.tags",

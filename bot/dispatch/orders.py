@@ -15,12 +15,12 @@ class Orders:
     drained: frozenset[str] = frozenset()
     """Names of workers that finish what they have begun and get nothing more."""
     dismissed: frozenset[str] = frozenset()
-    """Names of machines of which nothing is taken any more, not even a result that was under way: a key is revoked
-    where it may have been stolen, too."""
+    """Names of machines, case-folded, of which nothing is taken any more, not even a result that was under way: a key
+    is revoked where it may have been stolen, too."""
 
     def drains(self, worker: str) -> bool:
         return worker in self.drained
 
     def dismisses(self, worker: str) -> bool:
         """Every card of a machine is it."""
-        return bool(self.dismissed) and worker.partition(".")[0] in self.dismissed
+        return bool(self.dismissed) and worker.partition(".")[0].casefold() in self.dismissed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from bot.domain.job import TRAIN_MODEL
+from bot.domain.job import TASK_MODEL, TRAIN_MODEL
 from bot.storage.database import Database
 
 __all__ = ["Facts", "Timings"]
@@ -81,6 +81,19 @@ class Timings:
         if key not in self._paces:
             self._paces[key] = self._relative(model, device) or self._general(device) or 1.0
         return self._paces[key]
+
+    def drawing_s(self, device: str, preferred: str | None) -> tuple[str, float] | None:
+        """Learnt seconds per work unit on that device: with the preferred checkpoint, else with the one of which most is
+        known. None before its first picture."""
+        found = {
+            model: known
+            for (model, its), known in self._known.items()
+            if its == device and not model.startswith((TRAINING, TASK_MODEL))
+        }
+        if not found:
+            return None
+        model = preferred if preferred in found else max(found, key=lambda model: found[model][1])
+        return model, found[model][0]
 
     def _relative(self, model: str, device: str) -> float | None:
         own, of_all = self._known.get((model, device)), self._of(model)

@@ -18,6 +18,7 @@ from bot.studio.captions.parts import CaptionParts
 from bot.studio.control.parts import ControlParts
 from bot.studio.datasets.parts import DatasetParts
 from bot.studio.details.parts import DetailParts
+from bot.studio.fleet.parts import FleetParts
 from bot.studio.history.parts import HistoryParts
 from bot.studio.languages import Languages
 from bot.studio.layouts.parts import LayoutParts
@@ -266,6 +267,7 @@ class Studio:
             language_of=self.preferences.language,
             stewards=self.stewards,
         )
+        self.fleet = FleetParts(kept=kept, dispatcher=self.dispatcher, keys=parts.keys, stewards=self.stewards)
         backups = self.operations.backups
         self.monitoring = parts.meters and Monitoring(
             client=client,
@@ -274,7 +276,7 @@ class Studio:
             kept=kept,
             line=line,
             backed_up_at=lambda: backups.newest.made_at if backups.newest else None,
-            broker_up=(lambda: parts.transport.connected) if settings.nats_url.get_secret_value() else None,
+            broker_up=(lambda: parts.transport.connected) if parts.keys is not None else None,
         )
         self.datasets = DatasetParts(
             settings=settings,
@@ -364,6 +366,7 @@ class Studio:
                 **self.layouts.presses,
                 **self.mapping.presses,
                 **self.operations.presses,
+                **self.fleet.presses,
                 **self.datasets.presses,
                 **self.captions.presses,
                 **self.history.presses,
@@ -421,7 +424,9 @@ class Studio:
             if job.script_id is None:  # a sheet has no card
                 self._line.editor.watch(job.id)
         self._line.editor.start(self.dispatcher, self.machine)
+        await self.fleet.roll.prepare()
         await self.dispatcher.start()
+        await self.fleet.roll.start()
         await self.deliverer.start()
         await self.scripts.start()
         await self.trainings.start()
@@ -446,6 +451,7 @@ class Studio:
         await self.trained.stop()
         await self.trainings.stop()
         await self.scripts.stop()
+        await self.fleet.roll.stop()
         await self.dispatcher.stop()
         await self.deliverer.stop()
         await self.safety.stop()

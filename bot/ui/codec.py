@@ -412,6 +412,14 @@ class Verb:
     CAPTIONED = "captioned"
     """job that captioned a data set; n 1 opens the tag editor, 2 takes its captions back"""
 
+    WORKERS = "workers"
+    """always all; n is a page of the list of workers"""
+    WORKERS_PICK = "workerspick"
+    """always all; a list of a page's workers"""
+    WORKER = "worker"
+    """worker; none looks again, n 1 drains it, 2 lets it go on, 3 asks whether its machine is removed, 4 removes that,
+    5 asks whether it gets a new key, 6 makes one"""
+
     SAFETY_PAGE = "safetypage"
     """page of /limits: amounts, places or adult"""
     SAFETY_SET = "safetyset"

@@ -14,7 +14,7 @@ from bot.storage.database import open_database
 from bot.studio import StudioParts
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-OPERATIONS = ("setup", "panel", "usage", "doctor", "backup", "addons", "prompt-log")
+OPERATIONS = ("setup", "panel", "usage", "doctor", "backup", "addons", "prompt-log", "workers")
 
 
 class NoWorkers:

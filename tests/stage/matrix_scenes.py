@@ -15,6 +15,7 @@ from bot.playground.person import SeenMessage
 from tests.e2e.model_files import lora_file
 from tests.stage import dataset_scenes, training_scenes
 from tests.stage.captioned_sets import captioned_set, captioning, editor_of
+from tests.stage.keys_given import GivenKeys
 from tests.stage.matrix import describing
 from tests.stage.painter import FACTS
 from tests.stage.pictures_given import INFOTEXT, picture
@@ -352,6 +353,28 @@ async def _admin(stage: Stage, command: str) -> Scene:
     return Scene(admin, await admin.shown(await admin.slash("general", command)))
 
 
+async def _workers(stage: Stage) -> Scene:
+    """The operator's list, with the bot's own worker and a machine that was invited."""
+    stage.keys = GivenKeys()
+    await stage.restart()
+    admin = await stage.visitor("Admin")
+    await admin.told(await admin.slash("general", "workers add", {"name": "garage"}))
+    return Scene(admin, await admin.shown(await admin.slash("general", "workers list")))
+
+
+async def _worker(stage: Stage, machine: str, n: int | None = None) -> Scene:
+    """The card of one, or what is asked below it."""
+    scene = await _workers(stage)
+    row = stage.rows("SELECT w.id FROM machine_workers w JOIN machines m ON m.id = w.machine_id WHERE name = ?", machine)
+    await scene.owner.pick(scene.card, "workerspick", [str(row[0]["id"])])
+    card = await scene.owner.shown(scene.card.id, lambda m: "worker" in verbs(m))
+    if n is not None:
+        before = card.text
+        await scene.owner.press(card, "worker", n)
+        card = await scene.owner.shown(card.id, lambda m: m.text != before)
+    return Scene(scene.owner, card)
+
+
 async def _setup(stage: Stage, step: int) -> Scene:
     scene = await _admin(stage, "setup")
     for number in range(1, step + 1):
@@ -594,6 +617,10 @@ SCENES: dict[str, Make] = {
     "captions": _captions, "captions chosen": _captions_chosen, "captions alone": _captions_alone,
     "captioned": _captioned, "captioned set": _captioned_set,
     "map list": _map_list, "mapped": _mapped, "led": _led,
+    "workers": _workers, "own worker": lambda stage: _worker(stage, "w1"),
+    "drained worker": lambda stage: _worker(stage, "w1", 1), "remote worker": lambda stage: _worker(stage, "garage"),
+    "worker to remove": lambda stage: _worker(stage, "garage", 3),
+    "worker to invite": lambda stage: _worker(stage, "garage", 5),
     "doctor": lambda stage: _admin(stage, "doctor"), "usage": lambda stage: _admin(stage, "usage"),
     **{f"setup {step}": (lambda stage, step=step: _setup(stage, step)) for step in range(6)},
 }  # fmt: skip
@@ -706,6 +733,11 @@ PRESSES: tuple[Press, ...] = (
     Press("model", "testenable", jobs=0), Press("model", "downloadcancel", jobs=0),
     Press("removed model", "modelundo", jobs=0), Press("reports", "trashempty", jobs=0),
     Press("reports", "modelaudit", 0, jobs=0), Press("reports", "modelunused", 0, jobs=0),
+    Press("workers", "workers", 0, jobs=0), Press("workers", "workerspick", jobs=0),
+    Press("own worker", "worker", jobs=0), Press("own worker", "worker", 1, jobs=0),
+    Press("drained worker", "worker", 2, jobs=0), Press("remote worker", "worker", 3, jobs=0),
+    Press("remote worker", "worker", 5, jobs=0), Press("worker to remove", "worker", 4, jobs=0),
+    Press("worker to invite", "worker", 6, jobs=0),
     Press("doctor", "examine", jobs=0), Press("usage", "usage", 30, jobs=0), Press("setup 0", "setup", 1, jobs=0),
     Press("setup 1", "setupchannels", 1, values=["#studio"], jobs=0), Press("setup 2", "setupadult", 1, jobs=0),
     Press("setup 3", "setuplanguage", jobs=0), Press("setup 5", "setuptest"),

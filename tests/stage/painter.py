@@ -18,6 +18,7 @@ from typing import Any
 from PIL import Image, PngImagePlugin
 
 from bot.dispatch.transport import OnGone, OnMessage
+from bot.studio.fleet.look import own_version
 from gpu_worker.language.control_fields import map_fields
 from gpu_worker.language.infotext import build_infotext
 from gpu_worker.language.names import SamplerChoice, sampler_and_schedule
@@ -160,7 +161,7 @@ class Painter:
         checkpoint = next((fact.name for fact in self.facts if fact.kind == "checkpoint"), None)
         await self._on_message(
             m.Hello(
-                worker=NAME, app_version="1", boot=self._boot, name=NAME, gpu="stage", vram_mb=24_000, tasks=self.tasks,
+                worker=NAME, app_version=own_version(), boot=self._boot, name=NAME, gpu="stage", vram_mb=24_000, tasks=self.tasks,
                 models=self.facts, loaded=checkpoint, running=running, safety=self.safety,
             )
         )  # fmt: skip

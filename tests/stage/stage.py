@@ -24,6 +24,7 @@ from discord.gateway import KeepAliveHandler
 from pydantic_settings import SettingsConfigDict
 
 from bot.app import PincelBot, create_bot
+from bot.broker.keys import Keys
 from bot.dispatch.dispatcher import Leases
 from bot.playground.clock import WallClock
 from bot.playground.redirect import point_discord_at
@@ -98,6 +99,8 @@ class Stage:
         self.clock = WallClock()
         self.settings = StageSettings(data=folder / "data", **settings)
         self.painter = Painter(folder / "painter")
+        self.keys: Keys | None = None
+        """Of a broker, for the bots that start from now on; None: there is none."""
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str]] = []
         """Method and path of everything that the bot has asked of Discord."""
@@ -253,7 +256,7 @@ class Stage:
         """As bot/__main__.py wires it; returns once it is connected."""
         database = await open_database(self.settings.database_path)
         meters = Meters() if self.settings.metrics else None
-        parts = StudioParts(self.settings, database, self.painter, leases=PATIENT, meters=meters)
+        parts = StudioParts(self.settings, database, self.painter, leases=PATIENT, meters=meters, keys=self.keys)
         life = self._life = _Life(database, create_bot(parts))
         # discord.py calls itself ready when no guild has come for two seconds; ours come at once.
         life.bot._connection.guild_ready_timeout = 0.05

@@ -19,6 +19,7 @@ from bot.errors import UserFacingError
 from bot.i18n import Texts
 from bot.settings import Settings
 from bot.storage.queue_gates import QueueGates
+from bot.studio.fleet.look import own_version, version_text
 from bot.studio.model_admin.reports import plain_card
 from bot.studio.model_admin.telling import texts_of
 from bot.studio.operations.addons import Addons
@@ -103,10 +104,16 @@ class Examining:
             level = State.FAIL if state is MachineState.AWAY else State.WARN
             return [finding(texts, "live", level, "starting" if state is MachineState.STARTING else "none")]
         checks: list[Check] = []
+        own = own_version()
         for view in views:
             name, gpu = neutral(view.name, 40), neutral(view.hello.gpu, 80)
+            version = version_text(view.hello.app_version)
             if not view.compatible:
                 checks.append(finding(texts, "live", State.FAIL, "old", name=name))
+            elif version != own:
+                checks.append(finding(texts, "live", State.WARN, "skewed", name=name, version=version, own=own))
+            elif view.drained:
+                checks.append(finding(texts, "live", State.WARN, "drained", name=name))
             else:
                 checks.append(finding(texts, "live", State.OK, "good", name=name, gpu=gpu))
         return checks

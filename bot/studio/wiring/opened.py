@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bot.broker.keys import Keys
 from bot.dispatch.leases import Leases
 from bot.dispatch.transport import BotTransport
 from bot.downloads.web import WebRules
@@ -24,3 +25,5 @@ class StudioParts:
     """Where downloads may go; None: as the settings say."""
     meters: Meters | None = None
     """What is counted for PINCEL_METRICS; None: nothing is."""
+    keys: Keys | None = None
+    """Of machines, at the broker; None: there is none."""
