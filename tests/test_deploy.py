@@ -22,11 +22,15 @@ from bot import exit_codes
 from bot.settings import Settings, setting_keys
 from bot.studio.monitoring.looks import LookCollector
 from bot.studio.monitoring.meters import KINDS, Meters
+from gpu_worker.agent.times import AgentTimes
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DEPLOY = CHECKOUT / "deploy"
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-UNIT = DEPLOY / "systemd" / "pincel.service"
+UNITS = {"pincel.service": [], "pincel-worker.service": ["worker"]}
+"""Each with its words for launch.py."""
+OF_WORKERS = {"PINCEL_INVITE"}
+WORKER_STOPS_S = AgentTimes().grace_s + AgentTimes().close_s
 MENDED_BY_A_RESTART = {
     exit_codes.OK, exit_codes.UNEXPECTED, exit_codes.OFFLINE, exit_codes.ENVIRONMENT, exit_codes.INTERRUPTED,
 }  # fmt: skip
@@ -51,7 +55,7 @@ def final_codes():
 def test_settings_that_are_named_exist():
     for path in FILES:
         named = set(re.findall(r"\b(?:PINCEL|DISCORD)_[A-Z_]+\b", path.read_text(encoding="utf-8")))
-        assert named <= set(setting_keys()), path
+        assert named <= set(setting_keys()) | OF_WORKERS, path
 
 
 # --- containers -------------------------------------------------------------------------------------------------------
@@ -102,17 +106,36 @@ def test_the_image_gets_no_secrets_models_or_environments():
     assert not {"data", ".env", ".venv", ".git"} & set(let_in)
 
 
-def test_compose_is_closed_and_its_values_are_settings(tmp_path):
-    ((name, service),) = load("compose.yaml")["services"].items()
+def services():
+    return load("compose.yaml")["services"]
+
+
+def arguments():
+    return {value.split("=")[0] for word, value in instructions() if word == "ARG"}
+
+
+def test_a_bot_alone_is_what_compose_starts_unasked():
+    assert {name: service.get("profiles") for name, service in services().items()} == {
+        "pincel": None, "nats": ["fleet"], "worker": ["worker"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["pincel", "nats", "worker"])
+def test_every_service_is_closed(name):
+    service = services()[name]
+    assert (service["read_only"], service["cap_drop"], service["security_opt"]) == (
+        True, ["ALL"], ["no-new-privileges:true"],
+    )  # fmt: skip
+    assert service["user"].startswith("${HOST_UID")
+    assert not {"privileged", "network_mode", "pid", "ipc", "devices"} & set(service)
+    assert ("ports" in service) == (name == "nats")  # all others dial out
+
+
+def test_what_compose_sets_for_the_bot_are_settings():
+    service = services()["pincel"]
     assert (DEPLOY / service["build"]["context"]).resolve() == CHECKOUT
     assert (CHECKOUT / service["build"]["dockerfile"]).is_file()
-    assert set(service["build"]["args"]) <= {value.split("=")[0] for word, value in instructions() if word == "ARG"}
-    assert (service["read_only"], service["cap_drop"], service["user"].startswith("${HOST_UID")) == (
-        True,
-        ["ALL"],
-        True,
-    )
-    assert not {"ports", "privileged", "network_mode", "pid"} & set(service)
+    assert set(service["build"]["args"]) <= arguments()
     assert (DEPLOY / service["env_file"][0]).resolve() == CHECKOUT / ".env"
     environment = service["environment"]
     (volume,) = service["volumes"]
@@ -122,8 +145,10 @@ def test_compose_is_closed_and_its_values_are_settings(tmp_path):
     assert environment["PINCEL_METRICS"].startswith("127.0.0.1:")
     assert (CHECKOUT / service["healthcheck"]["test"][2]).is_file()
     assert int(service["stop_grace_period"].rstrip("s")) > module(CHECKOUT / "launch.py").STOP_GRACE_S
+    assert {"30s": 30, "2m": 120}[services()["worker"]["stop_grace_period"]] > WORKER_STOPS_S
     ((gpu_name, gpu),) = load("compose.gpu.yaml")["services"].items()
-    assert gpu_name == name
+    assert gpu_name == "pincel"
+    assert gpu["deploy"] == services()["worker"]["deploy"]
     (device,) = gpu["deploy"]["resources"]["reservations"]["devices"]
     assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
 
@@ -171,31 +196,34 @@ def ready(address):
 # --- services and start scripts ---------------------------------------------------------------------------------------
 
 
-def unit():
-    pairs = [line.split("=", 1) for line in UNIT.read_text(encoding="utf-8").splitlines() if re.match(r"\w+=", line)]
-    return dict(pairs)
+def unit(name):
+    lines = (DEPLOY / "systemd" / name).read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if re.match(r"\w+=", line))
 
 
-def test_the_service_starts_launch_py_and_does_not_repeat_what_a_restart_cannot_mend():
-    found = unit()
+@pytest.mark.parametrize("name", UNITS)
+def test_a_service_starts_launch_py_and_does_not_repeat_what_a_restart_cannot_mend(name):
+    found = unit(name)
     home = found["WorkingDirectory"]
-    program, script = found["ExecStart"].split()
-    assert (program, script) == ("/usr/bin/python3", f"{home}/launch.py")
+    program, script, *words = found["ExecStart"].split()
+    assert (program, script, words) == ("/usr/bin/python3", f"{home}/launch.py", UNITS[name])
     assert found["ReadWritePaths"] == home
     assert (CHECKOUT / Path(found["Documentation"].removeprefix("file://")).relative_to(home)).is_file()
     assert set(map(int, found["RestartPreventExitStatus"].split())) == final_codes()
-    assert int(found["TimeoutStopSec"]) > module(CHECKOUT / "launch.py").STOP_GRACE_S
+    assert int(found["TimeoutStopSec"]) > (WORKER_STOPS_S if words else module(CHECKOUT / "launch.py").STOP_GRACE_S)
     assert {found[key] for key in ("NoNewPrivileges", "PrivateTmp", "ProtectHome", "RestrictSUIDSGID")} == {"yes"}
     assert (found["ProtectSystem"], found["CapabilityBoundingSet"], found["User"]) == ("strict", "", "pincel")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
-def test_systemd_takes_the_service(tmp_path):
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_takes_the_service(name, tmp_path):
     """With a Python that is there: verify looks for the programs. What it says of other units is not ours."""
-    here = tmp_path / UNIT.name
-    here.write_text(UNIT.read_text(encoding="utf-8").replace("/usr/bin/python3", sys.executable), encoding="utf-8")
+    here = tmp_path / name
+    text = (DEPLOY / "systemd" / name).read_text(encoding="utf-8")
+    here.write_text(text.replace("/usr/bin/python3", sys.executable), encoding="utf-8")
     ran = subprocess.run(["systemd-analyze", "verify", "--man=no", here], capture_output=True, text=True, timeout=60)
-    assert [line for line in ran.stderr.splitlines() if UNIT.name in line] == []
+    assert [line for line in ran.stderr.splitlines() if name in line] == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
@@ -213,9 +241,11 @@ def test_start_sh_starts_launch_py_from_anywhere(tmp_path):
 
 
 def test_windows_scripts_find_launch_py_and_know_the_codes():
-    batch = (DEPLOY / "windows" / "start.bat").read_bytes()
-    assert batch.isascii()
-    assert batch.count(b"\n") == batch.count(b"\r\n") > 5
+    batch, worker = ((DEPLOY / "windows" / name).read_bytes() for name in ("start.bat", "worker.bat"))
+    for each in (batch, worker):
+        assert each.isascii()
+        assert each.count(b"\n") == each.count(b"\r\n") > 5
+    assert re.findall(rb'call "%~dp0start.bat" (.+)\r', worker) == [b"worker", b'worker --invite "%~f1"']
     assert b'cd /d "%~dp0..\\.."' in batch
     assert b"launch.py %*" in batch
     shell = (DEPLOY / "windows" / "start.ps1").read_text(encoding="ascii")

