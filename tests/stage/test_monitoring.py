@@ -10,6 +10,7 @@ from bot.dispatch.transport import WorkerGone
 from bot.errors import StartupError
 from bot.studio.monitoring.meters import Meters
 from bot.studio.monitoring.parts import Monitoring
+from tests.stage.keys_given import GivenKeys
 
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
 
@@ -96,7 +97,9 @@ async def test_figures_and_readiness_follow_what_happens(make_stage):
 
 
 async def test_a_broker_that_is_away_is_a_figure(make_stage):
-    stage = await make_stage(metrics="127.0.0.1:0", nats_url="nats://broker:4222")
+    stage = await make_stage(metrics="127.0.0.1:0")
+    stage.keys = GivenKeys()
+    await stage.restart()
     async with stage.studio.monitoring as monitoring, aiohttp.ClientSession() as session:
         prometheus = Prometheus(session, monitoring)
         assert (await prometheus.figures())["pincel_broker_up", ""] == 1
