@@ -10,11 +10,11 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bench.fleet_trace import Arrival, Card
-from bot.dispatch.policy import Candidate, Choice, FairClock, Hand, Hands, Offer, Waiting, first_taker, offer
+from bot.dispatch.policy import Candidate, Choice, FairClock, Hand, Hands, Offer, Stop, Waiting, first_taker, offer
 from bot.domain.ids import JobId
 from bot.domain.job import Lane
 
@@ -141,7 +141,7 @@ class _ByPolicy(_Fleet):
         self._waiting = Waiting([], self._clock)
         self._left_at: dict[JobId, float] = {}
         self._passed_at: dict[JobId, float] = {}
-        self._hands: dict[str, Hand] = {}
+        self._hands = Hands(())
         self._hands_at = -1.0
         self._throughput: dict[str, float] = {}
         self._looks_again = False
@@ -152,16 +152,15 @@ class _ByPolicy(_Fleet):
 
     def hand_out(self) -> None:
         self._looks_again = False
+        self._know_hands()
         while len(self._waiting):
             ready = [worker for worker in self.workers.values() if self._room(worker) > 0]
-            ready.sort(key=lambda worker: (len(worker.held), worker.training is not None))
-            self._know_hands()
-            hands = Hands(self._hands.values(), throughput=self._throughput)
-            names = {worker.card.name for worker in ready}
+            ready.sort(key=lambda w: (len(w.held), w.training is not None, -self._hands.turn(w.card.name)))
             taken = first_taker(
                 [worker.card.name for worker in ready],
-                lambda name, hands=hands, names=names: self._ask(name, hands) if name in names else Offer(None),
+                self._ask,
                 lambda name: bool(self.workers[name].held),
+                lambda name, job: job.lane in self._lanes(self.workers[name]),
             )
             if taken is None:
                 break
@@ -170,15 +169,20 @@ class _ByPolicy(_Fleet):
         if self._looks_again and self.now >= self._looks_at:
             self._looks_at = self.now + LOOK_AGAIN_S
             self.look_again()
+            self._left_at = {job_id: at_s for job_id, at_s in self._left_at.items() if job_id in self._waiting}
+            for job_id, at_s in self._left_at.items():
+                self._waiting.age(job_id, left_s=self.now - at_s)
 
-    def _ask(self, name: str, hands: Hands) -> Offer:
+    def _ask(self, name: str, stop: Stop) -> Offer:
         worker = self.workers[name]
         lanes = self._lanes(worker)
         if not lanes:
             return Offer(None)
-        found = offer(self._waiting, self._clock, self._hands[name], hands, lanes=lanes, draws=lambda _: True)
+        found = offer(
+            self._waiting, self._clock, self._hands[name], self._hands, lanes=lanes, draws=lambda _: True, stop=stop
+        )
         for job_id in found.left:
-            self._waiting.age(job_id, left_s=self.now - self._left_at.setdefault(job_id, self.now))
+            self._left_at.setdefault(job_id, self.now)
         self._looks_again = self._looks_again or (bool(found.left) and not worker.held)
         return found
 
@@ -202,17 +206,24 @@ class _ByPolicy(_Fleet):
             passed_s = self.now - self._passed_at.setdefault(job_id, self.now)
             self._waiting.age(job_id, passed_over_s=passed_s)
         self.give(worker, choice.job)
-        self._hands[worker.card.name] = self._hand(worker)
+        self._hands.given(choice.job, self._hand(worker))
 
     def _know_hands(self) -> None:
         if self.now - self._hands_at >= FRESH_S or len(self.workers) <= 100:
-            self._hands = {name: self._hand(worker) for name, worker in self.workers.items()}
+            self._hands = Hands(map(self._hand, self.workers.values()), throughput=self._throughput)
             self._hands_at = self.now
+
+    def _ended(self, worker: _Worker) -> None:
+        super()._ended(worker)
+        self._hands.update(self._hand(worker))
 
     def _hand(self, worker: _Worker) -> Hand:
         card = worker.card
         free_s = max(0.0, worker.free_at - self.now) if worker.held else 0.0
-        return Hand(card.name, free_s, worker.planned, pace=lambda _: card.pace, load_s=lambda _: card.load_s)
+        return Hand(
+            card.name, free_s, worker.planned, pace=lambda _: card.pace, load_s=lambda _: card.load_s,
+            kind=card.pace,
+        )  # fmt: skip
 
 
 class _FirstCome(_Fleet):

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from bot.dispatch.floor import PAUSE, Floor
 from bot.dispatch.losses import Losses
-from bot.dispatch.policy import Candidate, Choice, Hand, Hands, Offer, Waiting, first_taker, offer
+from bot.dispatch.policy import Candidate, Choice, Hand, Hands, Offer, Stop, Waiting, first_taker, offer
 from bot.dispatch.settle import Settler
 from bot.dispatch.sources import SourceGoneError, SpecResolver
 from bot.dispatch.workers import Assigned, WorkerView
@@ -42,21 +42,31 @@ FETCH_S = 120.0
 """To get a checkpoint that a worker does not have."""
 
 
+MANY_WORKERS = 100
+"""What so many hold is not looked through for each job that is handed out."""
+
+
 @dataclass(frozen=True)
 class _Queue:
     """What was read last."""
 
     waiting: Waiting
     sheets: frozenset[JobId]
-    hands: dict[str, Hand]
-    """By worker."""
-    throughput: dict[str, float]
-    """What `Hands` found."""
     fresh_until: float
 
 
-def _load(view: WorkerView) -> tuple[int, int]:
-    return view.others, len(view.assigned)
+@dataclass(frozen=True)
+class _Known:
+    """What was known of the workers last."""
+
+    hands: Hands
+    seen: dict[str, Hashable]
+    """What each was then."""
+    fresh_until: float
+
+
+def _seen(view: WorkerView) -> Hashable:
+    return view.boot, view.hello.lanes, len(view.assigned), next(reversed(view.assigned), None), view.planned_model
 
 
 def _kind(view: WorkerView | None) -> Hashable:
@@ -75,6 +85,7 @@ class HandingOut:
         self._settler = settler
         self._resolver = resolver
         self._queue: _Queue | None = None
+        self._known: _Known | None = None
 
     async def pump(self) -> None:
         while True:
@@ -86,46 +97,71 @@ class HandingOut:
                 self._look_again_at_a_long_queue()
             except Exception:
                 log.exception("handing out failed; retried in a second")
-                self._queue = None
+                self._queue = self._known = None
                 await asyncio.sleep(RETRY_S)
                 self._floor.wake.set()
 
     async def _hand_out_one(self) -> bool:
-        # Idle workers first: a prefetched job must not wait behind one worker while another has nothing to do. Those
-        # that train count as idle, but nobody is interrupted while another really is.
-        ready = sorted((v for v in self._floor.workers.values() if v.credits > 0), key=_load)
-        if not ready:
+        if not any(view.credits > 0 for view in self._floor.workers.values()):
             return False
         queue = await self._read_queue()
-        hands = Hands(queue.hands.values(), throughput=queue.throughput)
+        hands = self._know_hands(queue.sheets)
         self._floor.look_again_at = None
-        views = {view.name: view for view in ready}
+        views = {view.name: view for view in self._in_turn(hands)}
 
-        def ask(name: str) -> Offer:
-            view = views.get(name)
-            if view is None:  # it has its hands full
-                return Offer(None)
+        def ask(name: str, stop: Stop) -> Offer:
+            view = views[name]
             lanes = self._lanes(view, queue.waiting)
             if not lanes:
                 return Offer(None)
             found = offer(
-                queue.waiting, self._floor.fair, queue.hands.get(name) or self._hand(view, queue.sheets), hands,
+                queue.waiting, self._floor.fair, hands[name], hands,
                 lanes=lanes,
                 draws=lambda model: self._floor.workers.may_draw(view, model),
                 takes=lambda job: self._may_be_given(view, job, queue.sheets),
+                stop=stop,
             )  # fmt: skip
             self._note_left(view, found)
             return found
 
-        taken = first_taker(list(views), ask, lambda name: _kind(views.get(name)))
+        def may(name: str, job: Candidate) -> bool:
+            return job.lane in self._lanes(views[name], queue.waiting)
+
+        taken = first_taker(list(views), ask, lambda name: _kind(views.get(name)), may)
         if taken is None:
             return False
         name, choice = taken
         await self._hand_out(views[name], choice)
         queue.waiting.remove(choice.job)
         queue.waiting.skip(choice.passed_over)
-        queue.hands[name] = self._hand(views[name], queue.sheets)
+        hands.given(choice.job, self._hand(views[name], queue.sheets))
+        if self._known is not None:
+            self._known.seen[name] = _seen(views[name])
         return True
+
+    def _in_turn(self, hands: Hands) -> list[WorkerView]:
+        """Idle ones first: a prefetched job must not wait behind one worker while another has nothing to do. Those that
+        train count as idle, but nobody is interrupted while another really is. Whoever came free last is the first of
+        those: what it takes has been left by the others."""
+        ready = [view for view in self._floor.workers.values() if view.credits > 0 and view.name in hands]
+        return sorted(ready, key=lambda view: (view.others, len(view.assigned), -hands.turn(view.name)))
+
+    def _know_hands(self, sheets: Collection[JobId]) -> Hands:
+        """As they are now. Of many, only those that hold something else than a moment ago are looked at again."""
+        workers = [view for view in self._floor.workers.values() if view.takes_work]
+        now, known = time.perf_counter(), self._known
+        if known is None or now >= known.fresh_until or len(known.seen) != len(workers):
+            hands = Hands([self._hand(view, sheets) for view in workers])
+            took_s = time.perf_counter() - now
+            fresh_until = now + 4 * took_s if len(workers) >= MANY_WORKERS else 0.0
+            self._known = _Known(hands, {view.name: _seen(view) for view in workers}, fresh_until)
+            return hands
+        for view in workers:
+            seen = _seen(view)
+            if known.seen.get(view.name) != seen:
+                known.hands.update(self._hand(view, sheets))
+                known.seen[view.name] = seen
+        return known.hands
 
     async def _read_queue(self) -> _Queue:
         """As it is now. A long one may be a moment old: reading it takes at most a quarter of the time. Who was
@@ -139,12 +175,8 @@ class HandingOut:
             waiting = await asyncio.to_thread(self._line_up, rows)
         else:
             waiting = self._line_up(rows)
-        hands = {view.name: self._hand(view, sheets) for view in self._floor.workers.values() if view.compatible}
         took_s = time.perf_counter() - now
-        self._queue = _Queue(
-            waiting, sheets, hands, {},
-            now + 4 * took_s if len(waiting) >= LONG_QUEUE else 0.0,
-        )  # fmt: skip
+        self._queue = _Queue(waiting, sheets, now + 4 * took_s if len(waiting) >= LONG_QUEUE else 0.0)
         return self._queue
 
     def _line_up(self, rows: Sequence[QueueRow]) -> Waiting:
@@ -172,6 +204,7 @@ class HandingOut:
             ),
             pace=partial(self._timings.pace, device=view.hello.gpu),
             load_s=partial(self.load_s, view),
+            kind=(view.hello.gpu, lanes, view.checkpoints, view.hello.tasks),
         )
 
     def _takes_s(self, view: WorkerView, held: Assigned) -> float:

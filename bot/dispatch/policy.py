@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bot.dispatch.fair import BATCH_SHARE, MAX_SKIPS, MAX_WAIT_S, Candidate, Choice, FairClock
-from bot.dispatch.speed import NEAR_MAX, Hand, Hands, Offer, first_taker, offer
+from bot.dispatch.speed import Hand, Hands, Offer, Stop, first_taker, offer
 from bot.dispatch.waiting import LOOK_AHEAD, SHORT_LANES, SLACK_S, Waiting
 from bot.domain.job import TASK_MODEL, Lane
 
@@ -39,6 +39,7 @@ __all__ = [
     "Hands",
     "Line",
     "Offer",
+    "Stop",
     "Waiting",
     "choose",
     "first_taker",
@@ -48,6 +49,8 @@ __all__ = [
 
 PLANNED_EXACTLY = 100
 """Beyond this many places `plan` leaves affinity out: nobody watches place 101, and planning it all takes seconds."""
+NEAR_MAX = 64
+"""Of a thousand workers those that are free first are compared there."""
 
 
 def _draws_all(model: str) -> bool:

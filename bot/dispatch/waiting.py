@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import replace
 
-from bot.dispatch.fair import Candidate, Choice, FairClock
+from bot.dispatch.fair import BATCH_SHARE, Candidate, Choice, FairClock
 from bot.dispatch.moves import held_back, operator_front, server_front
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Lane
@@ -253,6 +253,63 @@ class Waiting:
         finally:
             for entry in seen:
                 heapq.heappush(order, entry)
+
+    def in_turn(
+        self,
+        clock: FairClock,
+        lanes: frozenset[str],
+        draws: Callable[[str], bool],
+        takes: Callable[[Candidate], bool] | None = None,
+    ) -> Iterator[Candidate]:
+        """All that may go, as they would if nothing else came, each user after their turn; without affinity and what an
+        admin moved to the front. It ends where the queue is changed meanwhile."""
+        pending = {lane: self._in_turn(lane, clock, draws, takes) for lane in (*SHORT_LANES, Lane.TRAINING)}
+        since_batch = clock.since_batch
+        allowed = [lane for lane in pending if lane in self._lanes and (not lanes or lane in lanes)]
+        while allowed:
+            due = Lane.BATCH in allowed and since_batch >= BATCH_SHARE - 1
+            lane = Lane.BATCH if due else allowed[0]
+            job = next(pending[lane], None)
+            if job is None:
+                allowed.remove(lane)
+                continue
+            since_batch = 0 if lane is Lane.BATCH else since_batch + 1
+            yield job
+
+    def _in_turn(
+        self, lane: Lane, clock: FairClock, draws: Callable[[str], bool], takes: Callable[[Candidate], bool] | None
+    ) -> Iterator[Candidate]:
+        users, arrival = self._lanes[lane], self._arrival
+        order = list(self._order[lane])
+        begun = dict[UserId, tuple[float, int]]()
+        while order:
+            entry = heapq.heappop(order)
+            user = entry[2]
+            jobs = users.get(user)
+            if not jobs:
+                continue
+            if user not in begun:
+                start = clock.start_of(lane, user)
+                begun[user] = (start, 0)
+                really = (start, arrival[jobs[0].id], user)
+                if really > entry and order and really > order[0]:
+                    heapq.heappush(order, really)
+                    continue
+            start, place = begun[user]
+            while place < len(jobs):
+                job = jobs[place]
+                place += 1
+                if (
+                    draws(job.model)
+                    and (takes is None or takes(job))
+                    and not (job.moved is not None and held_back(job, self._lane(lane), draws))
+                ):
+                    start += job.cost_s
+                    yield job
+                    break
+            if place < len(jobs):
+                begun[user] = (start, place)
+                heapq.heappush(order, (start, arrival[jobs[place].id], user))
 
     def _lane(self, lane: Lane) -> Iterator[Candidate]:
         return itertools.chain.from_iterable(self._lanes[lane].values())

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.dispatch.hands import MARGIN_S
 from bot.dispatch.policy import (
     BATCH_SHARE,
     LOOK_AHEAD,
@@ -24,13 +25,13 @@ from bot.dispatch.policy import (
     Hands,
     Line,
     Offer,
+    Stop,
     Waiting,
     choose,
     first_taker,
     offer,
     plan,
 )
-from bot.dispatch.speed import LEAVERS_MAX
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Lane
 from bot.domain.queue_rules import Move
@@ -437,26 +438,110 @@ def test_plan_waits_for_the_fast_card():
 def test_whoever_a_job_is_left_to_is_asked_next():
     """Of a thousand idle workers not all are asked before the one that it is for."""
     queue, clock, asked_names = [job(1, "m9")], FairClock(), []
-    hands = [hand(f"w{n}", model="m9" if n == 50 else "m1", load=5) for n in range(100)]
-    waiting, by_name = Waiting(queue, clock), {one.name: one for one in hands}
+    known = Hands(hand(f"w{n}", model="m9" if n == 50 else "m1", load=5) for n in range(100))
+    waiting = Waiting(queue, clock)
 
-    def ask(name: str) -> Offer:
+    def ask(name: str, stop: Stop) -> Offer:
         asked_names.append(name)
-        return offer(waiting, clock, by_name[name], Hands(hands), draws=lambda _: True)
+        return offer(waiting, clock, known[name], known, draws=lambda _: True, stop=stop)
 
-    found = first_taker(list(by_name), ask)
+    found = first_taker([f"w{n}" for n in range(100)], ask)
     assert found is not None
     assert (found[0], asked_names) == ("w50", ["w0", "w50"])
-    assert first_taker(["w1", "w2"], lambda _: Offer(None)) is None
+    assert first_taker(["w1", "w2"], lambda _, __: Offer(None)) is None
 
 
-def test_few_idle_workers_are_asked_for_what_none_of_them_should_take():
+def test_one_of_its_kind_is_asked_for_what_none_of_them_should_take():
     asked_names: list[str] = []
 
-    def ask(name: str) -> Offer:
+    def ask(name: str, stop: Stop) -> Offer:
         asked_names.append(name)
-        return Offer(None, (JobId("j"),), ("busy",)) if name != "busy" else Offer(None)
+        return Offer(None, (JobId("j"),))
 
-    assert first_taker([f"w{n}" for n in range(100)], ask) is None
-    assert asked_names == ["w0", "busy", "w1", "w2", "w3"]
-    assert len(asked_names) == LEAVERS_MAX + 1
+    assert first_taker([f"w{n}" for n in range(100)], ask, lambda name: name == "w7") is None
+    assert asked_names == ["w0", "w7"]
+
+
+def test_who_left_a_job_to_one_that_takes_nothing_is_asked_again():
+    """Two that name each other end, too."""
+    asked_names: list[str] = []
+
+    def ask(name: str, stop: Stop) -> Offer:
+        asked_names.append(name)
+        other = "b" if name == "a" else "a"
+        return Offer(None, (JobId("j"),), first=other) if stop(other, job(1)) else Offer(None, (JobId("j"),))
+
+    assert first_taker(["a", "b"], ask) is None
+    assert asked_names == ["a", "b", "a"]
+
+
+def test_idle_card_takes_what_it_would_finish_sooner_than_its_place_elsewhere():
+    """However many are left before it: two fast cards that end something have hundreds to draw first."""
+    queue = [job(n, cost=10) for n in range(40)]
+    fast = [hand(f"f{n}", free=1) for n in range(30)]
+    found = asked(queue, hand("slow", 2), *fast)
+    assert found.choice is not None
+    assert (found.choice.job.user_id, len(found.left)) == (30, 30)
+
+
+def test_job_that_has_its_place_is_left_there_until_that_one_holds_something_else():
+    first, second = job(1, cost=10), job(2, cost=10)
+    slow, fast = hand("slow", 4), hand("fast", free=2)
+    known = Hands([slow, fast])
+    assert known.sooner(first, slow) == ("fast", 12)
+    assert known.sooner(second, slow) == ("fast", 22)
+    assert known.sooner(first, slow) == ("fast", 12)
+    assert known.sooner(first, fast) is None
+    known.given(first, replace(fast, free_in_s=12))
+    assert known.sooner(second, slow) == ("fast", 22)
+    known.update(replace(fast, free_in_s=32))
+    assert known.sooner(second, slow) is None
+    # Taken by another than it was left to: its time there is free again.
+    known = Hands([slow, fast])
+    assert known.sooner(first, slow) == ("fast", 12)
+    known.given(first, replace(slow, free_in_s=40))
+    assert known.sooner(second, slow) == ("fast", 12)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.floats(0, 30), st.sampled_from(["m1", "m2", None])), min_size=1),
+    st.lists(st.tuples(st.floats(0.1, 30), st.sampled_from(["m1", "m2"])), max_size=6),
+)
+def test_who_finishes_first_of_their_kinds_is_who_does_of_all(workers, jobs):
+    """The index finds what looking through everybody would find."""
+    paces, loads = (1.0, 2.0, 6.0), (4.0, 5.0, 9.0)
+    all_hands = [
+        Hand(
+            f"w{n}", free, model, takes=lambda c, n=n: n % 4 != 3, pace=lambda _, k=kind: paces[k],
+            load_s=lambda _, k=kind: loads[k], kind=(kind, n % 4 == 3),
+        )
+        for n, (kind, free, model) in enumerate(workers)
+    ]  # fmt: skip
+    known, mine = Hands(all_hands), hand("mine", 10, model=None, load=10)
+    state = {one.name: one for one in all_hands}
+    for n, (cost, model) in enumerate(jobs):
+        wanted = job(n, model, cost=cost)
+        best = min((one.finish_s(wanted) for one in state.values() if one.takes(wanted)), default=1e9)
+        place = known.sooner(wanted, mine)
+        if place is None:
+            assert best >= mine.finish_s(wanted) - MARGIN_S
+            continue
+        name, at_s = place
+        assert at_s == pytest.approx(best)
+        assert state[name].finish_s(wanted) == pytest.approx(best)
+        state[name] = replace(state[name], free_in_s=at_s, planned_model=model)
+
+
+@given(queues)
+def test_each_waiting_job_has_its_turn_once_and_in_the_order_of_a_worker_without_affinity(queue):
+    clock = FairClock()
+    waiting = Waiting(queue, clock)
+    order = list(waiting.in_turn(clock, frozenset(), lambda _: True))
+    expected: list[Candidate] = []
+    for _ in queue:
+        choice = waiting.choose(clock, None, frozenset(), lambda _: True)
+        assert choice is not None
+        expected.append(choice.job)
+        clock.started(choice)
+        waiting.remove(choice.job)
+    assert order == expected
