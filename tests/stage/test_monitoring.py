@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 
 from bot import exit_codes
+from bot.dispatch.orders import Orders
 from bot.dispatch.transport import WorkerGone
 from bot.errors import StartupError
 from bot.studio.monitoring.meters import Meters
@@ -94,6 +95,15 @@ async def test_figures_and_readiness_follow_what_happens(make_stage):
             await again.__aenter__()
         assert taken.value.exit_code == exit_codes.SETTINGS
     assert stage.studio._kept.database.on_write is None
+
+
+async def test_a_machine_that_was_removed_is_not_missed(make_stage):
+    stage = await make_stage(metrics="127.0.0.1:0")
+    async with stage.studio.monitoring as monitoring, aiohttp.ClientSession() as session:
+        prometheus = Prometheus(session, monitoring)
+        assert ("pincel_worker_up", 'worker="w1"') in await prometheus.figures()
+        await stage.studio.dispatcher.obey(Orders(dismissed=frozenset({"w1"})))
+        assert ("pincel_worker_up", 'worker="w1"') not in await prometheus.figures()
 
 
 async def test_a_broker_that_is_away_is_a_figure(make_stage):

@@ -70,6 +70,8 @@ class Looks:
         queue, oldest_s = count_queue(await self._jobs.queue(), time.time())
         workers = tuple(WorkerLook.of(view) for view in self._dispatcher.workers)
         self._seen |= {worker.name: None for worker in workers}
+        for name in [name for name in self._seen if self._dispatcher.orders.dismisses(name)]:
+            del self._seen[name]  # removed by an operator: nobody waits for it
         there = {worker.name for worker in workers}
         free, size = await asyncio.to_thread(_disk, self._data, self._database_path)
         latency = self._client.latency if not self._client.is_closed() else float("nan")
