@@ -12,12 +12,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
+from bot.dispatch.composing import Composer
+from bot.dispatch.entitled import Entitled, Serves, machine_of
+from bot.dispatch.fetching import FetchRates
 from bot.dispatch.floor import PAUSE, Floor, Listener
 from bot.dispatch.handing import HandingOut
 from bot.dispatch.leases import Leases, Orphan
 from bot.dispatch.losses import Losses
 from bot.dispatch.mustering import Mustering
+from bot.dispatch.needs import ModelNeeds
 from bot.dispatch.orders import Orders
 from bot.dispatch.reception import Reception
 from bot.dispatch.settle import Settler
@@ -25,6 +30,7 @@ from bot.dispatch.sources import SpecResolver
 from bot.dispatch.standing import Standing, stand
 from bot.dispatch.trainings import TrainingLog
 from bot.dispatch.transport import BotTransport, WorkerGone
+from bot.dispatch.warming import Warming
 from bot.dispatch.workers import Assigned, WorkerView
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Job, JobStatus, NewJob
@@ -57,6 +63,7 @@ class Dispatcher:
         leases: Leases | None = None,
         previews: Callable[[Job], Awaitable[m.PreviewWish]] | None = None,
         gates: QueueGates | None = None,
+        needs: ModelNeeds | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._jobs = jobs
@@ -74,12 +81,22 @@ class Dispatcher:
         self._parts = settler.parts
         if self._parts is not None:
             floor.forget = self._parts.forget
+        floor.workers.needs = needs
+        composer = Composer(transport, floor.leases, resolver=resolver, settler=settler, needs=needs)
+        entitled = Entitled(jobs, partial(composer.compose, fetches=True), machine_of, clock)
+        if isinstance(transport, Serves):
+            transport.serve(entitled)
+        rates = FetchRates()
         trainings = TrainingLog(settler.trainings, timings)
         self._losses = Losses(floor, jobs=jobs, settler=settler, trainings=trainings)
         self._reception = Reception(
-            floor, self._losses, jobs=jobs, timings=timings, settler=settler, trainings=trainings
-        )
-        self._handing = HandingOut(floor, self._losses, jobs=jobs, timings=timings, settler=settler, resolver=resolver)
+            floor, self._losses, jobs=jobs, timings=timings, settler=settler, trainings=trainings,
+            warming=Warming(floor, entitled, needs), rates=rates,
+        )  # fmt: skip
+        self._handing = HandingOut(
+            floor, self._losses, jobs=jobs, timings=timings, settler=settler, composer=composer, entitled=entitled,
+            rates=rates,
+        )  # fmt: skip
         self._mustering = Mustering(floor, self._losses, self._handing)
         self._tasks: list[asyncio.Task[None]] = []
         self._standings: Mapping[JobId, Standing] = {}

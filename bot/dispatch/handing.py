@@ -12,11 +12,15 @@ from functools import partial
 
 from pydantic import ValidationError
 
+from bot.dispatch.composing import Composer
+from bot.dispatch.entitled import Entitled
+from bot.dispatch.fetching import FetchRates
 from bot.dispatch.floor import PAUSE, Floor
 from bot.dispatch.losses import Losses
+from bot.dispatch.needs import NotHashedError
 from bot.dispatch.policy import Candidate, Choice, Hand, Hands, Offer, Stop, Waiting, first_taker, offer
 from bot.dispatch.settle import Settler
-from bot.dispatch.sources import SourceGoneError, SpecResolver
+from bot.dispatch.sources import SourceGoneError
 from bot.dispatch.workers import Assigned, WorkerView
 from bot.domain.ids import JobId
 from bot.domain.job import TASK_MODEL, Job, JobStatus, Lane
@@ -24,7 +28,6 @@ from bot.storage.database import StorageFullError
 from bot.storage.facts import Timings
 from bot.storage.jobs import Jobs, QueueRow
 from gpu_worker.protocol import messages as m
-from gpu_worker.protocol.specs import Sheet
 
 __all__ = ["HandingOut"]
 
@@ -39,7 +42,7 @@ LONG_QUEUE = 200
 LOOK_AGAIN_S = 1.0
 """An idle worker that left its turn to a faster one is asked again: that one may take longer than was thought."""
 FETCH_S = 120.0
-"""To get a checkpoint that a worker does not have."""
+"""To get a checkpoint of which nothing is known."""
 
 
 MANY_WORKERS = 100
@@ -74,16 +77,33 @@ def _kind(view: WorkerView | None) -> Hashable:
     return (view.hello.lanes, view.checkpoints, view.hello.tasks, view.others > 0) if view is not None else None
 
 
+def _lacking(view: WorkerView, needs: Sequence[m.ModelRef]) -> int:
+    """Bytes that it has to fetch."""
+    there = {fact.sha256 for fact in view.hello.models} if needs else set[str | None]()
+    return sum(ref.size_bytes for ref in needs if ref.sha256 not in there)
+
+
 class HandingOut:
     def __init__(
-        self, floor: Floor, losses: Losses, *, jobs: Jobs, timings: Timings, settler: Settler, resolver: SpecResolver
+        self,
+        floor: Floor,
+        losses: Losses,
+        *,
+        jobs: Jobs,
+        timings: Timings,
+        settler: Settler,
+        composer: Composer,
+        entitled: Entitled,
+        rates: FetchRates,
     ) -> None:
         self._floor = floor
         self._losses = losses
         self._jobs = jobs
         self._timings = timings
         self._settler = settler
-        self._resolver = resolver
+        self._composer = composer
+        self._entitled = entitled
+        self._rates = rates
         self._queue: _Queue | None = None
         self._known: _Known | None = None
 
@@ -95,6 +115,7 @@ class HandingOut:
                 while await self._hand_out_one():
                     pass
                 self._look_again_at_a_long_queue()
+                self._look_again_for_hashes()
             except Exception:
                 log.exception("handing out failed; retried in a second")
                 self._queue = self._known = None
@@ -190,6 +211,11 @@ class HandingOut:
             if remaining_s > 0:
                 asyncio.get_running_loop().call_later(remaining_s, self._floor.wake.set)
 
+    def _look_again_for_hashes(self) -> None:
+        if self._floor.workers.waits_for_hash:
+            self._floor.workers.waits_for_hash = False
+            asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._floor.wake.set)
+
     def _hand(self, view: WorkerView, sheets: Collection[JobId]) -> Hand:
         may_draw, lanes = self._floor.workers.may_draw, view.hello.lanes
         return Hand(
@@ -220,7 +246,10 @@ class HandingOut:
     def load_s(self, view: WorkerView, model: str) -> float:
         """As a `Hand` has it."""
         read_s = view.load_s if view.load_s is not None else self._floor.workers.usual_load_s
-        return read_s if view.can_draw(model) else FETCH_S + read_s
+        if self._floor.workers.has(view, model):
+            return read_s
+        size = self._floor.workers.fetch_bytes(view, model)
+        return read_s + (size / self._rates.of(view.hello.machine) if size is not None else FETCH_S)
 
     def _may_be_given(self, view: WorkerView, job: Candidate, sheets: Collection[JobId]) -> bool:
         # A worker of an older version draws no sheets.
@@ -296,7 +325,15 @@ class HandingOut:
                 return  # lost or cancelled while it waited its turn
             try:
                 held.preview = await self._floor.wish(job)
-                accepted = await self._floor.transport.assign(view.name, await self._message(view, job, held.preview))
+                message, needs = await self._composer.compose(job, view.name, held.preview, fetches=view.hello.fetches)
+                self._entitled.note(message, needs)
+                held.fetch_bytes = _lacking(view, message.needs)
+                accepted = await self._floor.transport.assign(view.name, message)
+            except NotHashedError as error:
+                log.info("job %s waits for the hash of %s", job.id, error)
+                await asyncio.sleep(RETRY_S)
+                await self.take_back(view, held, "unsent")
+                return
             except (OSError, StorageFullError):
                 log.exception("job %s could not be handed out; it is tried again", job.id)
                 await asyncio.sleep(RETRY_S)
@@ -336,37 +373,6 @@ class HandingOut:
             del view.assigned[held.job]
         last = next((h for h in reversed(view.assigned.values()) if not h.model.startswith(TASK_MODEL)), None)
         view.planned_model = last.model if last is not None else view.hello.loaded
-
-    async def _message(self, view: WorkerView, job: Job, preview: m.PreviewWish) -> m.Assign:
-        return m.Assign(
-            worker=view.name,
-            job=job.id,
-            attempt=job.attempt,
-            lane=job.lane,
-            model=job.model,
-            spec=await self._resolver.resolve(job),
-            resume=job.state,
-            parts=await self._parts(job),
-            max_run_s=self._may_take_s(job),
-            preview=preview,
-        )
-
-    def _may_take_s(self, job: Job) -> float:
-        if job.training is not None:  # without getting any further; all of it may take days
-            return self._floor.leases.max_step_s
-        # A cell has the time that it would have by itself.
-        return self._floor.leases.max_run_s * (len(job.task.cells) if isinstance(job.task, Sheet) else 1)
-
-    async def _parts(self, job: Job) -> tuple[m.KeptPart, ...]:
-        """What earlier attempts finished. One that cannot be handed over is made again."""
-        if self._settler.parts is None or job.attempt <= 1:
-            return ()
-        found: list[m.KeptPart] = []
-        for part in await self._settler.parts.of_job(job.id):
-            with contextlib.suppress(OSError):
-                image = await self._floor.transport.put_file(part.path, part.sha256, part.mime)
-                found.append(m.KeptPart(n=part.n, image=image))
-        return tuple(found)
 
     def candidate(self, row: QueueRow) -> Candidate:
         cost = self._timings.estimate_s(row.model, row.work_units)

@@ -5,28 +5,43 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from bot.dispatch.fetching import FETCHING, FetchRates
 from bot.dispatch.floor import PAUSE, Floor
 from bot.dispatch.losses import Losses
 from bot.dispatch.settle import Settler
 from bot.dispatch.trainings import Pace, TrainingLog
 from bot.dispatch.transport import WorkerGone
+from bot.dispatch.warming import Warming
 from bot.dispatch.workers import Assigned, WorkerView
 from bot.domain.ids import JobId
 from bot.domain.job import JobStatus
 from bot.storage.facts import Timings
 from bot.storage.jobs import Jobs
-from gpu_worker.language.models import default_checkpoint
 from gpu_worker.protocol import messages as m
 
 __all__ = ["Reception"]
 
 log = logging.getLogger(__name__)
 
+NOT_ON_A_CARD = frozenset({"queued", FETCHING})
+"""Phases of jobs that can be blamed for nothing."""
+
 
 class Reception:
     def __init__(
-        self, floor: Floor, losses: Losses, *, jobs: Jobs, timings: Timings, settler: Settler, trainings: TrainingLog
+        self,
+        floor: Floor,
+        losses: Losses,
+        *,
+        jobs: Jobs,
+        timings: Timings,
+        settler: Settler,
+        trainings: TrainingLog,
+        warming: Warming,
+        rates: FetchRates,
     ) -> None:
+        self._warming = warming
+        self._rates = rates
         self._floor = floor
         self._losses = losses
         self._jobs = jobs
@@ -73,7 +88,7 @@ class Reception:
                 hello.worker, hello.boot, hello, now, planned_model=hello.loaded, quiet_since=now, drained=drained
             )
             self._floor.workers[hello.worker] = known
-            await self._warm(known)
+            await self._warming.warm(known)
             await self._forget_what_is_over(hello)
         known.hello = hello
         known.loaded = hello.loaded
@@ -86,14 +101,6 @@ class Reception:
         )
         await self._reconcile(known)
         self._floor.changed()
-
-    async def _warm(self, view: WorkerView) -> None:
-        """A fresh worker loads the default checkpoint while it waits: the first picture need not pay for it."""
-        default = default_checkpoint(view.hello.models)
-        if view.set_aside or view.drained:
-            return
-        if view.hello.loaded is None and default is not None:
-            await self._floor.transport.send(view.name, m.Prepare(worker=view.name, model=default))
 
     async def _forget_what_is_over(self, hello: m.Hello) -> None:
         """Trainings that ended for good, or were taken back, while this worker was away."""
@@ -133,7 +140,7 @@ class Reception:
         view.assigned[job_id] = Assigned(
             job_id, running.attempt, job.model, self._floor.clock(), preview=await self._floor.wish(job)
         )
-        if running.phase != "queued":
+        if running.phase not in NOT_ON_A_CARD:
             view.assigned[job_id].start(self._floor.clock())
         if job.training is not None and self._floor.holds(job.guild_id):  # an admin's word, while nobody heard it
             await self._floor.send_cancel(view.name, running.job, running.attempt, PAUSE)
@@ -158,7 +165,8 @@ class Reception:
                     await self._floor.send_cancel(view.name, running.job, running.attempt, "fenced")
                 continue
             held.seen_at = now
-            if running.phase != "queued":
+            self._rates.hear(view.hello.machine, held, running.phase, now)
+            if running.phase not in NOT_ON_A_CARD:
                 self._note_start(held, now)
             if running.job in self._floor.cancelling:
                 await self._floor.send_cancel(view.name, running.job, running.attempt, "user")
@@ -171,7 +179,9 @@ class Reception:
         if view is None or held is None or held.attempt != progress.attempt:
             return  # a late attempt must not draw on the card of a newer one
         now = view.seen_at = held.seen_at = self._floor.clock()
-        self._note_start(held, now)
+        self._rates.hear(view.hello.machine, held, progress.phase, now)
+        if progress.phase not in NOT_ON_A_CARD:
+            self._note_start(held, now)
         if progress.training is not None and held.trains:
             self._note_steps(held, progress.training, now)
         if progress.preview is not None and not _wanted(progress, held.preview):

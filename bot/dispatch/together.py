@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from bot.dispatch.entitled import Entitled, Serves
 from bot.dispatch.transport import BotTransport, OnGone, OnMessage
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import ImageRef
@@ -23,6 +24,11 @@ class Together:
     def connected(self) -> bool:
         """A worker of this machine that hangs while the broker is away is found by its transport, not by its lease."""
         return self._here.connected and self._remote.connected
+
+    def serve(self, entitled: Entitled) -> None:
+        """As the remote transport has it."""
+        if isinstance(self._remote, Serves):
+            self._remote.serve(entitled)
 
     async def start(self, on_message: OnMessage, on_gone: OnGone) -> None:
         # First what came from afar, before any worker of this machine takes one of those jobs.

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from bot.dispatch.needs import ModelNeeds
 from bot.dispatch.policy import Candidate
 from bot.dispatch.trainings import Pace
 from bot.domain.job import TASK_MODEL, TRAIN_MODEL, Lane
@@ -30,6 +31,10 @@ class Assigned:
     """What previews were wished for; none until that is known."""
     pace: Pace | None = None
     """Of a training, once it has said how far it is."""
+    fetch_bytes: int = 0
+    """Of model files that its worker does not have."""
+    fetches_since: float | None = None
+    """When it was first heard to fetch them; None: it does not."""
 
     def start(self, now: float) -> None:
         if self.started_at is None:
@@ -57,6 +62,8 @@ class WorkerView:
     """By its own word: it starts, or is about to stop."""
     drained: bool = False
     """By the operator's: it finishes what it has begun and gets nothing more."""
+    distrusted: bool = False
+    """Its machine has sent what was no result, again and again (bot/dispatch/trust.py): it gets nothing more."""
     beat: Heartbeat | None = None
     """The last one, for whoever looks after the machine."""
     assigned: dict[str, Assigned] = field(default_factory=dict[str, Assigned])
@@ -67,7 +74,7 @@ class WorkerView:
     """Assigns go out in the order of their claims."""
     load_s: float | None = None
     """To read a checkpoint, as was learnt of this worker; None before the first."""
-    _checkpoints: tuple[Hello, frozenset[str]] | None = None
+    _checkpoints: tuple[Hello, frozenset[str], dict[str, ModelFact]] | None = None
     """Of that hello; a thousand workers are asked for each job."""
     quiet_since: float = 0.0
     """When it was last given, or done with, anything but a training; at first, when it said hello."""
@@ -78,7 +85,7 @@ class WorkerView:
 
     @property
     def takes_work(self) -> bool:
-        return self.compatible and not self.draining and not self.drained
+        return self.compatible and not (self.draining or self.drained or self.distrusted)
 
     @property
     def idle(self) -> bool:
@@ -133,9 +140,13 @@ class WorkerView:
     def checkpoints(self) -> frozenset[str]:
         """What it has on disk and can load."""
         if self._checkpoints is None or self._checkpoints[0] is not self.hello:
-            usable = (fact.name for fact in self.hello.models if fact.kind == "checkpoint" and not fact.problem)
-            self._checkpoints = (self.hello, frozenset(usable))
+            usable = {f.name: f for f in self.hello.models if f.kind == "checkpoint" and not f.problem}
+            self._checkpoints = (self.hello, frozenset(usable), usable)
         return self._checkpoints[1]
+
+    def checkpoint(self, name: str) -> ModelFact | None:
+        """One of `checkpoints`."""
+        return self._checkpoints[2].get(name) if name in self.checkpoints and self._checkpoints else None
 
     def free_in_s(self, now: float, takes_s: Callable[[Assigned], float]) -> float:
         """Until what it holds is done, but for a training, which makes way. `takes_s`: each from its start to its end.
@@ -153,14 +164,42 @@ class Roster(dict[str, WorkerView]):
 
     usual_load_s: float = 0.0
     """What reading a checkpoint takes; 0 until the first has: a guess keeps no worker idle."""
+    needs: ModelNeeds | None = None
+    """What can be fetched of ours; None: nothing."""
+    waits_for_hash: bool = False
+    """Somebody was not given a job since its checkpoint has no hash yet."""
+
+    def has(self, view: WorkerView, model: str) -> bool:
+        """On its disk. What a machine that fetches calls so is ours only where the bytes are the same."""
+        if not view.can_draw(model):
+            return False
+        fact = view.checkpoint(model) if view.hello.fetches and self.needs is not None else None
+        return fact is None or self.needs is None or self.needs.agrees(fact)
+
+    def fetch_bytes(self, view: WorkerView, model: str) -> int | None:
+        """What it has to fetch first; None where it cannot, or has no room."""
+        if self.needs is None or not view.hello.fetches or not view.compatible or model.startswith(TASK_MODEL):
+            return None
+        ref, room_mb = self.needs.checkpoint(model), view.hello.models_room_mb
+        if ref is None or (room_mb is not None and ref.size_bytes > room_mb * 2**20):
+            return None
+        return ref.size_bytes
+
+    def can_draw(self, view: WorkerView, model: str) -> bool:
+        """At once, or once it has fetched the model."""
+        return self.has(view, model) or self.fetch_bytes(view, model) is not None
 
     def may_draw(self, view: WorkerView, model: str) -> bool:
         """A model that nobody has goes to anybody: the worker's refusal becomes the user's sentence. A training waits
         for whoever can do it, and for those set aside as long as there are any."""
         if model == TRAIN_MODEL:
             return view.trains and (view.set_aside or not any(other.set_aside for other in self.values()))
-        others = (other for other in self.values() if not other.set_aside)
-        return view.can_draw(model) or not any(other.can_draw(model) for other in others)
+        if self.can_draw(view, model):
+            return True
+        if view.hello.fetches and self.needs is not None and self.needs.is_coming(model):
+            self.waits_for_hash = True
+            return False
+        return not any(self.can_draw(other, model) for other in self.values() if not other.set_aside)
 
     def learn_load(self, view: WorkerView, load_s: float) -> None:
         """What a job said it spent on reading models; nothing where all was in memory."""
@@ -175,10 +214,16 @@ class Roster(dict[str, WorkerView]):
                 yield view, held
 
     def models(self) -> tuple[ModelFact, ...]:
-        """What any of them can use; a model that one of them can load counts as usable."""
+        """What any of them can use; a model that one of them can load counts as usable, and where one fetches, so does
+        all that can be fetched."""
         best: dict[tuple[str, str], ModelFact] = {}
+        fetchers = [view for view in self.values() if view.compatible and view.hello.fetches and self.needs is not None]
+        if self.needs is not None and fetchers:
+            best = {(fact.kind, fact.name): fact for fact in self.needs.facts()}
         for view in self.values():
             for fact in view.hello.models if view.compatible else ():
+                if view in fetchers and self.needs is not None and not self.needs.agrees(fact):
+                    continue  # from another time of our library, or the machine's own
                 known = best.get((fact.kind, fact.name))
                 if known is None or (known.problem and not fact.problem):
                     best[fact.kind, fact.name] = fact

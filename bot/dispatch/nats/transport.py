@@ -17,8 +17,10 @@ from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from bot.dispatch.deliveries import Deliveries
+from bot.dispatch.entitled import Entitled
 from bot.dispatch.nats.landing import Landing
 from bot.dispatch.nats.peers import Peer
+from bot.dispatch.nats.serving import Serving
 from bot.dispatch.nats.streams import Streams
 from bot.dispatch.on_disk import OnDisk
 from bot.dispatch.outbox import Inputs, Outbox
@@ -27,9 +29,8 @@ from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.frames import FrameError, unpack
 from gpu_worker.protocol.nats.access import Access
 from gpu_worker.protocol.nats.link import Link, LinkDownError, LinkTimes
-from gpu_worker.protocol.nats.mail import GONE, HERE, InputWanted
 from gpu_worker.protocol.nats.pieces import Joiner
-from gpu_worker.protocol.nats.subjects import CHUNK_BYTES, Subjects, is_worker_name
+from gpu_worker.protocol.nats.subjects import Subjects, is_worker_name
 from gpu_worker.protocol.outbox import PART_SUFFIX
 
 __all__ = ["NatsTimes", "NatsTransport"]
@@ -81,8 +82,7 @@ class NatsTransport(OnDisk):
         self._landing = Landing(self._link, self._subjects, self._streams, root)
         self._peers: dict[str, Peer] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._serving: set[asyncio.Task[None]] = set()
-        self._serve_turn = asyncio.Semaphore(INPUTS_AT_ONCE)
+        self._serving = Serving(self._link, self._subjects, self._inputs)
         self._look = asyncio.Event()
 
     @property
@@ -109,7 +109,7 @@ class NatsTransport(OnDisk):
             log.warning("the broker is not there yet; remote workers join as soon as it is")
         await self._link.subscribe(self._subjects.every("ev"), self._on_event)
         await self._link.subscribe(f"{self._subjects.prefix}.fin.>", self._on_bell)
-        await self._link.subscribe(self._subjects.every("get"), self._on_input_wanted)
+        await self._link.subscribe(self._subjects.every("get"), self._serving.on_wanted)
         self._look.set()
         self._tasks = [
             asyncio.create_task(self._look_round_forever(), name="mailbox"),
@@ -118,11 +118,15 @@ class NatsTransport(OnDisk):
 
     async def stop(self) -> None:
         """Workers go on with what they have; it waits in the mailbox for the next start."""
-        for task in (*self._tasks, *self._serving):
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._serving, return_exceptions=True)
+        await asyncio.gather(*self._tasks, self._serving.stop(), return_exceptions=True)
         await asyncio.gather(*(peer.stop() for peer in self._peers.values()))
         await self._link.close()
+
+    def serve(self, entitled: Entitled) -> None:
+        """Machines fetch what it grants them; before that nobody is answered."""
+        self._serving.open(entitled)
 
     # --- BotTransport -------------------------------------------------------------------------------------------------
 
@@ -210,27 +214,6 @@ class NatsTransport(OnDisk):
                 await asyncio.to_thread(self._inputs.clear_old)
             except Exception:
                 log.exception("looking through what has landed failed; it goes on")
-
-    # --- inputs -------------------------------------------------------------------------------------------------------
-
-    async def _on_input_wanted(self, data: Msg) -> None:
-        """Served beside each other. Who knows the hash of a picture's bytes was given it with a job."""
-        task = asyncio.create_task(self._serve_input(data), name="input")
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
-
-    async def _serve_input(self, data: Msg) -> None:
-        if not data.reply:
-            return
-        try:
-            wanted = InputWanted.model_validate(unpack(data.data))
-            async with self._serve_turn:
-                found = await asyncio.to_thread(self._inputs.read, wanted.ref, wanted.offset, CHUNK_BYTES)
-            answer = HERE + found
-        except (FrameError, ValidationError, OSError):
-            answer = GONE
-        with contextlib.suppress(LinkDownError):
-            await self._link.send(data.reply, answer)
 
 
 def _prepare(root: Path) -> None:

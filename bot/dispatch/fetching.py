@@ -1,0 +1,35 @@
+"""How fast models come to a machine, as was learnt."""
+
+from __future__ import annotations
+
+from bot.dispatch.workers import Assigned
+
+__all__ = ["FETCHING", "FetchRates"]
+
+FETCHING = "fetching"
+"""The phase of a job whose files are on their way; nothing of it has reached a card."""
+FIRST_GUESS_BYTES_S = 20e6
+LEAST_BYTES = 4 << 20
+"""Less says nothing of a link."""
+
+
+class FetchRates:
+    def __init__(self) -> None:
+        self._bytes_s: dict[str, float] = {}
+        """By machine."""
+
+    def of(self, machine: str) -> float:
+        """Bytes a second."""
+        return self._bytes_s.get(machine, FIRST_GUESS_BYTES_S)
+
+    def hear(self, machine: str, held: Assigned, phase: str, now: float) -> None:
+        """A job of it says in what phase it is."""
+        if phase == FETCHING:
+            if held.fetches_since is None:
+                held.fetches_since = now
+        elif held.fetches_since is not None:
+            took_s, held.fetches_since = now - held.fetches_since, None
+            if held.fetch_bytes >= LEAST_BYTES and took_s > 0:
+                new = held.fetch_bytes / took_s
+                known = self._bytes_s.get(machine)
+                self._bytes_s[machine] = new if known is None else 0.5 * known + 0.5 * new
