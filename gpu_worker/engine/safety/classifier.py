@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from gpu_worker.engine.calls import Picture
+if TYPE_CHECKING:
+    from gpu_worker.engine.calls import Picture  # it loads torch, which the bot's looker does without
 
 __all__ = ["Classifier", "Scores", "open_session"]
 

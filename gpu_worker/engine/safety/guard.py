@@ -7,14 +7,16 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image
 
 from gpu_worker.engine.safety.classifier import Classifier
-from gpu_worker.engine.safety.nudenet import NudeNet, installed_weights
-from gpu_worker.engine.safety.onnx_file import OnnxClassifier
+from gpu_worker.language.classifiers import installed_classifier
 from gpu_worker.protocol.safety import Looked
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["PictureGuard", "find_classifier"]
 
@@ -63,16 +65,20 @@ class PictureGuard:
 
 
 def find_classifier(models_dir: Path) -> PictureGuard | None:
-    """An operator's own file in `models/safety` (the first by name), else NudeNet where its package is installed."""
-    own = sorted((models_dir / "safety").glob("*.onnx"))
-    if own:
-        log.info("pictures are looked at by %s", own[0])
-        return PictureGuard(own[0].stem, lambda: OnnxClassifier(own[0]))
-    weights = installed_weights()
-    if weights is None:
+    """What is installed (gpu_worker.language.classifiers)."""
+    found = installed_classifier(models_dir)
+    if found is None:
         return None
-    log.info("pictures are looked at by NudeNet (%s)", weights)
-    return PictureGuard(NudeNet.name, lambda: NudeNet(weights))
+    log.info("pictures are looked at by %s (%s)", found.name, found.weights)
+
+    def load() -> Classifier:
+        # Here, because numpy and onnxruntime may be missing where a classifier was installed.
+        from gpu_worker.engine.safety.nudenet import NudeNet
+        from gpu_worker.engine.safety.onnx_file import OnnxClassifier
+
+        return OnnxClassifier(found.weights) if found.own else NudeNet(found.weights)
+
+    return PictureGuard(found.name, load)
 
 
 def veil(data: bytes) -> bytes:
@@ -88,5 +94,7 @@ def veil(data: bytes) -> bytes:
 
 
 def _pixels(data: bytes) -> np.ndarray:
+    import numpy as np
+
     with Image.open(io.BytesIO(data)) as picture:
         return np.asarray(picture.convert("RGB"))

@@ -6,16 +6,19 @@ a side: output [1, 4 + classes, boxes], of which the best score of each class is
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from gpu_worker.engine.calls import Picture
 from gpu_worker.engine.safety.classifier import Scores, open_session
+from gpu_worker.language.classifiers import NUDENET
 
-__all__ = ["NudeNet", "installed_weights"]
+if TYPE_CHECKING:
+    from gpu_worker.engine.calls import Picture
+
+__all__ = ["NudeNet"]
 
 SIDE_PX = 320
 LABELS: tuple[str, ...] = (
@@ -30,18 +33,8 @@ NUDE = frozenset({
 SUGGESTIVE = frozenset({"FEMALE_GENITALIA_COVERED", "ANUS_COVERED", "BUTTOCKS_COVERED", "FEMALE_BREAST_COVERED"})
 
 
-def installed_weights() -> Path | None:
-    """The weights of the installed package; None without it. Imports nothing of it."""
-    found = importlib.util.find_spec("nudenet")
-    for folder in (found.submodule_search_locations or ()) if found else ():
-        weights = Path(folder) / "320n.onnx"
-        if weights.is_file():
-            return weights
-    return None
-
-
 class NudeNet:
-    name = "nudenet"
+    name = NUDENET
 
     def __init__(self, weights: Path) -> None:
         self._session = open_session(weights)

@@ -10,14 +10,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gpu_worker.engine.calls import Picture
 from gpu_worker.engine.safety.classifier import Scores, open_session
+
+if TYPE_CHECKING:
+    from gpu_worker.engine.calls import Picture
 
 __all__ = ["OnnxClassifier", "Sheet"]
 

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from gpu_worker.engine.safety.guard import PictureGuard, find_classifier, veil
-from gpu_worker.engine.safety.nudenet import NudeNet, installed_weights
+from gpu_worker.engine.safety.nudenet import NudeNet
 from gpu_worker.engine.safety.onnx_file import OnnxClassifier
+from gpu_worker.language.classifiers import installed_classifier
 from gpu_worker.protocol import messages as m
 from gpu_worker.task import GuardedPreviews, JobHooks, Task
 from tests.contract.farm import new_job
@@ -114,10 +115,10 @@ def test_an_installed_package_is_found_without_importing_it(tmp_path, monkeypatc
     assert find_classifier(tmp_path).name == "colours"  # the operator's own goes first
 
 
-@pytest.mark.skipif(installed_weights() is None, reason="the extra `nudenet` is not installed")
-def test_nudenet_finds_nobody_in_noise():
+@pytest.mark.skipif(importlib.util.find_spec("nudenet") is None, reason="the extra `nudenet` is not installed")
+def test_nudenet_finds_nobody_in_noise(tmp_path):
     noise = np.random.default_rng(2).integers(0, 255, (200, 320, 3), np.uint8)
-    assert NudeNet(installed_weights()).scores(noise).nude < 0.2
+    assert NudeNet(installed_classifier(tmp_path).weights).scores(noise).nude < 0.2
 
 
 def test_hooks_send_only_previews_that_were_looked_at_and_wait_for_none(tmp_path):

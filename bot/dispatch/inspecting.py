@@ -1,0 +1,89 @@
+"""The door for what remote workers send: what is no result of its job is turned into a failure of its worker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+from pathlib import Path
+
+from bot.dispatch.floor import Floor
+from bot.domain.ids import JobId
+from bot.inspection import Inspection, UnfitError
+from bot.storage.jobs import Jobs
+from gpu_worker.protocol import messages as m
+
+__all__ = ["Inspecting"]
+
+log = logging.getLogger(__name__)
+
+
+class Inspecting:
+    def __init__(self, floor: Floor, jobs: Jobs, inspection: Inspection | None) -> None:
+        """Without an `inspection` everybody is believed."""
+        self._floor = floor
+        self._jobs = jobs
+        self._inspection = inspection
+
+    async def end(
+        self, message: m.Done | m.Failed | m.Cancelled | m.Paused
+    ) -> m.Done | m.Failed | m.Cancelled | m.Paused:
+        """Raises OSError where it cannot be looked at now: it is to be delivered again."""
+        inspection, job_id = self._of(message.worker), JobId(message.job)
+        if inspection is None:
+            return message
+        job = await self._jobs.get(job_id)
+        if job is None or not job.status.waiting:
+            return message  # nothing of it will be kept
+
+        def fetch(output: m.Output) -> Awaitable[Path]:
+            assert isinstance(message, m.Done), "nothing else has results"
+            return self._floor.transport.fetch(message, output)
+
+        def alive() -> None:
+            self._floor.unsettled[job_id] = self._floor.clock()
+
+        try:
+            return await inspection.end(message, job, fetch, alive)
+        except UnfitError as error:
+            self._blame(message.worker, message.job, str(error))
+            return m.Failed(
+                worker=message.worker, job=message.job, attempt=message.attempt, kind="other", retryable=True,
+                message=f"unfit result: {error}",
+            )  # fmt: skip
+
+    async def part(self, message: m.Partial) -> m.Partial | None:
+        """None where nothing of it is to be kept. Raises OSError as `end`."""
+        inspection = self._of(message.worker)
+        if inspection is None:
+            return message
+        job = await self._jobs.get(JobId(message.job))
+        if job is None:
+            return None
+        try:
+            return await inspection.part(message, job, lambda output: self._floor.transport.fetch(message, output))
+        except UnfitError as error:
+            self._blame(message.worker, message.job, str(error))
+            return None
+
+    async def progress(self, message: m.Progress, wish: m.PreviewWish) -> m.Progress:
+        inspection = self._of(message.worker)
+        if inspection is None:
+            return message
+        if wish.hz <= 0:
+            message = message.model_copy(update={"preview": None})
+        return await inspection.progress(message, guarded=wish.guarded)
+
+    def _of(self, worker: str) -> Inspection | None:
+        inspection = self._inspection
+        return inspection if inspection is not None and inspection.is_remote(worker) else None
+
+    def _blame(self, worker: str, job: str, reason: str) -> None:
+        log.error("worker %s sent what is no result of job %s: %s", worker, job, reason)
+        if not self._floor.trust.blame(worker, job):
+            return
+        log.critical(
+            "the machine of worker %s has spoilt so many jobs that it gets none any more. Look at its own log; "
+            "/workers resume gives it work again, /workers remove takes its key.", worker,
+        )  # fmt: skip
+        for view in self._floor.workers.values():
+            view.distrusted = self._floor.trust.is_out(view.name)

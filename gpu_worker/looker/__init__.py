@@ -1,0 +1,1 @@
+"""Looks at what remote workers send, for the bot: in a process of its own, without torch. It knows no job, no user."""
