@@ -1,6 +1,8 @@
-"""`python -m gpu_worker`: joins the embedded bot over stdin and stdout, or with `--nats` a bot on another machine.
+"""`python -m gpu_worker`: serves whoever started it over stdin and stdout, a bot or the agent of a machine. With
+`--invite` or `--nats` it is that agent: it joins a bot elsewhere, and starts itself once more for each card.
 
-Exit codes: 0 the bot closed the pipe, or it was told to end, 1 a bug, 2 bad usage, 75 the engine cannot start.
+Exit codes: 0 the pipe was closed, or it was told to end, 1 a bug, 2 bad usage, 75 the engine cannot start, or another
+agent works in the data folder.
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ import os
 import sys
 from pathlib import Path
 
+from gpu_worker.agent.run import add_agent_arguments, agent_asked, run_agent
 from gpu_worker.engine_arguments import add_engine_arguments, engine_options
-from gpu_worker.protocol.nats.subjects import is_embedded_name, is_worker_name
 
 __all__ = ["main"]
 
@@ -28,22 +30,23 @@ def _claim_stdout() -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m gpu_worker", description="Draws pictures for a Pincel bot.")
-    parser.add_argument("--name", default="w1", help="this worker's name in the bot's list")
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_agent_arguments(own, os.environ)
+    parser = argparse.ArgumentParser(
+        prog="python -m gpu_worker", description="Draws pictures for a Pincel bot.", parents=[own], allow_abbrev=False
+    )
     parser.add_argument("--data", type=Path, required=True, help="the operator's data folder")
     parser.add_argument("--models", type=Path, action="append", default=[], help="a further folder, only read")
     parser.add_argument("--fetched", type=Path, help="models are these, in place of those in the data folder")
+    parser.add_argument("--outbox", type=Path, help="where results lie until the bot has them")
     parser.add_argument("--demo", type=Path, required=True, help="the shipped demo model's folder")
     parser.add_argument("--lanes", action="append", choices=LANES, default=[],
                         help="set aside for jobs of this kind alone (may be repeated)")  # fmt: skip
     parser.add_argument("--check", action="store_true", help="load the default model, say what was found, and end")
-    parser.add_argument(
-        "--nats", metavar="URL", help="the broker of a bot on another machine, such as nats://host:4222"
-    )
     add_engine_arguments(parser, os.environ)
     arguments = parser.parse_args()
-    if arguments.nats and (not is_worker_name(arguments.name) or is_embedded_name(arguments.name)):
-        parser.error("a remote worker needs a --name of its own: letters, digits, - and _, and not like w1 or t1")
+    if agent_asked(arguments) and not arguments.check:
+        return run_agent(arguments, own.parse_known_args()[1])
     frames = _claim_stdout()
 
     from gpu_worker.embedded import run_check, run_embedded
@@ -52,15 +55,10 @@ def main() -> int:
     if arguments.check:
         return run_check(arguments.data, arguments.demo, options, arguments.models)
     lanes = tuple(dict.fromkeys(arguments.lanes))
-    if arguments.nats:
-        from gpu_worker.nats.remote import run_remote
-
-        return run_remote(
-            arguments.name, arguments.data, arguments.demo, options, arguments.nats, arguments.models, lanes
-        )
     return run_embedded(
-        arguments.name, arguments.data, arguments.demo, options, frames, arguments.models, lanes, arguments.fetched
-    )
+        arguments.name or "w1", arguments.data, arguments.demo, options, frames, arguments.models, lanes,
+        arguments.fetched, arguments.outbox,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

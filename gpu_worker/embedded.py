@@ -13,8 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from gpu_worker.console import set_up_logging
 from gpu_worker.engine.options import EngineOptions
-from gpu_worker.language.log_lines import JSON, LOG_FORMAT, JsonLines, catch_the_rest
 from gpu_worker.protocol.messages import AddonFact
 from gpu_worker.protocol.specs import DRAW_TASKS, FILE_TASKS, LOOK_TASKS, TRAIN_TASKS
 from gpu_worker.sensors import Vitals, sensors
@@ -22,8 +22,7 @@ from gpu_worker.server import HANG_GRACE_S, ORPHAN_GRACE_S, Drawer, Server
 from gpu_worker.task import Looker
 from gpu_worker.transport import RETRY_S, PipeWorkerTransport
 
-__all__ = ["CANNOT_START", "Served", "app_version", "engine_served", "run_check", "run_embedded", "serve",
-           "set_up_logging"]  # fmt: skip
+__all__ = ["CANNOT_START", "Served", "app_version", "engine_served", "run_check", "run_embedded", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -38,17 +37,6 @@ def app_version() -> str:
         return "0.1.0"  # run from the checkout, not installed
 
 
-def set_up_logging(name: str | None = None) -> None:
-    """To stderr, which the bot keeps in a file. A worker's, by its name, is as PINCEL_LOG_FORMAT says."""
-    console = logging.StreamHandler(sys.stderr)
-    logging.basicConfig(level=logging.INFO, handlers=[console], force=True)
-    if name is not None and os.environ.get(LOG_FORMAT, "").strip().lower() == JSON:
-        console.setFormatter(JsonLines({"worker": name}))
-        catch_the_rest(logging.getLogger("printed"))
-    else:
-        console.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-
-
 def run_embedded(
     name: str,
     data_dir: Path,
@@ -58,15 +46,16 @@ def run_embedded(
     more: Sequence[Path] = (),
     lanes: tuple[str, ...] = (),
     fetched: Path | None = None,
+    outbox: Path | None = None,
 ) -> int:
     """`lanes`: the only ones that this worker is for; empty: all. `fetched`: it draws with the models there, in place
-    of those in the data folder."""
+    of those in the data folder. `outbox`: not the one of that folder, which belongs to a bot."""
     set_up_logging(name)
 
     def start_engine() -> Served:
         return engine_served(data_dir, demo_dir, options, more, lanes, fetched)
 
-    return serve(name, data_dir / "outbox", start_engine, frames_fd)
+    return serve(name, outbox or data_dir / "outbox", start_engine, frames_fd)
 
 
 @dataclass(frozen=True)

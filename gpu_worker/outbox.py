@@ -44,11 +44,12 @@ class OutFile:
 class WorkerOutbox:
     """Everything here blocks, and raises OSError where the disk is full or gone."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, shared: bool = False) -> None:
+        """`shared`: another process may be writing there just now."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         # What an earlier process was writing when it died: gigabytes, perhaps, and its job starts afresh.
-        for part in folder.glob(f"*{PART_SUFFIX}*"):
+        for part in () if shared else folder.glob(f"*{PART_SUFFIX}*"):
             with contextlib.suppress(OSError):
                 part.unlink()
 
@@ -107,10 +108,15 @@ class WorkerOutbox:
 
 def _write_durably(path: Path, data: bytes) -> None:
     part = path.with_name(path.name + PART_SUFFIX)
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()  # on a full disk it takes the room that an end needs
+        raise
     part.replace(path)
     _sync_folder(path)
 

@@ -1,4 +1,4 @@
-"""Keeps remote workers running, each started again when it dies: nats_keeper.py FOLDER SESSION_PID.
+"""Keeps agents of remote workers running, each started again when it dies: nats_keeper.py FOLDER SESSION_PID.
 
 One process for a session of tests, which has imported everything and forks a keeper for each file in FOLDER, as the kit
 puts them there. All of it ends with the session.
@@ -16,20 +16,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[2]
 sys.path.insert(0, str(CHECKOUT))
 
-from gpu_worker.embedded import Served  # noqa: E402
-from gpu_worker.nats.remote import serve_remote  # noqa: E402
-from gpu_worker.nats.transport import WorkerTimes  # noqa: E402
-from gpu_worker.protocol.specs import DRAW_TASKS, TRAIN_TASKS  # noqa: E402
-from tests.contract.nats_kit import LINK_TIMES, subjects_of  # noqa: E402
-from tests.contract.stub_engine import StubCancelled, StubEngine, StubError  # noqa: E402
-
-
-def serve(root: Path, name: str, url: str) -> int:
-    engine = StubEngine(root / "journal")
-    return serve_remote(
-        name, root / "remote", lambda: Served(engine, StubCancelled, StubError, (*DRAW_TASKS, *TRAIN_TASKS)), url,
-        subjects=subjects_of(root), grace_s=5.0, times=WorkerTimes(retry_s=0.05, resend_s=1.0), link_times=LINK_TIMES,
-    )  # fmt: skip
+from tests.contract.stub_agent import serve  # noqa: E402
 
 
 def keep(root: Path, name: str, url: str, session: int) -> None:

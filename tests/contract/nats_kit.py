@@ -1,7 +1,7 @@
 """The kit of the NATS transport: a real broker for the session, and workers that outlive every bot, as remote ones do.
 
-Each worker has a keeper (as a service manager would be one) that starts it again when it was killed, and forks what has
-imported everything, so that a new life takes no time.
+Each has an agent, kept by what a service manager would be: it starts it again when it was killed, and forks what has
+imported everything, so that a new life takes no time. The process that draws is the agent's child.
 """
 
 from __future__ import annotations
@@ -101,6 +101,28 @@ def subjects_of(root: Path) -> Subjects:
     return Subjects("t" + hashlib.sha256(str(root).encode()).hexdigest()[:12])
 
 
+def agent_pid_file(root: Path, worker: str) -> Path:
+    return root / "keepers" / f"{worker}.pid"
+
+
+def child_pid_file(root: Path, worker: str) -> Path:
+    return root / "keepers" / f"{worker}.child"
+
+
+def outbox_of(root: Path, worker: str) -> Path:
+    """Each is a machine of its own."""
+    return root / "remote" / worker
+
+
+def sent(pid_file: Path, number: int) -> bool:
+    """False where that process is not running just now."""
+    try:
+        os.kill(int(pid_file.read_text()), number)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 class NatsKit:
     outlives_bots = True
     times = NatsTimes(assign_timeout_s=1.0, redeliver_s=0.1, look_round_s=0.5, retry_s=0.1)
@@ -120,22 +142,22 @@ class NatsKit:
         )
 
     def signal(self, transport: BotTransport, worker: str, number: int) -> bool:
+        """To the whole machine: its agent, and the process that draws."""
         assert isinstance(transport, NatsTransport)
         root = transport.root.parent
-        try:
-            os.kill(int((root / "keepers" / f"{worker}.pid").read_text()), number)
-        except (OSError, ValueError):
-            return False
-        return True
+        reached = sent(agent_pid_file(root, worker), number)
+        return sent(child_pid_file(root, worker), number) or reached
 
     def box(self, root: Path, worker: str) -> Path:
-        return root / "remote" / worker
+        return outbox_of(root, worker) / worker
 
     def clear(self, root: Path) -> None:
         """Ends all workers of one test."""
         for path in (root / "keepers").glob("*.keeper"):
             with contextlib.suppress(OSError, ValueError):
                 os.killpg(int(path.read_text()), signal.SIGKILL)
+        for path in (root / "keepers").glob("*.child"):
+            sent(path, signal.SIGKILL)  # it leads a group of its own
 
     def _keep(self, root: Path, name: str, url: str) -> None:
         folder = root / "keepers"

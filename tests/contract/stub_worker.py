@@ -17,7 +17,10 @@ def main() -> int:
     parser.add_argument("--journal", type=Path, required=True)
     parser.add_argument("--orphan-grace", type=float, default=5.0)
     parser.add_argument("--hang-grace", type=float, default=600.0)
+    parser.add_argument("--pid", type=Path, help="where to write the number of this process")
     arguments = parser.parse_args()
+    if arguments.pid is not None:
+        arguments.pid.write_text(str(os.getpid()))
 
     from gpu_worker.embedded import Served, serve
     from gpu_worker.protocol.specs import DRAW_TASKS, TRAIN_TASKS

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import json
 import shutil
-import threading
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +19,13 @@ from bot.dispatch.nats.transport import NatsTransport
 from bot.dispatch.together import Together
 from bot.domain.job import JobStatus
 from gpu_worker.__main__ import main
-from gpu_worker.nats.transport import NatsWorkerTransport, WorkerTimes
-from gpu_worker.outbox import OutFile
+from gpu_worker.agent.post import Post
+from gpu_worker.agent.times import AgentTimes
+from gpu_worker.outbox import End, OutFile, WorkerOutbox
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.frames import pack
-from gpu_worker.protocol.nats.mail import Manifest, SentFile
+from gpu_worker.protocol.nats.link import Link
+from gpu_worker.protocol.nats.mail import GONE, HERE, InputWanted, Manifest, SentFile
 from gpu_worker.protocol.nats.pieces import Joiner, pieces
 from gpu_worker.protocol.nats.subjects import (
     CHUNK_BYTES,
@@ -34,8 +35,8 @@ from gpu_worker.protocol.nats.subjects import (
     is_worker_name,
     parse_entry,
 )
-from gpu_worker.protocol.outbox import MODEL_MIME
-from gpu_worker.protocol.specs import ImageRef, Txt2Img
+from gpu_worker.protocol.outbox import MODEL_MIME, fin_name, kept_name
+from gpu_worker.protocol.specs import Txt2Img
 from tests.contract.farm import LEASES, Farm, open_farm
 from tests.contract.kits import KILL, PipeKit
 from tests.contract.nats_kit import LINK_TIMES, Broker, NatsKit
@@ -149,7 +150,7 @@ async def test_own_and_remote_workers_serve_together(broker, tmp_path):
         assert not list((tmp_path / "outbox" / "w1").glob("*.fin"))
 
 
-# --- one worker's end, without a server -------------------------------------------------------------------------------
+# --- one worker's end, without a child --------------------------------------------------------------------------------
 
 
 class Bench:
@@ -161,15 +162,26 @@ class Bench:
         self.came: list[bytes] = []
         """Files of ends and parts."""
         self.bot = NatsTransport(url, root=root / "landed", times=NatsKit.times, link_times=LINK_TIMES)
-        times = WorkerTimes(retry_s=0.05, resend_s=0.5, input_s=20)
-        self.worker = NatsWorkerTransport(worker_url or url, "w1", root / "w1", times=times, link_times=LINK_TIMES)
-        threading.Thread(target=self.worker.run, args=(self._obey,), daemon=True).start()
+        self.link = Link(worker_url or url, name="w1", inbox=inbox_of("w1"), times=LINK_TIMES)
         self._box = root / "w1"
+        self._outbox = WorkerOutbox(self._box)
+        times = AgentTimes(retry_s=0.05, resend_s=0.5)
+        self.post = Post(self.link, Subjects(), "w1", self._box, self._obey, times)
 
-    def _obey(self, message: m.ToWorker) -> None:
+    async def _obey(self, message: m.ToWorker) -> m.AssignReply | None:
         self.commands.append(message)
         if isinstance(message, m.Assign):
-            self.worker.event(m.AssignReply(job=message.job, attempt=message.attempt, accepted=True))
+            return m.AssignReply(job=message.job, attempt=message.attempt, accepted=True)
+        return None
+
+    async def finish(self, end: End, files: list[OutFile]) -> None:
+        """As a child does it."""
+        await asyncio.to_thread(self._outbox.store, end, files)
+        self.post.deliver(fin_name(end.job, end.attempt))
+
+    async def keep(self, part: m.Partial, file: OutFile) -> None:
+        await asyncio.to_thread(self._outbox.keep, part, file)
+        self.post.deliver(kept_name(part.job, part.attempt, part.n))
 
     async def on_message(self, message: m.ToBot) -> None:
         if isinstance(message, m.Done | m.Partial):
@@ -182,12 +194,16 @@ class Bench:
 
     async def __aenter__(self) -> Bench:
         await self.bot.start(self.on_message, None)  # pyright: ignore[reportArgumentType]
-        self.worker.event(m.Hello(worker="w1", app_version="0", boot="b", name="w1"))
+        self.link.open()
+        await self.link.wait_up()
+        await self.post.open()
+        self.post.say(m.Hello(worker="w1", app_version="0", boot="b", name="w1"))
         await self.hears(m.Hello)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self.worker.close)
+        await self.post.close()
+        await self.link.close()
         await self.bot.stop()
 
     async def hears(self, kind: type[m.ToBot]) -> m.ToBot:
@@ -226,10 +242,8 @@ async def test_what_is_larger_than_a_message_goes_through_whole(bench, tmp_path)
     told = OutFile(model, output(picture * 2, MODEL_MIME))
     state = b"s" * m.STATE_BYTES_MAX
     partial = m.Partial(job="j", attempt=1, n=0, state=state, file=saved, outputs=(told.output,))
-    await asyncio.to_thread(bench.worker.keep, partial, told)
-    await asyncio.to_thread(
-        bench.worker.finish, m.Done(job="j", attempt=1, outputs=()), [OutFile(picture, output(picture))]
-    )
+    await bench.keep(partial, told)
+    await bench.finish(m.Done(job="j", attempt=1, outputs=()), [OutFile(picture, output(picture))])
     done, kept = await bench.hears(m.Done), await bench.hears(m.Partial)
     assert bench.heard.index(kept) < bench.heard.index(done)
     assert isinstance(kept, m.Partial)
@@ -248,18 +262,6 @@ async def test_what_is_larger_than_a_message_goes_through_whole(bench, tmp_path)
     assert [c.resume for c in bench.commands if isinstance(c, m.Assign)] == [assign.resume]
 
 
-async def test_inputs_come_in_chunks_and_a_missing_one_is_told(bench):
-    data = bytes(range(256)) * 6000
-    ref = await bench.bot.put_input(data, "image/png")
-    assert await asyncio.to_thread(bench.worker.open_input, ref) == data
-    lost = ImageRef(ref="0" * 64, sha256="0" * 64, mime="image/png", size_bytes=5)
-    with pytest.raises(OSError, match="0000"):
-        await asyncio.to_thread(bench.worker.open_input, lost)
-    strange = ImageRef(ref="../inputs", sha256="0" * 64, mime="image/png", size_bytes=5)
-    with pytest.raises(OSError, match="InputWanted"):
-        await asyncio.to_thread(bench.worker.open_input, strange)
-
-
 async def test_files_that_were_lost_on_the_broker_are_sent_again(bench, own, tmp_path):
     data = b"x" * (CHUNK_BYTES + 1)
     remove = bench.bot._streams.chunks
@@ -276,7 +278,7 @@ async def test_files_that_were_lost_on_the_broker_are_sent_again(bench, own, tmp
             yield chunk
 
     bench.bot._streams.chunks = losing
-    await asyncio.to_thread(bench.worker.finish, m.Done(job="j", attempt=1, outputs=()), [OutFile(data, output(data))])
+    await bench.finish(m.Done(job="j", attempt=1, outputs=()), [OutFile(data, output(data))])
     await bench.hears(m.Done)
     await bench.taken()
     assert lost
@@ -321,13 +323,11 @@ async def test_worker_needs_its_own_subjects_and_nothing_else(broker, tmp_path):
         place = own.url.removeprefix("nats://")
         async with Bench(tmp_path, f"nats://bot:b@{place}", f"nats://w1:w@{place}") as bench:
             data = b"x" * (CHUNK_BYTES + 1)
-            ref = await bench.bot.put_input(data, "image/png")
-            assert await asyncio.to_thread(bench.worker.open_input, ref) == data
+            asked = await bench.link.request(Subjects().inputs("w1"), pack(InputWanted(ref="0" * 64, offset=0)))
+            assert asked.data[:1] in (HERE, GONE)
             assign = m.Assign(job="k", attempt=1, spec=Txt2Img(prompt="x", checkpoint="c", width=64, height=64, seed=1))
             assert await bench.bot.assign("w1", assign) is True
-            await asyncio.to_thread(
-                bench.worker.finish, m.Done(job="k", attempt=1, outputs=()), [OutFile(data, output(data))]
-            )
+            await bench.finish(m.Done(job="k", attempt=1, outputs=()), [OutFile(data, output(data))])
             await bench.hears(m.Done)
             await bench.taken()
         await refused(f"nats://w1:w@{place}", subjects)
@@ -393,6 +393,5 @@ def test_names_that_could_reach_beyond_a_worker_are_none(name):
 @pytest.mark.parametrize("name", ["w1", "t1", "w22", "a.b", ""])
 def test_remote_worker_is_refused_a_name_that_is_not_its_own(monkeypatch, capsys, name):
     monkeypatch.setattr("sys.argv", ["gpu_worker", "--nats", "nats://x", "--name", name, "--data", "d", "--demo", "d"])
-    with pytest.raises(SystemExit):
-        main()
+    assert main() == 2
     assert "--name of its own" in capsys.readouterr().err

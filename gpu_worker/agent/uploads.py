@@ -19,7 +19,7 @@ from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.frames import FrameError, pack, unpack
 from gpu_worker.protocol.nats.link import Link, LinkDownError
 from gpu_worker.protocol.nats.mail import ENTRY_FILE, Landed, Manifest, SentFile
-from gpu_worker.protocol.nats.subjects import CHUNK_BYTES, Subjects, parse_entry
+from gpu_worker.protocol.nats.subjects import CHUNK_BYTES, Entry, Subjects, parse_entry
 
 __all__ = ["Uploads"]
 
@@ -67,10 +67,10 @@ class Uploads:
         self._turns: dict[str, asyncio.Lock] = {}
         self._window = asyncio.Semaphore(WINDOW)
 
-    def add(self, entry: str) -> None:
-        """Once more for one that is written anew."""
+    def add(self, entry: str, *, again: bool = True) -> None:
+        """Once more for one that is written anew; not `again`: only where it is not on its way already."""
         if entry in self._uploads:
-            self._uploads[entry].renewed = True
+            self._uploads[entry].renewed = self._uploads[entry].renewed or again
         else:
             upload = self._uploads[entry] = _Upload()
             upload.task = asyncio.create_task(self._carry(entry, upload), name=f"upload-{entry}")
@@ -84,6 +84,11 @@ class Uploads:
     async def stored_all(self) -> None:
         for entry in list(self._uploads):
             await self.stored(entry)
+
+    def unstored(self) -> list[Entry]:
+        """Ends of attempts that are on this disk alone."""
+        named = (parse_entry(name) for name, upload in self._uploads.items() if not upload.stored.is_set())
+        return [entry for entry in named if entry is not None and entry.part is None]
 
     def landed(self, receipt: Landed) -> None:
         upload = self._uploads.get(receipt.entry)
