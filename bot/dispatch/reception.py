@@ -153,7 +153,9 @@ class Reception:
             await self._floor.transport.send(beat.worker, m.Resync())
             return
         now = view.seen_at = self._floor.clock()
-        view.draining = beat.draining
+        if view.draining != beat.draining:
+            view.draining = beat.draining  # its card's process is gone, or back
+            self._floor.changed()
         view.beat = beat
         if view.loaded != beat.loaded:
             view.loaded = beat.loaded
