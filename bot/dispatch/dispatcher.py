@@ -19,6 +19,7 @@ from bot.dispatch.entitled import Entitled, Serves, machine_of
 from bot.dispatch.fetching import FetchRates
 from bot.dispatch.floor import PAUSE, Floor, Listener
 from bot.dispatch.handing import HandingOut
+from bot.dispatch.inspecting import Inspecting
 from bot.dispatch.leases import Leases, Orphan
 from bot.dispatch.losses import Losses
 from bot.dispatch.mustering import Mustering
@@ -35,6 +36,7 @@ from bot.dispatch.workers import Assigned, WorkerView
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Job, JobStatus, NewJob
 from bot.domain.queue_rules import Move
+from bot.inspection import Inspection
 from bot.storage.facts import Timings
 from bot.storage.jobs import Jobs
 from bot.storage.queue_gates import QueueGates
@@ -63,9 +65,11 @@ class Dispatcher:
         leases: Leases | None = None,
         previews: Callable[[Job], Awaitable[m.PreviewWish]] | None = None,
         gates: QueueGates | None = None,
+        inspection: Inspection | None = None,
         needs: ModelNeeds | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Without an `inspection` what remote workers send is taken as it is; without `needs` they fetch nothing."""
         self._jobs = jobs
         self._scripts = scripts
         self._timings = timings
@@ -89,10 +93,12 @@ class Dispatcher:
         rates = FetchRates()
         trainings = TrainingLog(settler.trainings, timings)
         self._losses = Losses(floor, jobs=jobs, settler=settler, trainings=trainings)
+        self._inspecting = Inspecting(floor, jobs, inspection)
         self._reception = Reception(
             floor, self._losses, jobs=jobs, timings=timings, settler=settler, trainings=trainings,
-            warming=Warming(floor, entitled, needs), rates=rates,
+            inspecting=self._inspecting, warming=Warming(floor, entitled, needs), rates=rates,
         )  # fmt: skip
+        self._inspection = inspection
         self._handing = HandingOut(
             floor, self._losses, jobs=jobs, timings=timings, settler=settler, composer=composer, entitled=entitled,
             rates=rates,
@@ -134,6 +140,8 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._floor.transport.stop()
+        if self._inspection is not None:
+            await self._inspection.stop()
 
     # --- what the rest of the bot asks --------------------------------------------------------------------------------
 
@@ -230,6 +238,10 @@ class Dispatcher:
     @property
     def orders(self) -> Orders:
         return self._floor.orders
+
+    def on_distrust(self, put_out: Callable[[str], Awaitable[None]]) -> None:
+        """`put_out` is given a worker whose machine has sent what was no result of its jobs, once too often."""
+        self._inspecting.put_out = put_out
 
     async def standings(self) -> Mapping[JobId, Standing]:
         """Position and ETA of every waiting job, as of the last change of the queue or of a second ago."""

@@ -11,6 +11,7 @@ from bot.dispatch.leases import Leases, Orphan
 from bot.dispatch.orders import Orders
 from bot.dispatch.policy import FairClock
 from bot.dispatch.transport import BotTransport
+from bot.dispatch.trust import Trust
 from bot.dispatch.workers import Roster
 from bot.domain.ids import JobId
 from bot.domain.job import Job
@@ -55,6 +56,7 @@ class Floor:
         self.fair = FairClock()
         self.workers = Roster()
         self.orders = Orders()
+        self.trust = Trust(clock)
         self.orphans: dict[JobId, Orphan] = {}
         self.unsettled: dict[JobId, float] = {}
         """Ends that were delivered and are not in the table yet, and since when."""

@@ -72,11 +72,6 @@ def _seen(view: WorkerView) -> Hashable:
     return view.boot, view.hello.lanes, len(view.assigned), next(reversed(view.assigned), None), view.planned_model
 
 
-def _kind(view: WorkerView | None) -> Hashable:
-    """Workers of one kind may be given the same jobs."""
-    return (view.hello.lanes, view.checkpoints, view.hello.tasks, view.others > 0) if view is not None else None
-
-
 def _lacking(view: WorkerView, needs: Sequence[m.ModelRef]) -> int:
     """Bytes that it has to fetch."""
     there = {fact.sha256 for fact in view.hello.models} if needs else set[str | None]()
@@ -148,7 +143,7 @@ class HandingOut:
         def may(name: str, job: Candidate) -> bool:
             return job.lane in self._lanes(views[name], queue.waiting)
 
-        taken = first_taker(list(views), ask, lambda name: _kind(views.get(name)), may)
+        taken = first_taker(list(views), ask, lambda name: self._kind(views.get(name)), may)
         if taken is None:
             return False
         name, choice = taken
@@ -251,12 +246,30 @@ class HandingOut:
         size = self._floor.workers.fetch_bytes(view, model)
         return read_s + (size / self._rates.of(view.hello.machine) if size is not None else FETCH_S)
 
+    def _kind(self, view: WorkerView | None) -> Hashable:
+        """Workers of one kind may be given the same jobs."""
+        if view is None:
+            return None
+        mark = self._floor.trust.mark(view.name)
+        return view.hello.lanes, view.checkpoints, view.hello.tasks, view.others > 0, mark
+
     def _may_be_given(self, view: WorkerView, job: Candidate, sheets: Collection[JobId]) -> bool:
         # A worker of an older version draws no sheets.
         return (
             job.id not in view.refused
             and (job.id not in sheets or SHEETS in view.hello.tasks)
             and not self._floor.holds(job.guild_id)
+            and not (self._floor.trust.has_spoilt(view.name, job.id) and self._may_go_elsewhere(job))
+        )
+
+    def _may_go_elsewhere(self, job: Candidate) -> bool:
+        """To another machine than the one that sent what was no result of it."""
+        return any(
+            other.takes_work
+            and job.id not in other.refused
+            and not self._floor.trust.has_spoilt(other.name, job.id)
+            and self._floor.workers.may_draw(other, job.model)
+            for other in self._floor.workers.values()
         )
 
     def _note_left(self, view: WorkerView, found: Offer) -> None:

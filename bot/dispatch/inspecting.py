@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from bot.dispatch.floor import Floor
@@ -23,6 +23,8 @@ class Inspecting:
         self._floor = floor
         self._jobs = jobs
         self._inspection = inspection
+        self.put_out: Callable[[str], Awaitable[None]] | None = None
+        """Is given a worker whose machine should get nothing more."""
 
     async def end(
         self, message: m.Done | m.Failed | m.Cancelled | m.Paused
@@ -82,8 +84,14 @@ class Inspecting:
         if not self._floor.trust.blame(worker, job):
             return
         log.critical(
-            "the machine of worker %s has spoilt so many jobs that it gets none any more. Look at its own log; "
+            "the machine of worker %s has spoilt several jobs and gets none any more. Look at its own log; "
             "/workers resume gives it work again, /workers remove takes its key.", worker,
         )  # fmt: skip
-        for view in self._floor.workers.values():
-            view.distrusted = self._floor.trust.is_out(view.name)
+        if self.put_out is not None:
+            self._floor.spawn(self._put_out(self.put_out, worker), f"put-out-{worker}")
+
+    async def _put_out(self, put_out: Callable[[str], Awaitable[None]], worker: str) -> None:
+        try:
+            await put_out(worker)
+        except Exception:
+            log.exception("worker %s could not be drained; /workers drain does it by hand", worker)

@@ -7,6 +7,7 @@ import logging
 
 from bot.dispatch.fetching import FETCHING, FetchRates
 from bot.dispatch.floor import PAUSE, Floor
+from bot.dispatch.inspecting import Inspecting
 from bot.dispatch.losses import Losses
 from bot.dispatch.settle import Settler
 from bot.dispatch.trainings import Pace, TrainingLog
@@ -37,6 +38,7 @@ class Reception:
         timings: Timings,
         settler: Settler,
         trainings: TrainingLog,
+        inspecting: Inspecting,
         warming: Warming,
         rates: FetchRates,
     ) -> None:
@@ -48,6 +50,7 @@ class Reception:
         self._timings = timings
         self._settler = settler
         self._trainings = trainings
+        self._inspecting = inspecting
         self._settling = asyncio.Lock()
 
     async def on_message(self, message: m.ToBot) -> None:
@@ -58,12 +61,9 @@ class Reception:
             case m.Heartbeat():
                 await self._on_heartbeat(message)
             case m.Progress():
-                self._on_progress(message)
+                await self._on_progress(message)
             case m.Partial():
-                saved = await self._settler.partial(message)
-                await self._floor.transport.taken(message)
-                if saved is not None:
-                    self._floor.tell(self._floor.listener.saved, JobId(message.job), saved)
+                await self._on_part(message)
             case m.Done() | m.Failed() | m.Cancelled() | m.Paused():
                 await self._on_end(message)
             case m.AssignReply():
@@ -175,7 +175,16 @@ class Reception:
             elif running.job in self._floor.pausing or (view.drained and held.trains):
                 await self._floor.send_cancel(view.name, running.job, running.attempt, PAUSE)
 
-    def _on_progress(self, progress: m.Progress) -> None:
+    async def _on_part(self, message: m.Partial) -> None:
+        checked = await self._inspecting.part(message)
+        saved = await self._settler.partial(checked) if checked is not None else None
+        if checked is not None and checked is not message:
+            await self._floor.transport.taken(checked)
+        await self._floor.transport.taken(message)
+        if saved is not None:
+            self._floor.tell(self._floor.listener.saved, JobId(message.job), saved)
+
+    async def _on_progress(self, progress: m.Progress) -> None:
         view = self._floor.workers.get(progress.worker)
         held = view.assigned.get(progress.job) if view else None
         if view is None or held is None or held.attempt != progress.attempt:
@@ -184,6 +193,9 @@ class Reception:
         self._rates.hear(view.hello.machine, held, progress.phase, now)
         if progress.phase not in NOT_ON_A_CARD:
             self._note_start(held, now)
+        progress = await self._inspecting.progress(progress, held.preview)
+        if view.assigned.get(progress.job) is not held:
+            return  # over, while its preview was looked at
         if progress.training is not None and held.trains:
             self._note_steps(held, progress.training, now)
         if progress.preview is not None and not _wanted(progress, held.preview):
@@ -206,6 +218,9 @@ class Reception:
 
     async def _on_end(self, message: m.Done | m.Failed | m.Cancelled | m.Paused) -> None:
         job_id = JobId(message.job)
+        # Before anybody's turn to settle: a look takes time, and what one machine sends must not hold up the others.
+        self._floor.unsettled[job_id] = self._floor.clock()
+        message = await self._inspecting.end(message)
         view = self._floor.workers.get(message.worker)
         held = view.assigned.get(job_id) if view else None
         if held is not None and held.attempt != message.attempt:

@@ -62,8 +62,6 @@ class WorkerView:
     """By its own word: it starts, or is about to stop."""
     drained: bool = False
     """By the operator's: it finishes what it has begun and gets nothing more."""
-    distrusted: bool = False
-    """Its machine has sent what was no result, again and again (bot/dispatch/trust.py): it gets nothing more."""
     beat: Heartbeat | None = None
     """The last one, for whoever looks after the machine."""
     assigned: dict[str, Assigned] = field(default_factory=dict[str, Assigned])
@@ -85,7 +83,7 @@ class WorkerView:
 
     @property
     def takes_work(self) -> bool:
-        return self.compatible and not (self.draining or self.drained or self.distrusted)
+        return self.compatible and not (self.draining or self.drained)
 
     @property
     def idle(self) -> bool:
