@@ -48,8 +48,8 @@ def run_embedded(
     fetched: Path | None = None,
     outbox: Path | None = None,
 ) -> int:
-    """`lanes`: the only ones that this worker is for; empty: all. `fetched`: it draws with the models there, in place
-    of those in the data folder. `outbox`: not the one of that folder, which belongs to a bot."""
+    """`lanes`: the only ones that this worker is for; empty: all. `fetched`: it draws with the models there, and with
+    no others. `outbox`: not the one of that folder, which belongs to a bot."""
     set_up_logging(name)
 
     def start_engine() -> Served:
@@ -92,9 +92,12 @@ def engine_served(
     from gpu_worker.workshop import Workshop
 
     engine = Engine(
-        models_dir=fetched or data_dir / "models", demo_dir=demo_dir, options=options, extra_folders=more,
+        models_dir=fetched or data_dir / "models",
+        demo_dir=demo_dir,
+        options=options,
+        extra_folders=() if fetched else more,
         data_dir=data_dir,
-    )  # fmt: skip
+    )
     room = TrainingRoom(engine, data_dir / WORK_FOLDER, options.device)
     return Served(
         Workshop(engine, room), DrawingCancelled, EngineError,

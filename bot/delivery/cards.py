@@ -50,7 +50,7 @@ _ABOUT = ("lora", "vae", "upscaler", "face", "embedding", "sampler", "tagger", "
 
 _BARS = {
     "sampling": "card.running", "hires": "card.hires", "converting": "card.converting", "upscaling": "card.upscaling",
-    "tagging": "card.tagging",
+    "tagging": "card.tagging", "fetching": "card.fetching",
 }  # fmt: skip
 
 HUNDRED = 100
@@ -116,7 +116,7 @@ def _progress_line(job: Job, progress: ProgressState, texts: Texts) -> str:
             if progress.eta_s is not None and progress.eta_s > SOON_S:
                 line += " · " + texts("card.eta", when=_when(progress.eta_s))
             return line
-        case "sampling" | "hires" | "converting" | "upscaling" | "tagging" if progress.of:
+        case "sampling" | "hires" | "converting" | "upscaling" | "tagging" | "fetching" if progress.of:
             key = _BARS[progress.phase]
             share = min(1.0, progress.step / progress.of)
             full = round(share * BAR)

@@ -41,6 +41,11 @@ class LiveCatalogue:
         """By what was read last; no I/O."""
         return self._newest.family_of(sha256) if self._newest is not None else None
 
+    def address_of(self, sha256: str) -> str | None:
+        """One that gives a file with this hash, by what was read last; no I/O."""
+        entry = self._newest.by_sha256(sha256) if self._newest is not None else None
+        return entry.urls[0] if entry is not None and entry.urls else None
+
     def _look(self) -> Catalogue:
         stamp = tuple(_stamp(file) for file in self._files)
         if self._newest is None or stamp != self._stamp:

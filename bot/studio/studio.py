@@ -82,8 +82,9 @@ class Studio:
             dispatcher=lambda: self.dispatcher,
         )
         self._line = line = LineParts(
-            client=client, opened=parts, kept=kept, library=self.library, judge=self.safety.judge
-        )
+            client=client, opened=parts, kept=kept, library=self.library, judge=self.safety.judge,
+            catalogue=self._files.catalogue,
+        )  # fmt: skip
         self.dispatcher, self.deliverer, self.machine = line.dispatcher, line.deliverer, line.machine
 
         self._unpublished = Unpublished(TrainingResults(database), settings.operators)

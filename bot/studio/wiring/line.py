@@ -12,10 +12,13 @@ from bot.delivery.ping import Pinger
 from bot.delivery.post import Poster
 from bot.delivery.progress import CardEditor
 from bot.dispatch.dispatcher import Dispatcher
+from bot.dispatch.needs import ModelNeeds
 from bot.dispatch.settle import Settler
 from bot.dispatch.sources import SpecResolver
 from bot.domain.ids import JobId
 from bot.library import Library
+from bot.studio.fetchable import saved_lora, sources_of
+from bot.studio.live_catalogue import LiveCatalogue
 from bot.studio.preview_wishes import PreviewWishes
 from bot.studio.safety.results import PictureJudge
 from bot.studio.wiring.kept import Kept
@@ -57,7 +60,14 @@ class _Relay:
 
 class LineParts:
     def __init__(
-        self, *, client: discord.Client, opened: StudioParts, kept: Kept, library: Library, judge: PictureJudge
+        self,
+        *,
+        client: discord.Client,
+        opened: StudioParts,
+        kept: Kept,
+        library: Library,
+        judge: PictureJudge,
+        catalogue: LiveCatalogue,
     ) -> None:
         settings, transport = opened.settings, opened.transport
         self.poster = Poster(client)
@@ -105,6 +115,7 @@ class LineParts:
             leases=opened.leases,
             previews=wishes.wish,
             gates=kept.gates,
+            needs=ModelNeeds(library, source=sources_of(catalogue), saved=saved_lora(kept.trainings)),
         )
         self.machine = Machine(
             lambda: any(not view.set_aside for view in self.dispatcher.workers), expected=settings.workers > 0
