@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from bot.dispatch.composing import Composer
-from bot.dispatch.entitled import Entitled, Serves, machine_of
+from bot.dispatch.entitled import Entitled, Serves
 from bot.dispatch.fetching import FetchRates
 from bot.dispatch.floor import PAUSE, Floor, Listener
 from bot.dispatch.handing import HandingOut
@@ -87,7 +87,7 @@ class Dispatcher:
             floor.forget = self._parts.forget
         floor.workers.needs = needs
         composer = Composer(transport, floor.leases, resolver=resolver, settler=settler, needs=needs)
-        entitled = Entitled(jobs, partial(composer.compose, fetches=True), machine_of, clock)
+        entitled = Entitled(jobs, partial(composer.compose, fetches=True), clock)
         if isinstance(transport, Serves):
             transport.serve(entitled)
         rates = FetchRates()

@@ -16,9 +16,9 @@ from bot.domain.job import Job
 from bot.storage.jobs import Jobs
 from gpu_worker.language.image_refs import images_in
 from gpu_worker.protocol import messages as m
-from gpu_worker.protocol.nats.subjects import is_embedded_name, is_worker_name, machine_and_card
+from gpu_worker.protocol.nats.subjects import is_worker_name, machine_and_card
 
-__all__ = ["Entitled", "Serves", "machine_of"]
+__all__ = ["Entitled", "Serves"]
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +47,11 @@ class Entitled:
         self,
         jobs: Jobs,
         compose: Callable[[Job, str], Awaitable[Composed]],
-        machine_of: Callable[[str], str | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`compose` says what a job's worker was, or would be, told, and puts its inputs where they are served from;
-        `machine_of` gives a worker's machine, None for one of this machine."""
+        """`compose` says what a job's worker was, or would be, told, and puts its inputs where they are served from."""
         self._jobs = jobs
         self._compose = compose
-        self._machine_of = machine_of
         self._clock = clock
         self._titles: dict[tuple[str, int], _Title] = {}
         """By job and attempt."""
@@ -67,15 +64,12 @@ class Entitled:
 
     def note(self, message: m.Assign, needs: Sequence[NeededFile]) -> None:
         """What is just handed out; the table has it already."""
-        key, machine = (message.job, message.attempt), self._machine_of(message.worker)
-        if machine is not None:
-            self._titles[key] = _title(message, needs)
-            self._held.setdefault(machine, set()).add(key)
+        key = (message.job, message.attempt)
+        self._titles[key] = _title(message, needs)
+        self._held.setdefault(_machine_of(message.worker), set()).add(key)
 
     def note_prepare(self, worker: str, needs: Sequence[NeededFile]) -> None:
-        machine = self._machine_of(worker)
-        if machine is not None:
-            self._prepared[machine] = {needed.ref.sha256: needed.path for needed in needs}
+        self._prepared[_machine_of(worker)] = {needed.ref.sha256: needed.path for needed in needs}
 
     async def model(self, machine: str, sha256: str) -> Path | None:
         """Where it lies; None for who has no job that needs it."""
@@ -113,10 +107,8 @@ class Entitled:
     async def _read(self) -> None:
         held: dict[str, set[tuple[str, int]]] = {}
         for claim in await self._jobs.assigned():
-            key, machine = (claim.job_id, claim.attempt), self._machine_of(claim.worker)
-            if machine is None:
-                continue
-            held.setdefault(machine, set()).add(key)
+            key = (claim.job_id, claim.attempt)
+            held.setdefault(_machine_of(claim.worker), set()).add(key)
             if key not in self._titles and (title := await self._title_of(claim.job_id, claim.worker)) is not None:
                 self._titles[key] = title
         self._held = held
@@ -133,9 +125,9 @@ class Entitled:
             return None
 
 
-def machine_of(worker: str) -> str | None:
-    """None: it is one of the bot's own."""
-    return None if is_embedded_name(worker) or not is_worker_name(worker) else machine_and_card(worker)[0]
+def _machine_of(worker: str) -> str:
+    """What an earlier version wrote may be no name; then it is nobody's."""
+    return machine_and_card(worker)[0] if is_worker_name(worker) else ""
 
 
 def _title(message: m.Assign, needs: Sequence[NeededFile]) -> _Title:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from nats.aio.msg import Msg
@@ -28,10 +29,12 @@ WAITING_MAX = 256
 
 
 class Serving:
-    def __init__(self, link: Link, subjects: Subjects, inputs: Inputs) -> None:
+    def __init__(self, link: Link, subjects: Subjects, inputs: Inputs, reserved: Callable[[str], bool]) -> None:
+        """`reserved`: as the transport has it."""
         self._link = link
         self._subjects = subjects
         self._inputs = inputs
+        self._reserved = reserved
         self._entitled: Entitled | None = None
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -44,7 +47,7 @@ class Serving:
     async def on_wanted(self, data: Msg) -> None:
         """Served beside each other."""
         worker = self._subjects.worker_of(data.subject)
-        if self._entitled is None or not data.reply or not is_worker_name(worker):
+        if self._entitled is None or not data.reply or not is_worker_name(worker) or self._reserved(worker):
             return
         machine, _ = machine_and_card(worker)
         if self._waiting.get(machine, 0) >= WAITING_MAX:

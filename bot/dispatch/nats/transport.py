@@ -82,7 +82,7 @@ class NatsTransport(OnDisk):
         self._landing = Landing(self._link, self._subjects, self._streams, root)
         self._peers: dict[str, Peer] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._serving = Serving(self._link, self._subjects, self._inputs)
+        self._serving = Serving(self._link, self._subjects, self._inputs, reserved)
         self._look = asyncio.Event()
 
     @property
