@@ -47,6 +47,8 @@ FETCH_S = 120.0
 
 MANY_WORKERS = 100
 """What so many hold is not looked through for each job that is handed out."""
+KNOWN_FOR = 16
+"""Times as long as a look at all of them took: at most a sixteenth of the time goes there."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,19 @@ class _Queue:
     fresh_until: float
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Known:
-    """What was known of the workers last."""
+    """What was known last of the workers that take work."""
 
     hands: Hands
+    views: dict[str, WorkerView]
     seen: dict[str, Hashable]
     """What each was then."""
     fresh_until: float
 
 
 def _seen(view: WorkerView) -> Hashable:
-    return view.boot, view.hello.lanes, len(view.assigned), next(reversed(view.assigned), None), view.planned_model
+    return view.boot, id(view.hello), len(view.assigned), next(reversed(view.assigned), None), view.planned_model
 
 
 def _lacking(view: WorkerView, needs: Sequence[m.ModelRef]) -> int:
@@ -159,24 +162,26 @@ class HandingOut:
         """Idle ones first: a prefetched job must not wait behind one worker while another has nothing to do. Those that
         train count as idle, but nobody is interrupted while another really is. Whoever came free last is the first of
         those: what it takes has been left by the others."""
-        ready = [view for view in self._floor.workers.values() if view.credits > 0 and view.name in hands]
+        known = self._known
+        ready = [] if known is None else [view for view in known.views.values() if view.credits > 0]
         return sorted(ready, key=lambda view: (view.others, len(view.assigned), -hands.turn(view.name)))
 
     def _know_hands(self, sheets: Collection[JobId]) -> Hands:
         """As they are now. Of many, only those that hold something else than a moment ago are looked at again."""
-        workers = [view for view in self._floor.workers.values() if view.takes_work]
         now, known = time.perf_counter(), self._known
-        if known is None or now >= known.fresh_until or len(known.seen) != len(workers):
-            hands = Hands([self._hand(view, sheets) for view in workers])
+        views = {name: view for name, view in self._floor.workers.items() if view.takes_work}
+        if known is None or now >= known.fresh_until or known.views.keys() != views.keys():
+            hands = Hands([self._hand(view, sheets) for view in views.values()])
             took_s = time.perf_counter() - now
-            fresh_until = now + 4 * took_s if len(workers) >= MANY_WORKERS else 0.0
-            self._known = _Known(hands, {view.name: _seen(view) for view in workers}, fresh_until)
+            fresh_until = now + KNOWN_FOR * took_s if len(views) >= MANY_WORKERS else 0.0
+            self._known = _Known(hands, views, {name: _seen(view) for name, view in views.items()}, fresh_until)
             return hands
-        for view in workers:
+        known.views = views
+        for name, view in views.items():
             seen = _seen(view)
-            if known.seen.get(view.name) != seen:
+            if known.seen[name] != seen:
                 known.hands.update(self._hand(view, sheets))
-                known.seen[view.name] = seen
+                known.seen[name] = seen
         return known.hands
 
     async def _read_queue(self) -> _Queue:
