@@ -91,8 +91,7 @@ class Link:
 
     async def close(self, timeout_s: float = 2.0) -> None:
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+            await _end(self._keeper)
         if self._client is not None:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(timeout_s):
@@ -212,8 +211,8 @@ class Link:
     async def _connect(self, client: Client, access: Access) -> None:
         # It tries for ever by itself; where there is another way, that one has its turn.
         several = len(self._access.by_protocol()) > 1
-        async with asyncio.timeout(TRIES * (self.times.connect_s + self.times.reconnect_s) if several else None):
-            await client.connect(
+        task = asyncio.ensure_future(
+            client.connect(
                 list(access.urls),
                 name=self._name,
                 inbox_prefix=self._inbox,
@@ -232,6 +231,15 @@ class Link:
                 max_outstanding_pings=2,
                 pending_size=PENDING_BYTES,
             )
+        )
+        try:
+            limit_s = TRIES * (self.times.connect_s + self.times.reconnect_s) if several else None
+            await asyncio.wait((task,), timeout=limit_s)
+            if not task.done():
+                raise LinkDownError(f"not reached at {access.place}; the other way is tried")
+            task.result()
+        finally:
+            await _end(task)
 
     async def _listen(self, client: Client, subject: str, on_data: OnData) -> None:
         async def guarded(message: Msg) -> None:
@@ -273,6 +281,13 @@ class Link:
             self._told_at.clear()
         self._told_at[said] = now
         log.warning("broker at %s: %s", self._access.place, said)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """The library drops a cancellation that comes while it closes what failed, and then goes on for ever."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,), timeout=0.1)
 
 
 def _in_words(error: BaseException) -> str:
