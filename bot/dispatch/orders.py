@@ -18,6 +18,9 @@ class Orders:
     """Names of machines, case-folded, of which nothing is taken any more, not even a result that was under way: a key
     is revoked where it may have been stolen, too."""
 
+    spoilt: frozenset[str] = frozenset()
+    """Those of the drained ones that nobody asked for: they sent what was no result."""
+
     def drains(self, worker: str) -> bool:
         return worker in self.drained
 

@@ -49,6 +49,7 @@ from bot.studio.wiring.opened import StudioParts
 from bot.studio.wiring.words import WordDesks, Words
 from bot.ui.client import Interaction
 from bot.ui.codec import Address, Verb
+from gpu_worker.language.classifiers import installed_classifier
 
 __all__ = ["Studio", "StudioParts"]
 
@@ -72,6 +73,7 @@ class Studio:
 
         self._files = files = LibraryParts(parts, kept)
         self.library, self.downloads = files.library, files.downloads
+        own_classifier = installed_classifier(settings.models_dir)
         self.safety = SafetyParts(
             client=client,
             database=database,
@@ -80,6 +82,7 @@ class Studio:
             timings=kept.timings,
             stewards=self.stewards,
             dispatcher=lambda: self.dispatcher,
+            own_classifier=own_classifier.name if own_classifier is not None else None,
         )
         self._line = line = LineParts(
             client=client, opened=parts, kept=kept, library=self.library, judge=self.safety.judge,

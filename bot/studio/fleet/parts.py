@@ -24,5 +24,6 @@ class FleetParts:
     def __init__(self, *, kept: Kept, dispatcher: Dispatcher, keys: Keys | None, stewards: Stewards) -> None:
         machines = Machines(kept.database)
         self.roll = Roll(machines=machines, dispatcher=dispatcher, timings=kept.timings, keys=keys)
+        dispatcher.on_distrust(self.roll.put_out)
         self.desk = FleetDesk(roll=self.roll, audit=AdminAudit(kept.database), stewards=stewards)
         self.presses = dict.fromkeys(WORKER_VERBS, self.desk)

@@ -18,14 +18,15 @@ from bot.studio.fleet.look import WorkerSight, own_version, sights, version_text
 from gpu_worker.protocol.nats.invite import Invite
 from gpu_worker.protocol.nats.subjects import is_embedded_name, is_machine_name
 
-__all__ = ["BY_OPERATOR", "Invited", "Roll"]
+__all__ = ["BY_INSPECTION", "BY_OPERATOR", "Invited", "Roll"]
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 10.0
 WRITE_EVERY_S = 300.0
 """When a worker that stays was seen last is written this often; a bot that is killed knows it no better."""
-BY_OPERATOR = "operator"
+BY_OPERATOR, BY_INSPECTION = "operator", "pictures"
+"""Why a worker is drained."""
 _TOLD_LATER = frozenset({"unreachable"})
 """A broker that is not there takes the keys up once it is."""
 _SAID: Mapping[str, str] = MappingProxyType(
@@ -188,6 +189,13 @@ class Roll:
             await self._dispatcher.obey(self._orders())
         return changed
 
+    async def put_out(self, worker: str) -> None:
+        """All cards of its machine: it has sent what was no result, once too often."""
+        await self.look()
+        machine = next((one.machine for one in self._machines.workers if one.name == worker), None)
+        if machine is not None:
+            await self.drain(self._machines.of(machine), BY_INSPECTION)
+
     async def resume(self, workers: Sequence[MachineWorker]) -> int:
         """How many of them were drained."""
         async with self._turn:
@@ -207,7 +215,8 @@ class Roll:
 
     def _orders(self) -> Orders:
         drained = frozenset(one.name for one in self._machines.workers if one.drained_at is not None)
-        return Orders(drained, frozenset(name.casefold() for name in self._machines.removed))
+        spoilt = frozenset(one.name for one in self._machines.workers if one.drained_for == BY_INSPECTION)
+        return Orders(drained, frozenset(name.casefold() for name in self._machines.removed), spoilt)
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 

@@ -86,7 +86,7 @@ class Examining:
 
     def live(self, texts: Texts, interaction: Interaction | None = None) -> list[Check]:
         """What only the running bot knows; no I/O."""
-        checks = [*self._workers(texts), self._queue(texts)]
+        checks = [*self._workers(texts), *self._put_out(texts), self._queue(texts)]
         trouble = self._backups.trouble
         if trouble is not None:
             ago = round((time.time() - trouble.at) / 60)
@@ -117,6 +117,10 @@ class Examining:
             else:
                 checks.append(finding(texts, "live", State.OK, "good", name=name, gpu=gpu))
         return checks
+
+    def _put_out(self, texts: Texts) -> list[Check]:
+        names = sorted(self._dispatcher.orders.spoilt)
+        return [finding(texts, "inspection", State.FAIL, "spoilt", name=neutral(name, 40)) for name in names]
 
     def _queue(self, texts: Texts) -> Check:
         state = self._gates.of(ALL_SERVERS)

@@ -33,6 +33,7 @@ from bot.studio.safety.request import SafetyDoor
 from bot.studio.safety.results import PictureJudge
 from bot.studio.stewards import Stewards
 from bot.ui.client import Presses
+from gpu_worker.protocol.nats.subjects import is_embedded_name
 
 __all__ = ["SafetyParts"]
 
@@ -52,8 +53,11 @@ class SafetyParts:
         timings: Timings,
         stewards: Stewards,
         dispatcher: Callable[[], Dispatcher],
+        own_classifier: str | None = None,
     ) -> None:
-        """`dispatcher` is asked later: it is made with our judge."""
+        """`dispatcher` is asked later: it is made with our judge. `own_classifier` is what the bot itself looks with at
+        what remote workers send."""
+        self._own_classifier = own_classifier
         self._dispatcher = dispatcher
         self._jobs = jobs
         self.rules = ServerRuleBook(database)
@@ -97,9 +101,12 @@ class SafetyParts:
         }
 
     def classifier(self) -> str | None:
-        """Of any live worker."""
-        found = (view.hello.safety for view in self._dispatcher().workers if view.compatible)
-        return next((name for name in found if name), None)
+        """What looks at every picture; None where nothing does. Of the bot's own workers it is theirs. A remote one is
+        not believed: while any is there, only the bot's own counts."""
+        views = [view for view in self._dispatcher().workers if view.compatible]
+        if any(not is_embedded_name(view.name) for view in views):
+            return self._own_classifier
+        return next((view.hello.safety for view in views if view.hello.safety), None)
 
     async def _stop_jobs(self, user_id: int, place: int, by: int) -> int:
         waiting = [job for job in await self._jobs.waiting_of(UserId(user_id)) if place in (EVERYWHERE, job.guild_id)]

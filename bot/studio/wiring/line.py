@@ -15,7 +15,9 @@ from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.needs import ModelNeeds
 from bot.dispatch.settle import Settler
 from bot.dispatch.sources import SpecResolver
+from bot.dispatch.stored_sources import StoredSources
 from bot.domain.ids import JobId
+from bot.inspection import Inspection, Looker
 from bot.library import Library
 from bot.studio.fetchable import saved_lora, sources_of
 from bot.studio.live_catalogue import LiveCatalogue
@@ -24,6 +26,7 @@ from bot.studio.safety.results import PictureJudge
 from bot.studio.wiring.kept import Kept
 from bot.studio.wiring.opened import StudioParts
 from gpu_worker.protocol.messages import Progress
+from gpu_worker.protocol.nats.subjects import is_embedded_name
 
 __all__ = ["LineParts"]
 
@@ -115,6 +118,11 @@ class LineParts:
             leases=opened.leases,
             previews=wishes.wish,
             gates=kept.gates,
+            inspection=Inspection(
+                Looker(settings.models_dir, settings.logs_dir / "looker.log"),
+                StoredSources(kept.images, kept.inputs),
+                is_remote=lambda worker: not is_embedded_name(worker),
+            ),
             needs=ModelNeeds(library, source=sources_of(catalogue), saved=saved_lora(kept.trainings)),
         )
         self.machine = Machine(
