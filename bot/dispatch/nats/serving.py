@@ -16,7 +16,7 @@ from bot.dispatch.outbox import Inputs
 from gpu_worker.protocol.frames import FrameError, unpack
 from gpu_worker.protocol.nats.link import Link, LinkDownError
 from gpu_worker.protocol.nats.mail import GONE, HERE, ModelWanted, Wanted, parse_wanted
-from gpu_worker.protocol.nats.subjects import CHUNK_BYTES, Subjects, is_worker_name, machine_and_card
+from gpu_worker.protocol.nats.subjects import CHUNK_BYTES, Subjects, inbox_of, is_worker_name, machine_and_card
 
 __all__ = ["Serving"]
 
@@ -47,9 +47,12 @@ class Serving:
     async def on_wanted(self, data: Msg) -> None:
         """Served beside each other."""
         worker = self._subjects.worker_of(data.subject)
-        if self._entitled is None or not data.reply or not is_worker_name(worker) or self._reserved(worker):
+        if self._entitled is None or not is_worker_name(worker) or self._reserved(worker):
             return
         machine, _ = machine_and_card(worker)
+        # The answer has the bot's rights: at another's subject, or the broker's own, it could be an order.
+        if not data.reply.startswith(f"{inbox_of(machine)}."):
+            return
         if self._waiting.get(machine, 0) >= WAITING_MAX:
             return
         self._waiting[machine] = self._waiting.get(machine, 0) + 1
