@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 FRESH_S = 0.2
 """Who is refused has the table read again, but not more often than this: asking for the moon must cost nothing."""
+TITLE_S = 2.0
+"""A job that is over entitles to nothing any more, so late at most."""
 
 
 @runtime_checkable
@@ -73,15 +75,18 @@ class Entitled:
 
     async def model(self, machine: str, sha256: str) -> Path | None:
         """Where it lies; None for who has no job that needs it."""
-        if (found := self._model(machine, sha256)) is None:
+        if self._is_stale or self._model(machine, sha256) is None:
             await self._read_again()
-            found = self._model(machine, sha256)
-        return found
+        return self._model(machine, sha256)
 
     async def has_input(self, machine: str, ref: str) -> bool:
-        if not self._has_input(machine, ref):
+        if self._is_stale or not self._has_input(machine, ref):
             await self._read_again()
         return self._has_input(machine, ref)
+
+    @property
+    def _is_stale(self) -> bool:
+        return self._clock() - self._read_at > TITLE_S
 
     def _model(self, machine: str, sha256: str) -> Path | None:
         places = [self._prepared.get(machine, {}), *(title.models for title in self._of(machine))]

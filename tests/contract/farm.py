@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 
 from bot.dispatch.dispatcher import Dispatcher, Leases
+from bot.dispatch.needs import ModelNeeds
 from bot.dispatch.settle import Settler
 from bot.dispatch.sources import SpecResolver
 from bot.domain.ids import ChannelId, JobId, UserId, new_job_id
@@ -73,7 +74,15 @@ def new_job(
 
 
 class Farm:
-    def __init__(self, root: Path, kit: Kit, database: Database, workers: tuple[str, ...], leases: Leases) -> None:
+    def __init__(
+        self,
+        root: Path,
+        kit: Kit,
+        database: Database,
+        workers: tuple[str, ...],
+        leases: Leases,
+        needs: ModelNeeds | None = None,
+    ) -> None:
         self.root = root
         self.kit = kit
         self.database = database
@@ -104,6 +113,7 @@ class Farm:
             transport=self.transport,
             listener=self.seen,
             leases=leases,
+            needs=needs,
         )
 
     async def submit(self, words: str = "", **options: object) -> JobId:
@@ -180,11 +190,16 @@ class Farm:
 
 @contextlib.asynccontextmanager
 async def open_farm(
-    root: Path, kit: Kit, *workers: str, leases: Leases = LEASES, start: bool = True
+    root: Path,
+    kit: Kit,
+    *workers: str,
+    leases: Leases = LEASES,
+    start: bool = True,
+    needs: ModelNeeds | None = None,
 ) -> AsyncGenerator[Farm]:
     database = await open_database(root / "pincel.sqlite")
     try:
-        farm = Farm(root, kit, database, workers or ("w1",), leases)
+        farm = Farm(root, kit, database, workers or ("w1",), leases, needs)
         await farm.timings.load()
         if start:
             await farm.dispatcher.start()

@@ -38,9 +38,9 @@ class Shelf:
     folder: Path
     rows: dict[tuple[str, str], LibraryFile] = field(default_factory=dict)
 
-    def add(self, kind, name, *, suffix=".safetensors", hashed=True, where=None, **more) -> LibraryFile:
+    def add(self, kind, name, *, suffix=".safetensors", hashed=True, where=None, content=None, **more) -> LibraryFile:
         path = where or self.folder / f"{name}{suffix}"
-        content = f"{kind} {name}".encode()
+        content = content or f"{kind} {name}".encode()
         path.write_bytes(content)
         values = dict.fromkeys(LibraryFile.__dataclass_fields__) | {
             "id": f"{len(self.rows):010}", "kind": kind, "name": name, "path": path, "read_only": False,
