@@ -96,7 +96,7 @@ class Dispatcher:
         self._inspecting = Inspecting(floor, jobs, inspection)
         self._reception = Reception(
             floor, self._losses, jobs=jobs, timings=timings, settler=settler, trainings=trainings,
-            inspecting=self._inspecting, warming=Warming(floor, entitled, needs), rates=rates,
+            inspecting=self._inspecting, warming=Warming(floor, entitled), rates=rates,
         )  # fmt: skip
         self._inspection = inspection
         self._handing = HandingOut(
