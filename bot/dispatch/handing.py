@@ -43,6 +43,8 @@ LOOK_AGAIN_S = 1.0
 """An idle worker that left its turn to a faster one is asked again: that one may take longer than was thought."""
 FETCH_S = 120.0
 """To get a checkpoint of which nothing is known."""
+FETCH_MORE_S = 1.0
+"""Of a fetch, whatever its size."""
 
 
 MANY_WORKERS = 100
@@ -249,7 +251,9 @@ class HandingOut:
         if self._floor.workers.has(view, model):
             return read_s
         size = self._floor.workers.fetch_bytes(view, model)
-        return read_s + (size / self._rates.of(view.hello.machine) if size is not None else FETCH_S)
+        if size is None:
+            return FETCH_S + read_s
+        return FETCH_MORE_S + size / self._rates.of(view.hello.machine) + read_s
 
     def _kind(self, view: WorkerView | None) -> Hashable:
         """Workers of one kind may be given the same jobs."""
