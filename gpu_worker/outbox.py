@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ COPY_BYTES = 2**20
 _SUFFIXES = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg", MODEL_MIME: ".safetensors",
              TEXT_MIME: ".json"}  # fmt: skip
 
+_OUTPUT = re.compile(r"([A-Za-z0-9_-]+)\.(\d+)\.(k?)(\d+)\.[a-z]+")
+"""Names that `output_name` and `kept_output_name` make."""
+
 End = m.Done | m.Failed | m.Cancelled | m.Paused
 
 
@@ -48,10 +52,8 @@ class WorkerOutbox:
         """`shared`: another process may be writing there just now."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        # What an earlier process was writing when it died: gigabytes, perhaps, and its job starts afresh.
-        for part in () if shared else folder.glob(f"*{PART_SUFFIX}*"):
-            with contextlib.suppress(OSError):
-                part.unlink()
+        if not shared:
+            self._sweep()
 
     def store(self, message: End, files: Sequence[OutFile]) -> End:
         """The end of an attempt, with the addresses of its files. Durable when it returns; repeating it is harmless."""
@@ -99,11 +101,25 @@ class WorkerOutbox:
     def read(self, entry: str) -> bytes:
         return (self.folder / entry).read_bytes()
 
+    def _sweep(self) -> None:
+        """What an earlier process was writing when it died: gigabytes, perhaps, and its job starts afresh."""
+        names = {path.name for path in self.folder.glob("*")}
+        for name in names:
+            output = _OUTPUT.fullmatch(name)
+            if PART_SUFFIX in name or (output is not None and _entry_of(output) not in names):
+                with contextlib.suppress(OSError):
+                    (self.folder / name).unlink()
+
     def forget(self, entry: str, files: Sequence[str] = ()) -> None:
         """The entry last: while it is there, a removal that was cut short is taken up again."""
         for name in (*files, entry):
             with contextlib.suppress(OSError):
                 (self.folder / name).unlink(missing_ok=True)
+
+
+def _entry_of(output: re.Match[str]) -> str:
+    job, attempt, kept, number = output[1], int(output[2]), output[3], int(output[4])
+    return kept_name(job, attempt, number) if kept else fin_name(job, attempt)
 
 
 def _write_durably(path: Path, data: bytes) -> None:

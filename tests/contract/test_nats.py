@@ -90,6 +90,19 @@ async def test_broker_that_lost_its_disk_gets_everything_again(own, tmp_path):
         assert farm.journal()["start x"] == 1
 
 
+async def test_broker_that_could_not_write_once_takes_results_again(own, tmp_path, caplog):
+    async with farm_of(NatsKit(own.url), tmp_path, "w1", lease_s=3.0) as farm:
+        await farm.ended([await farm.submit()])
+        for folder in list((tmp_path / "broker" / "store").rglob("msgs")):
+            shutil.rmtree(folder)
+            folder.write_text("where a stream's folder was")  # as a full disk: it takes nothing more, silently
+        jobs = [await farm.submit("sleep:0.05") for _ in range(4)]
+        assert set(await farm.ended(jobs)) == {JobStatus.DONE}
+        assert "takes nothing any more" in caplog.text
+        await farm.check_delivered_once(jobs)
+        assert all(farm.journal()[f"start {job}"] == 1 for job in jobs)
+
+
 async def test_bot_that_is_cut_off_blames_nobody_and_gets_what_was_finished_meanwhile(own, tmp_path):
     async with contextlib.AsyncExitStack() as stack:
         relay = await stack.enter_async_context(Relay(own.url))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import struct
@@ -12,6 +13,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
+from gpu_worker.outbox import WorkerOutbox
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.frames import Unframer, frame, unpack
 from gpu_worker.protocol.outbox import MODEL_MIME
@@ -112,6 +114,17 @@ def test_result_is_tried_until_there_is_room(line):
     thread.join(PATIENCE_S)
     assert (line.box / "a.1.fin").exists()
     assert isinstance(line.read(1)[0], m.Done)
+
+
+def test_what_found_no_room_leaves_no_half_of_itself(tmp_path, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    outbox = WorkerOutbox(tmp_path / "box")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        outbox.store(m.Done(job="a", attempt=1, outputs=()), [outfile(b"x")])
+    assert list(outbox.folder.iterdir()) == []
 
 
 def test_finishing_twice_is_finishing_once(line):

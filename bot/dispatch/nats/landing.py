@@ -79,7 +79,10 @@ class Landing:
         await self._done_with(worker, letter, files, whole=True)
 
     async def _done_with(self, worker: str, letter: Letter, files: tuple[SentFile, ...], *, whole: bool) -> None:
-        await self._streams.remove(worker, letter, files)
+        try:
+            await self._streams.remove(worker, letter, files)
+        except LinkDownError as error:  # met again, it is late and is dropped; those behind it need not wait for it
+            log.info("entry %s of worker %s stays in the mailbox: %s", letter.entry, worker, error)
         with contextlib.suppress(LinkDownError):  # it sends the entry again and hears then
             await self._link.say(self._subjects.commands(worker), Landed(entry=letter.entry, whole=whole))
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
 
 import nats.errors
 from nats.js.api import DiscardPolicy, RawStreamMsg, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError, ServerError
 from nats.js.errors import Error as StreamError
 
 from gpu_worker.protocol.nats.link import Link, LinkDownError
@@ -25,6 +25,8 @@ __all__ = ["ChunkLostError", "Letter", "Streams"]
 KEPT_S = 24 * 3600
 WINDOW = 8
 """Chunks asked for at once."""
+PURGE_FAILED = 10051
+"""The broker's number for it."""
 
 
 class ChunkLostError(Exception):
@@ -47,7 +49,7 @@ class Streams:
 
     async def prepare(self) -> None:
         """They are there; made anew where a broker has lost its disk."""
-        for name, kind in ((self._subjects.mailbox, "fin"), (self._subjects.store, "blob")):
+        for name, kind in self._both():
             config = StreamConfig(
                 name=name, subjects=[f"{self._subjects.prefix}.{kind}.>"], retention=RetentionPolicy.LIMITS,
                 storage=StorageType.FILE, max_age=KEPT_S, max_msgs_per_subject=1,
@@ -60,6 +62,33 @@ class Streams:
                     await streams.add_stream(config)  # pyright: ignore[reportUnknownMemberType]
                 except BadRequestError:  # it is there, from an earlier version
                     await streams.update_stream(config)  # pyright: ignore[reportUnknownMemberType]
+
+    async def stuck(self) -> list[str]:
+        """Those that take nothing any more: once a write has failed, on a full disk, a broker answers no later one,
+        until it is restarted or the stream is made anew. What lies in them can be read all the same."""
+        found: list[str] = []
+        for name, kind in self._both():
+            async with _translated(name):
+                try:
+                    # Removes nothing, and is told of the error that a publication only waits for.
+                    purge = self._link.streams().purge_stream(name, subject=f"{self._subjects.prefix}.{kind}.nothing")
+                    await self._link.while_up(purge)
+                except ServerError as error:
+                    if error.err_code != PURGE_FAILED:
+                        raise
+                    found.append(name)
+        return found
+
+    async def renew(self, names: Collection[str]) -> None:
+        """Empties them. What was in them is on its workers' disks until they hear that it has landed."""
+        for name in names:
+            async with _translated(name):
+                with contextlib.suppress(NotFoundError):
+                    await self._link.while_up(self._link.streams().delete_stream(name))
+        await self.prepare()
+
+    def _both(self) -> tuple[tuple[str, str], ...]:
+        return (self._subjects.mailbox, "fin"), (self._subjects.store, "blob")
 
     async def next_letter(self, worker: str, after: int) -> Letter | None:
         """The next one of a worker behind the sequence number `after`."""

@@ -196,6 +196,8 @@ class NatsTransport(OnDisk):
                 if self._look.is_set():  # a connection that is new: perhaps to a broker without our streams
                     await self._streams.prepare()
                     self._look.clear()
+                if stuck := await self._streams.stuck():
+                    await self._renew(stuck)
                 for worker in await self._streams.senders():
                     if (peer := self._peer(worker)) is not None:
                         peer.ring()
@@ -205,6 +207,17 @@ class NatsTransport(OnDisk):
             except Exception:
                 log.exception("looking into the mailbox failed; it goes on")
                 await asyncio.sleep(self._times.retry_s)
+
+    async def _renew(self, stuck: list[str]) -> None:
+        """After whatever can be read has been taken out: its worker may be gone for good."""
+        log.warning("the broker could not write, and takes nothing any more: look at the room on its disk. "
+                    "What it holds is taken over, and %s made anew", ", ".join(stuck))  # fmt: skip
+        for worker in await self._streams.senders():
+            if is_worker_name(worker) and not self._reserved(worker):
+                with contextlib.suppress(OSError):
+                    await self._collect(worker)
+        self._look.set()  # where only half of it succeeds
+        await self._streams.renew(stuck)
 
     async def _redeliver_forever(self) -> None:
         while True:
