@@ -53,12 +53,12 @@ class Launcher:
                 yield line.rstrip()
 
     @staticmethod
-    def end(process: subprocess.Popen[str]) -> None:
+    def end(process: subprocess.Popen[str], within_s: float = STOP_WITHIN_S) -> None:
         """In good order, by force where that takes too long; nothing where it has ended."""
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             try:
-                process.wait(STOP_WITHIN_S)
+                process.wait(within_s)
             except subprocess.TimeoutExpired:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)

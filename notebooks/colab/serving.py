@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bot import exit_codes
-from notebooks.colab.launcher import Launcher
+from notebooks.colab.launcher import STOP_WITHIN_S, Launcher
 from notebooks.colab.telling import Telling
 
 __all__ = ["BOT", "SAVE_EVERY_S", "Served", "Serving", "worker"]
@@ -20,6 +20,8 @@ SAVE_EVERY_S = 600.0
 READY_WITHIN_S = 1800.0
 """The first start fetches gigabytes of packages."""
 RESTART_AFTER_S = 30.0
+WORKER_STOP_WITHIN_S = 120.0
+"""It finishes its picture and hands it over; launch.py itself ends it by force after a hundred seconds."""
 _MENDED_BY_A_RESTART = (exit_codes.UNEXPECTED, exit_codes.OFFLINE)
 
 
@@ -32,6 +34,7 @@ class Served:
     ready: re.Pattern[str]
     """In the line that says so."""
     settings: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    stop_within_s: float = STOP_WITHIN_S
 
 
 _DRAWS = re.compile(r" is ready on .+ with \d+ models")
@@ -41,7 +44,7 @@ BOT = Served((), re.compile(r"connected as|^\s+http://\S+/\?key=\S+\s*$"))
 
 
 def worker(invite: str) -> Served:
-    return Served(("worker",), _DRAWS, {"PINCEL_INVITE": invite})
+    return Served(("worker",), _DRAWS, {"PINCEL_INVITE": invite}, WORKER_STOP_WITHIN_S)
 
 
 class Serving:
@@ -99,7 +102,7 @@ class Serving:
 
     def stop(self) -> None:
         if self._process is not None:
-            self._launcher.end(self._process)
+            self._launcher.end(self._process, self._served.stop_within_s)
             self._process = None
             self._save()
 

