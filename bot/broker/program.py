@@ -34,10 +34,11 @@ _MEMORY = "256MiB"
 
 
 def find_program() -> Path | None:
-    """That of the extra `broker`, else the system's."""
+    """The system's, which its operator chose; else that of the extra `broker`."""
+    if found := shutil.which(_NAME):
+        return Path(found)
     beside = Path(sys.executable).with_name(f"{_NAME}.exe" if os.name == "nt" else _NAME)
-    found = beside if beside.is_file() else shutil.which(_NAME)
-    return Path(found) if found else None
+    return beside if beside.is_file() else None
 
 
 def version_of(program: Path) -> tuple[int, int] | None:

@@ -139,6 +139,9 @@ def test_settings_are_frozen():
         ("PINCEL_PLAYGROUND_PORT=70000", "PINCEL_PLAYGROUND_PORT"),
         ("PINCEL_DEVICE=gpu", "PINCEL_DEVICE"),
         ("PINCEL_NATS_URL=http://10.0.0.5:4222", "PINCEL_NATS_URL"),
+        ("PINCEL_NATS_KEY=hunter2", "PINCEL_NATS_KEY"),
+        ("PINCEL_BROKER=4222", "PINCEL_BROKER"),
+        ("PINCEL_BROKER_ADDRESS=http://x", "PINCEL_BROKER_ADDRESS"),
         ("PINCEL_WORKERS=-1", "PINCEL_WORKERS"),
         ("PINCEL_MAX_SIDE=1001", "PINCEL_MAX_SIDE"),
         ("PINCEL_MAX_QUEUED_PER_USER=0", "PINCEL_MAX_QUEUED_PER_USER"),
@@ -213,6 +216,13 @@ def test_card_for_trainings_needs_a_worker(env):
     settings = load_settings(env("PINCEL_TRAINING_DEVICE=CUDA:1"))
     assert settings.engine_arguments(settings.training_device)[:2] == ("--device", "cuda:1")
     assert settings.engine_arguments()[:2] == ("--device", "auto")
+
+
+def test_there_is_one_broker_at_most(env):
+    assert "PINCEL_NATS_URL" in refused(env("PINCEL_BROKER=0.0.0.0:4222\nPINCEL_NATS_URL=nats://x")).sentence
+    assert "PINCEL_NATS_URL" in refused(env("PINCEL_BROKER_FOLDER=x")).fix
+    settings = load_settings(env("PINCEL_NATS_URL=tls://x\nPINCEL_BROKER_FOLDER=shared"))
+    assert settings.broker_dir == CHECKOUT / "shared"
 
 
 def test_short_password_is_refused_without_showing_it(env):
