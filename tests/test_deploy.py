@@ -29,7 +29,6 @@ DEPLOY = CHECKOUT / "deploy"
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 UNITS = {"pincel.service": [], "pincel-worker.service": ["worker"]}
 """Each with its words for launch.py."""
-OF_WORKERS = {"PINCEL_INVITE"}
 WORKER_STOPS_S = AgentTimes().grace_s + AgentTimes().close_s
 MENDED_BY_A_RESTART = {
     exit_codes.OK, exit_codes.UNEXPECTED, exit_codes.OFFLINE, exit_codes.ENVIRONMENT, exit_codes.INTERRUPTED,
@@ -53,9 +52,10 @@ def final_codes():
 
 
 def test_settings_that_are_named_exist():
+    of_workers = set(module(CHECKOUT / "launch.py").ENGINE_SETTINGS)
     for path in FILES:
         named = set(re.findall(r"\b(?:PINCEL|DISCORD)_[A-Z_]+\b", path.read_text(encoding="utf-8")))
-        assert named <= set(setting_keys()) | OF_WORKERS, path
+        assert named <= set(setting_keys()) | of_workers, path
 
 
 # --- containers -------------------------------------------------------------------------------------------------------
@@ -203,14 +203,14 @@ def unit(name):
 
 @pytest.mark.parametrize("name", UNITS)
 def test_a_service_starts_launch_py_and_does_not_repeat_what_a_restart_cannot_mend(name):
-    found = unit(name)
+    found, launch = unit(name), module(CHECKOUT / "launch.py")
     home = found["WorkingDirectory"]
     program, script, *words = found["ExecStart"].split()
     assert (program, script, words) == ("/usr/bin/python3", f"{home}/launch.py", UNITS[name])
     assert found["ReadWritePaths"] == home
     assert (CHECKOUT / Path(found["Documentation"].removeprefix("file://")).relative_to(home)).is_file()
     assert set(map(int, found["RestartPreventExitStatus"].split())) == final_codes()
-    assert int(found["TimeoutStopSec"]) > (WORKER_STOPS_S if words else module(CHECKOUT / "launch.py").STOP_GRACE_S)
+    assert int(found["TimeoutStopSec"]) > (launch.WORKER_GRACE_S if words else launch.STOP_GRACE_S)
     assert {found[key] for key in ("NoNewPrivileges", "PrivateTmp", "ProtectHome", "RestrictSUIDSGID")} == {"yes"}
     assert (found["ProtectSystem"], found["CapabilityBoundingSet"], found["User"]) == ("strict", "", "pincel")
 

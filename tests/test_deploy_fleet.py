@@ -16,11 +16,12 @@ from bot.broker.setting_up import broker_of
 from bot.settings import Settings
 from gpu_worker.protocol.nats.link import Link, LinkTimes
 from gpu_worker.protocol.nats.subjects import inbox_of
-from tests.contract.keyed import free_port
+from tests.contract.keyed import KeyedBroker, free_port
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell's command")
 
-DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
+CHECKOUT = Path(__file__).resolve().parents[1]
+DEPLOY = CHECKOUT / "deploy"
 INSIDE = "/data"
 TIMES = LinkTimes(ping_s=1.0, reconnect_s=0.05, answer_s=10.0)
 
@@ -63,6 +64,29 @@ def container(tmp_path, program):
             process.wait()
 
 
+@pytest.fixture
+def machine(tmp_path):
+    """The process of the service that draws; it ends as a container does."""
+    process = []
+
+    def start(**settings):
+        command = [str(tmp_path / "machine") if word == INSIDE else word for word in service("worker")["command"]]
+        assert command.pop(0) == "python"
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("PINCEL_")}
+        process.append(
+            subprocess.Popen(
+                [sys.executable, *command],
+                env={**environment, **settings}, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True,
+            )
+        )  # fmt: skip
+        return process[-1]
+
+    yield start
+    for each in process:
+        each.kill()
+        each.communicate()
+
+
 async def reaches(invite):
     """Whether the broker lets in whoever has this invite."""
     link = Link(invite.access, name="a machine", inbox=inbox_of(invite.machine), times=TIMES)
@@ -76,7 +100,7 @@ async def reaches(invite):
 async def test_the_broker_waits_for_the_bots_files_and_hears_of_new_keys(tmp_path, container):
     """It begins before there is a configuration, and is killed and started again later."""
     port = free_port()
-    page = (DEPLOY.parent / "docs" / "deployment.md").read_text(encoding="utf-8")
+    page = (CHECKOUT / "docs" / "deployment.md").read_text(encoding="utf-8")
     told = dict(re.findall(r"^    (PINCEL_\w+)=(\S+)", page, re.MULTILINE))
     data = tmp_path / "data"
     (data / "broker").mkdir(parents=True)
@@ -103,3 +127,36 @@ async def test_the_broker_waits_for_the_bots_files_and_hears_of_new_keys(tmp_pat
     secrets = {path.name for path in (data / "broker-keys").iterdir()}
     assert "ca.key" in secrets
     assert not secrets & {path.name for path in (data / "broker").rglob("*")}
+
+
+async def test_the_worker_joins_once_with_an_invite_and_then_without(tmp_path, program, machine):
+    async with KeyedBroker(tmp_path) as broker:
+        invite = await broker.join("garage")
+        heard = asyncio.Event()
+
+        async def hear(_message):
+            heard.set()
+
+        link = Link(broker.access, name="the bot", inbox=inbox_of("bot"), times=TIMES)
+        link.open()
+        assert await link.wait_up(30)
+        await link.subscribe(broker.subjects.events("garage"), hear)
+        try:
+            for settings in ({"PINCEL_INVITE": invite.text}, {}):
+                heard.clear()
+                process = machine(**settings)
+                async with asyncio.timeout(60):
+                    await heard.wait()
+                process.send_signal(signal.SIGTERM)
+                _, said = await asyncio.to_thread(process.communicate, timeout=90)
+                assert process.returncode == 0, said
+                assert invite.text not in said
+        finally:
+            await link.close()
+
+
+def test_a_worker_without_an_invite_says_where_to_get_one(machine):
+    process = machine(PINCEL_INVITE="")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "/workers add" in said
