@@ -59,6 +59,10 @@ class Agent:
             self._at_once.set()
         self._ending.set()
 
+    @property
+    def hurried(self) -> bool:
+        return self._at_once.is_set()
+
     def pids(self) -> Mapping[str, int]:
         """Of the children that live, by the names of their workers."""
         return {card.worker: card.pid for card in self._cards if card.pid is not None}

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import platform
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +69,14 @@ class Card:
         self._heartbeat_s = times.heartbeat_s
         self._beat_now = asyncio.Event()
         self._bad_starts = 0
+        self._down_since: float | None = None
+        """On the loop's clock; None while a child is up, and before the first was."""
         self._forgets: dict[str, m.Forget] = {}
         """For the next child."""
         self._preparing: asyncio.Task[None] | None = None
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._spawned: set[asyncio.Task[None]] = set()
 
     @property
     def pid(self) -> int | None:
@@ -111,9 +114,10 @@ class Card:
         self._stopping = True
         self._lives.kill()
         bringing = [held.bringing for held in self._held if held.bringing is not None]
-        for task in (*self._tasks, *bringing, *([self._preparing] if self._preparing else [])):
+        tasks = [*self._tasks, *bringing, *self._spawned, *([self._preparing] if self._preparing else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *bringing, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def rescan(self) -> None:
         await self._lives.send(m.Rescan())
@@ -196,7 +200,10 @@ class Card:
                 await self._on_new_models()
         except StockError as error:
             log.warning("job %s: %s", job, error)
-            failed = m.Failed(job=job, attempt=attempt, kind=error.kind, message=str(error)[:2000], detail=error.detail)
+            failed = m.Failed(
+                job=job, attempt=attempt, kind=error.kind, retryable=error.retryable, message=str(error)[:2000],
+                detail=error.detail,
+            )  # fmt: skip
             await self._finish(held, failed)
             return
         except Exception as error:
@@ -259,7 +266,7 @@ class Card:
     async def _on_hello(self, hello: m.Hello) -> None:
         new_life = self._beat is None
         if new_life:
-            self._bad_starts = 0
+            self._bad_starts, self._down_since = 0, None
             self._beat = m.Heartbeat(worker=self.worker, boot=self._boot, loaded=hello.loaded)
             await self._lives.send(m.Welcome(hb_s=self._heartbeat_s))
             log.info("%s is ready on %s with %d models", self.worker, hello.gpu, len(hello.models))
@@ -293,6 +300,8 @@ class Card:
     async def _on_end(self, spoke: bool, how: str) -> None:
         """A child is gone, and all that it said is heard."""
         self._beat = None
+        if self._down_since is None:
+            self._down_since = asyncio.get_running_loop().time()
         self._beat_now.set()
         if self._stopping and spoke:
             log.info("%s: %s", self.worker, how)
@@ -344,6 +353,12 @@ class Card:
         else:
             await self._give_back(held)
 
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Without waiting: a full disk must not keep heartbeats back."""
+        task = asyncio.create_task(work)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
+
     def _drop(self, held: Held) -> None:
         """Without a word: the bot knows, or finds out by its lease."""
         if held.bringing is not None:
@@ -382,6 +397,7 @@ class Card:
 
     async def _beat_forever(self) -> None:
         """Also in the place of a child that is gone, or does not get to it."""
+        loop = asyncio.get_running_loop()
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._heartbeat_s):
@@ -389,6 +405,9 @@ class Card:
             self._beat_now.clear()
             if self._hello is None:
                 continue
+            if self._down_since is not None and loop.time() - self._down_since > self._times.down_s:
+                for held in self._held:
+                    self._spawn(self._give_back(held))
             beat = self._beat or m.Heartbeat(boot=self._boot)
             draining = self._stopping or self._beat is None or beat.draining
             self._post.say(

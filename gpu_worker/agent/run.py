@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gpu_worker.agent.cards import AUTO, CardsError, cards, nvidia_cards
 from gpu_worker.agent.joining import JoiningError, by_address, by_invite
-from gpu_worker.agent.serve import OUTBOX, serve_agent
+from gpu_worker.agent.serve import OUTBOX, TAKEN, serve_agent
 from gpu_worker.agent.stock import StockPlaces, StockRules
 from gpu_worker.console import set_up_logging
 from gpu_worker.language.trees import split_folders
@@ -80,14 +80,18 @@ def run_agent(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     budget_gb: float | None = arguments.models_budget_gb
     log.info("%s joins at %s with %d worker(s); their own logs are in %s", joining.machine, joining.access.place,
              len(commands), data / "logs")  # fmt: skip
-    return serve_agent(
-        joining.access, joining.machine, commands=commands, outbox=outbox,
-        places=StockPlaces(fetched=fetched, inputs=outbox / INPUTS, models=data / "models", more=more),
-        rules=StockRules(
-            budget_mb=None if budget_gb is None else round(budget_gb * 1024), models_from=arguments.models_from
-        ),
-        subjects=joining.subjects,
-    )  # fmt: skip
+    try:
+        return serve_agent(
+            joining.access, joining.machine, commands=commands, outbox=outbox,
+            places=StockPlaces(fetched=fetched, inputs=outbox / INPUTS, models=data / "models", more=more),
+            rules=StockRules(
+                budget_mb=None if budget_gb is None else round(budget_gb * 1024), models_from=arguments.models_from
+            ),
+            subjects=joining.subjects,
+        )  # fmt: skip
+    except OSError as error:
+        log.critical("the data folder %s cannot be used: %s; make room, or name another with --data", data, error)
+        return TAKEN
 
 
 def _gigabytes(text: str) -> float:

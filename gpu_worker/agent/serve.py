@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 OUTBOX = "remote-outbox"
 """In the data folder; not `outbox`, which a bot on the same machine takes for its own workers'."""
+INTERRUPTED = 130
 TAKEN = 75
 """Exit code: another agent works in this folder."""
 
@@ -40,9 +43,9 @@ def serve_agent(
     times: AgentTimes | None = None,
     link_times: LinkTimes | None = None,
     lock_s: float = 5.0,
-    on_started: Callable[[Agent], None] = lambda agent: None,
 ) -> int:
-    """Serves the bot behind the broker until it is told to end. Returns the exit code.
+    """Serves the bot behind the broker until it is told to end. Returns the exit code. Raises OSError where the folders
+    cannot be made.
 
     `lock_s`: how long an earlier agent may take to end.
     """
@@ -61,12 +64,19 @@ def serve_agent(
         )  # fmt: skip
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(agent.stop))
-        on_started(agent)
+            signal.signal(number, lambda *_: _soon(loop, agent.stop))
         await agent.run()
+        if agent.hurried:
+            logging.shutdown()
+            os._exit(INTERRUPTED)  # a file that is being looked through in a thread would be waited for
 
     try:
         asyncio.run(run())
     finally:
         lock.release()
     return 0
+
+
+def _soon(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # it has ended already
+        loop.call_soon_threadsafe(what)

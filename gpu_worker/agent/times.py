@@ -20,6 +20,8 @@ class AgentTimes:
     """How long results of an earlier life may keep the first word of this one waiting."""
     start_s: float = 600.0
     """Until a child's hello: it may wait for its predecessor's last picture, and load a large library."""
+    down_s: float = 90.0
+    """Jobs wait this long for a child that is not up; then they go back to the bot, for others."""
     silence_s: float = 180.0
     """A child that says nothing for this long after its hello is hung as a whole: it is killed and started again."""
     stable_s: float = 60.0

@@ -1,0 +1,84 @@
+"""An invite lets a machine join, and is kept for its next start."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from gpu_worker.__main__ import main
+from gpu_worker.agent.joining import INVITE_SETTING, KEPT, JoiningError, by_address, by_invite
+from gpu_worker.protocol.nats.access import Access
+from gpu_worker.protocol.nats.invite import Invite
+
+SEED = "SU" + "A" * 56
+INVITE = Invite("garage", Access(("tls://192.0.2.7:4222",), SEED, "", "pincel-broker"), "pincel")
+
+
+def test_invite_is_kept_and_the_next_start_needs_none(tmp_path):
+    joining = by_invite(INVITE.text, tmp_path / "data", {})
+    assert (joining.machine, joining.access, joining.subjects.prefix) == ("garage", INVITE.access, "pincel")
+    assert by_invite("", tmp_path / "data", {}) == joining
+    if os.name == "posix":
+        assert (tmp_path / "data" / KEPT).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_new_invite_takes_the_place_of_the_kept_one(tmp_path):
+    by_invite(INVITE.text, tmp_path, {})
+    other = Invite("attic", INVITE.access)
+    assert by_invite(other.text, tmp_path, {}).machine == "attic"
+    assert by_invite("", tmp_path, {}).machine == "attic"
+
+
+def test_invite_comes_as_text_as_file_or_as_setting_and_children_never_see_it(tmp_path):
+    file = tmp_path / "garage.txt"
+    file.write_text(f"\ufeff```\n{INVITE.text}\n```\n", encoding="utf-8")
+    assert by_invite(str(file), tmp_path / "a", {}).machine == "garage"
+    environment = {INVITE_SETTING: INVITE.text, "PATH": "x"}
+    assert by_invite("", tmp_path / "b", environment).machine == "garage"
+    assert environment == {"PATH": "x"}
+    other = {INVITE_SETTING: "pincel1-damaged"}
+    assert by_invite(INVITE.text, tmp_path / "c", other).machine == "garage"
+    assert other == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("", "no invite yet: .*/workers add"),
+        ("pincel1-AAAA", "not whole"),
+        ("pincel9-AAAA", "another version"),
+        ("nowhere.txt", "neither an invite nor a file"),
+        ("x\0y", "neither an invite nor a file"),
+    ],
+)
+def test_what_is_no_invite_is_refused_with_what_to_do(tmp_path, given, words):
+    with pytest.raises(JoiningError, match=words):
+        by_invite(given, tmp_path, {})
+    assert not (tmp_path / KEPT).exists()
+
+
+def test_kept_invite_survives_one_that_is_refused(tmp_path):
+    by_invite(INVITE.text, tmp_path, {})
+    with pytest.raises(JoiningError):
+        by_invite("pincel1-AAAA", tmp_path, {})
+    assert by_invite("", tmp_path, {}).machine == "garage"
+
+
+@pytest.mark.parametrize("name", ["w1", "t3", "garage.2", "a b", ""])
+def test_bare_address_needs_a_name_that_is_not_the_bots(name):
+    with pytest.raises(JoiningError, match="name of its own"):
+        by_address("nats://x", name)
+
+
+def test_data_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(JoiningError, match=r"cannot be (read|written)"):
+        by_invite(INVITE.text, tmp_path / "data", {})
+
+
+def test_start_without_an_invite_ends_with_the_sentence(monkeypatch, capsys, tmp_path):
+    monkeypatch.delenv(INVITE_SETTING, raising=False)
+    monkeypatch.setattr("sys.argv", ["gpu_worker", "--invite", "--data", str(tmp_path), "--demo", "d"])
+    assert main() == 2
+    assert "/workers add" in capsys.readouterr().err
