@@ -291,6 +291,13 @@ def test_prometheus_takes_its_files():
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+def test_the_page_names_every_alert_and_no_other():
+    page = (CHECKOUT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    rows = "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| Pincel"))
+    alerts = {rule["alert"] for group in load("prometheus/alerts.yml")["groups"] for rule in group["rules"]}
+    assert set(re.findall(r"Pincel\w+", rows)) == alerts
+
+
 def test_the_page_names_every_figure_and_no_other(figures):
     page = (CHECKOUT / "docs" / "deployment.md").read_text(encoding="utf-8")
     table = set(re.findall(r"`(pincel_\w+)`", page))
