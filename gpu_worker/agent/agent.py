@@ -73,7 +73,7 @@ class Agent:
         try:
             await asyncio.gather(*(card.start() for card in self._cards))
             await self._ending.wait()
-            busy = not all(card.idle for card in self._cards)
+            busy = sum(not card.idle for card in self._cards)
             log.info(
                 "ending%s", f"; {busy} still drawing, which is finished first (Ctrl-C again: at once)" * bool(busy)
             )
