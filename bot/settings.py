@@ -7,7 +7,6 @@ the comment that .env.example carries, and a test keeps the two equal.
 from __future__ import annotations
 
 import io
-import ipaddress
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from rapidfuzz import process
 
 from bot import exit_codes
+from bot.addresses import dialled, is_loopback, listeners, split_address
 from bot.errors import StartupError
 from bot.operator_language import operator_texts
 from gpu_worker.language.trees import split_folders
@@ -38,7 +38,6 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 """The folder that holds launch.py; the demo model is always read from here."""
 
 PASSWORD_MIN_CHARS = 8
-PORT_MAX = 65535
 
 
 def _lower(value: object) -> object:
@@ -72,39 +71,13 @@ def _seed(value: SecretStr) -> SecretStr:
 
 
 def _listening(value: str) -> str:
-    """As bot/broker/addresses.py reads it."""
-    sockets = [part for part in re.split(r"[\s,;]+", value) if part]
-    web = [part for part in sockets if re.match(r"wss?://", part)]
-    if not all(split_address(re.sub(r"^(tls|wss?)://", "", part)) for part in sockets):
-        raise ValueError("no address and port")
-    if sockets and (len(web) > 1 or len(sockets) != len(web) + 1):
-        raise ValueError("one address, and one of a web socket at most")
+    listeners(value)
     return value
 
 
 def _dialled(value: str) -> str:
-    """As bot/broker/addresses.py reads it."""
-    host = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?"
-    form = re.compile(rf"(tls://|nats://)?{host}|wss?://{host}(/[A-Za-z0-9._~/-]*)?")
-    if not all(form.fullmatch(part) for part in re.split(r"[\s,;]+", value) if part):
-        raise ValueError("no address")
+    dialled(value)
     return value
-
-
-def split_address(value: str) -> tuple[str, int] | None:
-    """`host:port`, with an IPv6 address in brackets; None where it is no such thing."""
-    found = re.fullmatch(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+)):(\d{1,5})", value)
-    if found is None or int(found[3]) > PORT_MAX:
-        return None
-    return found[1] or found[2], int(found[3])
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can ask there."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _ids(value: object) -> object:

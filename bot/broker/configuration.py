@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.broker.addresses import Listener
+from bot.addresses import Listener
 from gpu_worker.protocol.nats.subjects import Subjects, inbox_of
 
 __all__ = ["CERTIFICATE", "KEY", "MAIN", "SYSTEM_INBOX", "USERS", "ServerKind", "main_text", "user", "users_text"]

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.addresses import Listener
 from bot.broker import configuration
-from bot.broker.addresses import Listener
 from bot.broker.certificates import Pair, new_authority, new_certificate, serves
 from bot.broker.configuration import ServerKind
 from bot.broker.seeds import is_public_key, is_seed, new_seed, public_key

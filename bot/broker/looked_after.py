@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot.broker.addresses import Listener, host_of
+from bot.addresses import Listener, host_of
 from bot.broker.configuration import MAIN, SYSTEM_INBOX, ServerKind, user
 from bot.broker.folder import BrokerFolder
 from bot.broker.inviting import invited

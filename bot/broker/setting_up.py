@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit, urlunsplit
 
 from bot import exit_codes
-from bot.broker.addresses import PORT, Listener, dialled, host_of, is_everywhere, lan_address, listeners
+from bot.addresses import BROKER_PORT, Listener, dialled, host_of, is_everywhere, lan_address, listeners
 from bot.broker.configuration import ServerKind
 from bot.broker.folder import AuthorityDamagedError, BrokerFolder
 from bot.broker.foreign import ForeignBroker
@@ -62,15 +62,13 @@ def _own(settings: Settings) -> LookedAfterBroker:
 def _shared(settings: Settings, url: str) -> LookedAfterBroker:
     """It listens on all addresses of wherever it runs: a container's own, as a rule."""
     parts = urlsplit(url)
-    dial = dialled(f"{parts.hostname}:{parts.port or PORT}")
+    dial = dialled(f"{parts.hostname}:{parts.port or BROKER_PORT}")
     addresses = dialled(settings.broker_address) or dial
     everywhere = "0.0.0.0"  # noqa: S104 - keys are asked for
-    web = [
-        Listener(everywhere, urlsplit(one).port or PORT, urlsplit(one).scheme) for one in addresses if "ws" in one[:3]
-    ]
+    web = [Listener(everywhere, urlsplit(one).port or BROKER_PORT, "wss") for one in addresses if one[:4] == "wss:"]
     return LookedAfterBroker(
         _folder(settings),
-        listeners=(Listener(everywhere, parts.port or PORT), *web[:1]),
+        listeners=(Listener(everywhere, parts.port or BROKER_PORT), *web[:1]),
         dial=dial,
         addresses=addresses,
     )

@@ -8,7 +8,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
-from bot.broker.addresses import Listener, dialled
+from bot.addresses import Listener, dialled
 from bot.broker.configuration import ServerKind
 from bot.broker.folder import BrokerFolder
 from bot.broker.looked_after import LookedAfterBroker

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bot import exit_codes
+from bot.addresses import Listener, dialled, lan_address, listeners
 from bot.broker import setting_up
-from bot.broker.addresses import Listener, dialled, lan_address, listeners
 from bot.broker.certificates import new_authority
 from bot.broker.configuration import ServerKind
 from bot.broker.folder import AuthorityDamagedError

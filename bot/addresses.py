@@ -1,4 +1,4 @@
-"""Where a broker listens, and what machines dial."""
+"""Addresses as settings have them: where something listens, and what others dial."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-__all__ = ["PORT", "Listener", "dialled", "host_of", "is_everywhere", "lan_address", "listeners"]
+__all__ = [
+    "BROKER_PORT", "Listener", "dialled", "host_of", "is_everywhere", "is_loopback", "lan_address", "listeners",
+    "split_address",
+]  # fmt: skip
 
-PORT = 4222
+BROKER_PORT = 4222
 _WEB_PORTS = {"ws": 80, "wss": 443}
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+_PORT_MAX = 65535
 _ELSEWHERE = "203.0.113.1"
 """Kept for documents: nothing is sent there."""
 
@@ -28,11 +33,27 @@ class Listener:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+def split_address(value: str) -> tuple[str, int] | None:
+    """`host:port`, with an IPv6 address in brackets; None where it is no such thing."""
+    found = re.fullmatch(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+)):(\d{1,5})", value)
+    if found is None or int(found[3]) > _PORT_MAX:
+        return None
+    return found[1] or found[2], int(found[3])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can ask there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def listeners(text: str) -> tuple[Listener, ...]:
-    """`0.0.0.0:4222`, or with a web socket beside it, `0.0.0.0:4222, wss://0.0.0.0:443`. Raises ValueError."""
+    """`0.0.0.0:4222`, perhaps with a web socket: `0.0.0.0:4222, wss://0.0.0.0:443`; empty: none. Raises ValueError."""
     found = tuple(_listener(part) for part in _parts(text))
     schemes = [one.scheme for one in found]
-    if schemes.count("tls") != 1 or len(found) > 2:
+    if (found and schemes.count("tls") != 1) or len(found) > 2:
         raise ValueError("one address, and one of a web socket at most")
     return tuple(sorted(found, key=lambda one: one.scheme != "tls"))
 
@@ -42,12 +63,12 @@ def dialled(text: str) -> tuple[str, ...]:
     urls: list[str] = []
     for part in _parts(text):
         parts = urlsplit(part if "://" in part else f"tls://{part}")
-        if parts.scheme not in ("tls", "nats", *_WEB_PORTS) or not parts.hostname or parts.username is not None:
+        if parts.scheme not in ("tls", "nats", *_WEB_PORTS) or not _is_host(parts.hostname) or "@" in parts.netloc:
             raise ValueError(part)
         if parts.query or parts.fragment or (parts.path and parts.scheme not in _WEB_PORTS):
             raise ValueError(part)
-        port = parts.port or _WEB_PORTS.get(parts.scheme, PORT)
-        urls.append(f"{parts.scheme}://{_bracketed(parts.hostname)}:{port}{parts.path}")
+        port = parts.port or _WEB_PORTS.get(parts.scheme, BROKER_PORT)
+        urls.append(f"{parts.scheme}://{_bracketed(parts.hostname or '')}:{port}{parts.path}")
     return tuple(urls)
 
 
@@ -76,9 +97,15 @@ def lan_address() -> str | None:
 
 def _listener(part: str) -> Listener:
     parts = urlsplit(part if "://" in part else f"tls://{part}")
-    if parts.scheme not in ("tls", *_WEB_PORTS) or not parts.hostname or parts.path or parts.username is not None:
+    if parts.scheme not in ("tls", *_WEB_PORTS) or parts.path or parts.port is None or "@" in parts.netloc:
         raise ValueError(part)
-    return Listener(parts.hostname, parts.port or _WEB_PORTS.get(parts.scheme, PORT), parts.scheme)
+    if parts.hostname is None or not _is_host(parts.hostname):
+        raise ValueError(part)
+    return Listener(parts.hostname, parts.port, parts.scheme)
+
+
+def _is_host(host: str | None) -> bool:
+    return host is not None and _HOST.fullmatch(host) is not None
 
 
 def _parts(text: str) -> list[str]:
