@@ -401,7 +401,10 @@ def start(options: argparse.Namespace) -> int:
 
 
 def worker_extras() -> set[str]:
-    return set() if setting("PINCEL_WORKERS", "1") == "0" else {"gpu"}
+    """A bot without workers of its own looks at what remote ones send; for that it needs no torch."""
+    if setting("PINCEL_WORKERS", "1") != "0":
+        return {"gpu"}
+    return {"looker"} if setting("PINCEL_NATS_URL") or setting("PINCEL_BROKER") else set()
 
 
 def broker_extras() -> set[str]:

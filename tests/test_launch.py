@@ -245,14 +245,20 @@ def test_broker_of_its_own_brings_its_server_unless_the_system_has_one(tree, com
     tree.write("bot/doctor.py", "")
     tree.write(".env", "PINCEL_WORKERS=0\nPINCEL_BROKER=0.0.0.0:4222\n")
     assert tree.launch(*command).returncode == 0
-    assert tree.uv_calls()[0][0][-2:] == ["--extra", "broker"]
+    assert tree.uv_calls()[0][0][-4:] == ["--extra", "broker", "--extra", "looker"]
 
 
 def test_broker_of_its_own_takes_the_systems_server(tree):
     tree.stub(tree.uv_log.with_name("nats-server"), "#!/bin/sh\n")
     tree.write(".env", "PINCEL_WORKERS=0\nPINCEL_BROKER=0.0.0.0:4222\n")
     assert tree.launch().returncode == 0
-    assert "--extra" not in tree.uv_calls()[0][0]
+    assert "broker" not in tree.uv_calls()[0][0]
+
+
+def test_bot_of_remote_workers_alone_gets_what_it_looks_with(tree):
+    tree.write(".env", "PINCEL_WORKERS=0\nPINCEL_NATS_URL=nats://10.0.0.5:4222\n")
+    assert tree.launch().returncode == 0
+    assert tree.uv_calls()[0][0][-2:] == ["--extra", "looker"]
 
 
 def test_extras_add_up(ready):

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,15 @@ from bot.domain.job import Job
 from bot.downloads.inspect import inspect
 from bot.inspection.expected import BYTES_MAX, Expected, expected_pictures, how_many
 from bot.inspection.looker import Looker
-from bot.inspection.sayings import checked_captions, checked_description, checked_detail, one_line
+from bot.inspection.sayings import (
+    STEPS_MAX,
+    checked_captions,
+    checked_description,
+    checked_detail,
+    one_line,
+    seconds,
+    told,
+)
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.looking import (
     Answer,
@@ -53,8 +60,6 @@ log = logging.getLogger(__name__)
 PREVIEW_PX = 1024
 TEXT_BYTES_MAX = 16 << 20
 TEXT_CHARS_MAX = 100_000
-RUN_S_MAX = 30 * 24 * 3600.0
-STEPS_MAX = 2**31
 BY_A_WORKER = "worker"
 """`Looked.by` of what a remote worker alone has seen."""
 NUDE_BY_HEARSAY = 0.2
@@ -106,7 +111,7 @@ class Inspection:
                 # The reason is for the log alone.
                 update = {
                     "step": min(message.step, STEPS_MAX), "of": min(message.of, STEPS_MAX),
-                    "run_s": _seconds(message.run_s), "reason": one_line(message.reason),
+                    "run_s": seconds(message.run_s), "reason": one_line(message.reason),
                 }  # fmt: skip
             case _:
                 return message
@@ -136,6 +141,7 @@ class Inspection:
 
     async def progress(self, message: m.Progress, *, guarded: bool) -> m.Progress:
         """With its preview decoded and written anew, or without: one that has to wait for others is left out."""
+        message = told(message)
         if message.preview is None:
             return message
         preview: bytes | None = None
@@ -150,8 +156,8 @@ class Inspection:
     # --- results ------------------------------------------------------------------------------------------------------
 
     async def _done(self, done: m.Done, job: Job, fetch: Fetch, alive: Callable[[], None]) -> m.Done:
-        run_s = _seconds(done.run_s)
-        update: dict[str, Any] = {"run_s": run_s, "load_s": min(_seconds(done.load_s), run_s)}
+        run_s = seconds(done.run_s)
+        update: dict[str, Any] = {"run_s": run_s, "load_s": min(seconds(done.load_s), run_s)}
         task = job.task
         if job.files is not None:
             kind = job.files.model_kind if isinstance(job.files, ConvertSpec) else "checkpoint"
@@ -321,8 +327,3 @@ def _is_of(name: str, task: Train) -> bool:
         return True
     digits = number.removeprefix("step")
     return own == task.output_name and digits.isdecimal() and len(digits) in (6, 8)
-
-
-def _seconds(said: float) -> float:
-    """What a worker says that something took: the learnt speeds and people's shares are made of it."""
-    return min(max(said, 0.0), RUN_S_MAX) if math.isfinite(said) else 0.0

@@ -7,12 +7,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.looking import SeenText
 from gpu_worker.protocol.results import Captioned, Captions, Description, Tag
 from gpu_worker.protocol.specs import Caption
 
-__all__ = ["checked_captions", "checked_description", "checked_detail", "one_line"]
+__all__ = ["STEPS_MAX", "checked_captions", "checked_description", "checked_detail", "one_line", "seconds", "told"]
 
+STEPS_MAX = 2**31
+SECONDS_MAX = 30 * 24 * 3600.0
+PHASE_CHARS = 60
 LOG_CHARS = 500
 VALUE_CHARS = 200
 VALUES_MAX = 16
@@ -21,6 +25,28 @@ _KEY = re.compile(r"[a-z_]{1,40}")
 
 def one_line(text: str, limit: int = LOG_CHARS) -> str:
     return "".join(char if char.isprintable() else " " for char in text[:limit])
+
+
+def seconds(said: float) -> float:
+    """What a worker says that something took: the learnt speeds and people's shares are made of it."""
+    return min(max(said, 0.0), SECONDS_MAX) if math.isfinite(said) else 0.0
+
+
+def told(progress: m.Progress) -> m.Progress:
+    """Numbers that a card can hold."""
+    eta_s, training = progress.eta_s, progress.training
+    if training is not None and max(training.epochs, training.epoch, training.step, training.total_steps) > STEPS_MAX:
+        training = None
+    update = {
+        "n": _count(progress.n), "step": _count(progress.step), "of": _count(progress.of),
+        "phase": one_line(progress.phase, PHASE_CHARS), "training": training,
+        "eta_s": seconds(eta_s) if eta_s is not None and math.isfinite(eta_s) else None,
+    }  # fmt: skip
+    return progress.model_copy(update=update)
+
+
+def _count(said: int) -> int:
+    return min(max(said, 0), STEPS_MAX)
 
 
 def checked_detail(detail: Mapping[str, Any]) -> dict[str, Any]:

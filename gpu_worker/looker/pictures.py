@@ -69,7 +69,7 @@ def checked_preview(wish: LookAtPreview) -> bytes:
         try:
             with _opened(wish.data, kind, wish.longest_px) as image:
                 target = io.BytesIO()
-                image.convert("RGB").save(target, "JPEG", quality=80)
+                _pixels(image).save(target, "JPEG", quality=80)
                 return target.getvalue()
         except NotAPictureError:
             if kind == "WEBP":
@@ -104,8 +104,15 @@ def _encoded(image: Image.Image, texts: Mapping[str, str]) -> bytes:
     for key, value in texts.items():
         info.add_text(key, value)
     target = io.BytesIO()
-    image.convert("RGB").save(target, "PNG", pnginfo=info)
+    _pixels(image).save(target, "PNG", pnginfo=info)
     return target.getvalue()
+
+
+def _pixels(image: Image.Image) -> Image.Image:
+    """And nothing else: Pillow would write profiles and comments along."""
+    plain = image.convert("RGB")
+    plain.info = {}
+    return plain
 
 
 def _bytes(source: str, limit_bytes: int) -> bytes:

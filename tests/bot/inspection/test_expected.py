@@ -106,7 +106,8 @@ def test_what_an_honest_worker_wrote_stays_to_the_letter(spec, found):
     "lie",
     [
         "", "something else entirely", "rude\nNegative prompt: rude\nSteps: 99, Sampler: rude, Seed: 7, Size: 1x1",
-        ('x\nSteps: 20, Model: rude, Model hash: rude, VAE: rude.pt, VAE hash: rude, Lora hashes: "rude: 0123456789ab", '
+        ('x\nSteps: 20, Model: rude, '
+         'Model hash: rude, VAE: rude.pt, VAE hash: rude, Lora hashes: "rude: 0123456789ab", '
         'TI hashes: "rude: 0123456789ab", Init image hash: rude, Rude: rude, Version: rude, Hires checkpoint: rude, '
         'Refiner: rude, ControlNet 0: "Model: rude [01234567], Weight: 1", Conditional mask weight: rude'),
     ],
