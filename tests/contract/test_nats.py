@@ -121,6 +121,28 @@ async def test_bot_that_is_cut_off_blames_nobody_and_gets_what_was_finished_mean
         assert (farm.journal()["start a"], farm.journal()["start b"]) == (1, 1)
 
 
+async def test_what_is_subscribed_while_the_broker_is_away_is_heard_when_it_is_back(own):
+    link, came = Link(own.url, name="w1", inbox=inbox_of("w1"), times=LINK_TIMES), asyncio.Event()
+
+    async def on_data(_: object) -> None:
+        came.set()
+
+    link.open()
+    assert await link.wait_up(30)
+    own.kill()
+    async with asyncio.timeout(30):
+        while link.connected:
+            await asyncio.sleep(0.02)
+    await link.subscribe("somewhere", on_data)
+    own.start()
+    assert await link.wait_up(30)
+    async with asyncio.timeout(30):
+        while not came.is_set():
+            await link.send("somewhere", b"said")
+            await asyncio.sleep(0.1)
+    await link.close()
+
+
 async def test_bot_starts_without_its_broker_and_connects_when_it_comes(own, tmp_path):
     own.kill()
     kit = NatsKit(own.url)

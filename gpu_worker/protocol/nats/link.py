@@ -104,7 +104,8 @@ class Link:
         """Also after every reconnect; the broker knows it when this returns, where it is there. `on_data` is called for
         one message after the other."""
         self._subscriptions[subject] = on_data
-        if self._client is not None and self.connected:
+        # Also to one that has lost its connection just now: it makes it again by itself, with what it knows.
+        if self._client is not None and not self._client.is_closed:
             await self._listen(self._client, subject, on_data)
             with contextlib.suppress(LinkDownError):
                 await self.flush()
