@@ -18,7 +18,7 @@ from gpu_worker.protocol.nats.access import Access
 from gpu_worker.protocol.nats.invite import certificates
 from gpu_worker.protocol.nats.subjects import Subjects
 
-__all__ = ["broker_of", "broker_refusal"]
+__all__ = ["addresses_of", "broker_of", "broker_refusal"]
 
 _LOG = "broker.log"
 
@@ -31,6 +31,11 @@ def broker_of(settings: Settings) -> LookedAfterBroker | ForeignBroker | None:
     if not url:
         return None
     return _shared(settings, url) if settings.broker_folder else _foreign(settings, url)
+
+
+def addresses_of(settings: Settings) -> tuple[str, ...]:
+    """What machines dial where the bot runs its own broker; none where that cannot be known."""
+    return dialled(settings.broker_address) or _guessed(listeners(settings.broker))
 
 
 def broker_refusal(error: AuthorityDamagedError | OSError, settings: Settings) -> StartupError:
@@ -53,7 +58,7 @@ def _own(settings: Settings) -> LookedAfterBroker:
         _folder(settings),
         listeners=places,
         dial=dialled(Listener(host, here.port).place),
-        addresses=dialled(settings.broker_address) or _guessed(places),
+        addresses=addresses_of(settings),
         kind=ServerKind(version, settings.logs_dir / _LOG),
         program=program,
     )

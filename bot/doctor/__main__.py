@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bot import exit_codes
 from bot.doctor.addons import check_addons
 from bot.doctor.backups import check_backups
+from bot.doctor.broker import check_broker
 from bot.doctor.database import bot_is_running, check_database
 from bot.doctor.discord_token import check_token
 from bot.doctor.gpu import check_card, check_torch, check_worker, find_card
@@ -50,6 +51,7 @@ def examine(say: Texts) -> Iterator[Check]:
         yield check_backups(say, settings)
         yield check_port(say, settings, bot_runs=bot_runs)
         yield from check_metrics(say, settings, bot_runs=bot_runs)
+        yield from check_broker(say, settings, bot_runs=bot_runs)
         yield from check_models(say, settings)
         yield token.result()
         yield from drawing.result()

@@ -17,6 +17,7 @@ import pytest
 from filelock import FileLock
 
 from bot.doctor.__main__ import main
+from bot.doctor.broker import check_broker
 from bot.doctor.database import bot_is_running, check_database
 from bot.doctor.discord_token import check_token, token_looks_right
 from bot.doctor.gpu import (
@@ -150,6 +151,59 @@ def test_a_running_bot_is_asked_whether_it_is_ready(settings, status, body, stat
         (check,) = check_metrics(EN, settings(PINCEL_METRICS=address), bot_runs=True)
     assert check.state is state
     assert words in check.details
+
+
+# --- the broker -------------------------------------------------------------------------------------------------------
+
+
+def test_broker_is_no_topic_where_there_is_none(settings):
+    assert list(check_broker(EN, settings(), bot_runs=False)) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "states"),
+    [("2.8.4", [State.FAIL]), ("2.9.10", [State.WARN, State.OK]), ("2.11.0", [State.OK]), ("2.15.1", [State.OK])],
+)
+def test_brokers_program_is_looked_at(settings, monkeypatch, tmp_path, version, states):
+    program = tmp_path / "nats-server"
+    program.write_text(f"#!/bin/sh\necho nats-server: v{version}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    given = settings(PINCEL_BROKER="127.0.0.1:0", PINCEL_BROKER_ADDRESS="pincel.example.org")
+    assert [check.state for check in check_broker(EN, given, bot_runs=False)] == states
+
+
+def test_broker_whose_program_is_missing(settings, monkeypatch):
+    monkeypatch.setattr("bot.doctor.broker.find_program", lambda: None)
+    (check,) = check_broker(EN, settings(PINCEL_BROKER="127.0.0.1:1"), bot_runs=False)
+    assert is_failure_with_fix(check, "PINCEL_BROKER", "launch.py")
+
+
+def test_brokers_port_that_is_taken_and_an_address_that_nobody_else_can_dial(settings, monkeypatch):
+    monkeypatch.setattr("bot.doctor.broker.find_program", lambda: Path("nats-server"))
+    monkeypatch.setattr("bot.doctor.broker.version_of", lambda program: (2, 15))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        (check,) = check_broker(EN, settings(PINCEL_BROKER=address), bot_runs=False)
+        assert is_failure_with_fix(check, address, "PINCEL_BROKER")
+        (check,) = check_broker(EN, settings(PINCEL_BROKER=address), bot_runs=True)  # the bot's own is there
+        assert check.state is State.WARN
+        assert "PINCEL_BROKER_ADDRESS" in check.fix
+
+
+def test_broker_elsewhere_is_dialled(settings):
+    with socket.socket() as there:
+        there.bind(("127.0.0.1", 0))
+        there.listen()
+        address = f"127.0.0.1:{there.getsockname()[1]}"
+        url = f"nats://me:hunter2@{address}"
+        (check,) = check_broker(EN, settings(PINCEL_NATS_URL=url), bot_runs=False)
+        assert check.state is State.OK
+    (check,) = check_broker(EN, settings(PINCEL_NATS_URL=url), bot_runs=True)
+    assert is_failure_with_fix(check, address, "PINCEL_NATS_URL")
+    assert "hunter2" not in check.details
 
 
 # --- the token --------------------------------------------------------------------------------------------------------
