@@ -121,6 +121,21 @@ async def test_bot_that_is_cut_off_blames_nobody_and_gets_what_was_finished_mean
         assert (farm.journal()["start a"], farm.journal()["start b"]) == (1, 1)
 
 
+async def test_answer_to_a_ping_that_was_given_up_breaks_no_connection(own):
+    link = Link(own.url, name="w1", inbox=inbox_of("w1"), times=LINK_TIMES)
+    link.open()
+    assert await link.wait_up(30)
+    client = link._client
+    assert client is not None
+    given_up = asyncio.Future()
+    given_up.cancel()
+    await client._send_ping(given_up)
+    await link.flush()
+    assert client.is_connected
+    assert client.stats["errors_received"] == client.stats["reconnects"] == 0
+    await link.close()
+
+
 async def test_what_is_subscribed_while_the_broker_is_away_is_heard_when_it_is_back(own):
     link, came = Link(own.url, name="w1", inbox=inbox_of("w1"), times=LINK_TIMES), asyncio.Event()
 

@@ -1,8 +1,9 @@
-"""The library's client, with two things that it lacks."""
+"""The library's client, with what it lacks."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import nats.errors
 from nats.aio.client import Client, Srv
@@ -22,6 +23,13 @@ class GuardedClient(Client):
         # The library bounds no web socket: a silent link would hold it for minutes.
         async with asyncio.timeout(self._connect_s):
             await super()._connect_to_server(s)
+
+    async def _process_pong(self) -> None:
+        # To a ping that nobody waits for any more; the library would drop the connection over it.
+        waiting = cast("list[asyncio.Future[bool]]", self._pongs)  # pyright: ignore[reportUnknownMemberType]
+        if waiting and waiting[0].done():
+            waiting[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
 
     def _connect_command(self) -> bytes:
         # It holds what proves who we are. The library encrypts only where the other end says that it wants to.
