@@ -1,0 +1,123 @@
+"""A machine of several cards: one agent in this process, and a child for each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.domain.job import JobStatus
+from gpu_worker.agent.agent import Agent
+from gpu_worker.protocol.child import ChildCommand
+from gpu_worker.protocol.nats.subjects import worker_name
+from tests.contract.farm import Farm, open_farm
+from tests.contract.kits import KILL
+from tests.contract.nats_kit import ADDRESS, LINK_TIMES, NatsKit, child_pid_file, outbox_of, sent, subjects_of
+from tests.contract.stub_agent import TIMES, child_command, places_of
+
+
+@contextlib.asynccontextmanager
+async def machine(root: Path, url: str, *commands: ChildCommand, **times: float) -> AsyncGenerator[Agent]:
+    agent = Agent(
+        url, "garage", commands=commands, outbox=outbox_of(root, "garage"), places=places_of(root, "garage"),
+        subjects=subjects_of(root), times=replace(TIMES, **times), link_times=LINK_TIMES,
+    )  # fmt: skip
+    running = asyncio.create_task(agent.run())
+    try:
+        yield agent
+    finally:
+        agent.stop()
+        agent.stop()
+        await running
+
+
+class _Without(NatsKit):
+    """Its machine is started by the test."""
+
+    def make(self, root, names):
+        return super().make(root, ())
+
+    def box(self, root, worker):
+        return outbox_of(root, "garage") / worker
+
+
+@pytest.fixture
+async def farm(broker, tmp_path):
+    """A bot without workers of its own."""
+    (tmp_path / "keepers").mkdir()
+    async with open_farm(tmp_path, _Without()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def url(broker) -> str:
+    return os.environ[ADDRESS]
+
+
+def card(farm: Farm, number: int) -> ChildCommand:
+    """Its child writes its number where that of this worker is looked for."""
+    command = child_command(farm.root, "garage")
+    first, own = (str(child_pid_file(farm.root, worker_name("garage", each))) for each in (1, number))
+    return replace(command, argv=tuple(own if word == first else word for word in command.argv))
+
+
+async def test_each_card_is_a_worker_and_one_that_dies_takes_nothing_from_the_other(farm, url):
+    async with machine(farm.root, url, card(farm, 1), card(farm, 2)):
+        await farm.workers_ready(2)
+        views = {view.name: view for view in farm.dispatcher.workers}
+        assert set(views) == {"garage", "garage.2"}
+        assert {view.hello.machine for view in views.values()} == {"garage"}
+        first, second = await farm.submit("label:a sleep:0.6"), await farm.submit("label:b sleep:0.6")
+        for job in (first, second):
+            await farm.running(job)
+        drawn_by = {p.job: p.worker for p in farm.seen.progress}
+        assert set(drawn_by.values()) == {"garage", "garage.2"}
+        assert sent(child_pid_file(farm.root, drawn_by[first]), KILL)
+        assert await farm.ended([first, second]) == [JobStatus.DONE] * 2
+        assert (farm.journal()["start a"], farm.journal()["start b"]) == (2, 1)
+        await farm.check_delivered_once([first, second])
+        await farm.settled(["garage", "garage.2"])
+
+
+async def test_card_whose_process_cannot_start_keeps_nobody_waiting_and_says_why(farm, url, caplog):
+    """The machine's other card serves on."""
+    dead = ChildCommand(
+        argv=(sys.executable, "-c", "import sys; print('no driver', file=sys.stderr); sys.exit(75)"),
+        log_file=farm.root / "dead.log",
+    )
+    with caplog.at_level(logging.ERROR):
+        async with machine(farm.root, url, dead, card(farm, 2)):
+            await farm.workers_ready(1)
+            jobs = [await farm.submit("sleep:0.05") for _ in range(4)]
+            assert await farm.ended(jobs) == [JobStatus.DONE] * 4
+            assert {p.worker for p in farm.seen.progress} == {"garage.2"}
+    assert "ended with 75: no driver" in caplog.text
+
+
+async def test_jobs_of_a_card_that_does_not_come_back_go_to_others(farm, url):
+    """What had not begun when its process died, and waits for the next, which never says a word."""
+    command = card(farm, 1)
+    async with machine(farm.root, url, command, down_s=0.5) as agent:
+        await farm.workers_ready(1)
+        first, second = await farm.submit("label:a sleep:0.5"), await farm.submit("label:b sleep:0.1")
+        await farm.running(first)
+        (view,) = farm.dispatcher.workers
+        async with asyncio.timeout(60):
+            while second not in view.assigned:
+                await asyncio.sleep(0.01)
+        silent = replace(command, argv=(sys.executable, "-c", "import time; time.sleep(60)"))
+        (only,) = agent._cards
+        only._lives._command = silent
+        assert sent(child_pid_file(farm.root, "garage"), KILL)
+        async with asyncio.timeout(60):
+            while any([(await farm.job(job)).status is not JobStatus.QUEUED for job in (first, second)]):
+                await asyncio.sleep(0.02)
+        assert (await farm.job(second)).crashes == 0
+        assert [view.draining for view in farm.dispatcher.workers] == [True]
