@@ -52,11 +52,11 @@ class Mustering:
     async def _dismiss(self, view: WorkerView) -> None:
         log.info("worker %s is dismissed; it held %s jobs", view.name, len(view.assigned))
         for held in list(view.assigned.values()):
-            # It may be able to hear that still, and need not heat the room for nothing.
-            await self._floor.send_cancel(view.name, held.job, held.attempt, REMOVED)
             if held.charged is not None and not held.trains:
                 self._floor.fair.refund(held.charged)
             await self._losses.lose(JobId(held.job), held.attempt, blamed=False, outcome=REMOVED, held=held)
+            # It may be able to hear that still, and need not heat the room for nothing.
+            await self._floor.send_cancel(view.name, held.job, held.attempt, REMOVED)
 
     async def turn_away(self, message: m.ToBot) -> None:
         """What a dismissed machine says: nothing of it is stored, and its mail goes."""

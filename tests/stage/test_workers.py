@@ -3,11 +3,13 @@
 import asyncio
 import re
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from bot.broker.keys import BrokerError
 from bot.studio.fleet import cards
+from bot.studio.fleet import roll as module
 from bot.studio.fleet.look import own_version
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.nats.invite import read_invite
@@ -254,6 +256,7 @@ async def test_what_a_machine_says_of_itself_does_nothing(keyed, admin):
 async def test_a_running_job_is_told_by_how_far_it_is_and_by_nobodys_words(keyed, admin):
     await comes(keyed, "garage", loaded="rare")
     member = await keyed.visitor("Member")
+    keyed.painter.hold()  # which draws whatever is handed to anybody
     keyed.painter.facts = ()
     await keyed.painter.announce()  # so that it is garage's
     for _ in range(2):
@@ -279,6 +282,23 @@ async def test_who_went_is_away_since_then_and_stays_known_over_a_restart(keyed,
         assert abs(int(re.search(r"Away, last seen <t:(\d+):R>", text)[1]) - at) < 60
         assert "RTX 3090" in text
         await keyed.restart()
+
+
+async def test_when_it_was_seen_last_is_written_when_it_goes_and_when_the_bot_stops(keyed, admin, monkeypatch):
+    await comes(keyed, "garage")
+    await comes(keyed, "attic")
+    await listed(admin)
+    later = time.time() + 60  # sooner than a worker that stays is written again
+    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: later))
+    await listed(admin)
+    del keyed.studio.dispatcher._floor.workers["garage"]
+    await listed(admin)
+    written = "SELECT seen_at FROM machine_workers w JOIN machines m ON m.id = w.machine_id WHERE name = ?"
+    assert keyed.rows(written, "garage")[0]["seen_at"] == later
+    assert keyed.rows(written, "attic")[0]["seen_at"] < later
+    await keyed.stop_bot()
+    assert keyed.rows(written, "attic")[0]["seen_at"] == later
+    await keyed.start_bot()
 
 
 async def test_many_workers_come_in_pages(keyed, admin):
@@ -329,6 +349,18 @@ async def test_drained_by_command_and_let_go_on_by_a_button_also_over_a_restart(
     assert "not drained" in await admin.told(await admin.slash("general", "workers resume", {"name": "garage"}))
 
 
+async def test_a_machine_that_the_bot_itself_drained_says_why(keyed, admin):
+    await comes(keyed, "garage")
+    await comes(keyed, "garage.2")
+    await keyed.studio.fleet.roll.put_out("garage.2")
+    assert orders(keyed).drained == {"garage", "garage.2"}
+    card = await opened(keyed, admin, "garage")
+    assert "I did that: it sent several results that are none of its jobs" in card.text
+    await admin.press(card, "worker", cards.RESUME)
+    gone_on = await admin.shown(card.id, lambda message: "It gets jobs again" in message.text)
+    assert "I did that" not in gone_on.text
+
+
 async def test_the_last_worker_that_is_drained_says_that_everything_waits(keyed, admin):
     told = await admin.told(await admin.slash("general", "workers drain", {"name": "w1"}))
     assert "whatever is asked for waits" in told
@@ -344,6 +376,7 @@ async def test_a_removed_machines_job_is_drawn_by_another(keyed, admin):
     await comes(keyed, "garage", models=keyed.painter.facts, loaded="dreamy")
     await admin.told(await admin.slash("general", "workers drain", {"name": "w1"}))
     member = await keyed.visitor("Member")
+    keyed.painter.hold()  # which draws whatever is handed to anybody
     waiting = await member.begin(count=1)
     view = next(view for view in keyed.studio.dispatcher.workers if view.name == "garage")
     await until(lambda: view.assigned)
@@ -353,7 +386,12 @@ async def test_a_removed_machines_job_is_drawn_by_another(keyed, admin):
     await admin.press(asked, "worker", cards.REMOVE)
     gone = await admin.shown(asked.id, lambda message: "is removed" in message.text)
     assert "by hand" not in gone.text
+    keyed.painter.release()
     await member.shown(waiting, finished)
+    assert [row["outcome"] for row in keyed.rows("SELECT outcome FROM attempts ORDER BY attempt")] == [
+        "removed",
+        "done",
+    ]
     assert keyed.keys.allowed == {}
     assert "garage" not in (await listed(admin)).text
     await comes(keyed, "garage", boot="late")
