@@ -200,6 +200,7 @@ class Card:
                 await self._on_new_models()
         except StockError as error:
             log.warning("job %s: %s", job, error)
+            self._beat_now.set()  # it may rest now, which the bot has to hear before the job waits again
             failed = m.Failed(
                 job=job, attempt=attempt, kind=error.kind, retryable=error.retryable, message=str(error)[:2000],
                 detail=error.detail,
@@ -304,7 +305,7 @@ class Card:
             self._down_since = asyncio.get_running_loop().time()
         self._beat_now.set()
         if self._stopping and spoke:
-            log.info("%s: %s", self.worker, how)
+            log.info("%s: its process has ended", self.worker)
         else:
             log.error("%s: its process is gone (%s); another is started", self.worker, how)
         self._bad_starts = 0 if spoke else self._bad_starts + 1
@@ -409,7 +410,7 @@ class Card:
                 for held in self._held:
                     self._spawn(self._give_back(held))
             beat = self._beat or m.Heartbeat(boot=self._boot)
-            draining = self._stopping or self._beat is None or beat.draining
+            draining = self._stopping or self._stock.rests or self._beat is None or beat.draining
             self._post.say(
                 beat.model_copy(
                     update={
