@@ -23,9 +23,13 @@ class StockError(Exception):
         self.kind: FailureKind = kind
         self.detail = dict(detail or {})
         self.retryable = retryable
+        self.no_room = False
+        """The disk itself took no more: nothing else would find room there just now, either."""
 
 
 def disk_trouble(error: OSError) -> StockError:
     """What this machine's disk says, as the end of an attempt."""
     full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-    return StockError("disk_full" if full else "other", f"this machine's disk: {error}", retryable=True)
+    trouble = StockError("disk_full" if full else "other", f"this machine's disk: {error}", retryable=True)
+    trouble.no_room = full
+    return trouble

@@ -54,6 +54,8 @@ class StockRules:
     """Of the disk, left to others."""
     inputs_mb: int = 1024
     retry_s: float = 1.0
+    rest_s: float = 30.0
+    """How long this machine takes no other work after its disk had no room: it would fail one job after the other."""
 
 
 class Stock:
@@ -76,6 +78,12 @@ class Stock:
         self._held: dict[Hashable, tuple[str, ...]] = {}
         """Addresses of inputs, by holder."""
         self._numbers = itertools.count()
+        self._rest_s, self._rests_until = rules.rest_s, float("-inf")
+
+    @property
+    def rests(self) -> bool:
+        """Its disk had no room just now."""
+        return time.monotonic() < self._rests_until
 
     def room_mb(self) -> int:
         """For `Hello.models_room_mb`; looks at the disk."""
@@ -103,8 +111,10 @@ class Stock:
             if assigned:
                 await self._models.drop_strays(message.needs, texts_in(message))
             found = await self._bring(message.needs, list(images.values()), tell)
-        except BaseException:
+        except BaseException as error:
             self._let_go(holder)
+            if isinstance(error, StockError) and error.no_room:
+                self._rests_until = time.monotonic() + self._rest_s
             raise
         if not assigned:
             self._let_go(holder)

@@ -14,18 +14,23 @@ import logging
 import os
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bot.dispatch.dispatcher import Leases
 from bot.dispatch.nats.transport import NatsTimes, NatsTransport
 from bot.domain.ids import JobId, UserId
-from bot.domain.job import Job, JobStatus, Lane
+from bot.domain.job import Action, Job, JobStatus, Lane, NewJob, NewTraining
 from bot.storage.database import StorageFullError
+from bot.storage.inputs import InputPictures
+from gpu_worker.language.training.parameters import Parameters
 from gpu_worker.protocol.nats.link import LinkTimes
 from gpu_worker.protocol.nats.subjects import Subjects
+from gpu_worker.protocol.specs import Img2Img, Train, TrainDataset, TrainImage, TrainSubset, Txt2Img
 from tests.chaos.clocks import skew_clock
+from tests.chaos.engine import given_of
+from tests.chaos.plan import Order
 from tests.contract.farm import Farm, new_job, open_farm
 
 __all__ = ["JOURNAL", "SOCKET", "BotLife", "link_times", "run_bot"]
@@ -59,7 +64,8 @@ def link_times(scale: float) -> LinkTimes:
 def run_bot(life: BotLife) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     skew_clock(life.skew_s, life.jump_s)
-    asyncio.run(_Bot(life).live())
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_Bot(life).live())
     return 0
 
 
@@ -134,12 +140,41 @@ class _Bot:
         if wish["do"] == "cancel":
             status = await farm.dispatcher.cancel(JobId(wish["job"]), UserId(wish["user"]))
             return {"status": status}
-        job = new_job(
-            f"label:{wish['label']} {wish['words']}", user=wish["user"], model=wish["model"], lane=Lane(wish["lane"]),
-            interaction=wish["interaction"], count=wish["count"],
-        )  # fmt: skip
-        job_id, _ = await farm.dispatcher.submit(job)
+        job_id, _ = await farm.dispatcher.submit(await self._asked(farm, Order(**wish["order"]), wish["interaction"]))
         return {"job": job_id}
+
+    async def _asked(self, farm: Farm, order: Order, interaction: int) -> NewJob:
+        job = new_job(
+            f"label:{order.label} {order.words}", user=order.user, model=order.model, lane=Lane(order.lane),
+            interaction=interaction, count=order.count,
+        )  # fmt: skip
+        inputs = InputPictures(farm.database, farm.root / "inputs")
+        if order.steps:
+            ref = await inputs.keep(b"somebody's picture", "image/png")
+            subset = TrainSubset(name="10_a", num_repeats=10, images=(TrainImage(image=ref),))
+            spec = Train(
+                checkpoint=order.model, output_name=order.label, datasets=(TrainDataset(subsets=(subset,)),),
+                parameters=Parameters(seed=1, max_train_steps=order.steps),
+            )  # fmt: skip
+            return replace(
+                job, action=Action.TRAIN, task=spec, lane=Lane.TRAINING, training=NewTraining("set", "character")
+            )
+        if order.given_kb:
+            ref = await inputs.keep(given_of(order.label, order.given_kb), "image/png")
+            assert isinstance(job.task, Txt2Img)
+            shared = {name: getattr(job.task, name) for name in ("prompt", "checkpoint", "width", "height", "seed")}
+            return replace(job, task=Img2Img(**shared, count=order.count, steps=job.task.steps, image=ref))
+        return job
+
+    async def _made(self, farm: Farm, job: Job) -> list[str]:
+        """Hashes of all that a job has to show."""
+        if job.training is not None:
+            assert farm.settler.trainings is not None
+            paths = [file.path for file in await farm.settler.trainings.files(job.id)]
+            files = [await asyncio.to_thread(path.read_bytes) for path in paths]
+        else:
+            files = [await farm.images.read(picture) for picture in await farm.images.of_job(job.id)]
+        return [hashlib.sha256(data).hexdigest() for data in files]
 
     async def _tell_all(self, farm: Farm) -> None:
         for job in await farm.jobs.untold():
@@ -149,8 +184,7 @@ class _Bot:
             else:
                 if job.status is JobStatus.DONE:
                     await farm.jobs.transition(job.id, (JobStatus.DONE,), JobStatus.DELIVERING)
-                pictures = [await farm.images.read(picture) for picture in await farm.images.of_job(job.id)]
-                self._tell(job, "delivered", pictures=[hashlib.sha256(data).hexdigest() for data in pictures])
+                self._tell(job, "delivered", pictures=await self._made(farm, job))
                 await farm.jobs.transition(job.id, (JobStatus.DELIVERING,), JobStatus.DELIVERED, told_at=time.time())
             self._note(sure=job.id)
 

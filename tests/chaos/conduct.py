@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gpu_worker.protocol.outbox import INPUTS
 from tests.chaos import rooms
 from tests.chaos.bot import JOURNAL, SOCKET, BotLife
 from tests.chaos.clocks import SET_CLOCK
@@ -70,7 +71,10 @@ class _Process:
     wanted: bool = True
     """Whether it is to be started again where it ended by itself."""
     lives: int = 0
+    starting: bool = False
     beside: int = 0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One fault after the other ends it and starts it again."""
 
 
 class _Machine:
@@ -108,10 +112,12 @@ class Conductor:
         self._broker_turn = asyncio.Lock()
         self.watched = Watched([Asked(order) for order in plan.orders], settled=False, took_s=0.0)
 
+    @property
+    def disks(self) -> list[rooms.Disk]:
+        return [self._bot_disk, self._store, *(machine.disk for machine in self._machines)]
+
     async def run(self) -> Watched:
         async with contextlib.AsyncExitStack() as stack:
-            for disk in (self._bot_disk, self._store, *(machine.disk for machine in self._machines)):
-                stack.callback(disk.keep)
             stack.callback(self._nursery.close)
             self._broker = await asyncio.to_thread(_Broker, self._folder / "broker", BROKER)
             stack.callback(self._broker.kill)
@@ -148,7 +154,7 @@ class Conductor:
     # --- processes ----------------------------------------------------------------------------------------------------
 
     async def _begin(self, process: _Process) -> None:
-        if process.pid is not None:
+        if process.pid is not None or process.starting:
             return
         process.wanted = True
         process.lives += 1
@@ -166,8 +172,9 @@ class Conductor:
                 str(self._folder / "journal"), machine.wire.url, self._prefix, plan.clocks.scale,
                 plan.skews[number + 1], self._jump(number),
             ))  # fmt: skip
-        process.pid = -1
+        process.starting = True
         process.pid = await self._nursery.start(process.work, told, str(process.log), process.beside)
+        process.starting = False
 
     def _jump(self, machine: int) -> int:
         return next((f.seconds for f in self._plan.faults if f.kind is Kind.CLOCK and f.machine == machine), 0)
@@ -186,6 +193,24 @@ class Conductor:
             await self._begin(process)
 
     async def _kill(self, process: _Process, for_s: float) -> None:
+        async with process.turn:
+            await self._kill_now(process, for_s)
+
+    async def _end(self, process: _Process, number: int, for_s: float) -> None:
+        """As a service manager does it: in good order, and when that takes too long by force."""
+        async with process.turn:
+            process.wanted = False
+            if process.pid is not None:
+                _signal(process.pid, number)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(90 * self._plan.clocks.scale):
+                        while process.pid is not None:
+                            await asyncio.sleep(0.02)
+            if process.pid is not None:
+                self.watched.ends.append(f"{self._now():.2f} {process.work} did not end when it was told to")
+            await self._kill_now(process, for_s)
+
+    async def _kill_now(self, process: _Process, for_s: float) -> None:
         process.wanted = False
         if process.pid is not None:
             _signal(process.pid, signal.SIGKILL)
@@ -201,10 +226,7 @@ class Conductor:
         await asyncio.sleep(order.at_s)
         asked.interaction = 1 + number * 1000
         while asked.job is None:
-            said = await self._say({
-                "do": "submit", "label": order.label, "words": order.words, "user": order.user, "model": order.model,
-                "lane": order.lane, "count": order.count, "interaction": asked.interaction,
-            })  # fmt: skip
+            said = await self._say({"do": "submit", "order": asdict(order), "interaction": asked.interaction})
             if said is not None and "error" in said:  # they press again, which is another interaction
                 asked.errors.append(asked.interaction)
                 asked.interaction += 1
@@ -250,10 +272,14 @@ class Conductor:
         match fault.kind:
             case Kind.BOT_KILLED:
                 await self._kill(self._bot, fault.for_s)
+            case Kind.BOT_ENDED:
+                await self._end(self._bot, signal.SIGINT, fault.for_s)
             case Kind.BOT_STOPPED:
                 await self._stop(self._bot.pid, fault.for_s)
             case Kind.MACHINE_KILLED:
                 await self._kill(own.process, fault.for_s)
+            case Kind.MACHINE_ENDED:
+                await self._end(own.process, signal.SIGTERM, fault.for_s)
             case Kind.MACHINE_STOPPED:
                 await self._stop(own.process.pid, fault.for_s)
             case Kind.CARD_KILLED:
@@ -291,7 +317,7 @@ class Conductor:
                         await asyncio.sleep(0.2)
             case Kind.CLOCK:
                 pid = machine.process.pid if machine is not None else self._bot.pid
-                if pid is not None and pid > 0 and SET_CLOCK:
+                if pid is not None and SET_CLOCK:
                     _signal(pid, SET_CLOCK)
 
     def _plug(self, machine: _Machine, plugged: bool) -> None:
@@ -299,7 +325,7 @@ class Conductor:
         rooms.pull(machine.cable, plugged=plugged)
 
     async def _stop(self, pid: int | None, for_s: float) -> None:
-        if pid is None or pid < 0:
+        if pid is None:
             return
         async with self._holding(
             ("stopped", pid), lambda: _signal(pid, signal.SIGSTOP), lambda: _signal(pid, signal.SIGCONT)
@@ -369,7 +395,7 @@ class Conductor:
                             self._bot_disk.folder / "outbox",
                         )
                         for path in folder.rglob("*")
-                        if path.suffix in (".fin", ".kept", ".png", ".part")
+                        if path.suffix in (".fin", ".kept", ".png", ".part") and path.parent.name != INPUTS
                     ]
                     if not self.watched.litter:
                         return
@@ -381,7 +407,7 @@ class Conductor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for process in (self._bot, *(machine.process for machine in self._machines)):
             process.wanted = False
-            if process.pid is not None and process.pid > 0:
+            if process.pid is not None:
                 _signal(process.pid, signal.SIGKILL)
 
     def _spawn(self, work: Any) -> None:
@@ -407,7 +433,7 @@ def _signal(pid: int, number: int) -> None:
 
 def _children(pid: int | None) -> list[int]:
     """Processes that this one has started itself."""
-    if pid is None or pid < 0:
+    if pid is None:
         return []
     found: list[int] = []
     with contextlib.suppress(OSError):
@@ -416,6 +442,8 @@ def _children(pid: int | None) -> list[int]:
     return found
 
 
-async def carry_out(plan: Plan, folder: Path, wishes: socket.socket, slot: int = 0) -> Watched:
-    """`wishes`: of a nursery that can start bots, machines and networks; `folder` is empty."""
-    return await Conductor(plan, folder, wishes, slot).run()
+async def carry_out(plan: Plan, folder: Path, wishes: socket.socket, slot: int = 0) -> tuple[Watched, list[rooms.Disk]]:
+    """`wishes`: of a nursery that can start bots, machines and networks; `folder` is empty. The disks are to be
+    closed when they have been looked at."""
+    conductor = Conductor(plan, folder, wishes, slot)
+    return await conductor.run(), conductor.disks

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpu_worker.agent.serve import serve_agent
-from gpu_worker.agent.stock import StockPlaces
+from gpu_worker.agent.stock import StockPlaces, StockRules
 from gpu_worker.agent.times import AgentTimes
 from gpu_worker.protocol.child import ChildCommand
 from gpu_worker.protocol.nats.subjects import Subjects
@@ -61,5 +61,6 @@ def run_machine(life: MachineLife) -> int:
     places = StockPlaces(fetched=data / "fetched", inputs=outbox / INPUTS, models=data / "models")
     return serve_agent(
         life.url, life.name, commands=commands, outbox=outbox, places=places, subjects=Subjects(life.prefix),
-        times=times, link_times=link_times(scale), lock_s=5.0,
+        rules=StockRules(retry_s=scale, rest_s=StockRules().rest_s * scale), times=times,
+        link_times=link_times(scale), lock_s=5.0,
     )  # fmt: skip

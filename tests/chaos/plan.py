@@ -34,8 +34,10 @@ FULL = Clocks(lease_s=15.0, work_s=70.0)
 
 class Kind(StrEnum):
     BOT_KILLED = "bot killed"
+    BOT_ENDED = "bot told to end"
     BOT_STOPPED = "bot stopped for a while"
     MACHINE_KILLED = "machine killed"
+    MACHINE_ENDED = "machine told to end"
     MACHINE_STOPPED = "machine stopped for a while"
     CARD_KILLED = "card's process killed"
     CARD_STOPPED = "card's process stopped for a while"
@@ -76,6 +78,10 @@ class Order:
     fails: str = ""
     """The kind of failure that its user has to be told of, in the end."""
     poison: bool = False
+    given_kb: int = 0
+    """Of the picture to start from, in thousands of bytes; 0: without one."""
+    steps: int = 0
+    """Of a training; 0: it is a drawing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +132,17 @@ def _order(dice: random.Random, number: int, clocks: Clocks) -> Order:
     label = f"j{number}"
     longer = 1 + (clocks.scale > 0.5) * 3
     sleep_s = round(dice.choice((0.05, 0.2, 0.5, 1.2)) * longer, 2)
-    words, fails, poison = f"sleep:{sleep_s}", "", False
+    words, fails, poison, given_kb, steps = f"sleep:{sleep_s}", "", False, 0, 0
     match dice.choices(
-        ("plain", "big", "parts", "flaky", "block", "fail", "bug", "poison"), (50, 12, 8, 6, 6, 6, 3, 5)
+        ("plain", "big", "given", "parts", "train", "flaky", "block", "fail", "bug", "poison"),
+        (40, 10, 12, 8, 5, 5, 6, 6, 3, 5),
     )[0]:
         case "big":
             words += f" big:{dice.choice((300, 1200, 2500))}"
+        case "given":
+            given_kb = dice.choice((2, 700, 1800))
+        case "train":
+            words, steps = "", dice.choice((30, 60, 90))
         case "parts":
             words = f"parts:{dice.randint(2, 4)} slow:{sleep_s / 2:.2f}"
         case "flaky":
@@ -151,6 +162,7 @@ def _order(dice: random.Random, number: int, clocks: Clocks) -> Order:
         label, round(dice.uniform(0, clocks.work_s), 3), dice.randint(1, 4), words, dice.choice(("m1", "m1", "m2")),
         dice.choice(("interactive", "interactive", "batch")), dice.choice((1, 1, 2)),
         round(dice.uniform(0, 2.0 * longer), 3) if dice.random() < 0.15 else None, fails, poison,
+        given_kb, steps,
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ def as_text(runs: Sequence[Run], clocks: Clocks, left_out: Sequence[Kind]) -> st
         ends.update(run.verdict.ends)
         faults.update(fault.split(" ", 1)[1].split(" (")[0] for fault in run.faults)
     settled = [run.settled_s for run in runs if not run.error]
+    unasked = Counter(end.split(" ", 1)[1] for run in runs for end in run.ends)
     poison = Counter(n for run in runs for n in run.verdict.poison_starts)
     lines = [
         f"runs          {len(runs)}, of which clean {sum(run.clean for run in runs)}; leases of {clocks.lease_s:g} s",
@@ -37,6 +38,8 @@ def as_text(runs: Sequence[Run], clocks: Clocks, left_out: Sequence[Kind]) -> st
         f"poison jobs   {', '.join(f'{count} started {n} times' for n, count in sorted(poison.items())) or '-'}",
         f"faults        {faults.total()}: {_counted(faults)}",
     ]
+    if unasked:
+        lines.append(f"ended         {_counted(unasked)}")
     if left_out:
         lines.append(f"not tried     {', '.join(left_out)} (not possible here)")
     if settled:

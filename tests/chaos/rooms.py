@@ -46,14 +46,13 @@ class Disk:
         if can_mount():
             _run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=700", "chaos", str(folder))
 
-    def keep(self) -> None:
-        """What is on it stays as plain files; its memory is given back."""
+    def close(self, *, keep: bool) -> None:
+        """Its memory is given back. `keep`: what is on it stays beside it, as plain files."""
         if can_mount():
-            beside = self.folder.with_name(self.folder.name + ".kept")
-            shutil.copytree(self.folder, beside)
+            if keep:
+                beside = self.folder.with_name(self.folder.name + ".kept")
+                shutil.copytree(self.folder, beside, ignore_dangling_symlinks=True)
             _run("umount", "--lazy", str(self.folder))
-            self.folder.rmdir()
-            beside.rename(self.folder)
 
     def fill(self) -> None:
         """To the last byte."""

@@ -59,7 +59,7 @@ def run_all(seeds: Iterable[int], clocks: Clocks, folder: Path, jobs: int, *, ke
     while True:
         while free and (seed := next(waiting, None)) is not None:
             slot = free.pop()
-            running[_fork(seed, clocks, folder / str(seed), slot)] = seed, slot
+            running[_fork(seed, clocks, folder / str(seed), slot, keep=keep)] = seed, slot
         if not running:
             return
         pid, _, used = os.wait4(-1, 0)
@@ -74,7 +74,7 @@ def run_all(seeds: Iterable[int], clocks: Clocks, folder: Path, jobs: int, *, ke
         yield run
 
 
-def _fork(seed: int, clocks: Clocks, folder: Path, slot: int) -> int:
+def _fork(seed: int, clocks: Clocks, folder: Path, slot: int, *, keep: bool) -> int:
     sys.stdout.flush()
     pid = os.fork()
     if pid:
@@ -82,7 +82,7 @@ def _fork(seed: int, clocks: Clocks, folder: Path, slot: int) -> int:
     code = 1
     try:
         folder.mkdir(parents=True)
-        _one(seed, clocks, folder, slot)
+        _one(seed, clocks, folder, slot, keep=keep)
         code = 0
     except BaseException:
         folder.with_suffix(".json").write_text(json.dumps({"error": traceback.format_exc()}), encoding="utf-8")
@@ -94,16 +94,18 @@ STUCK_S = 300.0
 """A run that takes longer shows where it is, and is over."""
 
 
-def _one(seed: int, clocks: Clocks, folder: Path, slot: int) -> None:
+def _one(seed: int, clocks: Clocks, folder: Path, slot: int, *, keep: bool) -> None:
     wishes = nursery.fork_nursery()
     stuck = (folder / "stuck.log").open("w")
     faulthandler.dump_traceback_later(STUCK_S * max(1.0, clocks.scale * 4), exit=True, file=stuck)
     plan = plan_of(seed, clocks, without=without())
     started = time.monotonic()
-    watched = asyncio.run(carry_out(plan, folder, wishes, slot))
+    watched, disks = asyncio.run(carry_out(plan, folder, wishes, slot))
     os.wait()  # the nursery, with all that it had
     faulthandler.cancel_dump_traceback_later()
     verdict = judge(plan, watched, folder)
+    for disk in disks:
+        disk.close(keep=keep or not verdict.clean)
     said: dict[str, Any] = {
         "verdict": asdict(verdict), "faults": watched.done, "ends": watched.ends, "orders": len(plan.orders),
         "settled_s": watched.took_s, "wall_s": time.monotonic() - started,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bot.dispatch.leases import Leases
 from tests.chaos.conduct import Asked, Told, Watched, journal_of
-from tests.chaos.engine import picture_of
-from tests.chaos.plan import DEADLY, Kind, Plan
+from tests.chaos.engine import given_of, picture_of, trained_of
+from tests.chaos.plan import DEADLY, Kind, Order, Plan
 
 __all__ = ["Verdict", "judge"]
 
@@ -90,11 +90,18 @@ def _judge_one(
     if end == "failed" and order.fails and said[-1]["why"] != order.fails:
         found.lies.append(f"{order.label}: failed by {order.fails}, and its user was told {said[-1]['why']}")
     if end == "delivered":
-        wanted = [hashlib.sha256(picture_of(order.label, 7 + n, order.words)).hexdigest() for n in range(order.count)]
+        wanted = [hashlib.sha256(data).hexdigest() for data in _wanted(order)]
         if order.fails:
             found.lies.append(f"{order.label}: cannot be drawn, and was delivered")
         elif said[-1]["pictures"] != wanted:
             found.lies.append(f"{order.label}: delivered with other pictures")
+
+
+def _wanted(order: Order) -> list[bytes]:
+    if order.steps:
+        return trained_of(order.label, order.steps)
+    given = given_of(order.label, order.given_kb)
+    return [picture_of(order.label, 7 + number, order.words, given) for number in range(order.count)]
 
 
 def _find_doubled(found: Verdict, lines: list[Told]) -> None:
@@ -139,11 +146,13 @@ def _count_drawn(found: Verdict, plan: Plan, folder: Path) -> None:
         elif event == "end":
             ended.add(label)
     found.starts = starts.total()
+    # What was fetched for it found no room: a start that its engine never saw.
+    full = sum(fault.kind is Kind.MACHINE_FULL for fault in plan.faults)
     hidden = sum(fault.kind in TAKES_STARTS for fault in plan.faults)
     for order in plan.orders:
         if order.poison and order.cancel_after_s is None:
             found.poison_starts.append(starts[order.label])
-            if not STARTS <= starts[order.label] <= STARTS + hidden:
+            if not STARTS - full <= starts[order.label] <= STARTS + hidden:
                 found.lies.append(f"{order.label}: a poison that was started {starts[order.label]} times")
 
 

@@ -1,6 +1,7 @@
 """What a job needs lies on the machine before it begins: the real files, a bot that is only a table of them."""
 
 import asyncio
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_worker.agent.getting import PartFile
 from gpu_worker.agent.source import SourceRules
 from gpu_worker.agent.stock import Stock, StockError, StockPlaces, StockRules
 from gpu_worker.language.models import scan_model_files
@@ -389,3 +391,27 @@ async def test_what_was_fetched_for_others_changes_no_picture_that_does_not_name
     plain = Txt2Img(prompt="a boat at Sunset", checkpoint="c", width=64, height=64, seed=1)
     await stock.ready(assign(mine[2], job="j2", spec=plain), Told())
     assert [path.name for path in (tmp_path / "fetched").rglob("*.safetensors")] == ["c.safetensors"]
+
+
+async def test_a_machine_whose_disk_took_no_more_takes_no_other_work_for_a_while(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    data = content(MB)
+    stock = make(tmp_path, Bot(data), rest_s=1.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(PartFile, "append", full)
+        with pytest.raises(StockError) as caught:
+            await stock.ready(assign(ref("mine", data)), Told())
+    assert caught.value.kind == "disk_full"
+    assert stock.rests
+    await eventually(lambda: not stock.rests)
+    await stock.ready(assign(ref("mine", data)), Told())
+
+
+async def test_a_model_that_a_machine_has_no_room_for_does_not_keep_it_from_other_work(tmp_path):
+    data = content(3 * MB)
+    stock = make(tmp_path, Bot(data), budget_mb=2)
+    with pytest.raises(StockError):
+        await stock.ready(assign(ref("large", data)), Told())
+    assert not stock.rests
