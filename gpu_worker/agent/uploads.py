@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -18,7 +19,7 @@ from gpu_worker.outbox import WorkerOutbox
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.frames import FrameError, pack, unpack
 from gpu_worker.protocol.nats.link import Link, LinkDownError
-from gpu_worker.protocol.nats.mail import ENTRY_FILE, Landed, Manifest, SentFile
+from gpu_worker.protocol.nats.mail import ENTRY_FILE, INLINE_BYTES, Landed, Manifest, SentFile
 from gpu_worker.protocol.nats.subjects import CHUNK_BYTES, Entry, Subjects, parse_entry
 
 __all__ = ["Uploads"]
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 
 WINDOW = 4
 """Chunks under way at once: a link of 200 ms still moves 10 MB/s."""
-INLINE_BYTES = 256 * 1024
 RESEND_S = 30.0
 
 
@@ -158,11 +158,15 @@ class Uploads:
             break
         names = _files_of(body)
         sent: list[SentFile] = []
-        for name in names:
-            size = await self._send_file(name)
-            if size is not None:
-                sent.append(SentFile(name=name, size_bytes=size))
         inline = body if len(body) <= INLINE_BYTES else None
+        room = INLINE_BYTES - len(inline or b"")
+        for name in names:
+            data = await asyncio.to_thread(_small, self._outbox.folder / name, room)
+            if data is not None:
+                room -= len(data)
+                sent.append(SentFile(name=name, size_bytes=len(data), data=data))
+            elif (size := await self._send_file(name)) is not None:
+                sent.append(SentFile(name=name, size_bytes=size))
         if inline is None:
             await self._send_bytes(f"{entry}.{ENTRY_FILE}", body)
             sent.append(SentFile(name=f"{entry}.{ENTRY_FILE}", size_bytes=len(body)))
@@ -224,6 +228,16 @@ class Uploads:
                 log.debug("not sent yet: %s", error)
                 await asyncio.sleep(self._retry_s)
                 await self._link.wait_up()
+
+
+def _small(path: Path, room: int) -> bytes | None:
+    """All of a file of at most `room` bytes."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(room + 1)
+    except OSError:
+        return None
+    return data if len(data) <= room else None
 
 
 def _files_of(body: bytes) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from gpu_worker.outbox import End, OutFile, WorkerOutbox
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.frames import pack
 from gpu_worker.protocol.nats.link import Link
-from gpu_worker.protocol.nats.mail import GONE, HERE, InputWanted, Manifest, SentFile
+from gpu_worker.protocol.nats.mail import GONE, HERE, INLINE_BYTES, InputWanted, Manifest, SentFile
 from gpu_worker.protocol.nats.pieces import Joiner, pieces
 from gpu_worker.protocol.nats.subjects import (
     CHUNK_BYTES,
@@ -355,6 +355,40 @@ async def test_entry_whose_files_have_other_names_is_dropped(bench, own, tmp_pat
     assert not (tmp_path / "landed" / "w1").exists()
 
 
+async def test_small_file_that_is_not_as_large_as_it_says_is_dropped_with_its_entry(bench, own, tmp_path):
+    client = Client()
+    await client.connect(own.url)
+    failed = pack(m.Failed(job="j", attempt=1, kind="oom"))
+    manifest = Manifest(entry=failed, files=(SentFile(name="j.1.0.png", size_bytes=1, data=b"xx"),))
+    await client.jetstream().publish("pincel.fin.w1.1.j.1.fin", pack(manifest))
+    async with asyncio.timeout(30):
+        while (await client.jetstream().stream_info("PINCEL_FIN")).state.messages:
+            await asyncio.sleep(0.02)
+    await client.close()
+    assert not [message for message in bench.heard if isinstance(message, m.Failed)]
+    assert not (tmp_path / "landed" / "w1").exists()
+
+
+async def test_small_pictures_come_with_their_entry_and_large_ones_in_chunks(bench, own):
+    """Of one result, as many as there is room for."""
+    small, large = b"s" * 200_000, b"l" * (INLINE_BYTES + 1)
+    done = m.Done(job="j", attempt=1, outputs=())
+    await bench.finish(done, [OutFile(data, output(data)) for data in (small, small, large)])
+    await bench.hears(m.Done)
+    await bench.taken()
+    assert bench.came == [small, small, large]
+    client = Client()
+    await client.connect(own.url)
+    store = (await client.jetstream().stream_info("PINCEL_BLOB")).state
+    await client.close()
+    assert (store.last_seq, store.messages) == (2, 0)
+
+
+class NothingForAnybody:
+    async def has_input(self, machine: str, ref: str) -> bool:
+        return False
+
+
 async def test_worker_needs_its_own_subjects_and_nothing_else(broker, tmp_path):
     subjects = Subjects()
     allowed = subjects.permissions("w1", inbox_of("w1"))
@@ -373,6 +407,7 @@ async def test_worker_needs_its_own_subjects_and_nothing_else(broker, tmp_path):
         place = own.url.removeprefix("nats://")
         async with Bench(tmp_path, f"nats://bot:b@{place}", f"nats://w1:w@{place}") as bench:
             data = b"x" * (CHUNK_BYTES + 1)
+            bench.bot.serve(NothingForAnybody())
             asked = await bench.link.request(Subjects().inputs("w1"), pack(InputWanted(ref="0" * 64, offset=0)))
             assert asked.data[:1] in (HERE, GONE)
             assign = m.Assign(job="k", attempt=1, spec=Txt2Img(prompt="x", checkpoint="c", width=64, height=64, seed=1))

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,22 +36,34 @@ class Landing:
         self.under_way: dict[str, Entry] = {}
         """The end that is just being taken over, by worker."""
 
-    async def collect(self, worker: str) -> bool:
-        """All that lies in the mailbox of this worker; whether there was anything. Raises OSError where something
-        stays there for now."""
+    async def collect(self, worker: str, landed: Callable[[], None] = lambda: None) -> bool:
+        """All that lies in the mailbox of this worker; whether there was anything. `landed` is called after each that
+        can be delivered. Raises OSError where something stays there for now."""
         if not is_worker_name(worker):
             return False
         async with self._turns.setdefault(worker, asyncio.Lock()):
-            last, found = 0, False
-            while (letter := await self._streams.next_letter(worker, last)) is not None:
-                last, found = letter.seq, True
-                try:
-                    await self._take(worker, letter)
-                finally:
-                    self.under_way.pop(worker, None)
+            # The next one is asked for while one is written, and what was written is cleared away meanwhile.
+            found, done_with = False, asyncio.create_task(asyncio.sleep(0))
+            coming = asyncio.create_task(self._streams.next_letter(worker, 0))
+            try:
+                while (letter := await coming) is not None:
+                    coming = asyncio.create_task(self._streams.next_letter(worker, letter.seq))
+                    found = True
+                    try:
+                        files, whole = await self._take(worker, letter)
+                    finally:
+                        self.under_way.pop(worker, None)
+                    landed()
+                    await done_with
+                    done_with = asyncio.create_task(self._done_with(worker, letter, files, whole=whole))
+                await done_with
+            finally:
+                coming.cancel()
+                await asyncio.gather(coming, done_with, return_exceptions=True)
             return found
 
-    async def _take(self, worker: str, letter: Letter) -> None:
+    async def _take(self, worker: str, letter: Letter) -> tuple[tuple[SentFile, ...], bool]:
+        """The files of it that are done with, and whether it came whole."""
         entry = parse_entry(letter.entry)
         try:
             manifest = Manifest.model_validate(unpack(letter.data))
@@ -59,14 +72,16 @@ class Landing:
             log.exception(
                 "worker %s sent an entry %.60r that no version can have meant; it is dropped", worker, letter.entry
             )
-            await self._done_with(worker, letter, (), whole=True)
-            return
+            return (), True
         assert entry is not None
         if entry.part is None:
             self.under_way[worker] = entry
         try:
             for file in files:
-                await self._fetch(worker, file)
+                if file.data is None:
+                    await self._fetch(worker, file)
+                else:
+                    await asyncio.to_thread(_write, self._root / worker / file.name, file.data)
             if manifest.entry is not None:
                 await asyncio.to_thread(_write, self._root / worker / letter.entry, manifest.entry)
             else:
@@ -74,9 +89,8 @@ class Landing:
                 await asyncio.to_thread(source.replace, self._root / worker / letter.entry)
         except ChunkLostError as error:
             log.warning("entry %s of worker %s is not whole (%s); it is asked for again", letter.entry, worker, error)
-            await self._done_with(worker, letter, (), whole=False)
-            return
-        await self._done_with(worker, letter, files, whole=True)
+            return (), False
+        return files, True
 
     async def _done_with(self, worker: str, letter: Letter, files: tuple[SentFile, ...], *, whole: bool) -> None:
         try:
@@ -116,6 +130,8 @@ def _checked(entry: Entry | None, name: str, manifest: Manifest) -> tuple[SentFi
     for file in manifest.files:
         if file.name == f"{name}.{ENTRY_FILE}" and manifest.entry is None and file.size_bytes <= FRAME_LIMIT_BYTES:
             continue
+        if file.data is not None and len(file.data) != file.size_bytes:
+            raise ValueError(f"the size of {file.name!r}")
         taken = file.name.endswith((OUTBOX_SUFFIX, KEPT_SUFFIX, PART_SUFFIX))
         if taken or own.fullmatch(file.name) is None:
             raise ValueError(f"a file's name {file.name!r}")

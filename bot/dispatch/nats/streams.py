@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
 
@@ -120,15 +121,25 @@ class Streams:
             with contextlib.suppress(NotFoundError, BadRequestError):  # replaced by a repeated one, or gone
                 await self._link.while_up(streams.delete_msg(self._subjects.mailbox, letter.seq))
             for file in files:
+                if not file.chunks:
+                    continue
                 chunks = self._subjects.chunk(worker, file.name, ">")
                 await self._link.while_up(streams.purge_stream(self._subjects.store, subject=chunks))
 
     async def chunks(self, worker: str, file: SentFile) -> AsyncGenerator[bytes]:
         """In their order. Raises ChunkLostError."""
-        for start in range(0, file.chunks, WINDOW):
-            numbers = range(start, min(start + WINDOW, file.chunks))
-            for found in await asyncio.gather(*(self._chunk(worker, file.name, number) for number in numbers)):
-                yield found
+        coming = deque[asyncio.Task[bytes]]()
+        try:
+            for number in range(file.chunks):
+                coming.append(asyncio.create_task(self._chunk(worker, file.name, number)))
+                if len(coming) >= WINDOW:
+                    yield await coming.popleft()
+            while coming:
+                yield await coming.popleft()
+        finally:
+            for task in coming:
+                task.cancel()
+            await asyncio.gather(*coming, return_exceptions=True)
 
     async def _chunk(self, worker: str, name: str, number: int) -> bytes:
         subject = self._subjects.chunk(worker, name, number)

@@ -174,10 +174,21 @@ class NatsTransport(OnDisk):
             peer.ring()
 
     async def _collect(self, worker: str) -> None:
+        landed, over = asyncio.Event(), False
+
+        async def deliver() -> None:
+            while not over:
+                await landed.wait()
+                landed.clear()
+                await self._deliveries.deliver_box(worker)
+
+        delivering = asyncio.create_task(deliver(), name=f"deliver-{worker}")
         try:
-            await self._landing.collect(worker)
+            await self._landing.collect(worker, landed.set)
         finally:
-            await self._deliveries.deliver_box(worker)
+            over = True
+            landed.set()
+            await delivering
 
     async def _look_round(self) -> None:
         """Raises LinkDownError."""

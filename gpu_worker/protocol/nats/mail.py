@@ -11,12 +11,15 @@ from gpu_worker.protocol.nats.subjects import CHUNK_BYTES
 from gpu_worker.protocol.specs import Wire
 
 __all__ = [
-    "ENTRY_FILE", "GONE", "HERE", "InputWanted", "Landed", "Manifest", "ModelWanted", "SentFile", "Wanted", "chunk_of",
-    "parse_wanted",
+    "ENTRY_FILE", "GONE", "HERE", "INLINE_BYTES", "InputWanted", "Landed", "Manifest", "ModelWanted", "SentFile",
+    "Wanted", "chunk_of", "parse_wanted",
 ]  # fmt: skip
 
 ENTRY_FILE = "entry"
 """Suffix of the file that an entry itself becomes where it is too large for its manifest."""
+INLINE_BYTES = 256 * 1024
+"""So much of an entry and its small files goes in the manifest itself: the broker writes it to its disk once, and has
+nothing else to write and to clear away."""
 HERE, GONE = b"+", b"-"
 """First byte of the answer to a `Wanted`; the chunk follows."""
 
@@ -25,14 +28,16 @@ class SentFile(Wire):
     name: str = Field(max_length=200)
     size_bytes: int = Field(ge=0, le=MODEL_BYTES_MAX)
     chunk_bytes: int = Field(default=CHUNK_BYTES, ge=1, le=16 * 2**20)
+    data: bytes | None = None
+    """All of a small one, which then has no chunks."""
 
     @property
     def chunks(self) -> int:
-        return -(-self.size_bytes // self.chunk_bytes)
+        return -(-self.size_bytes // self.chunk_bytes) if self.data is None else 0
 
 
 class Manifest(Wire):
-    """worker → mailbox: an outbox entry, whose files lie in the store by now."""
+    """worker → mailbox: an outbox entry, whose files lie in the store by now, but for small ones."""
 
     v: int = 1
     entry: bytes | None = None
