@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -29,6 +30,10 @@ _LOOK_S = 0.05
 _PORTS = ".ports"
 """Ending of the file, with its process id, that it writes once it listens."""
 _LAST_WORDS_BYTES = 2000
+_APART: dict[str, Any] = (
+    {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if sys.platform == "win32" else {"start_new_session": True}
+)
+"""A terminal's Ctrl-C ends the bot, which then ends this one, last."""
 _MEMORY = "256MiB"
 """Its collector then works harder from there on; it is no limit."""
 
@@ -126,8 +131,7 @@ class BrokerProgram:
         self._process = process = await asyncio.create_subprocess_exec(
             *self._argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE, env={"GOMEMLIMIT": _MEMORY, **os.environ},
-            # A terminal's Ctrl-C ends the bot, which then ends this one, last.
-            start_new_session=os.name == "posix",
+            **_APART,
         )  # fmt: skip
         self._words = b""
         assert process.stderr is not None

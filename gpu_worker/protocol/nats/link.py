@@ -36,6 +36,14 @@ TRIES = 2
 """With one protocol, where addresses of both are known, before the other is tried."""
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Of asyncio, which notes at each end of an encrypted connection that its own streams cannot be half closed."""
+    return "eof_received() has no effect" not in str(record.msg)
+
+
+logging.getLogger("asyncio").addFilter(_is_news)
+
+
 class LinkDownError(OSError):
     """The broker is not there, or did not answer in time. It may at the next try."""
 
@@ -70,6 +78,7 @@ class Link:
         self._closed = asyncio.Event()
         self._on_up: list[Callable[[], None]] = []
         self._told_at: dict[str, float] = {}
+        self._closing = False
 
     @property
     def connected(self) -> bool:
@@ -90,6 +99,7 @@ class Link:
         return self.connected
 
     async def close(self, timeout_s: float = 2.0) -> None:
+        self._closing = True
         if self._keeper is not None:
             await _end(self._keeper)
         if self._client is not None:
@@ -260,7 +270,7 @@ class Link:
             what()
 
     async def _is_down(self) -> None:
-        if self._up.is_set():
+        if self._up.is_set() and not self._closing:
             log.warning("the connection to the broker is lost; it is made again")
         self._up.clear()
         self._lost.set()

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from gpu_worker.protocol.nats.client import GuardedClient
+from gpu_worker.protocol.nats.link import Link
+from tests.contract.nats_kit import LINK_TIMES
+
+
+async def test_link_can_be_closed_at_any_moment(monkeypatch):
+    """The library drops a cancellation that comes while it closes a connection that failed, and tries on."""
+    trying = asyncio.Event()
+
+    async def connect(client: GuardedClient, *_: object, **__: object) -> None:
+        trying.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(GuardedClient, "connect", connect)
+    link = Link("nats://127.0.0.1:1", name="x", inbox="_INBOX.x", times=LINK_TIMES)
+    link.open()
+    async with asyncio.timeout(60):
+        await trying.wait()
+        await link.close()
+
+
+async def test_connection_that_was_closed_on_purpose_is_no_warning(keyed, dial, caplog):
+    caplog.set_level(logging.WARNING)
+    link = await dial((await keyed.join("garage")).access)
+    await link.close()
+    assert caplog.text == ""
