@@ -193,7 +193,13 @@ class Inspection:
             return checked
 
         pairs = enumerate(zip(done.outputs, expected, strict=True))
-        return tuple(await asyncio.gather(*(looked_at(n, output, wish) for n, (output, wish) in pairs)))
+        looks = [looked_at(n, output, wish) for n, (output, wish) in pairs]
+        # All of them to their end: one that is unfit ends nobody else's look.
+        found = await asyncio.gather(*looks, return_exceptions=True)
+        failures = [one for one in found if isinstance(one, BaseException)]
+        if failures:
+            raise next((one for one in failures if isinstance(one, UnfitError)), failures[0])
+        return tuple(one for one in found if isinstance(one, m.Output))
 
     async def _picture(self, done: m.Done, index: int, output: m.Output, wish: Expected, fetch: Fetch) -> m.Output:
         source, target, output = await self._places(done, index, output, fetch)

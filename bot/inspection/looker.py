@@ -88,9 +88,11 @@ class Looker:
         self._stopping = True
         processes = [seat.process for seat in self._seats if seat.process is not None]
         await asyncio.gather(*(one.child.close(self.times.stop_s) for one in processes), return_exceptions=True)
+        for _ in range(self.at_once):  # whoever asks sees its process end, or that no other is started
+            await self._free.acquire()
         for seat in self._seats:
-            if not seat.taken:  # whoever asks sees its end by itself
-                await self._ended(seat)
+            await self._ended(seat)
+            self._free.release()
 
     def pids(self) -> list[int]:
         """For tests and the operator's view."""
@@ -122,6 +124,8 @@ class Looker:
             environment={"PYTHONPATH": str(CHECKOUT), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
         child = await Child.spawn(command, f"looker{seat.number}")
+        if self._stopping:
+            child.kill()
         child.silence_s = self.times.start_s
         seat.process = process = _Process(child, child.frames())
         try:
@@ -134,6 +138,8 @@ class Looker:
             raise
         words = await child.last_words()
         await self._ended(seat)
+        if self._stopping:
+            raise OSError("the bot stops")
         log.error(
             "what remote workers send cannot be looked at: %s (%s says more). Run `python3 launch.py doctor`; "
             "pictures wait meanwhile, and it is tried again.", words or "its process ends at once", self.log_file,

@@ -57,16 +57,26 @@ class Child:
         """Raises OSError where the program cannot be started."""
         stderr, log_start = await asyncio.to_thread(_open_log, command.log_file)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command.argv,
-                "--name",
-                name,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=stderr,
-                env={**os.environ, **command.environment},
-                **_OWN_GROUP,
+            starting = asyncio.ensure_future(
+                asyncio.create_subprocess_exec(
+                    *command.argv,
+                    "--name",
+                    name,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=stderr,
+                    env={**os.environ, **command.environment},
+                    **_OWN_GROUP,
+                )
             )
+            try:
+                process = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                # Cancelled inside, Python 3.11 waits for ever for pipes that were never connected.
+                process = await starting
+                process.kill()
+                await process.communicate()
+                raise
         finally:
             os.close(stderr)
         return cls(process, command.log_file, log_start)

@@ -124,6 +124,31 @@ async def test_who_is_cut_off_leaves_no_answer_to_the_next(looker, tmp_path):
     assert isinstance(await looker.ask(question(tmp_path, b"none")), Refused)
 
 
+@pytest.mark.parametrize("delay_s", [0, 0.001, 0.02, 0.2, 1])
+async def test_it_stops_at_any_moment(tmp_path, delay_s):
+    looker = Looker(tmp_path, tmp_path / "looker.log", at_once=1)
+    asking = asyncio.create_task(looker.ask(question(tmp_path)))
+    await asyncio.sleep(delay_s)
+    async with asyncio.timeout(60):
+        await looker.stop()
+        assert looker.pids() == []
+        (found,) = await asyncio.gather(asking, return_exceptions=True)
+        assert isinstance(found, Seen | OSError)
+        await looker.stop()
+
+
+@pytest.mark.parametrize("delay_s", [0, 0.001, 0.02, 0.2])
+async def test_whoever_asks_may_be_cut_off_while_it_starts(tmp_path, delay_s):
+    looker = Looker(tmp_path, tmp_path / "looker.log", at_once=1)
+    asking = asyncio.create_task(looker.ask(question(tmp_path)))
+    await asyncio.sleep(delay_s)
+    async with asyncio.timeout(60):  # Python's own start of a process hangs where it is cancelled
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert isinstance(await looker.ask(question(tmp_path)), Seen)
+        await looker.stop()
+
+
 async def test_the_event_loop_goes_on_meanwhile(looker, tmp_path):
     big = io.BytesIO()
     Image.effect_noise((2048, 2048), 90).convert("RGB").save(big, "PNG", compress_level=1)
