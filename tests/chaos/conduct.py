@@ -390,11 +390,8 @@ class Conductor:
                 while True:
                     self.watched.litter = [
                         str(path.relative_to(self._folder))
-                        for folder in (
-                            *(machine.disk.folder for machine in self._machines),
-                            self._bot_disk.folder / "outbox",
-                        )
-                        for path in folder.rglob("*")
+                        for disk in self.disks
+                        for path in (disk.folder / "outbox").rglob("*")
                         if path.suffix in (".fin", ".kept", ".png", ".part") and path.parent.name != INPUTS
                     ]
                     if not self.watched.litter:
