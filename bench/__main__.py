@@ -9,7 +9,7 @@ import platform
 import sys
 from collections.abc import Sequence
 
-from bench import answers, dispatching, engine, fleet, library, pictures, tags, training, weight
+from bench import answers, dispatching, engine, fleet, library, mailbox, pictures, tags, training, weight
 from bench.product import Product
 from bench.report import Figure, as_json, as_table
 
@@ -77,6 +77,10 @@ async def _measure(options: argparse.Namespace) -> tuple[dict[str, object], list
     if "fleet" in options.topics:
         _say("the dispatcher, and a fleet in simulated time")
         figures += await dispatching.measure(large=options.large)
+        if mailbox.can_be_measured():
+            figures += await mailbox.measure()
+        else:
+            _say("no nats-server here (extra `broker`, or the system's package): results over a broker are left out")
         figures += await asyncio.to_thread(fleet.measure, large=options.large)
     if set(options.topics) & {"memory", "answers", "pictures"}:
         _say("starting the bot, its worker and the playground")

@@ -26,7 +26,7 @@ from bot.broker.program import BrokerProgram, find_program
 from bot.dispatch.nats.transport import NatsTransport
 from gpu_worker.protocol import messages as m
 
-__all__ = ["measure"]
+__all__ = ["can_be_measured", "measure"]
 
 CHECKOUT = Path(__file__).parents[1]
 WORKERS = 3
@@ -131,15 +131,35 @@ async def _carry(count: int, size: int) -> _Carried:
                 await transport.stop()
 
 
+def can_be_measured() -> bool:
+    return find_program() is not None
+
+
 async def measure() -> list[Figure]:
     topic = f"Results of {WORKERS} remote workers, from their disk until the bot has taken them"
+    disk_s = await asyncio.to_thread(_write_twice)
     large = await _carry(PICTURES, PICTURE_BYTES)
     megabytes = PICTURES * PICTURE_BYTES / 1e6
     small = await _carry(SMALLS, SMALL_BYTES)
-    figures = [Figure(topic, f"{PICTURES} of {PICTURE_BYTES / 1e6:g} MB: MB a second", megabytes / large.wall_s)]
+    figures = [
+        Figure(topic, f"{PICTURES} of {PICTURE_BYTES / 1e6:g} MB: MB a second", megabytes / large.wall_s),
+        Figure(topic, "this disk alone, the same written twice: MB a second", megabytes / disk_s),
+    ]
     figures += _used(topic, "processor time of a MB", large, megabytes, 1000 / 80)
     figures.append(Figure(topic, f"{SMALLS} of {SMALL_BYTES / 1e3:g} kB: results a second", SMALLS / small.wall_s))
     return figures + _used(topic, "processor time of a small result", small, SMALLS, 10)
+
+
+def _write_twice() -> float:
+    """Seconds. The broker's disk and the bot's are the same here, and each keeps what it was sent before it says so."""
+    with tempfile.TemporaryDirectory(prefix="pincel-bench-") as name:
+        started = time.perf_counter()
+        for n in range(2 * PICTURES):
+            with (Path(name) / str(n)).open("wb") as file:
+                file.write(b"\x5a" * PICTURE_BYTES)
+                file.flush()
+                os.fsync(file.fileno())
+        return time.perf_counter() - started
 
 
 def _used(topic: str, name: str, carried: _Carried, count: float, goal_ms: float) -> list[Figure]:
