@@ -20,7 +20,11 @@ class GuardedClient(Client):
         self._connect_s = connect_s
 
     async def _connect_to_server(self, s: Srv) -> None:
-        # The library bounds no web socket: a silent link would hold it for minutes.
+        # The library puts a new connection in the place of one that was refused, and leaves that open.
+        refused = getattr(self._transport, "_io_writer", None)
+        if refused is not None:
+            refused.transport.abort()
+        # It bounds no web socket: a silent link would hold it for minutes.
         async with asyncio.timeout(self._connect_s):
             await super()._connect_to_server(s)
 
