@@ -15,11 +15,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from bot.dispatch.nats.transport import NatsTimes, NatsTransport
 from bot.dispatch.transport import BotTransport
+from gpu_worker.protocol.nats.access import Access
 from gpu_worker.protocol.nats.link import LinkTimes
 from gpu_worker.protocol.nats.subjects import Subjects
 
@@ -128,15 +129,20 @@ class NatsKit:
     times = NatsTimes(assign_timeout_s=1.0, redeliver_s=0.1, look_round_s=0.5, retry_s=0.1)
 
     def __init__(
-        self, bot_url: str | None = None, worker_url: str | None = None, link_times: LinkTimes = LINK_TIMES
+        self,
+        bot_url: Access | str | None = None,
+        worker_url: str | None = None,
+        link_times: LinkTimes = LINK_TIMES,
+        invites: Mapping[str, str] | None = None,
     ) -> None:
-        """Both by default: the session's broker. `link_times` are the bot's."""
-        self._bot_url, self._worker_url, self._link_times = bot_url, worker_url or bot_url, link_times
+        """Both by default: the session's broker. `link_times` are the bot's; `invites` what workers have instead."""
+        self._bot_url, self._worker_url, self._link_times = bot_url, worker_url, link_times
+        self._invites = invites or {}
 
     def make(self, root: Path, names: tuple[str, ...]) -> NatsTransport:
         url = self._bot_url or os.environ[ADDRESS]
         for name in names:
-            self._keep(root, name, self._worker_url or url)
+            self._keep(root, name, self._invites.get(name) or self._worker_url or str(url))
         return NatsTransport(
             url, root=root / "outbox", subjects=subjects_of(root), times=self.times, link_times=self._link_times
         )

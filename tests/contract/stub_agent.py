@@ -9,6 +9,7 @@ from gpu_worker.agent.serve import serve_agent
 from gpu_worker.agent.stock import StockPlaces
 from gpu_worker.agent.times import AgentTimes
 from gpu_worker.protocol.child import ChildCommand
+from gpu_worker.protocol.nats.invite import is_invite, read_invite
 from gpu_worker.protocol.outbox import INPUTS
 from tests.contract.nats_kit import CHECKOUT, LINK_TIMES, child_pid_file, outbox_of, subjects_of
 
@@ -36,7 +37,9 @@ def places_of(root: Path, name: str) -> StockPlaces:
 
 
 def serve(root: Path, name: str, url: str) -> int:
+    """`url` may be an invite."""
+    access = read_invite(url).access if is_invite(url) else url
     return serve_agent(
-        url, name, commands=[child_command(root, name)], outbox=outbox_of(root, name), places=places_of(root, name),
+        access, name, commands=[child_command(root, name)], outbox=outbox_of(root, name), places=places_of(root, name),
         subjects=subjects_of(root), times=TIMES, link_times=LINK_TIMES,
     )  # fmt: skip
