@@ -8,7 +8,7 @@ from typing import Any
 
 from gpu_worker.protocol.specs import Img2Img, JobSpec, Train
 from gpu_worker.task import JobHooks
-from tests.contract.stub_engine import SAVED_EVERY, StubEngine, StubPicture, picture_bytes
+from tests.contract.stub_engine import SAVED_EVERY, StubEngine, StubError, StubPicture, picture_bytes
 
 __all__ = ["ChaosEngine", "given_of", "picture_of", "trained_of"]
 
@@ -34,6 +34,12 @@ def trained_of(name: str, steps: int) -> list[bytes]:
 
 
 class ChaosEngine(StubEngine):
+    def _save(self, name: str, step: int, hooks: JobHooks, *, final: bool) -> None:
+        try:
+            super()._save(name, step, hooks, final=final)
+        except OSError as error:  # as a trainer does: its user is told to make room and to go on
+            raise StubError("disk_full") from error
+
     def draw(self, spec: JobSpec | Train, hooks: JobHooks) -> list[StubPicture]:
         prompt = "" if isinstance(spec, Train) else spec.prompt
         words = _words(prompt)

@@ -83,7 +83,7 @@ def _judge_one(
         found.lies.append(f"{order.label}: cancelled, which nobody asked for")
     if asked.cancel_answer == "cancelled" and end != "cancelled":
         found.lies.append(f"{order.label}: its user was answered that it is cancelled, and then told {end}")
-    if end == "failed" and not order.fails:
+    if end == "failed" and not order.fails and not (order.steps and _found_no_room(plan, said[-1])):
         found.lies.append(
             f"{order.label}: nothing is wrong with it, and it failed ({said[-1]['why']}) after {row['attempt']} starts"
         )
@@ -95,6 +95,10 @@ def _judge_one(
             found.lies.append(f"{order.label}: cannot be drawn, and was delivered")
         elif said[-1]["pictures"] != wanted:
             found.lies.append(f"{order.label}: delivered with other pictures")
+
+
+def _found_no_room(plan: Plan, said: Told) -> bool:
+    return said["why"] == "disk_full" and any(fault.kind is Kind.MACHINE_FULL for fault in plan.faults)
 
 
 def _wanted(order: Order) -> list[bytes]:
