@@ -99,7 +99,10 @@ class Card:
         within its time."""
         self._stopping = True
         self._beat_now.set()
-        giving_back = [asyncio.create_task(self._let_go(held)) for held in self._held if not held.began]
+        waiting = [held for held in self._held if not held.began]
+        # Before its pipe is closed, upon which the child hears nothing more.
+        await asyncio.gather(*(self._lives.send(_unasked(held)) for held in waiting if held.given))
+        giving_back = [asyncio.create_task(self._give_back(held)) for held in waiting if not held.given]
         await self._lives.close(self._times.grace_s)
         try:
             async with asyncio.timeout(self._times.close_s):
@@ -348,12 +351,6 @@ class Card:
         """A cancel that nobody asked for is nobody's fault: the bot lets another draw it."""
         await self._finish(held, m.Cancelled(job=held.assign.job, attempt=held.assign.attempt))
 
-    async def _let_go(self, held: Held) -> None:
-        if held.given:
-            await self._lives.send(m.Cancel(job=held.assign.job, attempt=held.assign.attempt, reason="the worker ends"))
-        else:
-            await self._give_back(held)
-
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Without waiting: a full disk must not keep heartbeats back."""
         task = asyncio.create_task(work)
@@ -418,3 +415,8 @@ class Card:
                     }
                 )
             )  # fmt: skip
+
+
+def _unasked(held: Held) -> m.Cancel:
+    """The end of it that the child then tells gives it back to the bot."""
+    return m.Cancel(job=held.assign.job, attempt=held.assign.attempt, reason="the worker ends")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import random
 import signal
@@ -12,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from bot.domain.job import JobStatus
+from gpu_worker.outbox import OutFile, WorkerOutbox
+from gpu_worker.protocol import messages as m
 from tests.contract.farm import Farm, open_farm
 from tests.contract.kits import CONTINUE, KILL, STOP
 from tests.contract.nats_kit import NatsKit, agent_pid_file, child_pid_file, outbox_of, sent
+from tests.contract.stub_engine import picture_bytes
 from tests.contract.test_silence import needs_stop
 
 
@@ -47,12 +51,13 @@ async def until_drawn(farm: Farm, label: str) -> None:
 
 async def test_crash_of_the_process_that_draws_is_told_at_once_and_the_rest_goes_to_the_next(farm):
     """No lease runs out for it, the worker never goes, and what had not begun is not given back."""
-    first, second = await farm.submit("label:a sleep:0.5"), await farm.submit("label:b sleep:0.1")
+    first, second = await farm.submit("label:a sleep:1"), await farm.submit("label:b sleep:0.1")
     await farm.running(first)
     (view,) = farm.dispatcher.workers
     async with asyncio.timeout(60):
         while second not in view.assigned:
             await asyncio.sleep(0.01)
+    await asyncio.sleep(0.3)  # it reaches the process, too
     assert child_of(farm, "w1", KILL)
     assert await farm.ended([first, second]) == [JobStatus.DONE] * 2
     assert await attempts(farm, first) == [(1, "failed"), (2, "done")]
@@ -117,19 +122,22 @@ async def test_result_that_was_only_on_the_disk_of_a_killed_machine_is_delivered
     await farm.check_delivered_once([job])
 
 
-async def test_end_that_lay_in_the_outbox_is_no_crash_though_the_process_died_with_it(farm):
-    job = await farm.submit("label:x sleep:0.3")
+@needs_stop
+async def test_end_that_lies_in_the_outbox_is_no_crash_though_the_process_died_before_it_said_so(farm):
+    job = await farm.submit("label:x sleep:0.6")
     await farm.running(job)
-    assert agent_of(farm, "w1", STOP)
-    await until_drawn(farm, "x")
-    async with asyncio.timeout(60):
-        while not list((outbox_of(farm.root, "w1") / "w1").glob("*.fin")):
-            await asyncio.sleep(0.01)
+    assert child_of(farm, "w1", STOP)
+    drawn = picture_bytes("x", 7)
+    told = m.Output(
+        blob="", size_bytes=len(drawn), sha256=hashlib.sha256(drawn).hexdigest(), mime="image/png", width=64, height=64,
+        seed=7, infotext="seed 7",
+    )  # fmt: skip
+    box = WorkerOutbox(outbox_of(farm.root, "w1") / "w1", shared=True)
+    box.store(m.Done(job=job, attempt=1, outputs=()), [OutFile(drawn, told)])
     assert child_of(farm, "w1", KILL)
-    assert agent_of(farm, "w1", CONTINUE)
     assert await farm.ended([job]) == [JobStatus.DONE]
-    assert (await farm.job(job)).crashes == 0
-    assert farm.journal()["start x"] == 1
+    assert await attempts(farm, job) == [(1, "done")]
+    await farm.check_delivered_once([job])
 
 
 async def test_cancel_of_a_job_that_waits_for_the_next_process_is_carried_out(farm):
@@ -149,15 +157,15 @@ async def test_cancel_of_a_job_that_waits_for_the_next_process_is_carried_out(fa
 
 
 async def test_told_to_end_it_finishes_what_it_draws_and_gives_the_rest_back_at_once(two):
-    first, second = await two.submit("label:a sleep:1"), await two.submit("label:b sleep:1")
+    first, second = await two.submit("label:a sleep:2.5"), await two.submit("label:b sleep:1")
     for job in (first, second):
         await two.running(job)
     rest = [await two.submit(f"label:r{n} sleep:0.1") for n in range(2)]
     async with asyncio.timeout(60):
         while any([(await two.job(job)).status is not JobStatus.ASSIGNED for job in rest]):
             await asyncio.sleep(0.01)
-    drawn_by = {p.job: p.worker for p in two.seen.progress}
-    ends = drawn_by[first]
+    await asyncio.sleep(0.3)  # they reach the processes, too
+    ends = {p.job: p.worker for p in two.seen.progress}[first]
     pid = int(agent_pid_file(two.root, ends).read_text())
     assert agent_of(two, ends, signal.SIGTERM)
     await two.ended([first, second, *rest])
@@ -166,6 +174,7 @@ async def test_told_to_end_it_finishes_what_it_draws_and_gives_the_rest_back_at_
     outcomes = [await attempts(two, job) for job in rest]
     assert sorted(map(len, outcomes)) == [1, 2]
     assert [(1, "cancelled"), (2, "done")] in outcomes
+    assert two.seen.ends[-1] == first, "what it held was given back only when its picture was done"
     assert [(await two.job(job)).crashes for job in rest] == [0, 0]
     until = time.monotonic() + 60
     while _lives(pid) and time.monotonic() < until:

@@ -101,10 +101,11 @@ async def test_card_whose_process_cannot_start_keeps_nobody_waiting_and_says_why
     assert "ended with 75: no driver" in caplog.text
 
 
-async def test_jobs_of_a_card_that_does_not_come_back_go_to_others(farm, url):
-    """What had not begun when its process died, and waits for the next, which never says a word."""
+@pytest.mark.parametrize(("program", "down_s"), [("import time; time.sleep(60)", 0.5), ("raise SystemExit(75)", 90.0)])
+async def test_jobs_of_a_card_that_does_not_come_back_go_to_others(farm, url, program, down_s):
+    """What had not begun when its process died, and waits for the next, which never says a word, or cannot start."""
     command = card(farm, 1)
-    async with machine(farm.root, url, command, down_s=0.5) as agent:
+    async with machine(farm.root, url, command, down_s=down_s) as agent:
         await farm.workers_ready(1)
         first, second = await farm.submit("label:a sleep:0.5"), await farm.submit("label:b sleep:0.1")
         await farm.running(first)
@@ -112,7 +113,7 @@ async def test_jobs_of_a_card_that_does_not_come_back_go_to_others(farm, url):
         async with asyncio.timeout(60):
             while second not in view.assigned:
                 await asyncio.sleep(0.01)
-        silent = replace(command, argv=(sys.executable, "-c", "import time; time.sleep(60)"))
+        silent = replace(command, argv=(sys.executable, "-c", program))
         (only,) = agent._cards
         only._lives._command = silent
         assert sent(child_pid_file(farm.root, "garage"), KILL)
