@@ -37,7 +37,7 @@ def main() -> int:
     )
     parser.add_argument("--data", type=Path, required=True, help="the operator's data folder")
     parser.add_argument("--models", type=Path, action="append", default=[], help="a further folder, only read")
-    parser.add_argument("--fetched", type=Path, help="models are these, in place of those in the data folder")
+    parser.add_argument("--fetched", type=Path, help="models are these, and no others")
     parser.add_argument("--outbox", type=Path, help="where results lie until the bot has them")
     parser.add_argument("--demo", type=Path, required=True, help="the shipped demo model's folder")
     parser.add_argument("--lanes", action="append", choices=LANES, default=[],
