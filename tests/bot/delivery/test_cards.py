@@ -176,3 +176,9 @@ async def test_a_sent_card_is_not_kept_in_memory(make_job, make_image):
 def test_the_card_counts_details(make_job):
     card = progress_card(make_job(), ProgressState("details 2/3", 5, 12), has_preview=False)
     assert "detail:** 2 of 3" in text_of(card)
+
+
+def test_models_on_their_way_to_a_machine_are_a_bar():
+    text = text_of(progress_card(make_job(), ProgressState("fetching", 250, 1000), has_preview=False))
+    assert "models" in text
+    assert "25 %" in text
