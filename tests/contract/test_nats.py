@@ -191,7 +191,9 @@ async def test_own_and_remote_workers_serve_together(broker, tmp_path):
     kit = BothKit()
     async with farm_of(kit, tmp_path, "w1", "attic") as farm:
         jobs = [await farm.submit("sleep:0.1", user=n % 3) for n in range(12)]
-        await farm.running(jobs[0])
+        async with asyncio.timeout(60):
+            while not any(progress.worker == "attic" for progress in farm.seen.progress):
+                await asyncio.sleep(0.01)
         assert kit.signal(kit.remote, "attic", KILL)
         await farm.ended(jobs)
         await farm.check_delivered_once(jobs)
