@@ -178,7 +178,7 @@ def test_the_card_counts_details(make_job):
     assert "detail:** 2 of 3" in text_of(card)
 
 
-def test_models_on_their_way_to_a_machine_are_a_bar():
+def test_models_on_their_way_to_a_machine_are_a_bar(make_job):
     text = text_of(progress_card(make_job(), ProgressState("fetching", 250, 1000), has_preview=False))
     assert "models" in text
     assert "25 %" in text
