@@ -49,7 +49,7 @@ __all__ = [
 
 PLANNED_EXACTLY = 100
 """Beyond this many places `plan` leaves affinity out: nobody watches place 101, and planning it all takes seconds."""
-NEAR_MAX = 64
+NEAR_MAX = 32
 """Of a thousand workers those that are free first are compared there."""
 
 
