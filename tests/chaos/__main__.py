@@ -35,7 +35,7 @@ def _run(options: argparse.Namespace) -> int:
     from tests.chaos.runs import run_all, without
 
     clocks = FULL if options.full else SHORT
-    folder = options.keep or Path(tempfile.mkdtemp(prefix="chaos-"))
+    folder = options.keep.resolve() if options.keep else Path(tempfile.mkdtemp(prefix="chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
     runs = []
     for run in run_all(

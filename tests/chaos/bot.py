@@ -22,6 +22,7 @@ from bot.dispatch.dispatcher import Leases
 from bot.dispatch.nats.transport import NatsTimes, NatsTransport
 from bot.domain.ids import JobId, UserId
 from bot.domain.job import Action, Job, JobStatus, Lane, NewJob, NewTraining
+from bot.storage import kept_parts
 from bot.storage.database import StorageFullError
 from bot.storage.inputs import InputPictures
 from gpu_worker.language.training.parameters import Parameters
@@ -64,6 +65,7 @@ def link_times(scale: float) -> LinkTimes:
 def run_bot(life: BotLife) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     skew_clock(life.skew_s, life.jump_s)
+    kept_parts.SPARE_BYTES = 2**20  # the disks here are small
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_Bot(life).live())
     return 0

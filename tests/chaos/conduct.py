@@ -81,6 +81,10 @@ class _Machine:
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.disk = rooms.Disk(folder / name, 48)
+        self.home = folder / f"{name}.home"
+        """Where its engine keeps what it goes on with; all engines write one journal."""
+        self.home.mkdir()
+        (self.home / "journal").symlink_to(folder / "journal")
         self.process = _Process("machine", folder / f"{name}.log")
         self.cable: str | None = None
         self.wire: Wire
@@ -142,7 +146,6 @@ class Conductor:
         if rooms.can_network():
             log = str(self._folder / "network.log")
             machine.process.beside = await self._nursery.start("network", {}, log)
-            await asyncio.sleep(0.05)
             host, machine.cable = await asyncio.to_thread(
                 rooms.connect, machine.process.beside, self._slot * 10 + number
             )
@@ -169,7 +172,7 @@ class Conductor:
             machine = self._machines[number]
             told = asdict(MachineLife(
                 machine.name, plan.cards[number], str(machine.disk.folder), str(self._folder),
-                str(self._folder / "journal"), machine.wire.url, self._prefix, plan.clocks.scale,
+                str(machine.home / "journal"), machine.wire.url, self._prefix, plan.clocks.scale,
                 plan.skews[number + 1], self._jump(number),
             ))  # fmt: skip
         process.starting = True

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 __all__ = ["Disk", "can_mount", "can_network", "connect", "disconnect", "inside", "pull", "wrapped"]
@@ -81,8 +82,9 @@ def connect(pid: int, number: int) -> tuple[str, str]:
         f"10.{100 + number // 250}.{number % 250}.1",
         f"10.{100 + number // 250}.{number % 250}.2",
     )
-    with contextlib.suppress(subprocess.CalledProcessError):
-        _run("ip", "link", "set", "lo", "up")
+    while Path(f"/proc/{pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink():
+        time.sleep(0.01)  # it has not begun yet
+    _run("ip", "link", "set", "lo", "up")
     _run("ip", "link", "add", here, "type", "veth", "peer", "name", "out", "netns", str(pid))
     _run("ip", "addr", "add", f"{ours}/24", "dev", here)
     _run("ip", "link", "set", here, "up")
