@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+import sys
 import time
 from collections.abc import Iterable, Sequence
 
@@ -27,7 +28,9 @@ FAIR_RANK = 1000
 def measure(*, large: bool) -> list[Figure]:
     figures = _heavy_and_light()
     for fleet in LARGE if large else USUAL:
+        print(f"… {fleet.words}", file=sys.stderr, flush=True)
         figures += _beside_a_queue(fleet)
+    print("… the best schedules that a search finds", file=sys.stderr, flush=True)
     return figures + _beside_the_best(beam=400 if large else 100)
 
 
