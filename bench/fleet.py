@@ -31,7 +31,7 @@ def measure(*, large: bool) -> list[Figure]:
         print(f"… {fleet.words}", file=sys.stderr, flush=True)
         figures += _beside_a_queue(fleet)
     print("… the best schedules that a search finds", file=sys.stderr, flush=True)
-    return figures + _beside_the_best(beam=400 if large else 100)
+    return figures + _beside_the_best(beam=200 if large else 100)
 
 
 def _beside_a_queue(fleet: Fleet) -> list[Figure]:
