@@ -268,7 +268,10 @@ class Inspection:
     async def _model(self, output: m.Output, kind: m.ModelKind, fetch: Fetch) -> m.Output:
         """Its header, read in a process of its own: pickles and archives are refused, whatever they are called."""
         try:
-            checked = await inspect(await fetch(output), kind)
+            path = await fetch(output)
+            checked = await inspect(path, kind)
+            if checked.problem in _DANGEROUS:  # a reader that a busy machine gave no time says so, too
+                checked = await inspect(path, kind)
         except FileNotFoundError as error:
             raise UnfitError("a model whose file is not there") from error
         if checked.problem in _DANGEROUS:
