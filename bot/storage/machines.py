@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from bot.storage.database import Database
 from gpu_worker.protocol.nats.subjects import is_worker_name, machine_and_card, worker_name
@@ -63,6 +64,9 @@ class Machines:
         self._turn = asyncio.Lock()
         self.workers: tuple[MachineWorker, ...] = ()
         """Of all machines that were not removed, by name and card."""
+        self.machines: tuple[Machine, ...] = ()
+        self._cards: Mapping[int, tuple[MachineWorker, ...]] = MappingProxyType({})
+        """By machine."""
         self.removed: frozenset[str] = frozenset()
         """Names of machines that were."""
 
@@ -81,10 +85,11 @@ class Machines:
             for row in rows
             if row["removed_at"] is None and row["worker_id"] is not None
         )  # fmt: skip
-
-    @property
-    def machines(self) -> tuple[Machine, ...]:
-        return tuple({worker.machine.id: worker.machine for worker in self.workers}.values())
+        cards: dict[int, tuple[MachineWorker, ...]] = {}
+        for one in self.workers:
+            cards[one.machine.id] = (*cards.get(one.machine.id, ()), one)
+        self._cards = MappingProxyType(cards)
+        self.machines = tuple(its[0].machine for its in cards.values())
 
     def keys(self) -> Mapping[str, str]:
         """Public ones, by machine."""
@@ -98,11 +103,7 @@ class Machines:
         return next((one for one in self.workers if one.id == id_), None)
 
     def of(self, machine: Machine) -> tuple[MachineWorker, ...]:
-        return tuple(one for one in self.workers if one.machine.id == machine.id)
-
-    def by_name(self) -> Mapping[str, MachineWorker]:
-        """Folded: of two machines whose names differ by case alone, at a broker without keys, the first has the row."""
-        return {one.name.casefold(): one for one in self.workers}
+        return self._cards.get(machine.id, ())
 
     async def invite(self, name: str, public_key: str) -> Machine:
         """The machine has this key from now on; one that was removed is back, without what was known of it. Drained

@@ -253,6 +253,21 @@ async def test_what_a_machine_says_of_itself_does_nothing(keyed, admin):
     assert "\n# big" not in text
 
 
+async def test_a_list_fits_a_message_whatever_machines_call_themselves(keyed, admin):
+    long = m.ModelFact(kind="checkpoint", name="*" * 200, family="sd1")
+    for number in range(1, 7):
+        name = f"{'m' * 31}{number}"
+        said = {"gpu": "*" * 5000, "models": (long,), "loaded": long.name, "app_version": "9" * 5000}
+        await comes(keyed, name, **said, fetches=True, models_room_mb=1, proto_min=900, proto_max=999)
+        await keyed.studio.fleet.roll.put_out(name)
+        await keyed.studio._kept.timings.learn(long.name, "*" * 5000, 10.0, 10.0)
+    text = (await listed(admin)).text
+    assert f"{'m' * 31}6" in text
+    assert len(text) < 4000
+    card = await opened(keyed, admin, f"{'m' * 31}1")
+    assert len(card.text) < 4000
+
+
 async def test_a_running_job_is_told_by_how_far_it_is_and_by_nobodys_words(keyed, admin):
     await comes(keyed, "garage", loaded="rare")
     member = await keyed.visitor("Member")
@@ -319,6 +334,8 @@ async def test_the_doctor_names_other_versions_and_drained_workers(keyed, admin)
     text = (await admin.shown(await admin.slash("general", "doctor"), lambda message: "garage" in message.text)).text
     assert "garage is of version 0.0.9" in text
     assert "w1 is drained" in text
+    panel = await admin.shown(await admin.slash("general", "panel"), lambda message: "w1" in message.text)
+    assert "**w1** · stage · takes no further jobs" in panel.text
 
 
 # --- what is done -----------------------------------------------------------------------------------------------------

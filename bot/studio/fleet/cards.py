@@ -28,6 +28,8 @@ PAGE = 6
 DRAIN, RESUME, ASK_REMOVE, REMOVE, ASK_INVITE, INVITE = 1, 2, 3, 4, 5, 6
 """The numbers of `worker`."""
 PAGES_MAX = 1000
+TEXT_CHARS = 3800
+"""Of a message."""
 MIB = 2**20
 _SIGNS = {
     Doing.NEVER: "✉️", Doing.AWAY: "💤", Doing.OLD: "⚠️", Doing.STARTING: "⏳", Doing.FETCHING: "⬇️",
@@ -41,12 +43,16 @@ def list_card(found: Sequence[WorkerSight], page: int, version: str, texts: Text
     pages = max(1, min(PAGES_MAX, -(-len(found) // PAGE)))
     page = min(max(0, page), pages - 1)
     shown = found[page * PAGE : (page + 1) * PAGE]
-    lines = [texts("workers.title"), _counts(found, texts)]
-    lines += ["\n".join(worker_lines(one, version, texts)) for one in shown]
+    head, end = [texts("workers.title"), _counts(found, texts)], "-# " + texts("workers.how")
     if not found:
-        lines.append(texts("workers.none"))
-    lines.append("-# " + texts("workers.how"))
-    view, box = _box(GREEN if any(one.doing.there for one in found) else YELLOW, "\n\n".join(lines))
+        head.append(texts("workers.none"))
+    for facts in (True, False):  # machines may have long names for everything
+        rows = ["\n".join(worker_lines(one, version, texts, facts=facts)) for one in shown]
+        text = "\n\n".join([*head, *rows, end])
+        if len(text) <= TEXT_CHARS:
+            break
+    text = text if len(text) <= TEXT_CHARS else text[: TEXT_CHARS - 1] + "…"
+    view, box = _box(GREEN if any(one.doing.there for one in found) else YELLOW, text)
     if shown:
         box.add_item(select_row(Verb.WORKERS_PICK, ALL, texts("workers.pick"), [_row(one, texts) for one in shown]))
     buttons = [button(Verb.WORKERS, ALL, texts("workers.look"), n=page, emoji="🔄")]
@@ -120,8 +126,9 @@ def invite_card(invited: Invited, addresses: Sequence[str], texts: Texts) -> dis
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
-def worker_lines(one: WorkerSight, version: str, texts: Texts, *, whole: bool = False) -> list[str]:
-    """Everything that comes from the machine is neutral. `whole`: with what a list has no room for."""
+def worker_lines(one: WorkerSight, version: str, texts: Texts, *, facts: bool = True, whole: bool = False) -> list[str]:
+    """Everything that comes from the machine is neutral. `whole`: with what a list has no room for; without `facts`
+    only what it is and does."""
     head = [f"{_SIGNS[one.doing]} **{neutral(one.name)}**"]
     gpu = (one.view.hello.gpu if one.view is not None else "") or one.row.gpu
     if gpu:
@@ -134,9 +141,9 @@ def worker_lines(one: WorkerSight, version: str, texts: Texts, *, whole: bool = 
         lines.append(_drained(one, texts))
     if one.skew is not Skew.NONE and one.view is not None:
         lines.append(_skew(one, version, texts))
-    facts = _facts(one, texts)
-    if facts:
-        lines.append("-# " + " · ".join(facts))
+    known = _facts(one, texts) if facts else []
+    if known:
+        lines.append("-# " + " · ".join(known))
     if whole:
         lines += [f"-# {line}" for line in _more(one, texts)]
     return lines

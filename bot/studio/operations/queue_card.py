@@ -144,6 +144,8 @@ def _worker(worker: WorkerLook, texts: Texts) -> str:
     facts = [f"**{worker.name}**", spoken(worker.gpu)]
     if not worker.compatible:
         return " · ".join([*facts, texts("panel.worker_old")])
+    if worker.draining:
+        facts.append(texts("panel.worker_draining"))
     facts.append(texts("panel.loaded", model=spoken(worker.loaded) if worker.loaded else texts("panel.nothing_loaded")))
     if worker.vram_mb:  # a card
         total = f"{worker.vram_mb / 1024:.0f}"
