@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import signal
 import sqlite3
 import time
 from dataclasses import dataclass, replace
@@ -66,7 +67,7 @@ def run_bot(life: BotLife) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     skew_clock(life.skew_s, life.jump_s)
     kept_parts.SPARE_BYTES = 2**20  # the disks here are small
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_Bot(life).live())
     return 0
 
@@ -99,6 +100,9 @@ class _Bot:
         """By this life; Discord would know its nonce again."""
 
     async def live(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         scale = self._life.scale
         leases = Leases(
             heartbeat_s=2.0 * scale, lease_s=self._life.lease_s, restart_grace_s=90.0 * scale, quiet_s=10.0 * scale

@@ -199,12 +199,12 @@ class Conductor:
         async with process.turn:
             await self._kill_now(process, for_s)
 
-    async def _end(self, process: _Process, number: int, for_s: float) -> None:
+    async def _end(self, process: _Process, for_s: float) -> None:
         """As a service manager does it: in good order, and when that takes too long by force."""
         async with process.turn:
             process.wanted = False
             if process.pid is not None:
-                _signal(process.pid, number)
+                _signal(process.pid, signal.SIGTERM)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(90 * self._plan.clocks.scale):
                         while process.pid is not None:
@@ -276,13 +276,13 @@ class Conductor:
             case Kind.BOT_KILLED:
                 await self._kill(self._bot, fault.for_s)
             case Kind.BOT_ENDED:
-                await self._end(self._bot, signal.SIGINT, fault.for_s)
+                await self._end(self._bot, fault.for_s)
             case Kind.BOT_STOPPED:
                 await self._stop(self._bot.pid, fault.for_s)
             case Kind.MACHINE_KILLED:
                 await self._kill(own.process, fault.for_s)
             case Kind.MACHINE_ENDED:
-                await self._end(own.process, signal.SIGTERM, fault.for_s)
+                await self._end(own.process, fault.for_s)
             case Kind.MACHINE_STOPPED:
                 await self._stop(own.process.pid, fault.for_s)
             case Kind.CARD_KILLED:
