@@ -87,7 +87,7 @@ def _judge_one(
         found.lies.append(
             f"{order.label}: nothing is wrong with it, and it failed ({said[-1]['why']}) after {row['attempt']} starts"
         )
-    if end == "failed" and order.fails and said[-1]["why"] != order.fails:
+    if end == "failed" and order.fails and said[-1]["why"] != order.fails and not _found_no_room(plan, said[-1]):
         found.lies.append(f"{order.label}: failed by {order.fails}, and its user was told {said[-1]['why']}")
     if end == "delivered":
         wanted = [hashlib.sha256(data).hexdigest() for data in _wanted(order)]
@@ -98,6 +98,7 @@ def _judge_one(
 
 
 def _found_no_room(plan: Plan, said: Told) -> bool:
+    """True enough: that was the end of its last start."""
     return said["why"] == "disk_full" and any(fault.kind is Kind.MACHINE_FULL for fault in plan.faults)
 
 
