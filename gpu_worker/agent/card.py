@@ -106,7 +106,7 @@ class Card:
         await self._lives.close(self._times.grace_s)
         try:
             async with asyncio.timeout(self._times.close_s):
-                await asyncio.gather(self._tasks[0], *giving_back)
+                await asyncio.gather(self._tasks[0], *giving_back, *self._spawned)
                 await self._post.close()
         except TimeoutError:
             log.warning("%s: results that have not reached the broker lie here, and go at the next start", self.worker)
@@ -164,11 +164,12 @@ class Card:
             return
         if held.given:
             await self._lives.send(cancel)
-        elif held.phase != "storing":
+        elif self._is_over(held):
             end: End = m.Cancelled(job=cancel.job, attempt=cancel.attempt)
             if cancel.reason == "pause":
                 end = m.Paused(job=cancel.job, attempt=cancel.attempt, reason="asked")
-            await self._finish(held, end)
+            # Not waited for: on a full disk the receipts that make room come behind this command.
+            self._spawn(self._store_end(held, end))
 
     async def _forget(self, forget: m.Forget) -> None:
         for held in self._held.of_job(forget.job):
@@ -232,7 +233,7 @@ class Card:
 
     async def _hand_over(self, held: Held) -> None:
         """To the child; where none is up, the next one gets it at its hello."""
-        if held.ready and not held.given and not self._stopping:
+        if held.ready and not held.given and not held.over and not self._stopping:
             held.given = True
             if not await self._lives.send(held.assign):
                 held.taken_back()
@@ -257,7 +258,7 @@ class Card:
                 await self._on_answer(message)
             case m.Progress():
                 held = self._held.get(message.job, message.attempt)
-                if held is not None:
+                if held is not None and held.given:
                     self._held.hear(held, message.phase, message.step, message.of)
                     self._post.say(message.model_copy(update={"n": message.n + held.told}))
             case m.Partial():
@@ -338,12 +339,21 @@ class Card:
 
     async def _finish(self, held: Held, end: End) -> None:
         """In the place of a child."""
-        if held.phase == "storing":
-            return  # another end came first
-        held.given = False
+        if self._is_over(held):
+            await self._store_end(held, end)
+
+    def _is_over(self, held: Held) -> bool:
+        """Nothing else becomes of it from here on; False where another end came first."""
+        if held.over:
+            return False
+        held.over = True
+        held.given = held.sure = False
         held.at("storing")
         if held.bringing is not None and held.bringing is not asyncio.current_task():
             held.bringing.cancel()
+        return True
+
+    async def _store_end(self, held: Held, end: End) -> None:
         await self._post.end(end)
         self._release(*held.key)
 

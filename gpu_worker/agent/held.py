@@ -38,6 +38,8 @@ class Held:
     """Progress that was told for it before the child's own."""
     began: int = 0
     """Counts up with each that the child began; 0 before."""
+    over: bool = False
+    """Its end is being written here, in the place of a child's."""
 
     @property
     def key(self) -> Key:

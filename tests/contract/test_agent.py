@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -152,6 +153,54 @@ async def test_cancel_of_a_job_that_waits_for_the_next_process_is_carried_out(fa
         while not view.draining:
             await asyncio.sleep(0.005)
     await farm.dispatcher.cancel(second, 1)
+    assert await farm.ended([first, second]) == [JobStatus.DONE, JobStatus.CANCELLED]
+    await farm.settled(["w1"])
+
+
+async def test_process_that_dies_while_it_waits_for_room_leaves_no_job_behind(farm):
+    """What it had drawn is lost with it, and drawn again."""
+    first, second = await farm.submit("label:a sleep:0.4"), await farm.submit("label:b sleep:0.1")
+    await farm.running(first)
+    (view,) = farm.dispatcher.workers
+    async with asyncio.timeout(60):
+        while second not in view.assigned:
+            await asyncio.sleep(0.01)
+    box = farm.kit.box(farm.root, "w1")
+    shutil.rmtree(box)
+    box.write_text("where the folder was")  # every write below it fails now, for root as well
+    await until_drawn(farm, "b")
+    await asyncio.sleep(0.3)  # heartbeats say that both wait to be stored
+    assert child_of(farm, "w1", KILL)
+    async with asyncio.timeout(60):
+        while not view.draining:
+            await asyncio.sleep(0.01)
+    box.unlink()
+    assert await farm.ended([first, second]) == [JobStatus.DONE] * 2
+    assert await attempts(farm, first) == [(1, "cancelled"), (2, "done")]
+    assert await attempts(farm, second) == [(1, "failed"), (2, "done")]
+    await farm.check_delivered_once([first, second])
+    await farm.settled(["w1"])
+
+
+async def test_cancel_that_cannot_be_written_yet_keeps_no_other_command_waiting(farm):
+    first, second = await farm.submit("label:a sleep:0.4"), await farm.submit("label:b sleep:5")
+    await farm.running(first)
+    (view,) = farm.dispatcher.workers
+    async with asyncio.timeout(60):
+        while second not in view.assigned:
+            await asyncio.sleep(0.01)
+    box = farm.kit.box(farm.root, "w1")
+    shutil.rmtree(box)
+    box.write_text("where the folder was")
+    assert child_of(farm, "w1", KILL)
+    async with asyncio.timeout(60):
+        while not view.draining:
+            await asyncio.sleep(0.01)
+    await farm.dispatcher.cancel(second, 1)
+    again = m.Assign(job=first, attempt=1, spec=(await farm.job(first)).spec)
+    heard = [await farm.transport.assign("w1", again) for _ in range(3)]
+    box.unlink()
+    assert True in heard
     assert await farm.ended([first, second]) == [JobStatus.DONE, JobStatus.CANCELLED]
     await farm.settled(["w1"])
 
