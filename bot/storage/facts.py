@@ -83,8 +83,8 @@ class Timings:
         return self._paces[key]
 
     def drawing_s(self, device: str, preferred: str | None) -> tuple[str, float] | None:
-        """Learnt seconds per work unit on that device: with the preferred checkpoint, else with the one of which most is
-        known. None before its first picture."""
+        """Learnt seconds per work unit on that device: with the preferred checkpoint, else with the one that was drawn
+        with most. None before its first picture."""
         found = {
             model: known
             for (model, its), known in self._known.items()

@@ -365,7 +365,8 @@ async def _workers(stage: Stage) -> Scene:
 async def _worker(stage: Stage, machine: str, n: int | None = None) -> Scene:
     """The card of one, or what is asked below it."""
     scene = await _workers(stage)
-    row = stage.rows("SELECT w.id FROM machine_workers w JOIN machines m ON m.id = w.machine_id WHERE name = ?", machine)
+    one = "SELECT w.id FROM machine_workers w JOIN machines m ON m.id = w.machine_id WHERE name = ?"
+    row = stage.rows(one, machine)
     await scene.owner.pick(scene.card, "workerspick", [str(row[0]["id"])])
     card = await scene.owner.shown(scene.card.id, lambda m: "worker" in verbs(m))
     if n is not None:

@@ -161,8 +161,8 @@ class Painter:
         checkpoint = next((fact.name for fact in self.facts if fact.kind == "checkpoint"), None)
         await self._on_message(
             m.Hello(
-                worker=NAME, app_version=own_version(), boot=self._boot, name=NAME, gpu="stage", vram_mb=24_000, tasks=self.tasks,
-                models=self.facts, loaded=checkpoint, running=running, safety=self.safety,
+                worker=NAME, app_version=own_version(), boot=self._boot, name=NAME, gpu="stage", vram_mb=24_000,
+                tasks=self.tasks, models=self.facts, loaded=checkpoint, running=running, safety=self.safety,
             )
         )  # fmt: skip
 
