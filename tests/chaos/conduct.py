@@ -380,10 +380,11 @@ class Conductor:
             task.cancel()
         await asyncio.gather(*ordering, return_exceptions=True)
         if self.watched.settled:
+            await asyncio.sleep(lease_s)  # whoever would say it twice has the time
             await self._tidied(8 * lease_s)
 
     def _all_told(self) -> bool:
-        told = {line["sure"] for line in journal_of(self._folder) if "sure" in line}
+        told = {line["job"] for line in journal_of(self._folder) if "told" in line}
         return all(asked.job in told for asked in self.watched.asked)
 
     async def _tidied(self, within_s: float) -> None:

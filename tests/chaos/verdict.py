@@ -51,6 +51,8 @@ def judge(plan: Plan, watched: Watched, folder: Path) -> Verdict:
             told[line["job"]].append(line)
     for asked in watched.asked:
         _judge_one(found, plan, asked, jobs, told)
+    if not watched.settled and not found.lost:
+        found.lost.append("somebody was not answered in time")
     _find_doubled(found, lines)
     _find_strangers(found, watched, rows)
     _count_drawn(found, plan, folder)
