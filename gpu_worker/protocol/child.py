@@ -46,7 +46,7 @@ class Child:
         self._process = process
         self._log_file = log_file
         self._log_start = log_start
-        self._write_turn = asyncio.Lock()
+        self._drain_turn = asyncio.Lock()
         self.silence_s = math.inf
         """How long `frames` waits for the next byte before it takes the whole process for hung, and kills it."""
         self.spoke = False
@@ -86,14 +86,15 @@ class Child:
         return self._process.pid
 
     async def send(self, message: Wire) -> bool | None:
-        """True handed to the pipe, False the child is gone, None it does not read (yet). Bounded."""
+        """True handed to the pipe, False the child is gone, None it does not read (yet), and may later. Bounded."""
         stdin = self._process.stdin
         if stdin is None or self._process.returncode is not None or stdin.is_closing():
             return False
         data = frame(message)
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S), self._write_turn:
-                stdin.write(data)
+            # Before any waiting: of a message whose turn never came, nobody would know that the child has not got it.
+            stdin.write(data)
+            async with asyncio.timeout(SEND_TIMEOUT_S), self._drain_turn:
                 await stdin.drain()
         except (BrokenPipeError, ConnectionResetError, RuntimeError):
             return False

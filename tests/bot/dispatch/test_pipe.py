@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from bot.dispatch.outbox import DamagedEntryError, Inputs, Outbox
 from bot.dispatch.pipe import PipeTimes, PipeTransport
 from gpu_worker.protocol import messages as m
-from gpu_worker.protocol.child import ChildCommand
+from gpu_worker.protocol.child import Child, ChildCommand
 from gpu_worker.protocol.frames import frame, pack
 
 CHECKOUT = Path(__file__).parents[3]
@@ -293,3 +294,32 @@ def test_parts_are_delivered_in_the_order_in_which_they_were_made(tmp_path):
         (box / name).touch()
     found = [path.name for path in Outbox(tmp_path).entries("w1")]
     assert found == ["a.1.k2.kept", "a.1.k9.kept", "a.1.k10.kept", "a.1.fin"]
+
+
+async def test_what_is_sent_to_a_child_that_does_not_read_just_now_reaches_it_in_order(tmp_path, monkeypatch):
+    """Several at once: a turn that never came would leave its message out, and nobody would know."""
+    monkeypatch.setattr("gpu_worker.protocol.child.SEND_TIMEOUT_S", 0.2)
+    script = (
+        "import os, time; time.sleep(2)\n"
+        "from gpu_worker.protocol import messages as m\n"
+        "from gpu_worker.protocol.frames import Unframer, frame\n"
+        "unframer = Unframer()\n"
+        "while data := os.read(0, 65536):\n"
+        "    for raw in unframer.feed(data):\n"
+        "        os.write(1, frame(m.Prepare(model=raw['model'][:4])))\n"
+    )
+    command = ChildCommand(
+        argv=(sys.executable, "-c", script), log_file=tmp_path / "log", environment={"PYTHONPATH": str(CHECKOUT)}
+    )
+    child = await Child.spawn(command, "w1")
+    models = [f"{n:04}{'x' * 1_000_000}" for n in range(6)]
+    assert await asyncio.gather(*(child.send(m.Prepare(model=model)) for model in models)) == [None] * 6
+    heard: list[str] = []
+    async with asyncio.timeout(60):
+        async with contextlib.aclosing(child.frames()) as frames:
+            async for raw in frames:
+                heard.append(raw["model"])
+                if len(heard) == len(models):
+                    break
+        await child.close(60)
+    assert heard == [model[:4] for model in models]
