@@ -473,10 +473,20 @@ def worker_arguments(arguments: list[str]) -> list[str]:
     if not any(argument.partition("=")[0] in alone for argument in arguments):
         return ["--invite", *arguments]
     made = list(arguments)
-    for place, argument in enumerate(made[:-1]):
-        if argument == "--invite" and Path(made[place + 1]).is_file():
-            made[place + 1] = str(Path(made[place + 1]).resolve())
+    for place, argument in enumerate(made):
+        if argument == "--invite" and place + 1 < len(made):
+            made[place + 1] = whole_path(made[place + 1])
+        elif argument.startswith("--invite="):
+            made[place] = "--invite=" + whole_path(argument.partition("=")[2])
     return made
+
+
+def whole_path(given: str) -> str:
+    """Of a file; whatever else it is stays."""
+    try:
+        return str(Path(given).resolve()) if Path(given).is_file() else given
+    except OSError:  # an invite is longer than a file's name may be
+        return given
 
 
 def find_browser() -> str | None:

@@ -507,14 +507,19 @@ def test_worker_joins_by_the_invite_of_an_earlier_start_or_by_what_is_given(read
     assert told("--invite", "pincel1-x") == ["--invite", "pincel1-x"]
     # It runs in our folder, and the file is where this was called.
     assert told("--invite", "garage.txt") == ["--invite", str((tmp_path / "garage.txt").resolve())]
+    assert told("--invite=garage.txt") == [f"--invite={(tmp_path / 'garage.txt').resolve()}"]
+    # A real one is longer than a file's name may be.
+    real = "pincel1-" + "x" * 800
+    assert told("--invite", real) == ["--invite", real]
 
 
 def test_worker_hears_a_second_ctrl_c_itself_and_may_take_its_time_before(ready):
     ready.write(
         "gpu_worker/__main__.py",
-        "import signal, sys, time\n"
+        "import os, signal, sys, time\n"
         "asked = []\n"
-        "signal.signal(signal.SIGINT, lambda *_: (asked.append(1), print('asked', len(asked), flush=True)))\n"
+        # print may not be called while it is at work.
+        "signal.signal(signal.SIGINT, lambda *_: (asked.append(1), os.write(1, b'asked %d\\n' % len(asked))))\n"
         "print('up', flush=True)\n"
         "while len(asked) < 2:\n    time.sleep(0.05)\n"
         "sys.exit(7)\n",
