@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gpu_worker.agent.card import Card
+from gpu_worker.agent.leftovers import Leftovers
 from gpu_worker.agent.stock import Stock, StockPlaces, StockRules
 from gpu_worker.agent.times import AgentTimes
 from gpu_worker.protocol.child import ChildCommand
@@ -41,15 +42,17 @@ class Agent:
         self._machine = machine
         self._subjects = subjects or Subjects()
         self._link = Link(access, name=f"machine {machine}", inbox=inbox_of(machine), times=link_times)
+        times = times or AgentTimes()
         stock = Stock(self._get, places, rules)
         names = [worker_name(machine, number) for number in range(1, len(commands) + 1)]
         self._cards = [
             Card(
                 name, boot=secrets.token_hex(8), link=self._link, subjects=self._subjects, box=outbox / name,
-                command=command, stock=stock, on_new_models=self._rescan, times=times or AgentTimes(),
+                command=command, stock=stock, on_new_models=self._rescan, times=times,
             )
             for name, command in zip(names, commands, strict=True)
         ]  # fmt: skip
+        self._leftovers = Leftovers(self._link, self._subjects, machine, outbox, len(commands), times)
         self._ending = asyncio.Event()
         self._at_once = asyncio.Event()
 
@@ -70,6 +73,7 @@ class Agent:
     async def run(self) -> None:
         """Until `stop`."""
         self._link.open()
+        leftovers = asyncio.create_task(self._leftovers.run(), name="leftovers")
         try:
             await asyncio.gather(*(card.start() for card in self._cards))
             await self._ending.wait()
@@ -79,6 +83,8 @@ class Agent:
             )
             await self._drain()
         finally:
+            leftovers.cancel()
+            await asyncio.gather(leftovers, return_exceptions=True)
             await asyncio.gather(*(card.end() for card in self._cards))
             await self._link.close()
 

@@ -121,6 +121,7 @@ class Card:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._post.cancel()
 
     async def rescan(self) -> None:
         await self._lives.send(m.Rescan())

@@ -39,7 +39,9 @@ def cards(wanted: str, device: str, environment: Mapping[str, str], found: Mappi
     if wanted == CPU:
         return [CardChoice(("--device", "cpu"))]
     if wanted != AUTO:
-        return [_one(number) for number in _numbers(wanted, found)]
+        # A device that is set for whoever else works here would be counted among the one card that each child sees.
+        arguments = () if device == AUTO else ("--device", AUTO)
+        return [_one(number, arguments) for number in _numbers(wanted, found)]
     if device != AUTO:
         return [CardChoice()]  # it was named
     visible = [name.strip() for name in environment.get(VISIBLE, "").split(",") if name.strip()]
@@ -66,8 +68,8 @@ def nvidia_cards() -> dict[int, str]:
     return {int(found[1]): found[2] for found in _CARD.finditer(told.stdout)} if told.returncode == 0 else {}
 
 
-def _one(number: str) -> CardChoice:
-    return CardChoice(environment={ORDER: "PCI_BUS_ID", VISIBLE: number})
+def _one(number: str, arguments: tuple[str, ...] = ()) -> CardChoice:
+    return CardChoice(arguments, environment={ORDER: "PCI_BUS_ID", VISIBLE: number})
 
 
 def _numbers(wanted: str, found: Mapping[int, str]) -> list[str]:

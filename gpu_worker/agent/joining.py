@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gpu_worker.protocol.nats.access import Access
@@ -29,10 +29,18 @@ class Joining:
     machine: str
     access: Access
     subjects: Subjects
+    invite: str = field(default="", repr=False)
+    """One that is not kept yet."""
+
+    def keep(self, data: Path) -> None:
+        """For the next start; only once nobody else works in this folder. Raises JoiningError."""
+        if self.invite:
+            _keep(data / KEPT, self.invite)
 
 
-def by_address(url: str, name: str) -> Joining:
-    """Raises JoiningError."""
+def by_address(url: str, name: str, environment: MutableMapping[str, str]) -> Joining:
+    """As `by_invite`."""
+    environment.pop(INVITE_SETTING, None)
     if not is_machine_name(name) or is_embedded_name(name):
         raise JoiningError("a remote worker needs a --name of its own: letters, digits, - and _, and not like w1 or t1")
     return Joining(name, Access.plain(url), Subjects())
@@ -57,9 +65,7 @@ def by_invite(given: str, data: Path, environment: MutableMapping[str, str]) -> 
         raise JoiningError(
             f"{invite.machine!r} is a name of the bot's own workers; ask for an invite under another one"
         )
-    if said:
-        _keep(data / KEPT, invite.text)
-    return Joining(invite.machine, invite.access, Subjects(invite.prefix))
+    return Joining(invite.machine, invite.access, Subjects(invite.prefix), invite.text if said else "")
 
 
 def _text(said: str) -> str:

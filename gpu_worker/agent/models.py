@@ -66,7 +66,7 @@ class ModelStore:
 
     def room_bytes(self) -> int:
         """Were all that was fetched to go. Blocks."""
-        held = self._shelf.bytes
+        held = self._shelf.bytes + self._shelf.parts_bytes()
         room = self._shelf.free_bytes() - self._spare_bytes + held
         return max(0, room if self._budget_bytes is None else min(room, self._budget_bytes))
 

@@ -66,8 +66,13 @@ class Post:
             if self._talking is not None:
                 with contextlib.suppress(LinkDownError):
                     await self._say(self._events.take())
-                self._talking.cancel()
-            self._uploads.cancel()
+            self.cancel()
+
+    def cancel(self) -> None:
+        """At once."""
+        if self._talking is not None:
+            self._talking.cancel()
+        self._uploads.cancel()
 
     # --- words, which may be lost -------------------------------------------------------------------------------------
 

@@ -54,8 +54,10 @@ def run_agent(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     """`arguments`: all; `rest`: of the command line what is the children's. Returns the exit code."""
     data: Path = arguments.data
     try:
+        if arguments.nats is not None and arguments.invite:
+            raise JoiningError("--invite and --nats are two ways to join: give one of them")
         if arguments.nats is not None:
-            joining = by_address(arguments.nats, arguments.name or "")
+            joining = by_address(arguments.nats, arguments.name or "", os.environ)
         else:
             joining = by_invite(arguments.invite, data, os.environ)
         choices = cards(arguments.cards, arguments.device, os.environ, nvidia_cards())
@@ -87,8 +89,11 @@ def run_agent(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
             rules=StockRules(
                 budget_mb=None if budget_gb is None else round(budget_gb * 1024), models_from=arguments.models_from
             ),
-            subjects=joining.subjects,
+            subjects=joining.subjects, on_start=lambda: joining.keep(data),
         )  # fmt: skip
+    except JoiningError as error:
+        log.critical("%s", error)
+        return BAD_USAGE
     except OSError as error:
         log.critical("the data folder %s cannot be used: %s; make room, or name another with --data", data, error)
         return TAKEN

@@ -43,11 +43,12 @@ def serve_agent(
     times: AgentTimes | None = None,
     link_times: LinkTimes | None = None,
     lock_s: float = 5.0,
+    on_start: Callable[[], None] = lambda: None,
 ) -> int:
     """Serves the bot behind the broker until it is told to end. Returns the exit code. Raises OSError where the folders
     cannot be made.
 
-    `lock_s`: how long an earlier agent may take to end.
+    `lock_s`: how long an earlier agent may take to end; `on_start` is called once the folder is ours.
     """
     outbox.mkdir(parents=True, exist_ok=True)
     lock = FileLock(outbox / "agent.lock")
@@ -71,6 +72,7 @@ def serve_agent(
             os._exit(INTERRUPTED)  # a file that is being looked through in a thread would be waited for
 
     try:
+        on_start()
         asyncio.run(run())
     finally:
         lock.release()

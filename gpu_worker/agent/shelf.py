@@ -31,6 +31,8 @@ FOLDERS: dict[ModelKind, str] = {
 }  # fmt: skip
 _INDEX = "index.json"
 _PARTS = ".parts"
+_PARTS_KEPT_S = 7 * 24 * 3600
+"""So long somebody may still go on with a half."""
 _NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*")
 _NAME_BYTES_MAX = 255
 
@@ -67,6 +69,7 @@ class Shelf:
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in FOLDERS.values():  # a child looks for folders at its start
             (self.folder / name).mkdir(exist_ok=True)
+        self._sweep_old_parts()
         self._kept = {place: kept for place, kept in _read(self.folder / _INDEX).items() if self._is_as(place, kept)}
         for name in FOLDERS.values():
             for path in (self.folder / name).iterdir():
@@ -118,6 +121,12 @@ class Shelf:
         with contextlib.suppress(OSError):
             for path in (self.folder / _PARTS).iterdir():
                 if path.name.removesuffix(PART_SUFFIX) not in wanted:
+                    _remove(path)
+
+    def _sweep_old_parts(self) -> None:
+        with contextlib.suppress(OSError):
+            for path in (self.folder / _PARTS).iterdir():
+                if path.stat().st_mtime < time.time() - _PARTS_KEPT_S:
                     _remove(path)
 
     def put(self, place: str, sha256: str, source: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import os
 import sys
@@ -15,12 +16,15 @@ import pytest
 
 from bot.domain.job import JobStatus
 from gpu_worker.agent.agent import Agent
+from gpu_worker.outbox import OutFile, WorkerOutbox
+from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.child import ChildCommand
 from gpu_worker.protocol.nats.subjects import worker_name
 from tests.contract.farm import Farm, open_farm
 from tests.contract.kits import KILL
 from tests.contract.nats_kit import ADDRESS, LINK_TIMES, NatsKit, child_pid_file, outbox_of, sent, subjects_of
 from tests.contract.stub_agent import TIMES, child_command, places_of
+from tests.contract.stub_engine import picture_bytes
 
 
 @contextlib.asynccontextmanager
@@ -84,6 +88,30 @@ async def test_each_card_is_a_worker_and_one_that_dies_takes_nothing_from_the_ot
         assert (farm.journal()["start a"], farm.journal()["start b"]) == (2, 1)
         await farm.check_delivered_once([first, second])
         await farm.settled(["garage", "garage.2"])
+
+
+async def test_results_of_a_card_that_serves_no_longer_are_delivered_all_the_same(farm, url, caplog):
+    """And those of another name stay: this machine's key may not deliver them."""
+    async with machine(farm.root, url, card(farm, 1), card(farm, 2)):
+        await farm.workers_ready(2)
+        jobs = [await farm.submit("label:a sleep:1"), await farm.submit("label:b sleep:1")]
+        for job in jobs:
+            await farm.running(job)
+        late = next(p.job for p in farm.seen.progress if p.worker == "garage.2")
+    drawn = picture_bytes("ab"[jobs.index(late)], 7)
+    told = m.Output(
+        blob="", size_bytes=len(drawn), sha256=hashlib.sha256(drawn).hexdigest(), mime="image/png", width=64, height=64,
+        seed=7, infotext="seed 7",
+    )  # fmt: skip
+    for name in ("garage.2", "attic"):
+        box = WorkerOutbox(outbox_of(farm.root, "garage") / name, shared=True)
+        box.store(m.Done(job=late, attempt=1, outputs=()), [OutFile(drawn, told)])
+    async with machine(farm.root, url, card(farm, 1)):
+        assert await farm.ended(jobs) == [JobStatus.DONE] * 2
+        await farm.check_delivered_once(jobs)
+        await farm.settled(["garage.2"])
+    assert (farm.kit.box(farm.root, "attic") / f"{late}.1.fin").exists()
+    assert "joins as attic again" in caplog.text
 
 
 async def test_card_whose_process_cannot_start_keeps_nobody_waiting_and_says_why(farm, url, caplog):

@@ -30,6 +30,12 @@ def test_one_card_or_none_that_can_be_counted_is_left_to_the_engine(found):
     assert told("auto", found=found) == [((), None)]
 
 
+@pytest.mark.parametrize("device", ["cuda:1", "cpu"])
+def test_cards_that_are_asked_for_count_more_than_a_device_that_is_set(device):
+    """Each child sees one card alone, which has no second."""
+    assert told("0,1", device=device) == [(("--device", "auto"), "0"), (("--device", "auto"), "1")]
+
+
 def test_what_the_operator_named_stays():
     assert told("auto", device="cuda:1") == [((), None)]
     assert told("auto", environment={"CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b"}) == [((), "GPU-a"), ((), "GPU-b")]

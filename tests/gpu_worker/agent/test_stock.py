@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import random
+import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -245,6 +247,36 @@ async def test_a_disk_without_room_is_said_before_anything_is_fetched(tmp_path):
         await stock.ready(assign(ref("mine", data)), Told())
     assert caught.value.kind == "disk_full"
     assert not bot.asked
+
+
+async def test_halves_count_as_room_that_can_be_had(tmp_path, monkeypatch):
+    """Else a disk full of them would look too small for any model, and they would never go."""
+    data = content(MB)
+    parts = tmp_path / "fetched" / ".parts"
+    parts.mkdir(parents=True)
+    half = parts / f"{'0' * 64}.part"
+    half.write_bytes(bytes(4 * MB))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(
+        "gpu_worker.agent.shelf.shutil.disk_usage",
+        lambda folder: usage._replace(free=MB // 2 + 4 * MB * (not half.exists())),
+    )
+    stock = make(tmp_path, Bot(data))
+    assert stock.room_mb() == 4
+    await stock.ready(assign(ref("mine", data)), Told())
+    assert lora(tmp_path, "mine").exists()
+    assert not half.exists()
+
+
+async def test_a_half_that_nobody_goes_on_with_for_a_week_goes(tmp_path):
+    parts = tmp_path / "fetched" / ".parts"
+    parts.mkdir(parents=True)
+    old, young = parts / f"{'0' * 64}.part", parts / f"{'1' * 64}.part"
+    for path, days in ((old, 8), (young, 6)):
+        path.write_bytes(b"x")
+        os.utime(path, (time.time() - days * 86400,) * 2)
+    make(tmp_path, Bot())
+    assert (old.exists(), young.exists()) == (False, True)
 
 
 async def test_a_file_of_the_machines_own_with_the_same_bytes_is_linked_whatever_its_name(tmp_path):
