@@ -21,9 +21,10 @@ _PATIENCE_S = 10
 
 @dataclass(frozen=True, slots=True)
 class ServerKind:
-    """What a nats-server knows; by default what a recent one does."""
+    """What a nats-server knows: it refuses a configuration with anything else in it. By default what any does that is
+    told to read its configuration again, however old or new."""
 
-    version: tuple[int, int] = (2, 12)
+    version: tuple[int, int] = (2, 10)
     log_file: Path | None = None
 
     @property
@@ -42,6 +43,7 @@ def main_text(folder: Path, listeners: tuple[Listener, ...], kind: ServerKind) -
         store["sync_interval"] = "always"  # a receipt is true through a power cut, too
     if kind.version >= (2, 11):
         # A machine may name any subject for its receipts, one that takes orders, too: what no order looks like is none.
+        # From 2.12 on that is so by itself.
         store["strict"] = True
     said: dict[str, object] = {"server_name": "pincel"}
     for one in listeners:

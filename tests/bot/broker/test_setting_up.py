@@ -212,6 +212,16 @@ def test_old_servers_are_not_given_what_they_do_not_know(settings):
         assert '"no_tls": true' in text
 
 
+def test_a_server_beside_the_bot_may_be_of_any_version_that_can_be_told(settings):
+    given = settings(nats_url="tls://nats:4222", broker_folder="shared")
+    broker = setting_up.broker_of(given)
+    broker._folder.prepare(broker._listeners, [], broker._kind)
+    text = (given.broker_dir / "nats.conf").read_text()
+    assert "sync_interval" in text  # known from 2.10 on
+    assert "strict" not in text  # from 2.11 on, and unasked from 2.12 on
+    assert broker._kind.tells_system
+
+
 @pytest.mark.parametrize("text", ["4222", "0.0.0.0:1,0.0.0.0:2", "wss://0.0.0.0:1", "http://x:1", "a:1/x", "u@a:1"])
 def test_listening_place_that_makes_no_sense(settings, text):
     with pytest.raises(ValueError, match=r"."):
