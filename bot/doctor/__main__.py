@@ -15,6 +15,7 @@ from bot.doctor.broker import check_broker
 from bot.doctor.database import bot_is_running, check_database
 from bot.doctor.discord_token import check_token
 from bot.doctor.gpu import check_card, check_torch, check_worker, find_card
+from bot.doctor.inspection import check_inspection
 from bot.doctor.machine import check_disk, check_folder, check_port, check_python
 from bot.doctor.metrics import check_metrics
 from bot.doctor.models import check_models
@@ -52,6 +53,7 @@ def examine(say: Texts) -> Iterator[Check]:
         yield check_port(say, settings, bot_runs=bot_runs)
         yield from check_metrics(say, settings, bot_runs=bot_runs)
         yield from check_broker(say, settings, bot_runs=bot_runs)
+        yield from check_inspection(say, settings)
         yield from check_models(say, settings)
         yield token.result()
         yield from drawing.result()

@@ -29,6 +29,7 @@ from bot.doctor.gpu import (
     judge_training_device,
     read_torch,
 )
+from bot.doctor.inspection import check_inspection
 from bot.doctor.machine import check_disk, check_folder, check_port, check_python
 from bot.doctor.metrics import check_metrics
 from bot.doctor.models import check_models
@@ -36,6 +37,7 @@ from bot.doctor.report import Check, State, row, summary, to_json
 from bot.i18n import load_language, texts_for
 from bot.settings import CHECKOUT, load_settings
 from bot.storage.migrate import migrate
+from gpu_worker.language.classifiers import Installed
 
 EN = texts_for("en")
 TOKEN = "ODEzODQ3ODg3NjU3MTIzODQ.G0aaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -204,6 +206,25 @@ def test_broker_elsewhere_is_dialled(settings):
     (check,) = check_broker(EN, settings(PINCEL_NATS_URL=url), bot_runs=True)
     assert is_failure_with_fix(check, address, "PINCEL_NATS_URL")
     assert "hunter2" not in check.details
+
+
+# --- what the bot looks with at other machines' pictures --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", [{"PINCEL_BROKER": "127.0.0.1:1"}, {"PINCEL_NATS_URL": "nats://127.0.0.1:1"}])
+def test_a_look_of_the_bots_own_is_a_topic_where_other_machines_can_join(settings, monkeypatch, tmp_path, where):
+    found = None
+    monkeypatch.setattr("bot.doctor.inspection.installed_classifier", lambda folder: found)
+    assert list(check_inspection(EN, settings())) == []
+    given = settings(**where)
+    (check,) = check_inspection(EN, given)
+    assert check.state is State.WARN
+    assert "adult content is off" in check.details
+    found = Installed("own", tmp_path / "own.onnx", own=True)
+    (check,) = check_inspection(EN, given, lambda name: name != "onnxruntime")
+    assert is_failure_with_fix(check, "own", "onnxruntime", "looker")
+    (check,) = check_inspection(EN, given, lambda name: True)
+    assert check.state is State.OK
 
 
 # --- the token --------------------------------------------------------------------------------------------------------
