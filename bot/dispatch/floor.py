@@ -109,6 +109,7 @@ class Floor:
         self.pausing.discard(job_id)
         self.passed_over_at.pop(job_id, None)
         self.left_at.pop(job_id, None)
+        self.trust.over(job_id)
         if self.forget is not None:
             self.spawn(self.forget(job_id), f"forget-{job_id}")
         self.changed()

@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from bot.dispatch.floor import Floor
+from bot.dispatch.trust import machine_of
 from bot.domain.ids import JobId
+from bot.domain.job import Job
 from bot.inspection import Inspection, UnfitError
+from bot.inspection.greetings import checked_heartbeat, checked_hello
 from bot.storage.jobs import Jobs
 from gpu_worker.protocol import messages as m
 
@@ -26,12 +29,30 @@ class Inspecting:
         self.put_out: Callable[[str], Awaitable[None]] | None = None
         """Is given a worker whose machine should get nothing more."""
 
+    def hello(self, message: m.Hello) -> m.Hello:
+        return message if self._of(message.worker) is None else checked_hello(message)
+
+    def heartbeat(self, message: m.Heartbeat) -> m.Heartbeat:
+        return message if self._of(message.worker) is None else checked_heartbeat(message)
+
+    async def is_theirs(self, message: m.JobFrame) -> bool:
+        """Whether the machine was given that attempt: who learns of a job's id must not end or fill it."""
+        if self._of(message.worker) is None:
+            return True
+        given = await self._jobs.worker_of(JobId(message.job), message.attempt)
+        if given is not None and machine_of(given) == machine_of(message.worker):
+            return True
+        log.warning("worker %s sent something of job %s, attempt %s, which it was never given; it is dropped",
+                    message.worker, message.job, message.attempt)  # fmt: skip
+        return False
+
     async def end(
         self, message: m.Done | m.Failed | m.Cancelled | m.Paused
     ) -> m.Done | m.Failed | m.Cancelled | m.Paused:
         """Raises OSError where it cannot be looked at now: it is to be delivered again."""
-        inspection, job_id = self._of(message.worker), JobId(message.job)
-        if inspection is None:
+        inspection, job_id = self._inspection, JobId(message.job)
+        remote = self._of(message.worker) is not None
+        if inspection is None or not (remote or inspection.completes(message)):
             return message
         job = await self._jobs.get(job_id)
         if job is None or not job.status.waiting:
@@ -44,8 +65,14 @@ class Inspecting:
         def alive() -> None:
             self._floor.unsettled[job_id] = self._floor.clock()
 
+        if not remote:
+            assert isinstance(message, m.Done), "nothing else has pictures"
+            return await inspection.complete(message, fetch, alive)
         try:
-            return await inspection.end(message, job, fetch, alive)
+            checked = await inspection.end(message, job, fetch, alive)
+            if isinstance(checked, m.Failed) and not checked.retryable and self._doubts(checked, job):
+                return checked.model_copy(update={"retryable": True})
+            return checked
         except UnfitError as error:
             self._blame(message.worker, message.job, str(error))
             return m.Failed(
@@ -74,6 +101,19 @@ class Inspecting:
         if wish.hz <= 0:
             message = message.model_copy(update={"preview": None})
         return await inspection.progress(message, guarded=wish.guarded)
+
+    def _doubts(self, failed: m.Failed, job: Job) -> bool:
+        """One machine alone does not say that a job cannot be done, while there is another to try it. But for a
+        training, which would take hours once more."""
+        machine, workers = machine_of(failed.worker), self._floor.workers
+        return (
+            job.training is None
+            and any(
+                machine_of(other.name) != machine and other.takes_work and workers.may_draw(other, job.model)
+                for other in workers.values()
+            )
+            and self._floor.trust.doubt(failed.worker, failed.job)
+        )
 
     def _of(self, worker: str) -> Inspection | None:
         inspection = self._inspection

@@ -57,9 +57,9 @@ class Reception:
         """Handles one message of a worker; returns after the commit. Raises on a full disk: deliver it again."""
         match message:
             case m.Hello():
-                await self._on_hello(message)
+                await self._on_hello(self._inspecting.hello(message))
             case m.Heartbeat():
-                await self._on_heartbeat(message)
+                await self._on_heartbeat(self._inspecting.heartbeat(message))
             case m.Progress():
                 await self._on_progress(message)
             case m.Partial():
@@ -176,6 +176,9 @@ class Reception:
                 await self._floor.send_cancel(view.name, running.job, running.attempt, PAUSE)
 
     async def _on_part(self, message: m.Partial) -> None:
+        if not await self._inspecting.is_theirs(message):
+            await self._floor.transport.taken(message)
+            return
         checked = await self._inspecting.part(message)
         saved = await self._settler.partial(checked) if checked is not None else None
         if checked is not None and checked is not message:
@@ -218,6 +221,9 @@ class Reception:
 
     async def _on_end(self, message: m.Done | m.Failed | m.Cancelled | m.Paused) -> None:
         job_id = JobId(message.job)
+        if not await self._inspecting.is_theirs(message):
+            await self._floor.transport.settled(m.Settled(worker=message.worker, job=job_id, attempt=message.attempt))
+            return
         # Before anybody's turn to settle: a look takes time, and what one machine sends must not hold up the others.
         self._floor.unsettled[job_id] = self._floor.clock()
         message = await self._inspecting.end(message)

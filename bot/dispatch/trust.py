@@ -1,4 +1,5 @@
-"""Which machines have sent what cannot be the result of their jobs, and when that was once too often."""
+"""Which machines have sent what cannot be the result of their jobs, and when that was once too often; and whose word
+that a job cannot be done at all waits for another's."""
 
 from __future__ import annotations
 
@@ -23,6 +24,8 @@ class Trust:
         self._clock = clock
         self._spoilt: dict[str, dict[str, float]] = {}
         """Jobs by machine, and when."""
+        self._doubted: dict[str, str] = {}
+        """Machines by the waiting job that they say cannot be done."""
 
     def blame(self, worker: str, job: str) -> bool:
         """An unfit result. True where that was one too many; then the count begins anew, for whoever gives it work
@@ -36,10 +39,24 @@ class Trust:
         del self._spoilt[machine]
         return True
 
+    def doubt(self, worker: str, job: str) -> bool:
+        """It says that this job cannot be done. True where it is the first who says so of it."""
+        if job in self._doubted:
+            return False
+        self._doubted[job] = machine_of(worker)
+        return True
+
+    def over(self, job: str) -> None:
+        self._doubted.pop(job, None)
+
     def has_spoilt(self, worker: str, job: str) -> bool:
-        return bool(self._spoilt) and job in self._spoilt.get(machine_of(worker), ())
+        """Or said that it cannot be done."""
+        if not (self._spoilt or self._doubted):
+            return False
+        machine = machine_of(worker)
+        return job in self._spoilt.get(machine, ()) or self._doubted.get(job) == machine
 
     def mark(self, worker: str) -> str:
-        """The machine's name, where it is not like others: it has spoilt some job."""
+        """The machine's name, where it is not like others: it has spoilt some job, or given up one."""
         machine = machine_of(worker)
-        return machine if machine in self._spoilt else ""
+        return machine if machine in self._spoilt or machine in self._doubted.values() else ""

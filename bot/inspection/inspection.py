@@ -29,12 +29,14 @@ from bot.inspection.sayings import (
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.looking import (
     Answer,
+    LookAtOwn,
     LookAtPart,
     LookAtPicture,
     LookAtPreview,
     ReadText,
     Refused,
     Seen,
+    SeenOwn,
     SeenPreview,
     SeenText,
 )
@@ -91,6 +93,8 @@ class Inspection:
     sources: Sources
     is_remote: Callable[[str], bool]
     """Of a worker's name, by what the bot itself knows of it."""
+    classifies: Callable[[], bool] = lambda: False
+    """Whether what nobody looked at is to be looked at here: a look is asked for, and the bot has a classifier."""
 
     async def stop(self) -> None:
         await self.looker.stop()
@@ -116,6 +120,22 @@ class Inspection:
             case _:
                 return message
         return message.model_copy(update=update)
+
+    def completes(self, message: Ended) -> bool:
+        """Pictures of the bot's own worker at which that could not look, while the bot itself can."""
+        return isinstance(message, m.Done) and any(map(_is_unseen, message.outputs)) and self.classifies()
+
+    async def complete(self, done: m.Done, fetch: Fetch, alive: Callable[[], None]) -> m.Done:
+        """With what our classifier says of those; nothing else is changed. Raises OSError as `end`."""
+        outputs: list[m.Output] = []
+        for output in done.outputs:
+            looked = output.safety
+            if _is_unseen(output):
+                answer = await self.looker.ask(LookAtOwn(source=str(await fetch(output))))
+                looked = answer.looked if isinstance(answer, SeenOwn) else None
+                alive()
+            outputs.append(output.model_copy(update={"safety": looked}))
+        return done.model_copy(update={"outputs": tuple(outputs)})
 
     async def part(self, message: m.Partial, job: Job, fetch: Fetch) -> m.Partial | None:
         """A finished part that another worker may go on from, or a file that a training saved; None where it is nothing
@@ -289,6 +309,10 @@ class Inspection:
         part = f"k{message.n}" if isinstance(message, m.Partial) else str(index)
         suffix = ".json" if output.mime == TEXT_MIME else ".png"
         return source, source.with_name(f"{message.job}.{message.attempt}.{part}.looked{suffix}"), output
+
+
+def _is_unseen(output: m.Output) -> bool:
+    return output.safety is None and output.mime.startswith("image/")
 
 
 def _anew(output: m.Output, target: Path, seen: Seen) -> m.Output:

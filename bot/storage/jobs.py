@@ -196,6 +196,11 @@ class Jobs(JobReader):
                 await fail_alike_in(tx, job_id, failure)
             return status
 
+    async def worker_of(self, job_id: JobId, attempt: int) -> str | None:
+        """Who was given that attempt; None where nobody was."""
+        row = await self._db.one("SELECT worker FROM attempts WHERE job_id = ? AND attempt = ?", (job_id, attempt))
+        return str(row["worker"]) if row is not None else None
+
     async def readopt(self, job_id: JobId, attempt: int, worker: str) -> Job | None:
         """Queued → assigned without a new attempt: a worker given up as silent is back and still draws this one.
 

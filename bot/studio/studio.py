@@ -86,7 +86,7 @@ class Studio:
         )
         self._line = line = LineParts(
             client=client, opened=parts, kept=kept, library=self.library, judge=self.safety.judge,
-            catalogue=self._files.catalogue,
+            catalogue=self._files.catalogue, classifies=self.safety.looks_itself,
         )  # fmt: skip
         self.dispatcher, self.deliverer, self.machine = line.dispatcher, line.deliverer, line.machine
 

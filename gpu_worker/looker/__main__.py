@@ -27,6 +27,7 @@ from gpu_worker.looker.pictures import (
 from gpu_worker.protocol.frames import Unframer, frame
 from gpu_worker.protocol.looking import (
     Answer,
+    LookAtOwn,
     LookAtPart,
     LookAtPicture,
     LookAtPreview,
@@ -35,6 +36,7 @@ from gpu_worker.protocol.looking import (
     Ready,
     Refused,
     Seen,
+    SeenOwn,
     SeenPreview,
     Trouble,
     parse_question,
@@ -86,12 +88,21 @@ def _answered(question: Question, guard: PictureGuard | None) -> Answer:
                         return Refused(reason="there is no classifier that could look at previews")
                     jpeg = guard.veiled(jpeg)
                 return SeenPreview(data=jpeg)
+            case LookAtOwn():
+                return SeenOwn(looked=_own(Path(question.source), guard))
             case ReadText():
                 return texts_of(question.source)
     except NotAPictureError as error:
         return Refused(reason=str(error))
     except OSError as error:
         return Trouble(reason=str(error))
+
+
+def _own(path: Path, guard: PictureGuard | None) -> Looked | None:
+    try:
+        return guard.look(path.read_bytes()) if guard is not None else None
+    except FileNotFoundError:
+        return None  # lost on its way; who stores it sees that, too
 
 
 def _kept(written: Written, target: str, looked: Looked | None) -> Seen:

@@ -14,8 +14,8 @@ from gpu_worker.protocol.safety import Looked
 from gpu_worker.protocol.specs import Wire
 
 __all__ = [
-    "Answer", "LookAtPart", "LookAtPicture", "LookAtPreview", "Question", "ReadText", "Ready", "Refused", "Seen",
-    "SeenPreview", "SeenText", "Trouble", "parse_answer", "parse_question",
+    "Answer", "LookAtOwn", "LookAtPart", "LookAtPicture", "LookAtPreview", "Question", "ReadText", "Ready", "Refused",
+    "Seen", "SeenOwn", "SeenPreview", "SeenText", "Trouble", "parse_answer", "parse_question",
 ]  # fmt: skip
 
 
@@ -54,6 +54,13 @@ class LookAtPreview(Wire):
     """What the classifier objects to becomes a few coloured cells."""
 
 
+class LookAtOwn(Wire):
+    """What does the classifier say of a picture of the bot's own worker, which has none? It stays as it is."""
+
+    t: Literal["own"] = "own"
+    source: str
+
+
 class ReadText(Wire):
     """How a picture of ours was made, as it says itself."""
 
@@ -74,6 +81,12 @@ class Seen(Wire):
     """Of what was written."""
     looked: Looked | None = None
     """None where there is no classifier, and of parts."""
+
+
+class SeenOwn(Wire):
+    t: Literal["seen_own"] = "seen_own"
+    looked: Looked | None = None
+    """None where there is no classifier."""
 
 
 class SeenPreview(Wire):
@@ -106,8 +119,8 @@ class Trouble(Wire):
     reason: str
 
 
-Question = Annotated[LookAtPicture | LookAtPart | LookAtPreview | ReadText, Field(discriminator="t")]
-Answer = Annotated[Ready | Seen | SeenPreview | SeenText | Refused | Trouble, Field(discriminator="t")]
+Question = Annotated[LookAtPicture | LookAtPart | LookAtPreview | LookAtOwn | ReadText, Field(discriminator="t")]
+Answer = Annotated[Ready | Seen | SeenOwn | SeenPreview | SeenText | Refused | Trouble, Field(discriminator="t")]
 
 _QUESTION: TypeAdapter[Question] = TypeAdapter(Question)
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)

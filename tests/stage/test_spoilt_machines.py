@@ -10,7 +10,12 @@ from bot.i18n import texts_for
 from bot.studio.fleet.look import own_version
 from gpu_worker.language.classifiers import Installed
 from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.safety import Looked
+from tests.gpu_worker.engine.safety.tiny_onnx import install
 from tests.stage.keys_given import GivenKeys
+
+DARK = 34
+"""A seed to which the stage's painter draws hardly any red, which is what the small classifier objects to."""
 
 
 @pytest.fixture
@@ -74,6 +79,7 @@ async def test_a_remote_workers_word_about_a_classifier_counts_for_nothing(make_
     view = next(view for view in stage.studio.dispatcher.workers if view.name == "w1")
     view.hello = view.hello.model_copy(update={"safety": "ours"})
     assert safety.classifier() is None  # what it brings would not be looked at
+    assert not safety.looks_itself()
     del stage.studio.dispatcher._floor.workers["garage"]
     assert safety.classifier() == "ours"
     monkeypatch.setattr(
@@ -82,3 +88,15 @@ async def test_a_remote_workers_word_about_a_classifier_counts_for_nothing(make_
     await stage.restart()
     await comes(stage, "garage")
     assert stage.studio.safety.classifier() == "own"
+    assert stage.studio.safety.looks_itself()
+
+
+async def test_the_bot_looks_at_pictures_of_its_own_worker_that_cannot(make_stage):
+    stage = await make_stage()
+    install(stage.settings.models_dir)
+    await stage.restart()
+    await comes(stage, "garage", lanes=("training",))  # it draws nothing, and its being there asks for looks
+    member = await stage.visitor()
+    await member.imagine(prompt="a red apple", count=1, seed=DARK)
+    (row,) = stage.rows("SELECT * FROM picture_looks")
+    assert Looked.model_validate_json(row["looked"]).by == "colours"

@@ -108,6 +108,10 @@ class SafetyParts:
             return self._own_classifier
         return next((view.hello.safety for view in views if view.hello.safety), None)
 
+    def looks_itself(self) -> bool:
+        """At pictures of the bot's own workers that have no classifier, while all are to be looked at."""
+        return self._own_classifier is not None and self.classifier() is not None
+
     async def _stop_jobs(self, user_id: int, place: int, by: int) -> int:
         waiting = [job for job in await self._jobs.waiting_of(UserId(user_id)) if place in (EVERYWHERE, job.guild_id)]
         for job in waiting:

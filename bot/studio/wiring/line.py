@@ -71,7 +71,9 @@ class LineParts:
         library: Library,
         judge: PictureJudge,
         catalogue: LiveCatalogue,
+        classifies: Callable[[], bool],
     ) -> None:
+        """`classifies` as `Inspection` has it."""
         settings, transport = opened.settings, opened.transport
         self.poster = Poster(client)
         wishes = PreviewWishes(
@@ -122,6 +124,7 @@ class LineParts:
                 Looker(settings.models_dir, settings.logs_dir / "looker.log"),
                 StoredSources(kept.images, kept.inputs),
                 is_remote=lambda worker: not is_embedded_name(worker),
+                classifies=classifies,
             ),
             needs=ModelNeeds(library, source=sources_of(catalogue), saved=saved_lora(kept.trainings)),
         )

@@ -9,11 +9,13 @@ import pytest
 from PIL import Image
 
 from bot.dispatch.trust import FAULTS_MAX, Trust
+from bot.dispatch.verdicts import Verdict
 from bot.domain.job import JobStatus
 from bot.inspection import Inspection
 from gpu_worker.protocol import messages as m
-from gpu_worker.protocol.looking import Refused, Seen
+from gpu_worker.protocol.looking import LookAtOwn, Refused, Seen, SeenOwn
 from gpu_worker.protocol.nats.subjects import is_embedded_name
+from gpu_worker.protocol.safety import Looked
 from tests.bot.dispatch.conftest import Desk
 
 
@@ -26,6 +28,7 @@ class QuickLooker:
         self.asked = 0
         self.waits: asyncio.Event | None = None
         self.trouble: OSError | None = None
+        self.says: Looked | None = None
 
     async def ask(self, question):
         self.asked += 1
@@ -33,6 +36,8 @@ class QuickLooker:
             await self.waits.wait()
         if self.trouble is not None:
             raise self.trouble
+        if isinstance(question, LookAtOwn):
+            return SeenOwn(looked=self.says)
         data = Path(question.source).read_bytes()
         if not data.startswith(b"\x89PNG"):
             return Refused(reason="no picture")
@@ -224,3 +229,93 @@ async def test_a_late_preview_of_a_job_that_is_over_reaches_nobody(inspected):
     progress = m.Progress(worker="attic", job=job, attempt=1, n=1, phase="sampling\n", step=-1, of=9)
     await desk.dispatcher.on_message(progress)
     assert [(one.phase, one.step) for one in desk.seen.progress] == [("sampling ", 0)]
+
+
+async def test_a_machine_ends_and_fills_no_job_that_it_was_not_given(inspected):
+    desk = inspected
+    await desk.hello("attic")
+    job = await desk.submit()
+    await desk.hello("cellar")  # which has learnt of the job's id
+    await desk.done("cellar", job, 1, png())
+    await desk.dispatcher.on_message(m.Failed(worker="cellar", job=job, attempt=1, kind="bad_input"))
+    await desk.dispatcher.on_message(m.Paused(worker="cellar", job=job, attempt=1))
+    part = m.Partial(worker="cellar", job=job, attempt=1, n=0, state=b"x")
+    await desk.dispatcher.on_message(part)
+    await desk.dispatcher.on_message(m.Cancelled(worker="cellar", job="nobodys", attempt=1))
+    assert (await desk.job(job)).status is JobStatus.ASSIGNED
+    assert await desk.images.of_job(job) == []
+    assert desk.looker.asked == 0
+    # Its outbox is emptied all the same.
+    assert [one.job for one in desk.transport.settled_entries] == [job, job, job, "nobodys"]
+    assert desk.transport.taken_parts == [part]
+    await desk.done("attic", job, 1, png())
+    assert (await desk.job(job)).status is JobStatus.DONE
+
+
+async def test_one_machine_alone_does_not_say_that_a_job_cannot_be_done(inspected):
+    desk = inspected
+    await desk.hello("attic")
+    job = await desk.submit()
+    await desk.hello("cellar")
+    refusal = m.Failed(worker="attic", job=job, attempt=1, kind="bad_input", detail={"reason": "mask"})
+    await desk.dispatcher.on_message(refusal)
+    await desk.quiet()
+    again = desk.transport.assigned[-1]
+    assert (again.job, again.attempt, again.worker) == (job, 2, "cellar")
+    await desk.dispatcher.on_message(refusal.model_copy(update={"worker": "cellar", "attempt": 2}))
+    found = await desk.job(job)
+    assert (found.status, found.failure_kind, found.failure_detail) == (
+        JobStatus.FAILED,
+        "bad_input",
+        {"reason": "mask"},
+    )
+    assert not desk.dispatcher._floor.trust.has_spoilt("attic", job)  # nothing is remembered of what is over
+
+
+@pytest.mark.parametrize("others", [(), ("attic.2",)])
+async def test_where_there_is_no_other_machine_its_word_counts(inspected, others):
+    desk = inspected
+    await desk.hello("attic")
+    job = await desk.submit()
+    for other in others:
+        await desk.hello(other)
+    await desk.dispatcher.on_message(m.Failed(worker="attic", job=job, attempt=1, kind="bad_input"))
+    assert (await desk.job(job)).status is JobStatus.FAILED
+
+
+class Judge:
+    def __init__(self) -> None:
+        self.seen: list[Looked | None] = []
+
+    async def judge(self, job, outputs):
+        self.seen += [output.safety for output in outputs]
+        return Verdict({index: None for index, _ in enumerate(outputs)})
+
+    async def told(self, job, verdict) -> None: ...
+
+
+@pytest.mark.parametrize("classifies", [True, False])
+async def test_what_a_worker_of_this_machine_could_not_look_at_is_looked_at_here(inspected, classifies):
+    desk, judge = inspected, Judge()
+    desk.settler._judge = judge
+    desk.dispatcher._inspecting._inspection.classifies = lambda: classifies
+    desk.looker.says = Looked(by="ours", nude=0.9)
+    await desk.hello("w1")
+    job = await desk.submit()
+    await desk.done("w1", job, 1, b"as it came")
+    assert judge.seen == [desk.looker.says if classifies else None]
+    (picture,) = await desk.images.of_job(job)
+    assert await desk.images.read(picture) == b"as it came"
+    assert desk.looker.asked == int(classifies)
+
+
+async def test_what_a_remote_worker_says_of_itself_is_bounded(inspected):
+    desk = inspected
+    await desk.hello("attic", slots=1000, gpu="x" * 10_000, machine="cellar")
+    jobs = [await desk.submit() for _ in range(20)]
+    assert len(desk.transport.assigned) < len(jobs)
+    (view,) = desk.dispatcher.workers
+    assert (view.hello.machine, len(view.hello.gpu)) == ("attic", 80)
+    await desk.dispatcher.on_message(m.Heartbeat(worker="attic", boot="boot of attic", temperature_c=2**60))
+    assert view.beat is not None
+    assert view.beat.temperature_c is None

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bot.inspection import Looker, LookerTimes
 from gpu_worker.looker.__main__ import _answered
-from gpu_worker.protocol.looking import LookAtPicture, LookAtPreview, Refused, Seen, SeenPreview
+from gpu_worker.protocol.looking import LookAtOwn, LookAtPicture, LookAtPreview, Refused, Seen, SeenOwn, SeenPreview
 from tests.gpu_worker.engine.safety.tiny_onnx import install
 
 CHECKOUT = Path(__file__).parents[3]
@@ -60,6 +60,14 @@ async def test_the_bots_own_classifier_looks(looker, tmp_path):
     nude = await looker.ask(question(tmp_path, png((255, 0, 0))))
     clean = await looker.ask(question(tmp_path, png((0, 255, 0))))
     assert (nude.looked.by, round(nude.looked.nude), clean.looked.nude) == ("colours", 1, pytest.approx(0))
+    source = tmp_path / "own.png"
+    source.write_bytes(png((255, 0, 0)))
+    own = await looker.ask(LookAtOwn(source=str(source)))
+    assert isinstance(own, SeenOwn)
+    assert (own.looked.by, round(own.looked.nude)) == ("colours", 1)
+    assert source.read_bytes() == png((255, 0, 0))
+    source.unlink()  # whoever stores it says that it is lost
+    assert await looker.ask(LookAtOwn(source=str(source))) == SeenOwn()
     preview = io.BytesIO()
     Image.radial_gradient("L").resize((64, 64)).convert("RGB").save(preview, "JPEG")
     asked = LookAtPreview(data=preview.getvalue(), longest_px=512, guarded=True)
