@@ -158,6 +158,32 @@ async def test_what_is_subscribed_while_the_broker_is_away_is_heard_when_it_is_b
     await link.close()
 
 
+async def test_whatever_answers_in_the_brokers_place_is_not_the_last_that_is_dialled(own, caplog):
+    link = Link(own.url, name="w1", inbox=inbox_of("w1"), times=LINK_TIMES)
+    link.open()
+    assert await link.wait_up(30)
+    own.kill()
+    port, answered = int(own.url.rpartition(":")[2]), 0
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal answered
+        answered += 1
+        writer.write((b"INFO 5\r\n", b"INFO\r\n", b"INFO " + b"x" * 100_000, b"220 mail\r\n")[answered % 4])
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", port)
+    async with asyncio.timeout(60):
+        while answered < 8:
+            await asyncio.sleep(0.02)
+    server.close()
+    await server.wait_closed()
+    own.start()
+    assert await link.wait_up(60)
+    await link.flush()
+    await link.close()
+    assert "what answers there is no broker" in caplog.text
+
+
 async def test_bot_starts_without_its_broker_and_connects_when_it_comes(own, tmp_path):
     own.kill()
     kit = NatsKit(own.url)
@@ -482,3 +508,31 @@ def test_remote_worker_is_refused_a_name_that_is_not_its_own(monkeypatch, capsys
     monkeypatch.setattr("sys.argv", ["gpu_worker", "--nats", "nats://x", "--name", name, "--data", "d", "--demo", "d"])
     assert main() == 2
     assert "--name of its own" in capsys.readouterr().err
+
+
+async def test_nobody_passes_for_this_machines_worker_nor_for_a_card_of_it(own, tmp_path):
+    heard: list[m.ToBot] = []
+
+    async def hear(message):
+        heard.append(message)
+
+    async def gone(_): ...
+
+    transport = NatsTransport(
+        own.url, root=tmp_path / "landed", subjects=Subjects(), reserved=is_embedded_name, link_times=LINK_TIMES
+    )
+    await transport.start(hear, gone)
+    link = Link(own.url, name="mallory", inbox="_INBOX_mallory", times=LINK_TIMES)
+    link.open()
+    try:
+        assert await link.wait_up(60)
+        for name in ("w1", "w1.2", "t1.3", "attic"):
+            hello = m.Hello(worker=name, app_version="0", boot="b", name=name)
+            await link.say(Subjects().events(name), hello)
+        async with asyncio.timeout(60):
+            while not heard:
+                await asyncio.sleep(0.01)
+        assert [message.worker for message in heard] == ["attic"]
+    finally:
+        await link.close()
+        await transport.stop()

@@ -70,8 +70,8 @@ class NatsTransport(OnDisk):
         link_times: LinkTimes | None = None,
     ) -> None:
         """`root`: where results of remote workers land; `inputs`: where pictures to start from lie, by default there,
-        too; `reserved`: whether a name is one of this machine's workers, which nobody may take."""
-        self._reserved = reserved
+        too; `reserved`: whether a name is one of this machine's workers, which nobody may take, nor cards of it."""
+        self._reserved_machine = reserved
         self._subjects = subjects or Subjects()
         self._times = times or NatsTimes()
         self._link = Link(access, name="bot", inbox=BOT_INBOX, times=link_times)
@@ -82,7 +82,7 @@ class NatsTransport(OnDisk):
         self._landing = Landing(self._link, self._subjects, self._streams, root)
         self._peers: dict[str, Peer] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._serving = Serving(self._link, self._subjects, self._inputs, reserved)
+        self._serving = Serving(self._link, self._subjects, self._inputs, self._reserved)
         self._look = asyncio.Event()
 
     @property
@@ -152,6 +152,9 @@ class NatsTransport(OnDisk):
             await self._link.say(self._subjects.commands(worker), message)
 
     # --- what comes ---------------------------------------------------------------------------------------------------
+
+    def _reserved(self, worker: str) -> bool:
+        return self._reserved_machine(worker.partition(".")[0])
 
     def _peer(self, worker: str) -> Peer | None:
         if not is_worker_name(worker) or self._reserved(worker):
