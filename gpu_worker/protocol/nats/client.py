@@ -28,6 +28,15 @@ class GuardedClient(Client):
         async with asyncio.timeout(self._connect_s):
             await super()._connect_to_server(s)
 
+    async def _process_connect_init(self) -> None:
+        # Of what it did not foresee its task for reconnects dies without a word, and nobody dials any more.
+        try:
+            await super()._process_connect_init()
+        except (OSError, TimeoutError, nats.errors.Error):
+            raise
+        except Exception as error:
+            raise nats.errors.Error(f"what answers there is no broker ({type(error).__name__})") from error
+
     async def _process_pong(self) -> None:
         # To a ping that nobody waits for any more; the library would drop the connection over it.
         waiting = cast("list[asyncio.Future[bool]]", self._pongs)  # pyright: ignore[reportUnknownMemberType]
