@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from bot.dispatch.outbox import DamagedEntryError, Outbox
+from bot.dispatch.sparing import Sparing
 from bot.dispatch.transport import OnMessage
 from gpu_worker.protocol import messages as m
 
@@ -20,6 +21,7 @@ class Deliveries:
     def __init__(self, outbox: Outbox, on_message: OnMessage) -> None:
         self._outbox = outbox
         self._on_message = on_message
+        self._sparing = Sparing()
         self._under_way: dict[tuple[str, str, int, int | None], asyncio.Event] = {}
 
     async def deliver_box(self, name: str | None = None) -> None:
@@ -30,7 +32,8 @@ class Deliveries:
             except FileNotFoundError:
                 continue  # delivered meanwhile
             except DamagedEntryError:
-                log.exception("outbox entry %s is damaged; it is set aside", entry.name)
+                if self._sparing.may(entry.parent.name):
+                    log.exception("outbox entry %s is damaged; it is set aside", entry.name)
                 await asyncio.to_thread(self._outbox.set_aside, entry)
             except OSError:
                 log.exception("outbox entry %s cannot be read now; it is tried again", entry.name)

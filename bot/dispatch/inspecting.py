@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from bot.dispatch.floor import Floor
+from bot.dispatch.sparing import Sparing
 from bot.dispatch.trust import machine_of
 from bot.domain.ids import JobId
 from bot.domain.job import Job
@@ -26,6 +27,7 @@ class Inspecting:
         self._floor = floor
         self._jobs = jobs
         self._inspection = inspection
+        self._sparing = Sparing(floor.clock)
         self.put_out: Callable[[str], Awaitable[None]] | None = None
         """Is given a worker whose machine should get nothing more."""
 
@@ -42,8 +44,9 @@ class Inspecting:
         given = await self._jobs.worker_of(JobId(message.job), message.attempt)
         if given is not None and machine_of(given) == machine_of(message.worker):
             return True
-        log.warning("worker %s sent something of job %s, attempt %s, which it was never given; it is dropped",
-                    message.worker, message.job, message.attempt)  # fmt: skip
+        if self._sparing.may(message.worker):
+            log.warning("worker %s sent something of job %s, attempt %s, which it was never given; it is dropped",
+                        message.worker, message.job, message.attempt)  # fmt: skip
         return False
 
     async def end(

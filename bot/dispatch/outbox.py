@@ -31,8 +31,10 @@ class DamagedEntryError(Exception):
 class Outbox:
     """One folder per worker: `<job>.<attempt>.fin` beside `<job>.<attempt>.<n>.png`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, keeps_damaged: bool = True) -> None:
+        """Without `keeps_damaged` what is damaged goes: others could fill our disk with it."""
         self._root = root
+        self._keeps_damaged = keeps_damaged
 
     def prepare(self, names: Iterable[str]) -> None:
         for name in names:
@@ -63,8 +65,12 @@ class Outbox:
         return message
 
     def set_aside(self, entry: Path) -> None:
-        with contextlib.suppress(OSError):
-            entry.replace(entry.with_suffix(".bad"))
+        with contextlib.suppress(OSError, ValueError):
+            if self._keeps_damaged:
+                entry.replace(entry.with_suffix(".bad"))
+            else:
+                job, attempt, *_ = entry.name.split(".")
+                self.remove(entry.parent.name, job, int(attempt))
 
     def picture(self, done: m.Done | m.Partial, output: m.Output) -> Path:
         """A name from another process: one that is not of this attempt counts as a picture that is not there."""

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from bot.dispatch.nats.streams import ChunkLostError, Letter, Streams
+from bot.dispatch.sparing import Sparing
 from gpu_worker.protocol.frames import FRAME_LIMIT_BYTES, FrameError, unpack
 from gpu_worker.protocol.nats.link import Link, LinkDownError
 from gpu_worker.protocol.nats.mail import ENTRY_FILE, Landed, Manifest, SentFile
@@ -33,6 +34,7 @@ class Landing:
         self._streams = streams
         self._root = root
         self._turns: dict[str, asyncio.Lock] = {}
+        self._sparing = Sparing()
         self.under_way: dict[str, Entry] = {}
         """The end that is just being taken over, by worker."""
 
@@ -69,9 +71,10 @@ class Landing:
             manifest = Manifest.model_validate(unpack(letter.data))
             files = _checked(entry, letter.entry, manifest)
         except (FrameError, ValidationError, ValueError):
-            log.exception(
-                "worker %s sent an entry %.60r that no version can have meant; it is dropped", worker, letter.entry
-            )
+            if self._sparing.may(worker):
+                log.exception(
+                    "worker %s sent an entry %.60r that no version can have meant; it is dropped", worker, letter.entry
+                )
             return (), True
         assert entry is not None
         if entry.part is None:
@@ -126,7 +129,9 @@ def _checked(entry: Entry | None, name: str, manifest: Manifest) -> tuple[SentFi
     """Raises ValueError for names that are not of this entry: they become names of ours."""
     if entry is None:
         raise ValueError("an entry's name")
-    own = re.compile(rf"{re.escape(entry.job)}\.{entry.attempt}\.[A-Za-z0-9]+(\.[A-Za-z0-9]+)?")
+    # A part's own, which go with it; what an end brings goes with all of its attempt.
+    which = r"[A-Za-z0-9]+" if entry.part is None else f"k{entry.part}"
+    own = re.compile(rf"{re.escape(entry.job)}\.{entry.attempt}\.{which}(\.[A-Za-z0-9]+)?")
     for file in manifest.files:
         if file.name == f"{name}.{ENTRY_FILE}" and manifest.entry is None and file.size_bytes <= FRAME_LIMIT_BYTES:
             continue

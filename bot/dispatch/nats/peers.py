@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 
 from pydantic import ValidationError
 
+from bot.dispatch.nats.ear import Ear
+from bot.dispatch.sparing import Sparing
 from bot.dispatch.transport import OnMessage
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.frames import FrameError, unpack
-from gpu_worker.protocol.nats.pieces import Joiner
 from gpu_worker.protocol.nats.subjects import Entry
 
 __all__ = ["Peer"]
@@ -29,6 +30,7 @@ class Peer:
         self,
         name: str,
         *,
+        ear: Ear,
         on_message: OnMessage,
         collect: Callable[[str], Awaitable[None]],
         landing: Callable[[], Entry | None],
@@ -36,11 +38,12 @@ class Peer:
     ) -> None:
         """`collect` takes over the mail of this worker, `landing` says which end is on its way just now."""
         self.name = name
+        self._ear = ear
+        self._sparing = Sparing()
         self._on_message = on_message
         self._collect = collect
         self._landing = landing
         self._retry_s = retry_s
-        self._joiner = Joiner()
         self._boot = ""
         self._words: asyncio.Queue[m.ToBot] = asyncio.Queue(WAITING_MAX)
         self._mail = asyncio.Event()
@@ -51,19 +54,25 @@ class Peer:
 
     def hear(self, data: bytes) -> None:
         """Lossy: of a worker that says more than can be handled the rest is left out."""
-        body = self._joiner.add(data)
-        if body is None:
-            return
         try:
-            raw = unpack(body)
-            message = m.parse_to_bot({**raw, "worker": self.name})
+            body = self._ear.hears(self.name, data)
+            if body is None:
+                return
+            message = m.parse_to_bot({**unpack(body), "worker": self.name})
         except (FrameError, ValidationError):
-            log.warning("worker %s sent a message of unknown or malformed kind, ignored", self.name)
+            self._complain("worker %s sent a message of unknown or malformed kind, ignored")
+            return
+        except ValueError:
+            self._complain("worker %s says more than any worker has to say; what is too much is left out")
             return
         if isinstance(message, m.Done | m.Failed | m.Cancelled | m.Paused | m.Partial | m.AssignReply):
             return  # those have ways of their own
         with contextlib.suppress(asyncio.QueueFull):
             self._words.put_nowait(message)
+
+    def _complain(self, what: str) -> None:
+        if self._sparing.may(what):
+            log.warning(what, self.name)
 
     def ring(self) -> None:
         """There may be mail."""

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from bot.dispatch.entitled import Entitled
 from bot.dispatch.outbox import Inputs
+from bot.dispatch.sparing import Sparing
 from gpu_worker.protocol.frames import FrameError, unpack
 from gpu_worker.protocol.nats.link import Link, LinkDownError
 from gpu_worker.protocol.nats.mail import GONE, HERE, ModelWanted, Wanted, parse_wanted
@@ -39,6 +40,7 @@ class Serving:
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, int] = {}
+        self._sparing = Sparing()
 
     def open(self, entitled: Entitled) -> None:
         """Before that nobody is answered: who asks is told nothing wrong, and asks again."""
@@ -84,7 +86,8 @@ class Serving:
             log.debug("machine %s is given nothing: %s", machine, error)
             return GONE
         if found is None:
-            log.warning("machine %s asks for what no job of it needs", machine)
+            if self._sparing.may(machine):
+                log.warning("machine %s asks for what no job of it needs", machine)
             return GONE
         return HERE + found
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from bot.dispatch.deliveries import Deliveries
 from bot.dispatch.entitled import Entitled
+from bot.dispatch.nats.ear import Ear
 from bot.dispatch.nats.landing import Landing
 from bot.dispatch.nats.peers import Peer
 from bot.dispatch.nats.serving import Serving
@@ -76,11 +77,13 @@ class NatsTransport(OnDisk):
         self._times = times or NatsTimes()
         self._link = Link(access, name="bot", inbox=BOT_INBOX, times=link_times)
         self._streams = Streams(self._link, self._subjects)
-        self._outbox = Outbox(root)
+        self._outbox = Outbox(root, keeps_damaged=False)
         self._inputs = inputs or Inputs(root)
         self.root = root
         self._landing = Landing(self._link, self._subjects, self._streams, root)
         self._peers: dict[str, Peer] = {}
+        self._ears: dict[str, Ear] = {}
+        """By machine."""
         self._tasks: list[asyncio.Task[None]] = []
         self._serving = Serving(self._link, self._subjects, self._inputs, self._reserved)
         self._look = asyncio.Event()
@@ -160,8 +163,9 @@ class NatsTransport(OnDisk):
         if not is_worker_name(worker) or self._reserved(worker):
             return None
         if worker not in self._peers:
+            ear = self._ears.setdefault(worker.partition(".")[0], Ear())
             self._peers[worker] = Peer(
-                worker, on_message=self._on_message, collect=self._collect,
+                worker, ear=ear, on_message=self._on_message, collect=self._collect,
                 landing=lambda: self._landing.under_way.get(worker), retry_s=self._times.retry_s,
             )  # fmt: skip
         return self._peers[worker]

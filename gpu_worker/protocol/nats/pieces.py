@@ -26,13 +26,15 @@ def pieces(body: bytes, number: int) -> Sequence[bytes]:
 
 
 class Joiner:
-    """Puts one sender's messages together again."""
+    """Puts messages together again."""
 
-    def __init__(self) -> None:
-        self._begun: dict[int, list[bytes]] = {}
-        """Pieces by their message's number, of as many messages as a sender may send side by side."""
+    def __init__(self, begun_max: int = BEGUN_MAX) -> None:
+        """`begun_max`: as many messages as may come side by side."""
+        self._begun: dict[tuple[str, int], list[bytes]] = {}
+        """Pieces by their sender and its message's number."""
+        self._begun_max = begun_max
 
-    def add(self, data: bytes) -> bytes | None:
+    def add(self, data: bytes, sender: str = "") -> bytes | None:
         """The whole message with its last piece; None before that, and for what does not continue it."""
         if len(data) < _HEAD.size:
             return None
@@ -40,13 +42,14 @@ class Joiner:
         part = data[_HEAD.size :]
         if version != _VERSION or not 0 < of <= PIECES_MAX or n >= of or len(part) > CHUNK_BYTES:
             return None
-        parts = self._begun.pop(number, []) if n else []
+        key = sender, number
+        parts = self._begun.pop(key, []) if n else []
         if n != len(parts):
             return None
         parts.append(part)
         if n + 1 == of:
             return b"".join(parts)
-        self._begun[number] = parts
-        if len(self._begun) > BEGUN_MAX:
+        self._begun[key] = parts
+        if len(self._begun) > self._begun_max:
             self._begun.pop(next(iter(self._begun)))
         return None
