@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 
 from bot.domain.job import TASK_MODEL, TRAIN_MODEL
@@ -34,18 +35,36 @@ class Facts:
 
 
 class Timings:
-    """Learnt seconds per work unit (steps x megapixels), by model and device."""
+    """Learnt seconds per work unit (steps x megapixels), by model and device. Estimates are asked for beside the event
+    loop, too, and of each waiting job: they look up what was reckoned when something was learnt."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
         self._known: dict[tuple[str, str], tuple[float, int]] = {}
-        self._paces: dict[tuple[str, str], float] = {}
-        """What `pace` found, until something is learnt."""
+        self._by_model: dict[str, dict[str, float]] = {}
+        """The same seconds, by device."""
+        self._means: dict[str, float] = {}
+        """Over the devices of a model."""
+        self._drawing: float | None = None
+        """Over all, but no training says how fast a checkpoint draws."""
+        self._generals: dict[str, float | None] = {}
+        """How many times as long as the others a device takes, in general; until something is learnt."""
 
     async def load(self) -> None:
         for row in await self._db.all("SELECT * FROM timings"):
-            self._known[row["model"], row["device"]] = (row["unit_s"], row["samples"])
-        self._paces.clear()
+            self._know(row["model"], row["device"], row["unit_s"], row["samples"])
+        self._reckon()
+
+    def _know(self, model: str, device: str, unit_s: float, samples: int) -> None:
+        self._known[model, device] = (unit_s, samples)
+        own = self._by_model[model] = {**self._by_model.get(model, {}), device: unit_s}
+        self._means[model] = statistics.fmean(own.values())
+
+    def _reckon(self) -> None:
+        drawing = (its.values() for name, its in self._by_model.items() if _draws(name))
+        every = list(itertools.chain.from_iterable(drawing))
+        self._drawing = statistics.fmean(every) if every else None
+        self._generals = {}
 
     async def learn(self, model: str, device: str, units: float, run_s: float) -> None:
         if units <= 0 or run_s <= 0:
@@ -54,8 +73,8 @@ class Timings:
         unit_s, samples = self._known.get((model, device), (sample, 0))
         weight = max(_FORGETTING, 1 / (samples + 1))
         known = (unit_s + weight * (sample - unit_s), samples + 1)
-        self._known[model, device] = known
-        self._paces.clear()
+        self._know(model, device, *known)
+        self._reckon()
         async with self._db.write() as tx:
             await tx.execute(
                 "INSERT INTO timings (model, device, unit_s, samples) VALUES (?, ?, ?, ?) ON CONFLICT (model, device) "
@@ -70,17 +89,15 @@ class Timings:
 
     def estimate_s(self, model: str, units: float) -> float | None:
         """Mean over the devices that have drawn this model; for a new one, over all; None before the first picture."""
+        own = self._means.get(model)
         if model == TRAIN_MODEL:
-            return _mean(self._of(model), units) or _mean(self._of_drawing(), units * TRAINING_FACTOR)
-        return _mean(self._of(model) or self._of_drawing(), units)
+            return _times(own, units) or _times(self._drawing, units * TRAINING_FACTOR)
+        return _times(own if own is not None else self._drawing, units)
 
     def pace(self, model: str, device: str) -> float:
         """How many times as long as `estimate_s` says that device takes: by that model, else by all that it and others
         have drawn; 1 where nothing is known."""
-        key = (model, device)
-        if key not in self._paces:
-            self._paces[key] = self._relative(model, device) or self._general(device) or 1.0
-        return self._paces[key]
+        return self._relative(model, device) or self._general(device) or 1.0
 
     def drawing_s(self, device: str, preferred: str | None) -> tuple[str, float] | None:
         """Learnt seconds per work unit on that device: with the preferred checkpoint, else with the one that was drawn
@@ -96,33 +113,29 @@ class Timings:
         return model, found[model][0]
 
     def _relative(self, model: str, device: str) -> float | None:
-        own, of_all = self._known.get((model, device)), self._of(model)
-        return own[0] * len(of_all) / sum(of_all) if own is not None else None
+        own = self._known.get((model, device))
+        return own[0] / self._means[model] if own is not None else None
 
     def _general(self, device: str) -> float | None:
         """The middle one, so that an odd model says little."""
-        shared = [model for model, its in self._known if its == device and len(self._of(model)) > 1]
-        found = [found for model in shared if (found := self._relative(model, device)) is not None]
-        return statistics.median(found) if found else None
+        generals = self._generals
+        if device not in generals:
+            shared = [model for model, its in list(self._by_model.items()) if device in its and len(its) > 1]
+            found = [found for model in shared if (found := self._relative(model, device)) is not None]
+            generals[device] = statistics.median(found) if found else None
+        return generals[device]
 
     def training_s(self, checkpoint: str, units: float) -> float | None:
         """As `estimate_s`, for a training beside that checkpoint: by what was learnt of it, else by how fast it draws,
         else as any training."""
-        learnt = _mean(self._of(f"{TRAINING}{checkpoint}"), units)
-        draws = _mean(self._of(checkpoint), units * TRAINING_FACTOR)
+        learnt = _times(self._means.get(f"{TRAINING}{checkpoint}"), units)
+        draws = _times(self._means.get(checkpoint), units * TRAINING_FACTOR)
         return learnt or draws or self.estimate_s(TRAIN_MODEL, units)
 
-    def _of(self, model: str) -> list[float]:
-        return [unit_s for (name, _), (unit_s, _) in self._known.items() if name == model]
 
-    def _of_drawing(self) -> list[float]:
-        """Of all, but no training says how fast a checkpoint draws."""
-        return [
-            unit_s
-            for (name, _), (unit_s, _) in self._known.items()
-            if name != TRAIN_MODEL and not name.startswith(TRAINING)
-        ]
+def _draws(model: str) -> bool:
+    return model != TRAIN_MODEL and not model.startswith(TRAINING)
 
 
-def _mean(unit_s: list[float], units: float) -> float | None:
-    return units * sum(unit_s) / len(unit_s) if unit_s else None
+def _times(unit_s: float | None, units: float) -> float | None:
+    return units * unit_s if unit_s is not None else None

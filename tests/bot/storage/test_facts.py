@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import sys
+
 import pytest
 
 from bot.storage.facts import Facts, Timings
@@ -51,3 +54,30 @@ async def test_a_card_has_a_pace_beside_the_others_also_for_a_model_it_never_dre
     assert timings.pace("m1", "slow") * timings.estimate_s("m1", 2) == pytest.approx(18)
     assert timings.pace("m2", "slow") == pytest.approx(1.8)
     assert timings.pace("m1", "never seen") == 1
+
+
+async def test_estimates_are_asked_for_beside_the_loop_while_it_learns(database):
+    timings = Timings(database)
+    await timings.learn("m1", "gpu", 1, 1)
+    over = False
+
+    def ask() -> int:
+        count = 0
+        while not over:
+            timings.estimate_s("m1", 1)
+            timings.estimate_s("new", 1)
+            timings.pace("new", "gpu")
+            count += 1
+        return count
+
+    between_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        asking = asyncio.create_task(asyncio.to_thread(ask))
+        for n in range(300):
+            await timings.learn(f"m{n}", f"gpu {n}", 1, 1)
+        over = True
+        assert await asking
+    finally:
+        over = True
+        sys.setswitchinterval(between_s)
