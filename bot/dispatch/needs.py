@@ -18,6 +18,7 @@ from bot.domain.job import JobTask
 from bot.domain.models import AUTOMATIC_VAE, FACE_MODELS
 from bot.domain.named_models import Named, models_of
 from bot.library import LibraryFile
+from gpu_worker.language.image_refs import texts_in
 from gpu_worker.language.layouts import PICKLE_SUFFIXES, PICTURE_SUFFIXES
 from gpu_worker.language.taggers import table_path
 from gpu_worker.language.vaes import automatic_vae
@@ -141,6 +142,8 @@ class ModelNeeds:
         named = models_of(task, self._library.facts())
         yield from named
         drawings = _drawings(task)
+        if drawings:
+            yield from self._embeddings(texts_in(task))
         if isinstance(task, Train) or any(drawing.vae == AUTOMATIC_VAE for drawing in drawings):
             yield from self._automatic_vaes(name for kind, name in named if kind == "checkpoint")
         faces = {drawing.face_restore.model for drawing in drawings if drawing.face_restore}
@@ -161,6 +164,15 @@ class ModelNeeds:
         for drawing in drawings:
             if isinstance(drawing, Txt2Img) and drawing.hires and isinstance(drawing.hires.source, RenderedSource):
                 yield from self._named(drawing.hires.source.spec)  # a picture that is gone, and drawn again first
+
+    def _embeddings(self, texts: str) -> Iterator[Named]:
+        """All whose names an engine might read in these words. It compares tokens, which are parts of words, too; and
+        a file too many costs little, where one that lacks is another picture."""
+        letters = _letters(texts)
+        for file in self._library.files("embedding"):
+            name = _letters(file.name)
+            if name in letters if name else file.name in texts:
+                yield "embedding", file.name
 
     def _automatic_vaes(self, checkpoints: Iterable[str]) -> Iterator[Named]:
         usable = {file.path: file for file in self._library.files("vae") if file.problem is None}
@@ -245,6 +257,10 @@ def _of_files(task: FileTask) -> Iterator[Named]:
             yield "lora", lora.name
     if task.vae is not None:
         yield "vae", task.vae
+
+
+def _letters(text: str) -> str:
+    return "".join(sign for sign in text.casefold() if sign.isalnum())
 
 
 def _drawings(task: JobTask) -> Sequence[Drawing]:

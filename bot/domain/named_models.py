@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from bot.domain.models import AUTOMATIC_VAE, NONE, UPSCALERS
@@ -87,17 +88,24 @@ def _annotators(preprocessor: str, facts: Sequence[ModelFact]) -> list[Named]:
 
 
 def embeddings_in(text: str, facts: Iterable[ModelFact]) -> list[str]:
-    """Names of the embeddings that a text calls, as far as one can tell without a tokenizer: whole words."""
-    known = [(fact.name, fact.name.casefold()) for fact in facts if fact.kind == "embedding"]
-    if not known:
-        return []
-    words = f" {_spaced(text)} "
-    return [name for name, folded in known if f" {_spaced(folded)} " in words]
+    """Names of the embeddings that a text calls, as far as one can tell without a tokenizer: whole words, of which the
+    longest name counts that is there."""
+    known = {fact.name: _spaced(fact.name) for fact in facts if fact.kind == "embedding"}
+    words = f" {_spaced(text)} " if known else ""
+    called = set[str]()
+    for name, spaced in sorted(known.items(), key=lambda entry: -len(entry[1])):
+        if spaced and f" {spaced} " in words:
+            called.add(name)
+            words = words.replace(f" {spaced} ", " , ")
+    return [name for name in known if name in called]
+
+
+_PIECES = re.compile(r"[^\W\d_]+|\d|[^\s,()\[\]{}:|<>\\]")
+"""What CLIP's tokenizer keeps apart: letters, each digit, other signs; without those that prompts are written with."""
 
 
 def _spaced(text: str) -> str:
-    """Every sign that can stand beside a word becomes a space."""
-    return " ".join("".join(" " if sign in ",()[]{}:|<>\\\n\t" else sign for sign in text.casefold()).split())
+    return " ".join(_PIECES.findall(text.casefold()))
 
 
 def loras_in(text: str) -> list[str]:

@@ -20,6 +20,8 @@ from gpu_worker.protocol.specs import (
     FaceRestore,
     Hires,
     ImageRef,
+    Img2Img,
+    Mask,
     MergeSpec,
     Refiner,
     RenderedSource,
@@ -189,3 +191,20 @@ async def test_a_name_means_the_same_bytes_or_is_another_model(shelf):
     assert needs.agrees(ModelFact(kind="checkpoint", name="c"))
     assert not needs.agrees(ModelFact(kind="checkpoint", name="c", sha256="f" * 64))
     assert not needs.agrees(ModelFact(kind="checkpoint", name="gone"))
+
+
+@pytest.mark.parametrize("text", ["worst, Sun-Set 5.", "(sun-set 5:1.2)x", "unsun-set 5", "[SUN-SET 5|b]"])
+async def test_an_embedding_that_an_engine_might_read_in_a_word(shelf, text):
+    shelf.add("embedding", "sun-set 5")
+    shelf.add("embedding", "moon")
+    found = {"checkpoint c.safetensors", "embedding sun-set 5.safetensors"}
+    assert await names(shelf, drawing(negative_prompt=text)) == found
+    mask = Mask(image=PICTURE, prompt=text)
+    inpainting = Img2Img(prompt="p", checkpoint="c", width=64, height=64, seed=1, image=PICTURE, mask=mask)
+    assert await names(shelf, inpainting) == found
+
+
+async def test_a_name_of_signs_alone_is_looked_for_as_it_is(shelf):
+    shelf.add("embedding", "!-!")
+    assert "embedding !-!.safetensors" in await names(shelf, drawing("a !-! b"))
+    assert "embedding !-!.safetensors" not in await names(shelf, drawing("a ! b"))

@@ -1,5 +1,7 @@
 """Every model that a request names is found in it."""
 
+import pytest
+
 from bot.domain.named_models import embeddings_in, models_of
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import Hires, Refiner, Txt2Img
@@ -44,3 +46,17 @@ def test_a_broken_tag_of_an_old_record_is_left_to_the_worker():
 def test_embeddings_are_whole_words():
     assert embeddings_in("uneasynegative", FACTS) == []
     assert embeddings_in("a, EASYNEGATIVE|b", FACTS) == ["EasyNegative"]
+
+
+@pytest.mark.parametrize(
+    "text", ["worst, EasyNegative.", "'EasyNegative'", "EasyNegative; bad", "EasyNegative2", "\\(EasyNegative\\)"]
+)
+def test_signs_and_digits_end_a_word_as_they_do_for_the_tokenizer(text):
+    assert embeddings_in(text, FACTS) == ["EasyNegative"]
+
+
+def test_of_names_that_begin_alike_the_longest_is_called():
+    facts = (*FACTS, ModelFact(kind="embedding", name="EasyNegative-2"), ModelFact(kind="embedding", name="..."))
+    assert embeddings_in("EasyNegative-2, b", facts) == ["EasyNegative-2"]
+    assert embeddings_in("EasyNegative-2, EasyNegative", facts) == ["EasyNegative", "EasyNegative-2"]
+    assert embeddings_in("a, b", facts) == []
