@@ -78,9 +78,14 @@ def _seen(view: WorkerView) -> Hashable:
 
 
 def _lacking(view: WorkerView, needs: Sequence[m.ModelRef]) -> int:
-    """Bytes that it has to fetch."""
-    there = {fact.sha256 for fact in view.hello.models} if needs else set[str | None]()
-    return sum(ref.size_bytes for ref in needs if ref.sha256 not in there)
+    """Bytes that it has to fetch. What it has by that name and has not hashed yet is thought to be ours."""
+    if not needs:
+        return 0
+    hashes = {fact.sha256 for fact in view.hello.models}
+    unhashed = {(fact.kind, fact.name) for fact in view.hello.models if fact.sha256 is None}
+    return sum(
+        ref.size_bytes for ref in needs if ref.sha256 not in hashes and (ref.kind, ref.name) not in unhashed
+    )  # fmt: skip
 
 
 class HandingOut:
@@ -216,7 +221,11 @@ class HandingOut:
     def _look_again_for_hashes(self) -> None:
         if self._floor.workers.waits_for_hash:
             self._floor.workers.waits_for_hash = False
-            asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._floor.wake.set)
+            self._look_again_in(LOOK_AGAIN_S)
+
+    def _look_again_in(self, seconds: float) -> None:
+        at = self._floor.clock() + seconds
+        self._floor.look_again_at = min(at, self._floor.look_again_at or at)
 
     def _hand(self, view: WorkerView, sheets: Collection[JobId]) -> Hand:
         may_draw, lanes = self._floor.workers.may_draw, view.hello.lanes
@@ -232,14 +241,29 @@ class HandingOut:
             ),
             pace=partial(self._timings.pace, device=view.hello.gpu),
             load_s=partial(self.load_s, view),
-            kind=(view.hello.gpu, lanes, view.checkpoints, view.hello.tasks),
+            kind=(view.hello.gpu, lanes, view.hello.tasks, view.checkpoints),
+            family=(view.hello.gpu, lanes, view.hello.tasks),
         )
 
     def _takes_s(self, view: WorkerView, held: Assigned) -> float:
-        """From its start to its end on that worker; 0 where nobody knows."""
+        """From its start to its end on that worker, and what it has to fetch before that; 0 where nobody knows."""
         if held.charged is None:
             return 0.0
-        return held.charged.cost_s * self.pace(view, held.model)
+        return self.prepares_s(view, held) + held.charged.cost_s * self.pace(view, held.model)
+
+    def prepares_s(self, view: WorkerView, held: Assigned) -> float:
+        """Until it is drawn, of the time that a job takes there: its checkpoint is read, and fetched before where it
+        has to be. What takes longer than was thought is thought to be half over."""
+        if held.started or not held.fetch_bytes:
+            return held.reads_s
+        gone_s = self._floor.clock() - held.fetches_since if held.fetches_since is not None else 0.0
+        return held.reads_s + abs(self._fetch_s(view, held.fetch_bytes) - gone_s)
+
+    def _fetch_s(self, view: WorkerView, size: int) -> float:
+        return FETCH_MORE_S + size / self._rates.of(view.hello.machine)
+
+    def _read_s(self, view: WorkerView) -> float:
+        return view.load_s if view.load_s is not None else self._floor.workers.usual_load_s
 
     def pace(self, view: WorkerView, model: str) -> float:
         """As a `Hand` has it."""
@@ -247,13 +271,10 @@ class HandingOut:
 
     def load_s(self, view: WorkerView, model: str) -> float:
         """As a `Hand` has it."""
-        read_s = view.load_s if view.load_s is not None else self._floor.workers.usual_load_s
         if self._floor.workers.has(view, model):
-            return read_s
+            return self._read_s(view)
         size = self._floor.workers.fetch_bytes(view, model)
-        if size is None:
-            return FETCH_S + read_s
-        return FETCH_MORE_S + size / self._rates.of(view.hello.machine) + read_s
+        return (FETCH_S if size is None else self._fetch_s(view, size)) + self._read_s(view)
 
     def _kind(self, view: WorkerView | None) -> Hashable:
         """Workers of one kind may be given the same jobs."""
@@ -286,7 +307,7 @@ class HandingOut:
         for job_id in found.left:
             self._floor.left_at.setdefault(job_id, now)
         if found.left and found.choice is None and not view.others:
-            self._floor.look_again_at = min(now + LOOK_AGAIN_S, self._floor.look_again_at or now + LOOK_AGAIN_S)
+            self._look_again_in(LOOK_AGAIN_S)
 
     def _lanes(self, view: WorkerView, waiting: Waiting) -> frozenset[Lane]:
         """A worker that draws takes nothing from batch for later, unless it is batch's turn: whoever comes meanwhile
@@ -322,6 +343,10 @@ class HandingOut:
         self._floor.fair.started(choice)
         await self._note_passed_over(choice)
         held = Assigned(job.id, job.attempt, job.model, self._floor.clock(), charged=choice.charged)
+        if job.model != view.planned_model and not job.model.startswith(TASK_MODEL):
+            held.reads_s = self._read_s(view)
+            if not self._floor.workers.has(view, job.model):
+                held.fetch_bytes = self._floor.workers.fetch_bytes(view, job.model) or 0
         view.assigned[job.id] = held
         if held.trains:
             view.planned_model = None  # it clears the memory of whatever is loaded
@@ -344,7 +369,7 @@ class HandingOut:
     async def _send_assign(self, view: WorkerView, held: Assigned, job: Job) -> None:
         async with view.sending:
             if view.assigned.get(job.id) is not held:
-                return  # lost or cancelled while it waited its turn
+                return  # lost or cancelled while it waited its turn, or its machine was removed
             try:
                 held.preview = await self._floor.wish(job)
                 message, needs = await self._composer.compose(job, view.name, held.preview, fetches=view.hello.fetches)
@@ -385,6 +410,9 @@ class HandingOut:
             self._floor.ended(job.id)
 
     async def take_back(self, view: WorkerView, held: Assigned, outcome: str) -> None:
+        """Into the queue, if it is still there; what ended or was lost meanwhile was settled by that."""
+        if view.assigned.get(held.job) is not held:
+            return
         self._forget(view, held)
         if held.charged is not None:
             self._floor.fair.refund(held.charged)

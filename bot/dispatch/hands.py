@@ -14,12 +14,15 @@ from bot.dispatch.fair import Candidate
 from bot.domain.ids import JobId
 from bot.domain.job import TASK_MODEL
 
-__all__ = ["MARGIN_S", "Hand", "Hands"]
+__all__ = ["KINDS_MAX", "MARGIN_S", "Hand", "Hands"]
 
 MARGIN_S = 0.25
 """Estimates are no better; a job is not left for less."""
+KINDS_MAX = 64
+"""Of more kinds than this only families are told apart: each kind is looked at for each job."""
 PASSED_MAX = 4
-"""So many of a kind are asked in vain before the whole kind is thought to refuse a job."""
+"""So many of a kind are asked in vain before the whole kind is thought to refuse a job; of a family, the best of them
+is taken."""
 
 
 def _same(_: str) -> float:
@@ -50,6 +53,8 @@ class Hand:
     """Until a checkpoint that is not loaded is: reading it from disk, or fetching it first."""
     kind: Hashable = None
     """Those of one kind have the same pace, and about the same `load_s` and `takes`; None: it is like no other."""
+    family: Hashable = None
+    """Those of one family have the same pace; machines that fetch have each what was asked of them."""
 
     def finish_s(self, job: Candidate) -> float:
         """From now on, if it is given that next."""
@@ -82,6 +87,8 @@ class Hands:
         self._turn = 0
         self._places: dict[JobId, tuple[str, float]] = {}
         self._left_to: dict[str, list[JobId]] = {}
+        hands = tuple(hands)
+        self._by_kind = len({hand.kind for hand in hands}) <= KINDS_MAX
         for hand in hands:
             self._hands[hand.name] = hand
             self._stand(hand, hand.free_in_s, hand.planned_model)
@@ -137,7 +144,8 @@ class Hands:
     def _stand(self, hand: Hand, free_s: float, model: str | None) -> None:
         self._turn += 1
         self._state[hand.name] = (free_s, model, self._turn)
-        key = hand.kind if hand.kind is not None else hand.name
+        key = hand.kind if self._by_kind else hand.family
+        key = key if key is not None else hand.name
         kind = self._kinds.get(key)
         if kind is None:
             kind = self._kinds[key] = _Kind()
@@ -195,8 +203,9 @@ class Hands:
                 if loads and self._state[name][1] != job.model:
                     begins_s += hand.load_s(job.model)
                 if begins_s < before_s:
-                    found = (name, begins_s)
-                break
+                    found, before_s = (name, begins_s), begins_s
+                if self._by_kind:
+                    break
             passed.append(heapq.heappop(heap))
         for entry in passed:
             heapq.heappush(heap, entry)

@@ -74,6 +74,7 @@ class Losses:
                 JobId(held.job), held.attempt, blamed=held in blamed, outcome=started if held in blamed else "lost",
                 held=held,
             )  # fmt: skip
+        view.assigned.clear()  # whoever is about to send it one of them sees that it is over
         self._floor.changed()
 
     async def watch(self) -> None:

@@ -55,6 +55,7 @@ class Mustering:
             if held.charged is not None and not held.trains:
                 self._floor.fair.refund(held.charged)
             await self._losses.lose(JobId(held.job), held.attempt, blamed=False, outcome=REMOVED, held=held)
+            view.assigned.pop(held.job, None)
             # It may be able to hear that still, and need not heat the room for nothing.
             await self._floor.send_cancel(view.name, held.job, held.attempt, REMOVED)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bot.dispatch.policy import Candidate, FairClock, Line, plan
-from bot.dispatch.workers import Roster, WorkerView
+from bot.dispatch.workers import Assigned, Roster, WorkerView
 from bot.domain.ids import JobId
 from bot.domain.job import TASK_MODEL, JobStatus, Lane
 from bot.storage.jobs import QueueRow
@@ -42,9 +42,11 @@ async def stand(
     is_paused: Callable[[int | None], bool] = lambda _: False,
     pace: Callable[[WorkerView, str], float] = lambda _, __: 1.0,
     load_s: Callable[[WorkerView, str], float] = lambda _, __: 0.0,
+    prepares_s: Callable[[WorkerView, Assigned], float] = lambda _, __: 0.0,
 ) -> Mapping[JobId, Standing]:
     """`now` is on the clock of the workers' `started_at`; `is_paused` says which servers' jobs stay where they are;
-    `pace` and `load_s` are those of a `Hand`. The planning itself runs off the event loop."""
+    `pace` and `load_s` are those of a `Hand`; `prepares_s`: of what a worker holds, until it is drawn.
+    The planning itself runs off the event loop."""
     everybody = [candidate(row) for row in rows if row.status is JobStatus.QUEUED]
     held = {row.id for row in rows if row.held}
     queued = [job for job in everybody if job.id not in held and not is_paused(job.guild_id)]
@@ -66,7 +68,7 @@ async def stand(
             loads = held.model != view.loaded and not held.model.startswith(TASK_MODEL)
             if free_s == 0.0 and not held.started and loads:
                 loading.add(job_id)
-            whole_s = cost_s.pop(job_id, 0.0) * pace(view, held.model)
+            whole_s = cost_s.pop(job_id, 0.0) * pace(view, held.model) + prepares_s(view, held)
             begins_s = free_s
             elapsed_s = now - held.started_at if held.started_at is not None else 0.0
             free_s += max(0.0, whole_s - elapsed_s)

@@ -31,6 +31,8 @@ class Assigned:
     """What previews were wished for; none until that is known."""
     pace: Pace | None = None
     """Of a training, once it has said how far it is."""
+    reads_s: float = 0.0
+    """Of reading its checkpoint, as was thought when it was handed out; 0 where that is in memory then."""
     fetch_bytes: int = 0
     """Of model files that its worker does not have."""
     fetches_since: float | None = None
@@ -215,12 +217,13 @@ class Roster(dict[str, WorkerView]):
         """What any of them can use; a model that one of them can load counts as usable, and where one fetches, so does
         all that can be fetched."""
         best: dict[tuple[str, str], ModelFact] = {}
-        fetchers = [view for view in self.values() if view.compatible and view.hello.fetches and self.needs is not None]
-        if self.needs is not None and fetchers:
+        views = [view for view in self.values() if view.compatible]
+        if self.needs is not None and any(view.hello.fetches for view in views):
             best = {(fact.kind, fact.name): fact for fact in self.needs.facts()}
-        for view in self.values():
-            for fact in view.hello.models if view.compatible else ():
-                if view in fetchers and self.needs is not None and not self.needs.agrees(fact):
+        for view in views:
+            needs = self.needs if view.hello.fetches else None
+            for fact in view.hello.models:
+                if needs is not None and not needs.agrees(fact):
                     continue  # from another time of our library, or the machine's own
                 known = best.get((fact.kind, fact.name))
                 if known is None or (known.problem and not fact.problem):

@@ -109,8 +109,7 @@ async def test_a_checkpoint_without_a_hash_waits_for_it(fleet, shelf):
     job = await fleet.submit(model="new")
     assert not fleet.transport.assigned
     shelf.add("checkpoint", "new")
-    fleet.dispatcher._floor.wake.set()
-    await fleet.quiet()
+    await fleet.lapse(2.0)
     assert [assign.job for assign in fleet.transport.assigned] == [job]
 
 
@@ -144,3 +143,39 @@ def test_speed_of_a_link_is_learnt_from_what_came_over_it():
     rates.hear("garage", held, "sampling", 99.0)
     assert rates.of("garage") == pytest.approx(10_000_000)
     assert rates.of("attic") == FIRST_GUESS_BYTES_S
+
+
+async def test_a_machine_that_fetches_is_not_thought_free_before_it_has_what_it_fetches(fleet, shelf):
+    shelf.add("checkpoint", "large", size_bytes=round(60 * FIRST_GUESS_BYTES_S))
+    await machine(fleet)
+    await fleet.timings.learn("large", "cpu", 1.0, 1.0)
+    job = await fleet.submit(model="large")
+    (view,) = fleet.dispatcher.workers
+    draws_s = view.assigned[job].charged.cost_s
+
+    def free_in_s() -> float:
+        return fleet.dispatcher._handing._hand(view, ()).free_in_s
+
+    assert free_in_s() == pytest.approx(61 + draws_s)
+    await fleet.beat("garage", (job, 1, "fetching"))
+    fleet.now += 40
+    assert free_in_s() == pytest.approx(21 + draws_s)
+    await fleet.beat("garage", (job, 1, "loading"))
+    assert free_in_s() == pytest.approx(draws_s)
+
+
+async def test_nobody_is_left_behind_a_fetch_where_another_has_the_model(fleet, shelf):
+    shelf.add("checkpoint", "large", size_bytes=round(60 * FIRST_GUESS_BYTES_S))
+    await fleet.timings.learn("large", "cpu", 1.0, 1.0)
+    await machine(fleet, "garage")
+    first = await fleet.submit(model="large")
+    assert (await fleet.job(first)).worker == "garage"
+    await fleet.beat("garage", (first, 1, "fetching"))
+    await machine(fleet, "disk", models=("large",), prefetch=0)
+    roster(fleet).usual_load_s = 5.0
+    second = await fleet.submit(model="large", user=2)
+    assert (await fleet.job(second)).worker == "disk"
+    later = await fleet.submit(model="large", user=3)
+    standing = (await fleet.dispatcher.standings())[later]
+    assert (await fleet.job(later)).worker is None
+    assert standing.eta_s < 30  # after the second, not after the fetch

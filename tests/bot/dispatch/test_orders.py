@@ -174,3 +174,29 @@ async def test_an_order_while_a_job_is_being_claimed(desk, monkeypatch):
     assert not desk.transport.assigned  # it was gone before the claim was written
     await desk.hello("attic")
     assert [a.worker for a in desk.transport.assigned] == ["attic"]
+
+
+async def test_what_was_about_to_be_sent_to_a_machine_is_not_once_it_is_removed(desk):
+    """Nor is its user paid back twice."""
+    goes_on = asyncio.Event()
+
+    async def wish(job) -> m.PreviewWish:
+        await goes_on.wait()
+        return m.PreviewWish()
+
+    desk.dispatcher._floor.previews = wish
+    await desk.hello("garage", prefetch=1)
+    for words in ("a", "b"):
+        await desk.dispatcher.submit(new_job(words))
+    while len(desk.dispatcher.workers[0].assigned) < 2:
+        await asyncio.sleep(0.005)
+    desk.held_back |= desk.dispatcher._floor.sends
+    refunds = []
+    desk.dispatcher._floor.fair.refund = refunds.append
+    await desk.dispatcher.obey(removed("garage"))
+    desk.transport.answer = False
+    goes_on.set()
+    await asyncio.gather(*desk.held_back)
+    desk.held_back.clear()
+    assert len(desk.transport.assigned) <= 1  # the second was still in line
+    assert len(refunds) == 2

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.dispatch.hands import MARGIN_S
+from bot.dispatch.hands import KINDS_MAX, MARGIN_S
 from bot.dispatch.policy import (
     BATCH_SHARE,
     LOOK_AHEAD,
@@ -433,6 +433,24 @@ def test_plan_waits_for_the_fast_card():
     queue = [job(1, cost=10), job(2, cost=1)]
     lines = [Line("m1", pace=lambda _: 4.0), Line("m1", 3.0)]
     assert [(c.user_id, ready_s) for c, ready_s in plan(queue, FairClock(), lines)] == [(2, 4.0), (1, 13.0)]
+
+
+def test_where_each_machine_holds_other_models_families_are_looked_at_not_each_machine():
+    """A hundred jobs that are left to others would else be asked about of each of a thousand."""
+    asked_of: list[int] = []
+
+    def one(n: int) -> Hand:
+        return Hand(
+            f"w{n}", 1 + n / 100, "other", kind=n, family="card",
+            takes=lambda _: asked_of.append(n) is None, load_s=lambda _: 60.0 if n < 2 else 5.0,
+        )  # fmt: skip
+
+    mine = Hand("mine", 0.0, "other", pace=lambda _: 10.0, load_s=lambda _: 5.0, kind="mine", family="mine")
+    assert Hands([mine, *map(one, range(KINDS_MAX - 1))]).sooner(job(1, cost=10), mine) == ("w2", pytest.approx(16.02))
+    asked_of.clear()
+    many = Hands([mine, *map(one, range(10 * KINDS_MAX))])
+    assert many.sooner(job(1, cost=10), mine) == ("w2", pytest.approx(16.02))
+    assert asked_of == [0, 1, 2, 3, 4]
 
 
 def test_whoever_a_job_is_left_to_is_asked_next():

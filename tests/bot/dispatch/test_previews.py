@@ -43,7 +43,7 @@ async def test_a_job_that_is_taken_up_again_is_wished_for_again(desk):
     (running,) = desk.transport.assigned
     again = Dispatcher(
         jobs=desk.jobs, scripts=desk.dispatcher._scripts, timings=desk.timings, settler=desk.settler,
-        resolver=desk.dispatcher._handing._resolver,
+        resolver=desk.dispatcher._handing._composer._resolver,
         transport=desk.transport, listener=desk.seen, leases=replace(desk.leases), clock=lambda: desk.now,
         previews=desk.dispatcher._floor.previews,
     )  # fmt: skip
