@@ -7,6 +7,7 @@ import os
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gpu_worker.protocol.nats.access import Access
 from gpu_worker.protocol.nats.invite import InviteError, is_invite, read_invite
@@ -43,7 +44,17 @@ def by_address(url: str, name: str, environment: MutableMapping[str, str]) -> Jo
     environment.pop(INVITE_SETTING, None)
     if not is_machine_name(name) or is_embedded_name(name):
         raise JoiningError("a remote worker needs a --name of its own: letters, digits, - and _, and not like w1 or t1")
+    if not _is_address(url):
+        raise JoiningError("--nats takes the address of a broker, such as nats://192.0.2.7:4222")
     return Joining(name, Access.plain(url), Subjects())
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url if "//" in url else f"nats://{url}")
+        return parts.scheme in ("nats", "tls", "ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its port is none
+        return False
 
 
 def by_invite(given: str, data: Path, environment: MutableMapping[str, str]) -> Joining:

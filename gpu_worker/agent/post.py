@@ -89,6 +89,9 @@ class Post:
                     await self._say(batch)
                 except LinkDownError as error:
                     log.debug("not said: %s", error)  # newer words follow
+                except Exception:
+                    log.exception("words of %s could not be said; newer ones follow", self._worker)
+                    await asyncio.sleep(self._times.retry_s)
 
     async def _say(self, batch: list[Wire]) -> None:
         for message in batch:

@@ -65,6 +65,8 @@ def run_agent(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
         print(f"{error}", file=sys.stderr)  # noqa: T201
         return BAD_USAGE
     set_up_logging(joining.machine)
+    for sentence in _unusable(os.environ):
+        log.warning("%s", sentence)
     outbox, fetched = data / OUTBOX, data / FETCHED
     more = (*arguments.models, *split_folders(os.environ.get(FOLDERS_SETTING, ""), Path.cwd()))
     program = (
@@ -100,14 +102,28 @@ def run_agent(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _gigabytes(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value < 1e6:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of gigabytes, such as 40")
     return value
 
 
 def _gigabytes_or_none(text: str) -> float | None:
     try:
         return _gigabytes(text) if text.strip() else None
-    except ValueError:
-        return None  # as other settings that cannot be used
+    except argparse.ArgumentTypeError:
+        return None  # as other settings that cannot be used; `_unusable` says so
+
+
+def _unusable(environment: Mapping[str, str]) -> list[str]:
+    """Of this machine's disk they decide, so that nobody should believe in one that does not count."""
+    budget, wish = environment.get(BUDGET_SETTING, "").strip(), environment.get(FROM_SETTING, "").strip()
+    found: list[str] = []
+    if budget and _gigabytes_or_none(budget) is None:
+        found.append(f"{BUDGET_SETTING}={budget} is no number of gigabytes, such as 40; it is left aside")
+    if wish and wish.lower() not in FROM:
+        found.append(f"{FROM_SETTING}={wish} is none of {', '.join(FROM)}; it is left aside")
+    return found

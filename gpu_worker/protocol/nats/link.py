@@ -306,4 +306,7 @@ def _in_words(error: BaseException) -> str:
         return "its certificate is not the one that is asked for; if the broker was set up anew, get a new invite"
     if isinstance(error, nats.errors.AuthorizationError) or "authorization violation" in str(error).lower():
         return "it does not let this key in: revoked, or not known there yet; /workers gives a new invite"
-    return str(error) or type(error).__name__
+    said = str(error) or type(error).__name__
+    if isinstance(error, OSError) and not isinstance(error, LinkDownError | ssl.SSLError):
+        return f"nobody answers ({said}); it is tried again until somebody does"
+    return said

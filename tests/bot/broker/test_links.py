@@ -32,3 +32,14 @@ async def test_connection_that_was_closed_on_purpose_is_no_warning(keyed, dial, 
     link = await dial((await keyed.join("garage")).access)
     await link.close()
     assert caplog.text == ""
+
+
+async def test_a_place_where_nobody_answers_is_told_as_one(caplog):
+    link = Link("nats://127.0.0.1:1", name="x", inbox="_INBOX.x", times=LINK_TIMES)
+    link.open()
+    async with asyncio.timeout(60):
+        while "nobody answers" not in caplog.text:
+            await asyncio.sleep(0.01)
+        await link.close()
+    assert "broker at 127.0.0.1:1: nobody answers (" in caplog.text
+    assert "tried again" in caplog.text

@@ -85,6 +85,13 @@ def test_bare_address_needs_a_name_that_is_not_the_bots(name):
         by_address("nats://x", name, {})
 
 
+@pytest.mark.parametrize("url", ["http://x", "nats://", "nats://x:99999", "nats://u:pa/ss@x", ""])
+def test_what_is_no_brokers_address_is_refused_and_not_repeated(url):
+    with pytest.raises(JoiningError, match="such as nats://") as caught:
+        by_address(url, "garage", {})
+    assert "pa" not in str(caught.value).replace("--nats takes", "")
+
+
 def test_bare_address_hides_the_setting_too(tmp_path):
     environment = {INVITE_SETTING: INVITE.text}
     assert by_address("nats://x", "garage", environment).machine == "garage"
@@ -112,6 +119,42 @@ def test_second_agent_in_a_folder_leaves_the_firsts_invite_alone(monkeypatch, tm
         assert main() == TAKEN
     assert "a data folder of its own" in caplog.text
     assert by_invite("", tmp_path, {}).machine == "garage"
+
+
+def test_settings_that_cannot_be_used_are_told(monkeypatch, tmp_path, caplog):
+    """Else somebody would believe in a bound of the disk that is none."""
+    monkeypatch.setattr("gpu_worker.agent.run.set_up_logging", lambda name: None)
+    monkeypatch.setattr("gpu_worker.agent.run.serve_agent", lambda *_, rules, **__: rules.budget_mb or 0)
+    monkeypatch.setenv("PINCEL_MODELS_BUDGET_GB", "40GB")
+    monkeypatch.setenv("PINCEL_MODELS_FROM", "home")
+    begin = [
+        "gpu_worker",
+        "--nats",
+        "nats://x",
+        "--name",
+        "x",
+        "--cards",
+        "cpu",
+        "--data",
+        str(tmp_path),
+        "--demo",
+        "d",
+    ]
+    monkeypatch.setattr("sys.argv", begin)
+    assert main() == 0
+    assert "PINCEL_MODELS_BUDGET_GB=40GB is no number of gigabytes" in caplog.text
+    assert "PINCEL_MODELS_FROM=home is none of auto, bot, source" in caplog.text
+    monkeypatch.setenv("PINCEL_MODELS_BUDGET_GB", "40")
+    assert main() == 40 * 1024
+
+
+def test_option_that_is_no_number_is_refused_with_an_example(monkeypatch, capsys):
+    monkeypatch.setattr(
+        "sys.argv", ["gpu_worker", "--invite", "--models-budget-gb", "many", "--data", "x", "--demo", "d"]
+    )
+    with pytest.raises(SystemExit):
+        main()
+    assert "'many' is no number of gigabytes, such as 40" in capsys.readouterr().err
 
 
 def test_two_ways_to_join_are_one_too_many(monkeypatch, capsys, tmp_path):
