@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Literal, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
@@ -56,7 +58,8 @@ class ModelStore:
         self._claims: dict[Hashable, Mapping[str, Files]] = {}
         """By holder: the files of each model, by its stem, that must stay as they are."""
         self._freed = asyncio.Event()
-        self._disk = asyncio.Lock()
+        self._disk = ThreadPoolExecutor(1, "shelf")
+        """One thread: what somebody who was cancelled had begun ends before the next begins."""
         self._room = asyncio.Lock()
         self._fetches: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By hash: who wants what another fetches waits for that."""
@@ -227,8 +230,8 @@ class ModelStore:
         return {place for held in self._claims.values() for files in held.values() for place, _ in files}
 
     async def _on_disk(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        async with self._disk:
-            return await asyncio.to_thread(work, *args, **kwargs)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._disk, partial(work, *args, **kwargs))
 
 
 def _place(ref: ModelRef) -> str:

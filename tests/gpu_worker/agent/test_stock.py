@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gpu_worker.agent.getting import PartFile
+from gpu_worker.agent.shelf import Shelf
 from gpu_worker.agent.source import SourceRules
 from gpu_worker.agent.stock import Stock, StockError, StockPlaces, StockRules
 from gpu_worker.language.models import scan_model_files
@@ -412,6 +413,29 @@ async def test_what_is_warmed_up_is_not_held(tmp_path):
     assert await stock.ready(m.Prepare(worker="garage", model="n0", needs=(first,)), Told())
     assert await stock.ready(assign(second), Told())
     assert not lora(tmp_path, "n0").exists()
+
+
+async def test_a_wish_that_a_newer_one_replaces_does_not_write_the_index_beside_it(tmp_path, monkeypatch):
+    data = content(1000)
+    stock = make(tmp_path, Bot(data))
+    await stock.ready(assign(ref("n", data)), Told())
+    writing, most, write = [0], [0], Shelf._write
+
+    def slow(shelf: Shelf) -> None:
+        writing[0] += 1
+        most[0] = max(most[0], writing[0])
+        time.sleep(0.05)
+        write(shelf)
+        writing[0] -= 1
+
+    monkeypatch.setattr(Shelf, "_write", slow)
+    for _ in range(5):
+        wish = asyncio.create_task(stock.ready(m.Prepare(worker="garage", model="n", needs=(ref("n", data),)), Told()))
+        await eventually(lambda: writing[0])
+        wish.cancel()
+        await asyncio.wait([wish])
+    await stock.ready(assign(ref("n", data), job="j2"), Told())
+    assert most == [1]
 
 
 async def test_what_was_fetched_for_others_changes_no_picture_that_does_not_name_it(tmp_path):
