@@ -15,6 +15,7 @@ import nats.errors
 import pytest
 from nats.aio.client import Client
 
+from bot.dispatch.nats.streams import ChunkLostError, Streams
 from bot.dispatch.nats.transport import NatsTransport
 from bot.dispatch.together import Together
 from bot.domain.job import JobStatus
@@ -536,3 +537,28 @@ async def test_nobody_passes_for_this_machines_worker_nor_for_a_card_of_it(own, 
     finally:
         await link.close()
         await transport.stop()
+
+
+async def test_files_of_a_letter_that_was_sent_again_meanwhile_are_those_of_the_second(own):
+    link = Link(own.url, name="bot", inbox="_INBOX.bot", times=LINK_TIMES)
+    link.open()
+    try:
+        assert await link.wait_up(60)
+        subjects = Subjects()
+        streams = Streams(link, subjects)
+        await streams.prepare()
+        name, file = fin_name("job", 1), SentFile(name="job.1.0.png", size_bytes=3)
+        for _ in range(2):  # the second takes the place of the first
+            await link.store(subjects.chunk("attic", file.name, 0), b"abc")
+            await link.store(subjects.entry("attic", name), b"letter")
+        letter = await streams.next_letter("attic", 0)
+        assert letter is not None
+        await streams.remove("attic", replace(letter, seq=letter.seq - 1), (file,))
+        assert [data async for data in streams.chunks("attic", file)] == [b"abc"]
+        await streams.remove("attic", letter, (file,))
+        assert await streams.next_letter("attic", 0) is None
+        with pytest.raises(ChunkLostError):
+            _ = [data async for data in streams.chunks("attic", file)]
+        await streams.remove("attic", letter, (file,))
+    finally:
+        await link.close()

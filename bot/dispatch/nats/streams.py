@@ -26,8 +26,8 @@ __all__ = ["ChunkLostError", "Letter", "Streams"]
 KEPT_S = 24 * 3600
 WINDOW = 8
 """Chunks asked for at once."""
-PURGE_FAILED = 10051
-"""The broker's number for it."""
+PURGE_FAILED, NO_MESSAGE = 10051, 10057
+"""The broker's numbers for it."""
 
 
 class ChunkLostError(Exception):
@@ -118,8 +118,14 @@ class Streams:
         """The letter first: what is left of its files then goes in a day."""
         async with _translated(self._subjects.mailbox):
             streams = self._link.streams()
-            with contextlib.suppress(NotFoundError, BadRequestError):  # replaced by a repeated one, or gone
+            try:
                 await self._link.while_up(streams.delete_msg(self._subjects.mailbox, letter.seq))
+            except (NotFoundError, BadRequestError):
+                pass  # gone
+            except ServerError as error:
+                if error.err_code != NO_MESSAGE:
+                    raise
+                return  # a repeated one has its place, and the files are that one's now
             for file in files:
                 if not file.chunks:
                     continue
