@@ -28,6 +28,10 @@ TITLE_S = 2.0
 """A job that is over entitles to nothing any more, so late at most."""
 
 
+TITLES_MAX = 2000
+"""So many are kept at hand; what an older job entitles to is found out again when it is asked for."""
+
+
 @runtime_checkable
 class Serves(Protocol):
     """A transport to machines that fetch."""
@@ -69,6 +73,11 @@ class Entitled:
         key = (message.job, message.attempt)
         self._titles[key] = _title(message, needs)
         self._held.setdefault(_machine_of(message.worker), set()).add(key)
+        while len(self._titles) > TITLES_MAX:  # nobody may ever ask, and then the table is not read
+            oldest = next(iter(self._titles))
+            del self._titles[oldest]
+            for keys in self._held.values():
+                keys.discard(oldest)
 
     def note_prepare(self, worker: str, needs: Sequence[NeededFile]) -> None:
         self._prepared[_machine_of(worker)] = {needed.ref.sha256: needed.path for needed in needs}

@@ -367,25 +367,24 @@ class HandingOut:
                 await self._jobs.note_skipped(choice.passed_over)
 
     async def _send_assign(self, view: WorkerView, held: Assigned, job: Job) -> None:
+        accepted, later = None, False
         async with view.sending:
             if view.assigned.get(job.id) is not held:
                 return  # lost or cancelled while it waited its turn, or its machine was removed
             try:
                 held.preview = await self._floor.wish(job)
                 message, needs = await self._composer.compose(job, view.name, held.preview, fetches=view.hello.fetches)
+                if view.assigned.get(job.id) is not held:
+                    return
                 self._entitled.note(message, needs)
                 held.fetch_bytes = _lacking(view, message.needs)
                 accepted = await self._floor.transport.assign(view.name, message)
             except NotHashedError as error:
                 log.info("job %s waits for the hash of %s", job.id, error)
-                await asyncio.sleep(RETRY_S)
-                await self.take_back(view, held, "unsent")
-                return
+                later = True
             except (OSError, StorageFullError):
                 log.exception("job %s could not be handed out; it is tried again", job.id)
-                await asyncio.sleep(RETRY_S)
-                await self.take_back(view, held, "unsent")
-                return
+                later = True
             except SourceGoneError as error:
                 log.warning("job %s: %s", job.id, error)
                 await self._give_up(view, held, job, "bad_input", {"reason": "source_gone"}, str(error))
@@ -394,7 +393,10 @@ class HandingOut:
                 log.exception("job %s cannot be handed out", job.id)
                 await self._give_up(view, held, job, "other", {}, repr(error))
                 return
-        if accepted is False:
+        if later:
+            await asyncio.sleep(RETRY_S)  # what else that worker is sent does not wait for this
+            await self.take_back(view, held, "unsent")
+        elif accepted is False:
             view.refused.add(job.id)
             await self.take_back(view, held, "refused")
         elif job.id in self._floor.cancelling:

@@ -51,7 +51,7 @@ class Assigned:
         return self.model == TRAIN_MODEL
 
 
-@dataclass
+@dataclass(eq=False)
 class WorkerView:
     name: str
     boot: str

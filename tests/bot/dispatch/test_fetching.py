@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bot.dispatch.fetching import FIRST_GUESS_BYTES_S, FetchRates
@@ -9,6 +11,7 @@ from bot.dispatch.needs import ModelNeeds
 from bot.dispatch.workers import Assigned, WorkerView
 from gpu_worker.protocol import messages as m
 from tests.bot.dispatch.test_needs import Shelf
+from tests.contract.farm import new_job
 
 
 @pytest.fixture
@@ -179,3 +182,19 @@ async def test_nobody_is_left_behind_a_fetch_where_another_has_the_model(fleet, 
     standing = (await fleet.dispatcher.standings())[later]
     assert (await fleet.job(later)).worker is None
     assert standing.eta_s < 30  # after the second, not after the fetch
+
+
+async def test_while_one_job_waits_for_a_hash_its_machine_is_sent_the_next(fleet, shelf):
+    shelf.add("lora", "new", hashed=False)
+    await machine(fleet)
+    waits, _ = await fleet.dispatcher.submit(new_job("<lora:new:1>", model="c"))
+    following, _ = await fleet.dispatcher.submit(new_job("x", model="c"))
+    floor = fleet.dispatcher._floor
+    async with asyncio.timeout(60):
+        while not fleet.transport.assigned:
+            await asyncio.sleep(0.005)
+    assert [assign.job for assign in fleet.transport.assigned] == [following]
+    assert floor.workers["garage"].assigned.keys() == {waits, following}  # the first is not yet given back
+    shelf.add("lora", "new")
+    await fleet.quiet()
+    assert [assign.job for assign in fleet.transport.assigned] == [following, waits]
