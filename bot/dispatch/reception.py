@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 NOT_ON_A_CARD = frozenset({"queued", FETCHING})
 """Phases of jobs that can be blamed for nothing."""
+REPLACED_MAX = 8
 
 
 class Reception:
@@ -52,6 +53,10 @@ class Reception:
         self._trainings = trainings
         self._inspecting = inspecting
         self._settling = asyncio.Lock()
+        self._replaced: dict[str, list[str]] = {}
+        """Earlier lives, by worker that is there: one of them that speaks again never ended."""
+        self._told: set[str] = set()
+        """Workers of which it was said that they are two."""
 
     async def on_message(self, message: m.ToBot) -> None:
         """Handles one message of a worker; returns after the commit. Raises on a full disk: deliver it again."""
@@ -77,7 +82,13 @@ class Reception:
 
     async def _on_hello(self, hello: m.Hello) -> None:
         known = self._floor.workers.get(hello.worker)
-        if known is not None and known.boot != hello.boot:
+        if known is not None and await self._is_second(known, hello.boot):
+            return
+        if known is None:
+            self._replaced.pop(hello.worker, None)
+            self._told.discard(hello.worker)
+        elif known.boot != hello.boot:
+            self._replaced[known.name] = [*self._replaced.get(known.name, ())[-REPLACED_MAX:], known.boot]
             del self._floor.workers[hello.worker]
             await self._losses.lose_all(known, started="crashed")
             known = None
@@ -96,11 +107,26 @@ class Reception:
         if not known.compatible:
             log.error("worker %s speaks protocol %s-%s, we speak %s-%s: it gets no jobs; update it",
                       hello.worker, hello.proto_min, hello.proto_max, m.PROTO_MIN, m.PROTO_MAX)  # fmt: skip
-        await self._floor.transport.send(
-            hello.worker, m.Welcome(hb_s=self._floor.leases.heartbeat_s, lease_s=self._floor.leases.lease_s)
-        )
+        await self._welcome(known)
         await self._reconcile(known)
         self._floor.changed()
+
+    async def _welcome(self, view: WorkerView) -> None:
+        leases = self._floor.leases
+        welcome = m.Welcome(boot=view.boot, hb_s=leases.heartbeat_s, lease_s=leases.lease_s)
+        await self._floor.transport.send(view.name, welcome)
+
+    async def _is_second(self, view: WorkerView, boot: str) -> bool:
+        """Whether these are two machines with one invite. The one that came later is served: were each taken for the
+        other's restart, none would ever end a job."""
+        if boot == view.boot or boot not in self._replaced.get(view.name, ()):
+            return False
+        if view.name not in self._told:
+            self._told.add(view.name)
+            log.error("two machines have joined as %s with one invite; the later one is served. "
+                      "Give the other an invite of its own: /workers add", view.name)  # fmt: skip
+        await self._welcome(view)
+        return True
 
     async def _forget_what_is_over(self, hello: m.Hello) -> None:
         """Trainings that ended for good, or were taken back, while this worker was away."""
@@ -149,6 +175,8 @@ class Reception:
 
     async def _on_heartbeat(self, beat: m.Heartbeat) -> None:
         view = self._floor.workers.get(beat.worker)
+        if view is not None and await self._is_second(view, beat.boot):
+            return
         if view is None or view.boot != beat.boot:
             await self._floor.transport.send(beat.worker, m.Resync())
             return

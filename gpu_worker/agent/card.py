@@ -74,6 +74,8 @@ class Card:
         self._forgets: dict[str, m.Forget] = {}
         """For the next child."""
         self._preparing: asyncio.Task[None] | None = None
+        self._second = False
+        """The bot serves another machine under this name."""
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._spawned: set[asyncio.Task[None]] = set()
@@ -133,10 +135,11 @@ class Card:
             return None  # it was meant for the life before this one
         match message:
             case m.Assign():
-                return self._accept(message)
+                return None if self._second else self._accept(message)
             case m.Cancel():
                 await self._cancel(message)
             case m.Welcome():
+                self._note_whom_it_is_for(message)
                 self._heartbeat_s = message.hb_s
                 self._beat_now.set()
                 await self._lives.send(message)
@@ -151,6 +154,15 @@ class Card:
             case m.Drain() | m.Settled():
                 pass  # those are for the children of a bot
         return None
+
+    def _note_whom_it_is_for(self, welcome: m.Welcome) -> None:
+        second = welcome.boot not in ("", self._boot)
+        if second and not self._second:
+            log.error("another machine has joined as %s with the same invite and is served; this one is not until that "
+                      "one is gone. Ask for an invite of its own: /workers add", self.worker)  # fmt: skip
+        elif self._second and not second:
+            log.info("%s is served again", self.worker)
+        self._second = second
 
     def _accept(self, assign: m.Assign) -> m.AssignReply:
         refused = "draining" if self._stopping else ""

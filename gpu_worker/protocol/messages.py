@@ -291,6 +291,9 @@ class Paused(JobFrame):
 class Welcome(Frame):
     t: Literal["welcome"] = "welcome"
     proto: int = PROTO_MAX
+    boot: str = ""
+    """Whom the bot knows under this name; another one that hears it joined with the same invite, and is not given
+    anything. Empty: whoever hears it."""
     hb_s: float = Field(default=2.0, gt=0)
     lease_s: float = Field(default=15.0, gt=0)
 

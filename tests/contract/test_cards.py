@@ -28,9 +28,12 @@ from tests.contract.stub_engine import picture_bytes
 
 
 @contextlib.asynccontextmanager
-async def machine(root: Path, url: str, *commands: ChildCommand, **times: float) -> AsyncGenerator[Agent]:
+async def machine(
+    root: Path, url: str, *commands: ChildCommand, home: str = "garage", **times: float
+) -> AsyncGenerator[Agent]:
+    """`home`: another folder, as another computer has one."""
     agent = Agent(
-        url, "garage", commands=commands, outbox=outbox_of(root, "garage"), places=places_of(root, "garage"),
+        url, "garage", commands=commands, outbox=outbox_of(root, home), places=places_of(root, home),
         subjects=subjects_of(root), times=replace(TIMES, **times), link_times=LINK_TIMES,
     )  # fmt: skip
     running = asyncio.create_task(agent.run())
@@ -63,6 +66,12 @@ async def farm(broker, tmp_path):
 @pytest.fixture
 def url(broker) -> str:
     return os.environ[ADDRESS]
+
+
+async def until(is_so) -> None:
+    async with asyncio.timeout(60):
+        while not is_so():
+            await asyncio.sleep(0.01)
 
 
 def card(farm: Farm, number: int) -> ChildCommand:
@@ -112,6 +121,26 @@ async def test_results_of_a_card_that_serves_no_longer_are_delivered_all_the_sam
         await farm.settled(["garage.2"])
     assert (farm.kit.box(farm.root, "attic") / f"{late}.1.fin").exists()
     assert "joins as attic again" in caplog.text
+
+
+async def test_two_machines_with_one_invite_do_not_take_each_others_jobs_for_lost(farm, url, caplog):
+    """The later one is served, and the other again once that is gone."""
+    mine, other = (str(outbox_of(farm.root, home)) for home in ("garage", "attic"))
+    command = card(farm, 2)
+    elsewhere = replace(command, argv=tuple(other if word == mine else word for word in command.argv))
+    async with machine(farm.root, url, card(farm, 1)):
+        await farm.workers_ready(1)
+        (first,) = farm.dispatcher.workers
+        async with machine(farm.root, url, elsewhere, home="attic"):
+            await until(lambda: "same invite" in caplog.text)
+            jobs = [await farm.submit("sleep:0.3", user=n) for n in range(4)]
+            assert await farm.ended(jobs) == [JobStatus.DONE] * 4
+            assert [(await farm.job(job)).attempt for job in jobs] == [1] * 4
+            assert [farm.journal()[f"start {job}"] for job in jobs] == [1] * 4
+        job = await farm.submit("sleep:0.1")
+        assert await farm.ended([job]) == [JobStatus.DONE]
+        assert [view.boot for view in farm.dispatcher.workers] == [first.boot]
+    assert caplog.text.count("two machines have joined as garage") == 1
 
 
 async def test_card_whose_process_cannot_start_keeps_nobody_waiting_and_says_why(farm, url, caplog):
