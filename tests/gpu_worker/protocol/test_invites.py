@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -50,6 +51,7 @@ def test_invite_may_be_pasted_as_people_paste():
         (INVITE.text[:50] + ("B" if INVITE.text[50] == "A" else "A") + INVITE.text[51:], "damaged"),
         ("pincel1-AAAA", "damaged"),
     ],
+    ids=itertools.count(),  # a key is another in each process that collects the tests
 )
 def test_what_is_no_whole_invite_is_refused_with_its_reason(text, reason):
     assert reason_of(text) == reason
