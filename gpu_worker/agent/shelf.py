@@ -57,7 +57,7 @@ class Kept:
 
 
 class Shelf:
-    """All methods block, and are called by one thread at a time."""
+    """All methods block, and are called by one thread at a time; `hash_of`, `bytes` and `parts_bytes` by any."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -85,7 +85,9 @@ class Shelf:
     def hash_of(self, kind: ModelKind, name: str) -> str | None:
         """Of the model with this name; not of what lies beside it."""
         begin = f"{FOLDERS[kind]}/{name}."
-        found = [kept for place, kept in self._kept.items() if place.startswith(begin) and _is_model(place, begin)]
+        # A copy, here and below: another thread may be putting a file there.
+        rows = list(self._kept.items())
+        found = [kept for place, kept in rows if place.startswith(begin) and _is_model(place, begin)]
         return found[0].sha256 if len(found) == 1 else None
 
     def rivals(self, place: str, wanted: Collection[str]) -> list[str]:
@@ -126,7 +128,7 @@ class Shelf:
     def _sweep_old_parts(self) -> None:
         with contextlib.suppress(OSError):
             for path in (self.folder / _PARTS).iterdir():
-                if path.stat().st_mtime < time.time() - _PARTS_KEPT_S:
+                if path.lstat().st_mtime < time.time() - _PARTS_KEPT_S:
                     _remove(path)
 
     def put(self, place: str, sha256: str, source: Path) -> None:
@@ -164,12 +166,15 @@ class Shelf:
 
     @property
     def bytes(self) -> int:
-        return sum(kept.size_bytes for kept in self._kept.values() if not kept.own)
+        return sum(kept.size_bytes for kept in list(self._kept.values()) if not kept.own)
 
     def parts_bytes(self) -> int:
+        total = 0
         with contextlib.suppress(OSError):
-            return sum(path.stat().st_size for path in (self.folder / _PARTS).iterdir())
-        return 0
+            for path in (self.folder / _PARTS).iterdir():
+                with contextlib.suppress(OSError):  # it has just become whole
+                    total += path.stat().st_size
+        return total
 
     def oldest(self, used: Collection[str]) -> Iterator[tuple[str, Kept]]:
         """What may go, the least recently used first."""
