@@ -326,6 +326,8 @@ async def test_many_workers_come_in_pages(keyed, admin):
     second = await admin.shown(card.id, lambda message: "**m07**" in message.text)
     await admin.press(second, "workers", 2)
     await admin.shown(card.id, lambda message: "**w1**" in message.text)
+    await admin.set_locale("es-ES")
+    assert "15 libres" in (await listed(admin)).text
 
 
 async def test_the_doctor_names_other_versions_and_drained_workers(keyed, admin):

@@ -151,10 +151,10 @@ def worker_lines(one: WorkerSight, version: str, texts: Texts, *, facts: bool = 
 
 def _counts(found: Sequence[WorkerSight], texts: Texts) -> str:
     counts = Counter(one.doing for one in found)
-    parts = [f"{counts[doing]} {texts(f'workers.doing.{doing}')}" for doing in _ORDER if counts[doing]]
+    parts = [texts(f"workers.count.{doing}", n=counts[doing]) for doing in _ORDER if counts[doing]]
     drained = sum(one.drained for one in found)
     if drained:
-        parts.append(texts("workers.count_drained", n=drained))
+        parts.append(texts("workers.count.drained", n=drained))
     return " · ".join(parts)
 
 
