@@ -20,6 +20,9 @@ __all__ = ["Inspecting"]
 
 log = logging.getLogger(__name__)
 
+_PUZZLES = (ValueError, TypeError, LookupError, AssertionError, RecursionError)
+"""What a result of a shape that nobody foresaw may raise; not what a disk or a database does."""
+
 
 class Inspecting:
     def __init__(self, floor: Floor, jobs: Jobs, inspection: Inspection | None) -> None:
@@ -82,6 +85,17 @@ class Inspecting:
                 worker=message.worker, job=message.job, attempt=message.attempt, kind="other", retryable=True,
                 message=f"unfit result: {error}",
             )  # fmt: skip
+        except _PUZZLES as error:
+            self._puzzled(message)
+            return m.Failed(
+                worker=message.worker, job=message.job, attempt=message.attempt, kind="other", retryable=True,
+                message=f"result that cannot be looked at: {error!r:.200}",
+            )  # fmt: skip
+
+    def _puzzled(self, message: m.JobFrame) -> None:
+        """Of an error that nobody foresaw: brought again, it would be met again for ever."""
+        log.exception("what worker %s sent of job %s cannot be looked at; it counts as no result, and nobody is blamed",
+                      message.worker, message.job)  # fmt: skip
 
     async def part(self, message: m.Partial) -> m.Partial | None:
         """None where nothing of it is to be kept. Raises OSError as `end`."""
@@ -95,6 +109,9 @@ class Inspecting:
             return await inspection.part(message, job, lambda output: self._floor.transport.fetch(message, output))
         except UnfitError as error:
             self._blame(message.worker, message.job, str(error))
+            return None
+        except _PUZZLES:
+            self._puzzled(message)
             return None
 
     async def progress(self, message: m.Progress, wish: m.PreviewWish) -> m.Progress:

@@ -6,8 +6,9 @@ a picture that everybody sees as somebody's prompt.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from gpu_worker.language.control_fields import map_fields
 from gpu_worker.language.infotext import build_infotext, parse_fields, parse_infotext
@@ -21,14 +22,16 @@ __all__ = ["drawing_text", "extras_text", "map_text"]
 _VERSION = re.compile(r"Pincel [0-9][0-9A-Za-z.+-]{0,30}")
 _HASH = re.compile(r"[0-9a-f]{8,64}")
 _TITLE = re.compile(r"(.*) \[([0-9a-f]{8,64})\]")
-_NAMED_HASH = re.compile(r"(.+?): ([0-9a-f]{8,64})(?:, |$)")
 _CONTROL_MODEL = re.compile(r"Model: (.+ \[[0-9a-f]{8,64}\]), Weight: ")
+FIELD_CHARS_MAX = 8_000
+"""Of a field of the worker's: what looks through it takes longer than it is long."""
+HASHES_MAX = 256
 _VAE_FILE = re.compile(r"[^\x00-\x1f/\\]{1,200}\.(safetensors|ckpt|pt|bin)")
 
 
 def drawing_text(spec: JobSpec, said: str, tiled: Ultimate | None = None) -> str:
     """Of one picture of `spec`, whose own request that is (`picture_spec`). `said` is the worker's."""
-    fields = parse_infotext(said).fields
+    fields = {key: value[:FIELD_CHARS_MAX] for key, value in parse_infotext(said).fields.items()}
     own = picture_fields(spec, spec.seed, spec.variations, _drawn_with(spec, fields))
     if tiled is not None:
         own |= ultimate_fields(tiled)
@@ -102,7 +105,20 @@ def _named_hashes(spec: JobSpec, said: str | None) -> list[tuple[str, str]]:
     if not said:
         return []
     words = repr(spec).casefold()
-    return [(name, digest) for name, digest in _NAMED_HASH.findall(said) if repr(name)[1:-1].casefold() in words]
+    found = itertools.islice(_names_and_hashes(said), HASHES_MAX)
+    return [(name, digest) for name, digest in found if repr(name)[1:-1].casefold() in words]
+
+
+def _names_and_hashes(said: str) -> Iterator[tuple[str, str]]:
+    """Of `name: hash, name: hash`; a name may hold what stands between two."""
+    begun: list[str] = []
+    for part in said.split(", "):
+        name, _, digest = part.rpartition(": ")
+        if _HASH.fullmatch(digest) is None:
+            begun.append(part)
+        elif whole := ", ".join((*begun, name)):
+            yield whole, digest
+            begun = []
 
 
 def _source_hash(spec: JobSpec, said: str | None) -> str | None:

@@ -319,3 +319,20 @@ async def test_what_a_remote_worker_says_of_itself_is_bounded(inspected):
     await desk.dispatcher.on_message(m.Heartbeat(worker="attic", boot="boot of attic", temperature_c=2**60))
     assert view.beat is not None
     assert view.beat.temperature_c is None
+
+
+async def test_what_cannot_be_looked_at_for_a_reason_that_nobody_foresaw_is_no_result(inspected, monkeypatch, caplog):
+    desk = inspected
+
+    def puzzled(*_):
+        raise ValueError("a puzzle")
+
+    monkeypatch.setattr("bot.inspection.inspection.expected_pictures", puzzled)
+    await desk.hello("attic")
+    job = await desk.submit()
+    await desk.done("attic", job, 1, png())
+    again = desk.transport.assigned[-1]
+    assert (again.job, again.attempt) == (job, 2)  # not the same result once more, for ever
+    assert len(desk.transport.settled_entries) == 1
+    assert "a puzzle" in caplog.text
+    assert not desk.dispatcher._floor.trust.has_spoilt("attic", job)

@@ -1,10 +1,14 @@
 """The text that the bot writes anew is the one that an honest worker wrote, to the letter, and never a liar's."""
 
 import hashlib
+import subprocess
+import sys
 
 import pytest
 
 from bot.inspection.expected import expected_pictures, how_many
+from bot.inspection.texts import _names_and_hashes
+
 from gpu_worker.engine.images.record import Record, map_infotext, picture_infotext, upscale_infotext
 from gpu_worker.engine.sampling.noise import image_seeds
 from gpu_worker.language.infotext import parse_infotext
@@ -163,3 +167,30 @@ def test_each_cell_of_a_sheet_is_its_own():
         (1, sheet.cells[0].prompt), (2, "other"),
     ]  # fmt: skip
     assert "rude" not in expected[1].infotext
+
+
+_HOSTILE = """
+from bot.inspection.texts import drawing_text
+from gpu_worker.protocol.specs import Txt2Img
+
+n, spec = 100_000, Txt2Img(prompt="x <lora:aa:1>", checkpoint="m", seed=1, width=64, height=64)
+for hostile in (
+    'Lora hashes: "' + "a" * n + '"',
+    "Lora hashes: " + "a" * n,
+    'TI hashes: "' + ": 1234567" * (n // 9) + '"',
+    'ControlNet 0: "' + "Model:  [aaaaaaaa" * (n // 17) + '"',
+):
+    assert drawing_text(spec, "x\\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, " + hostile).startswith("x")
+"""
+
+
+def test_no_text_of_a_machine_keeps_the_bot_busy():
+    # It took minutes, with the whole process held meanwhile.
+    subprocess.run([sys.executable, "-c", _HOSTILE], check=True, timeout=60)
+
+
+def test_hashes_go_with_names_that_hold_what_stands_between():
+    said = "a, b: 11111111, c: 2222222222, none, d: zz, e: f: 33333333"
+    assert list(_names_and_hashes(said)) == [
+        ("a, b", "11111111"), ("c", "2222222222"), ("none, d: zz, e: f", "33333333"),
+    ]  # fmt: skip
