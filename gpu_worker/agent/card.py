@@ -395,7 +395,9 @@ class Card:
     async def _say_hello(self) -> None:
         if self._hello is None:
             return
-        beat = self._beat
+        beat, room_mb = self._beat, None
+        with contextlib.suppress(OSError):  # a disk that cannot be asked is no reason to say nothing
+            room_mb = await asyncio.to_thread(self._stock.room_mb)
         self._post.say(
             self._hello.model_copy(
                 update={
@@ -403,7 +405,7 @@ class Card:
                     "loaded": beat.loaded if beat is not None else None, "machine": machine_and_card(self.worker)[0],
                     "platform": platform.system(), "fetches": True,
                     "models": self._stock.with_hashes(self._hello.models),
-                    "models_room_mb": await asyncio.to_thread(self._stock.room_mb),
+                    "models_room_mb": room_mb,
                 }
             )
         )  # fmt: skip

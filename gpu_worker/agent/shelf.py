@@ -182,6 +182,7 @@ class Shelf:
         return iter(sorted(rows, key=lambda row: row[1].used_at))
 
     def free_bytes(self) -> int:
+        self.folder.mkdir(parents=True, exist_ok=True)  # somebody may have cleared it away to make room
         return shutil.disk_usage(self.folder).free
 
     def _is_as(self, place: str, kept: Kept) -> bool:
@@ -192,6 +193,7 @@ class Shelf:
         return (facts.st_size, facts.st_mtime_ns) == (kept.size_bytes, kept.modified_ns)
 
     def _write(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         part = self.folder / f"{_INDEX}{PART_SUFFIX}"
         with part.open("w", encoding="utf-8") as file:
             json.dump({place: asdict(kept) for place, kept in self._kept.items()}, file, indent=0)

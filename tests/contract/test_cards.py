@@ -143,6 +143,17 @@ async def test_two_machines_with_one_invite_do_not_take_each_others_jobs_for_los
     assert caplog.text.count("two machines have joined as garage") == 1
 
 
+async def test_machine_whose_disk_cannot_be_asked_joins_all_the_same(farm, url, monkeypatch):
+    def broken(folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("gpu_worker.agent.shelf.shutil.disk_usage", broken)
+    async with machine(farm.root, url, card(farm, 1)):
+        await farm.workers_ready(1)
+        assert farm.dispatcher.workers[0].hello.models_room_mb is None
+        assert await farm.ended([await farm.submit("label:x")]) == [JobStatus.DONE]
+
+
 async def test_card_whose_process_cannot_start_keeps_nobody_waiting_and_says_why(farm, url, caplog):
     """The machine's other card serves on."""
     dead = ChildCommand(

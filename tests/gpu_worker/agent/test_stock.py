@@ -269,6 +269,19 @@ async def test_halves_count_as_room_that_can_be_had(tmp_path, monkeypatch):
     assert not half.exists()
 
 
+async def test_a_folder_that_somebody_cleared_away_is_filled_again(tmp_path):
+    """To make room, while the agent runs."""
+    data = content(MB)
+    stock = make(tmp_path, Bot(data))
+    await stock.ready(assign(ref("mine", data), job="j1"), Told())
+    stock.release("j1", 1)
+    shutil.rmtree(tmp_path / "fetched")
+    assert stock.room_mb() > 0
+    shutil.rmtree(tmp_path / "fetched")
+    assert await stock.ready(assign(ref("mine", data), job="j2"), Told())
+    assert lora(tmp_path, "mine").read_bytes() == data
+
+
 async def test_a_half_that_nobody_goes_on_with_for_a_week_goes(tmp_path):
     parts = tmp_path / "fetched" / ".parts"
     parts.mkdir(parents=True)
