@@ -90,7 +90,7 @@ class Dispatcher:
         entitled = Entitled(jobs, partial(composer.compose, fetches=True), clock)
         if isinstance(transport, Serves):
             transport.serve(entitled)
-        rates = FetchRates()
+        rates = FetchRates(floor.workers)
         trainings = TrainingLog(settler.trainings, timings)
         self._losses = Losses(floor, jobs=jobs, settler=settler, trainings=trainings)
         self._inspecting = Inspecting(floor, jobs, inspection)

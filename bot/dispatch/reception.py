@@ -195,7 +195,7 @@ class Reception:
                     await self._floor.send_cancel(view.name, running.job, running.attempt, "fenced")
                 continue
             held.seen_at = now
-            self._rates.hear(view.hello.machine, held, running.phase, now)
+            self._rates.hear(view, held, running.phase, now)
             if running.phase not in NOT_ON_A_CARD:
                 self._note_start(held, now)
             if running.job in self._floor.cancelling:
@@ -221,7 +221,7 @@ class Reception:
         if view is None or held is None or held.attempt != progress.attempt:
             return  # a late attempt must not draw on the card of a newer one
         now = view.seen_at = held.seen_at = self._floor.clock()
-        self._rates.hear(view.hello.machine, held, progress.phase, now)
+        self._rates.hear(view, held, progress.phase, now)
         if progress.phase not in NOT_ON_A_CARD:
             self._note_start(held, now)
         progress = await self._inspecting.progress(progress, held.preview)

@@ -37,6 +37,8 @@ class Assigned:
     """Of model files that its worker does not have."""
     fetches_since: float | None = None
     """When it was first heard to fetch them; None: it does not."""
+    joins_fetch: bool = False
+    """Its machine was fetching already, perhaps the same file: how soon it had that says nothing of the link."""
 
     def start(self, now: float) -> None:
         if self.started_at is None:

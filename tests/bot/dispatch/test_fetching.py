@@ -8,7 +8,7 @@ import pytest
 
 from bot.dispatch.fetching import FIRST_GUESS_BYTES_S, FetchRates
 from bot.dispatch.needs import ModelNeeds
-from bot.dispatch.workers import Assigned, WorkerView
+from bot.dispatch.workers import Assigned, Roster, WorkerView
 from gpu_worker.protocol import messages as m
 from tests.bot.dispatch.test_needs import Shelf
 from tests.contract.farm import new_job
@@ -134,18 +134,39 @@ async def test_a_machine_warms_up_with_what_it_fetches(fleet):
     assert (prepare.model, [ref.name for ref in prepare.needs]) == ("c", ["c"])
 
 
+def of_garage(roster: Roster, worker: str = "garage") -> WorkerView:
+    hello = m.Hello(worker=worker, app_version="1", boot="b", name=worker, machine="garage", fetches=True)
+    roster[worker] = WorkerView(worker, "b", hello, 0.0)
+    return roster[worker]
+
+
 def test_speed_of_a_link_is_learnt_from_what_came_over_it():
-    rates = FetchRates()
+    rates = FetchRates(workers := Roster())
+    garage = of_garage(workers)
     held = Assigned("j", 1, "c", 0.0, fetch_bytes=100_000_000)
     assert rates.of("garage") == FIRST_GUESS_BYTES_S
-    rates.hear("garage", held, "queued", 1.0)
-    rates.hear("garage", held, "fetching", 2.0)
-    rates.hear("garage", held, "fetching", 5.0)
-    rates.hear("garage", held, "loading", 12.0)
+    rates.hear(garage, held, "queued", 1.0)
+    rates.hear(garage, held, "fetching", 2.0)
+    rates.hear(garage, held, "fetching", 5.0)
+    rates.hear(garage, held, "loading", 12.0)
     assert rates.of("garage") == pytest.approx(10_000_000)
-    rates.hear("garage", held, "sampling", 99.0)
+    rates.hear(garage, held, "sampling", 99.0)
     assert rates.of("garage") == pytest.approx(10_000_000)
     assert rates.of("attic") == FIRST_GUESS_BYTES_S
+
+
+@pytest.mark.parametrize("other_card", ["garage", "garage.2"])
+def test_who_waits_for_what_is_nearly_there_says_nothing_of_the_link(other_card):
+    rates = FetchRates(workers := Roster())
+    garage = of_garage(workers)
+    other = garage if other_card == "garage" else of_garage(workers, other_card)
+    first, second = (Assigned(job, 1, "c", 0.0, fetch_bytes=100_000_000) for job in "jk")
+    garage.assigned["j"], other.assigned["k"] = first, second
+    rates.hear(garage, first, "fetching", 0.0)
+    rates.hear(other, second, "fetching", 9.9)
+    rates.hear(garage, first, "loading", 10.0)
+    rates.hear(other, second, "loading", 10.0)
+    assert rates.of("garage") == pytest.approx(10_000_000)
 
 
 async def test_a_machine_that_fetches_is_not_thought_free_before_it_has_what_it_fetches(fleet, shelf):
