@@ -8,7 +8,6 @@ import pytest
 
 from bot.inspection.expected import expected_pictures, how_many
 from bot.inspection.texts import _names_and_hashes
-
 from gpu_worker.engine.images.record import Record, map_infotext, picture_infotext, upscale_infotext
 from gpu_worker.engine.sampling.noise import image_seeds
 from gpu_worker.language.infotext import parse_infotext
