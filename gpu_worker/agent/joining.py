@@ -62,7 +62,7 @@ def by_invite(given: str, data: Path, environment: MutableMapping[str, str]) -> 
     Afterwards the environment, which children inherit, holds none. Raises JoiningError."""
     set_ = environment.pop(INVITE_SETTING, "").strip()
     said = given.strip() or set_
-    text = _text(said) if said else _kept(data / KEPT)
+    text = _text(said, "--invite" if given.strip() else INVITE_SETTING) if said else _kept(data / KEPT)
     if not text:
         raise JoiningError(
             "this machine has no invite yet: ask an operator of the bot to make one with /workers add, "
@@ -79,7 +79,7 @@ def by_invite(given: str, data: Path, environment: MutableMapping[str, str]) -> 
     return Joining(invite.machine, invite.access, Subjects(invite.prefix), invite.text if said else "")
 
 
-def _text(said: str) -> str:
+def _text(said: str, where: str) -> str:
     if is_invite(said):
         return said
     try:
@@ -87,7 +87,7 @@ def _text(said: str) -> str:
             return file.read(_FILE_BYTES_MAX).decode("utf-8-sig", "replace")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no path"
-        raise JoiningError(f"--invite is neither an invite nor a file that can be read ({reason})") from error
+        raise JoiningError(f"{where} is neither an invite nor a file that can be read ({reason})") from error
 
 
 def _kept(path: Path) -> str:

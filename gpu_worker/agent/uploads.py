@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 WINDOW = 4
 """Chunks under way at once: a link of 200 ms still moves 10 MB/s."""
 RESEND_S = 30.0
+SILENT_S = 60.0
+TELL_EVERY_S = 300.0
 
 
 @dataclass
@@ -66,6 +68,7 @@ class Uploads:
         self._uploads: dict[str, _Upload] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._window = asyncio.Semaphore(WINDOW)
+        self._told_at = float("-inf")
 
     def add(self, entry: str, *, again: bool = True) -> None:
         """Once more for one that is written anew; not `again`: only where it is not on its way already."""
@@ -220,14 +223,24 @@ class Uploads:
 
     async def _retried(self, send: Callable[[], Awaitable[None]]) -> None:
         """For ever: it is paid for."""
+        began = asyncio.get_running_loop().time()
         while True:
             try:
                 await send()
                 return
             except LinkDownError as error:
                 log.debug("not sent yet: %s", error)
+                self._tell_if_refused(began, error)
                 await asyncio.sleep(self._retry_s)
                 await self._link.wait_up()
+
+    def _tell_if_refused(self, began: float, error: LinkDownError) -> None:
+        """A broker that is away is told by the link; one that is there and takes nothing by nobody else."""
+        now = asyncio.get_running_loop().time()
+        if self._link.connected and now - began > SILENT_S and now - self._told_at > TELL_EVERY_S:
+            self._told_at = now
+            log.warning("%s: the broker is there and takes no results (%s); look at its disk and its max_payload: "
+                        "1 MB or more. They wait here meanwhile", self._worker, error)  # fmt: skip
 
 
 def _small(path: Path, room: int) -> bytes | None:

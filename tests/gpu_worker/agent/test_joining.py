@@ -72,6 +72,11 @@ def test_what_is_no_invite_is_refused_with_what_to_do(tmp_path, given, words):
     assert not (tmp_path / KEPT).exists()
 
 
+def test_setting_that_is_no_invite_is_told_by_its_name(tmp_path):
+    with pytest.raises(JoiningError, match=r"^PINCEL_INVITE is neither an invite nor a file"):
+        by_invite("", tmp_path, {INVITE_SETTING: "nowhere.txt"})
+
+
 def test_kept_invite_survives_one_that_is_refused(tmp_path):
     joined(INVITE.text, tmp_path)
     with pytest.raises(JoiningError):

@@ -7,6 +7,7 @@ import asyncio
 from gpu_worker.agent.post import Post
 from gpu_worker.agent.times import AgentTimes
 from gpu_worker.protocol import messages as m
+from gpu_worker.protocol.nats.link import LinkDownError
 from gpu_worker.protocol.nats.subjects import Subjects
 
 
@@ -34,6 +35,12 @@ class OddLink:
     async def flush(self) -> None:
         pass
 
+    async def store(self, subject, data) -> None:
+        raise LinkDownError("nats: maximum payload exceeded")
+
+    async def wait_up(self) -> bool:
+        return True
+
 
 async def test_a_word_that_cannot_be_said_is_not_the_last(tmp_path, caplog):
     link = OddLink()
@@ -49,3 +56,20 @@ async def test_a_word_that_cannot_be_said_is_not_the_last(tmp_path, caplog):
             await asyncio.sleep(0.01)
     post.cancel()
     assert "could not be said" in caplog.text
+
+
+async def test_a_broker_that_is_there_and_takes_no_results_is_told_of_once_in_a_while(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("gpu_worker.agent.uploads.SILENT_S", 0.05)
+
+    async def nothing(command) -> None:
+        pass
+
+    post = Post(OddLink(), Subjects(), "garage", tmp_path / "box", nothing, AgentTimes(retry_s=0.01))
+    await post.end(m.Cancelled(job="j1", attempt=1))
+    await post.end(m.Cancelled(job="j2", attempt=1))
+    async with asyncio.timeout(60):
+        while "takes no results" not in caplog.text:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    assert caplog.text.count("takes no results (nats: maximum payload exceeded)") == 1
+    post.cancel()
