@@ -24,9 +24,9 @@ from gpu_worker.agent.post import Post
 from gpu_worker.agent.times import AgentTimes
 from gpu_worker.outbox import End, OutFile, WorkerOutbox
 from gpu_worker.protocol import messages as m
-from gpu_worker.protocol.frames import pack
+from gpu_worker.protocol.frames import pack, unpack
 from gpu_worker.protocol.nats.link import Link
-from gpu_worker.protocol.nats.mail import GONE, HERE, INLINE_BYTES, InputWanted, Manifest, SentFile
+from gpu_worker.protocol.nats.mail import GONE, HERE, INLINE_BYTES, InputWanted, Landed, Manifest, SentFile
 from gpu_worker.protocol.nats.pieces import Joiner, pieces
 from gpu_worker.protocol.nats.subjects import (
     CHUNK_BYTES,
@@ -562,3 +562,31 @@ async def test_files_of_a_letter_that_was_sent_again_meanwhile_are_those_of_the_
         await streams.remove("attic", letter, (file,))
     finally:
         await link.close()
+
+
+async def test_an_entry_that_another_machines_receipt_has_overwritten_is_asked_for_again(own, tmp_path):
+    async def hear(message): ...
+
+    heard: asyncio.Queue[Landed] = asyncio.Queue()
+
+    async def on_command(data):
+        body = unpack(Joiner().add(data.data) or b"")
+        if body["t"] == "landed":
+            heard.put_nowait(Landed.model_validate(body))
+
+    transport = NatsTransport(own.url, root=tmp_path / "landed", subjects=Subjects(), link_times=LINK_TIMES)
+    await transport.start(hear, hear)
+    link = Link(own.url, name="attic", inbox=inbox_of("attic"), times=LINK_TIMES)
+    link.open()
+    try:
+        assert await link.wait_up(60)
+        await link.subscribe(Subjects().commands("attic"), on_command)
+        name = fin_name("job", 1)
+        await link.store(Subjects().entry("attic", name), b'{"stream":"PINCEL_FIN","seq":2}')
+        assert await asyncio.wait_for(heard.get(), 60) == Landed(entry=name, whole=False)
+        # What no version can have meant is not asked for again.
+        await link.store(Subjects().entry("attic", name), b"nonsense")
+        assert await asyncio.wait_for(heard.get(), 60) == Landed(entry=name, whole=True)
+    finally:
+        await link.close()
+        await transport.stop()

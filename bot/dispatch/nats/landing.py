@@ -25,6 +25,10 @@ __all__ = ["Landing"]
 
 log = logging.getLogger(__name__)
 
+_RECEIPT = b"{"
+"""How the broker's receipts begin, and no manifest. A machine may name any subject for its own, also one where another's
+entry lies, of which it then takes the place."""
+
 
 class Landing:
     def __init__(self, link: Link, subjects: Subjects, streams: Streams, root: Path) -> None:
@@ -67,6 +71,11 @@ class Landing:
     async def _take(self, worker: str, letter: Letter) -> tuple[tuple[SentFile, ...], bool]:
         """The files of it that are done with, and whether it came whole."""
         entry = parse_entry(letter.entry)
+        if entry is not None and letter.data.startswith(_RECEIPT):
+            if self._sparing.may(f"{worker} receipt"):
+                log.warning("entry %s of worker %s was overwritten by another machine's receipt; it is asked for again",
+                            letter.entry, worker)  # fmt: skip
+            return (), False
         try:
             manifest = Manifest.model_validate(unpack(letter.data))
             files = _checked(entry, letter.entry, manifest)
