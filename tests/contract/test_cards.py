@@ -20,9 +20,9 @@ from gpu_worker.outbox import OutFile, WorkerOutbox
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.child import ChildCommand
 from gpu_worker.protocol.nats.subjects import worker_name
-from tests.contract.farm import Farm, open_farm
+from tests.contract.farm import LEASES, Farm, open_farm
 from tests.contract.kits import KILL
-from tests.contract.nats_kit import ADDRESS, LINK_TIMES, NatsKit, child_pid_file, outbox_of, sent, subjects_of
+from tests.contract.nats_kit import ADDRESS, LINK_TIMES, Broker, NatsKit, child_pid_file, outbox_of, sent, subjects_of
 from tests.contract.stub_agent import TIMES, child_command, places_of
 from tests.contract.stub_engine import picture_bytes
 
@@ -36,12 +36,13 @@ async def machine(
         url, "garage", commands=commands, outbox=outbox_of(root, home), places=places_of(root, home),
         subjects=subjects_of(root), times=replace(TIMES, **times), link_times=LINK_TIMES,
     )  # fmt: skip
-    running = asyncio.create_task(agent.run())
+    running = asyncio.create_task(agent.run(), name="machine")
     try:
         yield agent
     finally:
-        agent.stop()
-        agent.stop()
+        if not running.done():
+            agent.stop()
+            agent.stop()
         await running
 
 
@@ -141,6 +142,32 @@ async def test_two_machines_with_one_invite_do_not_take_each_others_jobs_for_los
         assert await farm.ended([job]) == [JobStatus.DONE]
         assert [view.boot for view in farm.dispatcher.workers] == [first.boot]
     assert caplog.text.count("two machines have joined as garage") == 1
+
+
+async def test_told_to_end_while_the_broker_is_away_it_ends_and_its_next_start_delivers(broker, tmp_path):
+    own = Broker(tmp_path / "broker")
+    (tmp_path / "keepers").mkdir()
+    try:
+        async with open_farm(tmp_path, _Without(own.url), leases=replace(LEASES, lease_s=20.0)) as farm:
+            async with machine(tmp_path, own.url, card(farm, 1), grace_s=20.0, close_s=1.0) as agent:
+                await farm.workers_ready(1)
+                jobs = [await farm.submit("label:a sleep:1"), await farm.submit("label:b sleep:1")]
+                await farm.running(jobs[0])
+                own.kill()
+                agent.stop()
+                (running,) = (task for task in asyncio.all_tasks() if task.get_name() == "machine")
+                async with asyncio.timeout(60):
+                    await asyncio.shield(running)
+                assert not agent.hurried
+            assert (farm.journal()["end a"], farm.journal()["start b"]) == (1, 0)
+            own.start()
+            async with machine(tmp_path, own.url, card(farm, 1)):
+                assert await farm.ended(jobs) == [JobStatus.DONE] * 2
+                assert farm.journal()["start a"] == 1, "what was drawn is drawn again"
+                await farm.check_delivered_once(jobs)
+                await farm.settled(["garage"])
+    finally:
+        own.kill()
 
 
 async def test_machine_whose_disk_cannot_be_asked_joins_all_the_same(farm, url, monkeypatch):
