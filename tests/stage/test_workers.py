@@ -368,6 +368,17 @@ async def test_drained_by_command_and_let_go_on_by_a_button_also_over_a_restart(
     assert "not drained" in await admin.told(await admin.slash("general", "workers resume", {"name": "garage"}))
 
 
+async def test_a_drained_worker_that_has_run_dry_is_not_called_idle(keyed, admin):
+    await comes(keyed, "garage")
+    await listed(admin)
+    await admin.told(await admin.slash("general", "workers drain", {"name": "garage"}))
+    text = (await listed(admin)).text
+    assert "1 idle · 1 drained" in text
+    assert "🚰 **garage**" in text
+    assert "\nIdle\n**Drained:**" not in text
+    assert "\n**Drained:**" in text
+
+
 async def test_a_machine_that_the_bot_itself_drained_says_why(keyed, admin):
     await comes(keyed, "garage")
     await comes(keyed, "garage.2")

@@ -129,14 +129,16 @@ def invite_card(invited: Invited, addresses: Sequence[str], texts: Texts) -> dis
 def worker_lines(one: WorkerSight, version: str, texts: Texts, *, facts: bool = True, whole: bool = False) -> list[str]:
     """Everything that comes from the machine is neutral. `whole`: with what a list has no room for; without `facts`
     only what it is and does."""
-    head = [f"{_SIGNS[one.doing]} **{neutral(one.name)}**"]
+    head = [f"{_sign(one)} **{neutral(one.name)}**"]
     gpu = (one.view.hello.gpu if one.view is not None else "") or one.row.gpu
     if gpu:
         head.append(spoken(gpu))
     memory = _memory(one, texts)
     if memory:
         head.append(memory)
-    lines = [" · ".join(head), _doing(one, texts)]
+    lines = [" · ".join(head)]
+    if not _is_put_by(one):
+        lines.append(_doing(one, texts))
     if one.drained:
         lines.append(_drained(one, texts))
     if one.skew is not Skew.NONE and one.view is not None:
@@ -150,12 +152,21 @@ def worker_lines(one: WorkerSight, version: str, texts: Texts, *, facts: bool = 
 
 
 def _counts(found: Sequence[WorkerSight], texts: Texts) -> str:
-    counts = Counter(one.doing for one in found)
+    counts = Counter(one.doing for one in found if not _is_put_by(one))
     parts = [texts(f"workers.count.{doing}", n=counts[doing]) for doing in _ORDER if counts[doing]]
     drained = sum(one.drained for one in found)
     if drained:
         parts.append(texts("workers.count.drained", n=drained))
     return " · ".join(parts)
+
+
+def _is_put_by(one: WorkerSight) -> bool:
+    """Idle, because it is drained."""
+    return one.drained and one.doing is Doing.IDLE
+
+
+def _sign(one: WorkerSight) -> str:
+    return "🚰" if _is_put_by(one) else _SIGNS[one.doing]
 
 
 def _doing(one: WorkerSight, texts: Texts) -> str:
@@ -188,7 +199,9 @@ def _drained(one: WorkerSight, texts: Texts) -> str:
     busy = one.task is not None
     why = f"workers.drained_for.{one.row.drained_for}"
     text = texts("workers.draining" if busy else "workers.drained")
-    return f"🚰 {text} {texts(why)}" if texts.has(why) else f"🚰 {text}"
+    if texts.has(why):
+        text += f" {texts(why)}"
+    return text if _is_put_by(one) else f"🚰 {text}"
 
 
 def _skew(one: WorkerSight, version: str, texts: Texts) -> str:
@@ -257,7 +270,7 @@ def _memory(one: WorkerSight, texts: Texts) -> str:
 
 def _row(one: WorkerSight, texts: Texts) -> Row:
     said = texts("workers.drained_short") if one.drained else texts(f"workers.doing.{one.doing}")
-    return str(one.row.id), f"{_SIGNS[one.doing]} {one.name}", said
+    return str(one.row.id), f"{_sign(one)} {one.name}", said
 
 
 def _colour(one: WorkerSight) -> int:
