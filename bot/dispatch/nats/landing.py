@@ -26,8 +26,8 @@ __all__ = ["Landing"]
 log = logging.getLogger(__name__)
 
 _RECEIPT = b"{"
-"""How the broker's receipts begin, and no manifest. A machine may name any subject for its own, also one where another's
-entry lies, of which it then takes the place."""
+"""How the broker's receipts begin, and no manifest. A machine may name any subject for its own, also one where
+another's entry lies, of which it then takes the place."""
 
 
 class Landing:

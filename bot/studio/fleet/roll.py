@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 10.0
 WRITE_EVERY_S = 300.0
 """When a worker that stays was seen last is written this often; a bot that is killed knows it no better."""
+WARNED_MAX = 1000
+"""Versions; one that calls itself another with each hello fills neither memory nor log."""
 BY_OPERATOR, BY_INSPECTION = "operator", "pictures"
 """Why a worker is drained."""
 _TOLD_LATER = frozenset({"unreachable"})
@@ -136,7 +138,8 @@ class Roll:
         """Each version of each worker once."""
         for view in self._dispatcher.workers:
             mark = (view.name, version_text(view.hello.app_version))
-            if view.hello.app_version != self._version and mark not in self._warned:
+            known = mark in self._warned or len(self._warned) >= WARNED_MAX
+            if view.hello.app_version != self._version and not known:
                 self._warned.add(mark)
                 log.warning("worker %s is of version %s, this bot of %s; update the older one", *mark, self._version)
 

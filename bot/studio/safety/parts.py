@@ -103,14 +103,18 @@ class SafetyParts:
     def classifier(self) -> str | None:
         """What looks at every picture; None where nothing does. Of the bot's own workers it is theirs. A remote one is
         not believed: while any is there, only the bot's own counts."""
-        views = [view for view in self._dispatcher().workers if view.compatible]
-        if any(not is_embedded_name(view.name) for view in views):
+        if self._has_remote:
             return self._own_classifier
+        views = (view for view in self._dispatcher().workers if view.compatible)
         return next((view.hello.safety for view in views if view.hello.safety), None)
 
     def looks_itself(self) -> bool:
-        """At pictures of the bot's own workers that have no classifier, while all are to be looked at."""
-        return self._own_classifier is not None and self.classifier() is not None
+        """At what the bot's own workers have not looked at: while a remote one is there, all are to be looked at."""
+        return self._own_classifier is not None and self._has_remote
+
+    @property
+    def _has_remote(self) -> bool:
+        return any(view.compatible and not is_embedded_name(view.name) for view in self._dispatcher().workers)
 
     async def _stop_jobs(self, user_id: int, place: int, by: int) -> int:
         waiting = [job for job in await self._jobs.waiting_of(UserId(user_id)) if place in (EVERYWHERE, job.guild_id)]
