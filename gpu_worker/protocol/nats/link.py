@@ -210,7 +210,7 @@ class Link:
                 await self._is_up()
                 await self._closed.wait()
                 log.warning("the connection to the broker was closed; it is made again")
-            except (OSError, TimeoutError, nats.errors.Error, ValueError) as error:
+            except Exception as error:  # whatever it is, nobody else dials
                 self._complain(error)
             finally:
                 if client is not self._client or not self._closed.is_set():
@@ -307,6 +307,8 @@ def _in_words(error: BaseException) -> str:
     if isinstance(error, nats.errors.AuthorizationError) or "authorization violation" in str(error).lower():
         return "it does not let this key in: revoked, or not known there yet; /workers gives a new invite"
     said = str(error) or type(error).__name__
+    if said.startswith("nkeys:"):
+        return "our key cannot be read; copy all of it once more, or get a new invite"
     if isinstance(error, OSError) and not isinstance(error, LinkDownError | ssl.SSLError):
         return f"nobody answers ({said}); it is tried again until somebody does"
     return said

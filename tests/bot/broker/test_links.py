@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 
+from gpu_worker.protocol.nats.access import Access
 from gpu_worker.protocol.nats.client import GuardedClient
 from gpu_worker.protocol.nats.link import Link
 from tests.contract.nats_kit import LINK_TIMES
@@ -43,3 +44,17 @@ async def test_a_place_where_nobody_answers_is_told_as_one(caplog):
         await link.close()
     assert "broker at 127.0.0.1:1: nobody answers (" in caplog.text
     assert "tried again" in caplog.text
+
+
+async def test_a_key_that_cannot_be_read_is_told_and_its_connection_can_be_closed(caplog):
+    access = Access(("nats://127.0.0.1:1",), seed="SUXAAAA")
+    link = Link(access, name="x", inbox="_INBOX.x", times=LINK_TIMES)
+    link.open()
+    async with asyncio.timeout(60):
+        while "our key cannot be read" not in caplog.text:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        assert link._keeper is not None
+        assert not link._keeper.done()
+        await link.close()
+    assert "AAAA" not in caplog.text
