@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from gpu_worker.engine.images.metadata import FORMATS, TROUBLE, infotext_in
-from gpu_worker.looker.png_files import bare_png
+from gpu_worker.looker.png_files import AREA_PX_MAX, bare_png
 from gpu_worker.protocol.looking import LookAtPart, LookAtPicture, LookAtPreview, SeenText
 
 __all__ = ["NotAPictureError", "Written", "checked_part", "checked_picture", "checked_preview", "texts_of"]
@@ -23,7 +23,6 @@ __all__ = ["NotAPictureError", "Written", "checked_part", "checked_picture", "ch
 _FORMATS = {"image/png": "PNG", "image/webp": "WEBP", "image/jpeg": "JPEG"}
 _PART_TEXTS = {"place": re.compile(r"\d{1,5}(,\d{1,5}){3}"), "start": re.compile(r"[0-9a-f]{2,2000}")}
 _SOURCE_PX = 16384
-_AREA_PX_MAX = 8192 * 8192
 _PREVIEW_BYTES_MAX = 256 * 1024
 
 
@@ -137,7 +136,7 @@ def _opened(
             with Image.open(io.BytesIO(data), formats=(kind,) if kind else FORMATS) as image:
                 if asked is not None and image.size != asked:
                     raise NotAPictureError(f"a picture of {image.size} where {asked} was asked for")
-                if max(image.size) > longest_px or not 0 < image.width * image.height <= _AREA_PX_MAX:
+                if max(image.size) > longest_px or not 0 < image.width * image.height <= AREA_PX_MAX:
                     raise NotAPictureError(f"a picture of {image.size}")
                 image.load()
                 yield image

@@ -6,17 +6,21 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 
-__all__ = ["bare_png"]
+__all__ = ["AREA_PX_MAX", "bare_png"]
+
+AREA_PX_MAX = 8192 * 8192
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD = struct.Struct(">IIBBBBB")
+_STEP_BYTES = 1 << 20
 _PLAIN = (8, 2, 0, 0, 0)
 """Eight bits, three colours, the one compression and filter there is, not interlaced: what workers write."""
 
 
 def bare_png(data: bytes, texts: Mapping[str, str]) -> bytes | None:
     """Header, `texts` by keyword, pixels, end: no palette, colour profile, animation or anything behind the end. None
-    for what is no plain PNG of 8-bit RGB. Whether its pixels can be read is for a decoder to say."""
+    for what is no plain PNG of 8-bit RGB with as much in it as its size takes, which nothing can hide behind. Whether
+    its pixels can be read is for a decoder to say."""
     head: bytes | None = None
     pixels: list[bytes] = []
     for kind, body in _chunks(data):
@@ -29,10 +33,31 @@ def bare_png(data: bytes, texts: Mapping[str, str]) -> bytes | None:
         elif kind == b"IEND":
             parts = [(b"IHDR", head), *(_text(key, value) for key, value in texts.items())]
             parts += [*((b"IDAT", body) for body in pixels), (b"IEND", b"")]
-            return _SIGNATURE + b"".join(_chunk(*part) for part in parts) if pixels else None
+            width, height, *_ = _HEAD.unpack(head)
+            return _SIGNATURE + b"".join(_chunk(*part) for part in parts) if _fills(pixels, width, height) else None
         elif pixels and kind in (b"PLTE", b"IHDR"):
             return None
     return None
+
+
+def _fills(pixels: list[bytes], width: int, height: int) -> bool:
+    """One stream of just so many rows, and nothing behind it."""
+    if not 0 < width * height <= AREA_PX_MAX:
+        return False
+    left, stream = height * (1 + 3 * width), zlib.decompressobj()
+    try:
+        for body in pixels:
+            if stream.eof and body:
+                return False
+            while body:
+                # One more than is left tells of too much.
+                left -= len(stream.decompress(body, min(_STEP_BYTES, left + 1)))
+                if left < 0:
+                    return False
+                body = stream.unconsumed_tail
+    except zlib.error:
+        return False
+    return stream.eof and not stream.unused_data and left == 0
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

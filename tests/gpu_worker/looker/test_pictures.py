@@ -165,3 +165,29 @@ def test_only_plain_files_are_reduced_without_being_compressed_again():
     assert bare_png(encoded(mode="P"), {}) is None
     assert bare_png(encoded()[:-1], {}) is None
     assert bare_png(b"GIF89a", {}) is None
+
+
+def png(*pixels: bytes, size=(48, 32)):
+    """With these bodies of pixels."""
+    head = struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", head), *((b"IDAT", body) for body in pixels), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+
+
+ROWS = zlib.compress(b"\0" * 32 * (1 + 3 * 48))
+
+
+def test_nothing_hides_behind_the_pixels_of_a_stream_nor_unfolds_to_more(tmp_path):
+    assert bare_png(png(ROWS), {}) is not None
+    assert bare_png(png(ROWS[:9], b"", ROWS[9:]), {}) is not None
+    more = b"\0" * 32 * (1 + 3 * 48) + b"hidden" + bytes(50_000_000)
+    for data in (png(zlib.compress(more)), png(ROWS + b"hidden"), png(ROWS, b"hidden")):
+        assert bare_png(data, {}) is None
+        # A decoder does not mind, so the picture counts, without it.
+        written = checked_picture(wish(tmp_path, data))
+        assert len(written.png) < 1000
+        assert opened(written.png).tobytes() == bytes(32 * 3 * 48)
+    for data in (png(ROWS[:-6]), png(zlib.compress(b"\0" * 9)), png(b"x"), png(ROWS, size=(2**31 - 1, 2**31 - 1))):
+        assert bare_png(data, {}) is None
