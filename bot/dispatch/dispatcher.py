@@ -253,7 +253,8 @@ class Dispatcher:
                 self._standings = await stand(
                     await self._jobs.queue(), self._floor.workers, self._floor.fair, self._handing.candidate,
                     now=now, learnt=self._timings.estimate_s("", 1.0) is not None, is_paused=self._floor.holds,
-                    pace=self._handing.pace, load_s=self._handing.load_s, prepares_s=self._handing.prepares_s,
+                    pace=self._handing.pace, load_s=self._handing.load_s, fetch_s=self._handing.fetch_s,
+                    prepares_s=self._handing.prepares_s,
                 )  # fmt: skip
                 self._standings_of = (version, now)
             return self._standings

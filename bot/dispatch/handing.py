@@ -241,6 +241,7 @@ class HandingOut:
             ),
             pace=partial(self._timings.pace, device=view.hello.gpu),
             load_s=partial(self.load_s, view),
+            fetch_s=partial(self.fetch_s, view),
             kind=(view.hello.gpu, lanes, view.hello.tasks, view.checkpoints),
             family=(view.hello.gpu, lanes, view.hello.tasks),
         )
@@ -271,10 +272,14 @@ class HandingOut:
 
     def load_s(self, view: WorkerView, model: str) -> float:
         """As a `Hand` has it."""
+        return self.fetch_s(view, model) + self._read_s(view)
+
+    def fetch_s(self, view: WorkerView, model: str) -> float:
+        """As a `Hand` has it."""
         if self._floor.workers.has(view, model):
-            return self._read_s(view)
+            return 0.0
         size = self._floor.workers.fetch_bytes(view, model)
-        return (FETCH_S if size is None else self._fetch_s(view, size)) + self._read_s(view)
+        return FETCH_S if size is None else self._fetch_s(view, size)
 
     def _kind(self, view: WorkerView | None) -> Hashable:
         """Workers of one kind may be given the same jobs."""

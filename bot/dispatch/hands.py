@@ -51,6 +51,8 @@ class Hand:
     """How many times a job's `cost_s` it takes with that model."""
     load_s: Callable[[str], float] = _at_once
     """Until a checkpoint that is not loaded is: reading it from disk, or fetching it first."""
+    fetch_s: Callable[[str], float] = _at_once
+    """The part of that which is fetching."""
     kind: Hashable = None
     """Those of one kind have the same pace, and about the same `load_s` and `takes`; None: it is like no other."""
     family: Hashable = None
@@ -60,6 +62,12 @@ class Hand:
         """From now on, if it is given that next."""
         loaded = job.model == self.planned_model or job.model.startswith(TASK_MODEL)
         return self.free_in_s + (0.0 if loaded else self.load_s(job.model)) + job.cost_s * self.pace(job.model)
+
+    def worth_s(self, job: Candidate) -> float:
+        """When it has to be done elsewhere, so that it is left: later than here by what is fetched here, for so long
+        this one is lost to whoever comes next."""
+        loaded = job.model == self.planned_model or job.model.startswith(TASK_MODEL)
+        return self.finish_s(job) + (0.0 if loaded else self.fetch_s(job.model))
 
 
 Entry = tuple[float, int, str]
@@ -129,8 +137,9 @@ class Hands:
         self.update(hand)
 
     def sooner(self, job: Candidate, mine: Hand) -> tuple[str, float] | None:
-        """Who else finishes it sooner than `mine` would, and when. It has its place there from then on."""
-        than_s = mine.finish_s(job) - MARGIN_S
+        """Who else finishes it sooner than it is worth to be given to `mine`, and when. From then on it has its place
+        there."""
+        than_s = mine.worth_s(job) - MARGIN_S
         place = self._places.get(job.id)
         if place is None:
             place = self._first(job, than_s, mine.name)

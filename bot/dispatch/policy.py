@@ -94,7 +94,8 @@ class Line:
     """Until the training that it holds is done, if nothing interrupts it: only another training waits for that."""
     pace: Callable[[str], float] = _same
     load_s: Callable[[str], float] = _at_once
-    """Both as a `Hand` has them."""
+    fetch_s: Callable[[str], float] = _at_once
+    """All three as a `Hand` has them."""
 
     def draws(self, model: str) -> bool:
         return model not in self.refuses
@@ -103,7 +104,7 @@ class Line:
         return Hand(
             str(index), free_in_s, planned_model,
             takes=lambda job: self.draws(job.model) and (not self.lanes or job.lane in self.lanes),
-            pace=self.pace, load_s=self.load_s,
+            pace=self.pace, load_s=self.load_s, fetch_s=self.fetch_s,
         )  # fmt: skip
 
 

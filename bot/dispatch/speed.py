@@ -6,6 +6,9 @@ next one is looked at. So a slow card gets the small jobs, a checkpoint is not r
 door, and what a worker would have to fetch goes to whoever has it on disk. Among few jobs a slow worker rather waits;
 where so many wait that the others could not be done with them any sooner, it takes the one that loses least.
 
+A fetch is worth it where the others would take as long again as the fetch does: the card that fetches is lost to
+whoever comes meanwhile.
+
 Nothing is left for ever: a job that was first left as long ago as it would take here, or `MAX_WAIT_S` ago, is taken. So
 a wrong guess, or others that went before it, cost a job at most as much again.
 """
@@ -67,14 +70,14 @@ def offer(
     left, least = list[JobId](), None
     for choice in _in_turn(waiting, clock, first, mine, lanes, draws, takes, slack_s):
         job = choice.job
-        here_s = mine.finish_s(job)
-        waited = job.left_s >= min(MAX_WAIT_S, here_s)
+        worth_s = mine.worth_s(job)
+        waited = job.left_s >= min(MAX_WAIT_S, worth_s)
         place = None if job.lane is Lane.TRAINING or job.overdue or waited else hands.sooner(job, mine)
         if place is None:
             return Offer(choice, tuple(left))
         name, at_s = place
-        if least is None or here_s - at_s < least[0]:
-            least = (here_s - at_s, choice)
+        if least is None or worth_s - at_s < least[0]:
+            least = (worth_s - at_s, choice)
         left.append(job.id)
         if stop(name, job):
             return Offer(None, tuple(left), first=name)
@@ -90,7 +93,7 @@ def offer(
 
 def _gains_nobody(waiting: Waiting, hands: Hands, mine: Hand, job: Candidate) -> bool:
     """So much waits that all together are done with it later than `mine` would be with that job."""
-    return waiting.cost_s / hands.throughput(job.model) > mine.finish_s(job)
+    return waiting.cost_s / hands.throughput(job.model) > mine.worth_s(job)
 
 
 def _in_turn(

@@ -42,10 +42,11 @@ async def stand(
     is_paused: Callable[[int | None], bool] = lambda _: False,
     pace: Callable[[WorkerView, str], float] = lambda _, __: 1.0,
     load_s: Callable[[WorkerView, str], float] = lambda _, __: 0.0,
+    fetch_s: Callable[[WorkerView, str], float] = lambda _, __: 0.0,
     prepares_s: Callable[[WorkerView, Assigned], float] = lambda _, __: 0.0,
 ) -> Mapping[JobId, Standing]:
     """`now` is on the clock of the workers' `started_at`; `is_paused` says which servers' jobs stay where they are;
-    `pace` and `load_s` are those of a `Hand`; `prepares_s`: of what a worker holds, until it is drawn.
+    `pace`, `load_s` and `fetch_s` are those of a `Hand`; `prepares_s`: of what a worker holds, until it is drawn.
     The planning itself runs off the event loop."""
     everybody = [candidate(row) for row in rows if row.status is JobStatus.QUEUED]
     held = {row.id for row in rows if row.held}
@@ -81,7 +82,7 @@ async def stand(
             lines.append(
                 Line(
                     view.planned_model, free_s, view.hello.lanes, refuses, trains_for_s,
-                    pace=partial(pace, view), load_s=partial(load_s, view),
+                    pace=partial(pace, view), load_s=partial(load_s, view), fetch_s=partial(fetch_s, view),
                 )
             )  # fmt: skip
     # Claimed before our restart and not reported yet.

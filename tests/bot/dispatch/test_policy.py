@@ -435,6 +435,17 @@ def test_plan_waits_for_the_fast_card():
     assert [(c.user_id, ready_s) for c, ready_s in plan(queue, FairClock(), lines)] == [(2, 4.0), (1, 13.0)]
 
 
+def test_a_fetch_waits_until_the_others_would_take_as_long_again():
+    """Else each burst has idle machines fetch what the others would have drawn before the next picture came."""
+    mine = replace(hand("mine", model="m2", load=64), fetch_s=lambda _: 60.0)
+    assert asked([job(1, cost=10)], mine, hand("other", free=100)).choice is None
+    assert asked([job(1, cost=10)], mine, hand("other", free=130)).choice is not None
+    assert asked([job(1, cost=10, left_s=119)], mine, hand("other", free=100)).choice is None
+    assert asked([job(1, cost=10, left_s=120)], mine, hand("other", free=100)).choice is not None
+    reads = replace(mine, fetch_s=lambda _: 0.0)
+    assert asked([job(1, cost=10)], reads, hand("other", free=100)).choice is not None
+
+
 def test_where_each_machine_holds_other_models_families_are_looked_at_not_each_machine():
     """A hundred jobs that are left to others would else be asked about of each of a thousand."""
     asked_of: list[int] = []
