@@ -121,6 +121,7 @@ class Reception:
         other's restart, none would ever end a job."""
         if boot == view.boot or boot not in self._replaced.get(view.name, ()):
             return False
+        view.twin_at = self._floor.clock()
         if view.name not in self._told:
             self._told.add(view.name)
             log.error("two machines have joined as %s with one invite; the later one is served. "

@@ -14,6 +14,9 @@ from gpu_worker.protocol.messages import PROTO_MAX, PROTO_MIN, Heartbeat, Hello,
 
 __all__ = ["Assigned", "Roster", "WorkerView"]
 
+TWIN_S = 60.0
+"""So long after its last word a second machine with the same key counts as there."""
+
 
 @dataclass
 class Assigned:
@@ -78,12 +81,18 @@ class WorkerView:
     """To read a checkpoint, as was learnt of this worker; None before the first."""
     _checkpoints: tuple[Hello, frozenset[str], dict[str, ModelFact]] | None = None
     """Of that hello; a thousand workers are asked for each job."""
+    twin_at: float | None = None
+    """When another machine was last heard that has the same key; this one is served."""
     quiet_since: float = 0.0
     """When it was last given, or done with, anything but a training; at first, when it said hello."""
 
     @property
     def compatible(self) -> bool:
         return self.hello.proto_min <= PROTO_MAX and self.hello.proto_max >= PROTO_MIN
+
+    @property
+    def has_twin(self) -> bool:
+        return self.twin_at is not None and self.seen_at - self.twin_at < TWIN_S
 
     @property
     def takes_work(self) -> bool:

@@ -379,6 +379,18 @@ async def test_a_drained_worker_that_has_run_dry_is_not_called_idle(keyed, admin
     assert "\n**Drained:**" in text
 
 
+async def test_two_machines_with_one_key_are_told_apart_while_both_are_there(keyed, admin):
+    await comes(keyed, "garage", boot="one")
+    await comes(keyed, "garage", boot="two")
+    assert "Two machines" not in (await listed(admin)).text
+    await beats(keyed, "garage", boot="one")
+    assert "Two machines have this key" in (await listed(admin)).text
+    view = keyed.studio.dispatcher._floor.workers["garage"]
+    view.twin_at -= 60
+    await beats(keyed, "garage", boot="two")
+    assert "Two machines" not in (await listed(admin)).text
+
+
 async def test_a_machine_that_the_bot_itself_drained_says_why(keyed, admin):
     await comes(keyed, "garage")
     await comes(keyed, "garage.2")

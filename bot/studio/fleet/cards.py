@@ -141,6 +141,8 @@ def worker_lines(one: WorkerSight, version: str, texts: Texts, *, facts: bool = 
         lines.append(_doing(one, texts))
     if one.drained:
         lines.append(_drained(one, texts))
+    if one.twin:
+        lines.append("⚠️ " + texts("workers.twin"))
     if one.skew is not Skew.NONE and one.view is not None:
         lines.append(_skew(one, version, texts))
     known = _facts(one, texts) if facts else []
@@ -276,7 +278,7 @@ def _row(one: WorkerSight, texts: Texts) -> Row:
 def _colour(one: WorkerSight) -> int:
     if one.doing is Doing.OLD:
         return RED
-    return YELLOW if one.drained or not one.doing.there or one.skew is not Skew.NONE else GREEN
+    return YELLOW if one.drained or one.twin or not one.doing.there or one.skew is not Skew.NONE else GREEN
 
 
 def _box(colour: int, text: str) -> tuple[discord.ui.LayoutView, discord.ui.Container[discord.ui.LayoutView]]:

@@ -90,6 +90,8 @@ class WorkerSight:
     task: Task | None = None
     speed: Speed | None = None
     skew: Skew = Skew.NONE
+    twin: bool = False
+    """Another machine has the same key."""
 
     @property
     def name(self) -> str:
@@ -131,7 +133,8 @@ def _sight(row: MachineWorker, view: WorkerView | None, timings: Timings, ours: 
     if view is None:
         return WorkerSight(row, ours, Doing.NEVER if row.seen_at is None else Doing.AWAY)
     task = _task(view)
-    return WorkerSight(row, ours, _doing(view, task), view, task, _speed(view, timings), skew_of(view, version))
+    speed, skew = _speed(view, timings), skew_of(view, version)
+    return WorkerSight(row, ours, _doing(view, task), view, task, speed, skew, view.has_twin)
 
 
 def skew_of(view: WorkerView, version: str) -> Skew:
