@@ -309,6 +309,8 @@ def _in_words(error: BaseException) -> str:
     said = str(error) or type(error).__name__
     if said.startswith("nkeys:"):
         return "our key cannot be read; copy all of it once more, or get a new invite"
+    if isinstance(error, ConnectionResetError | BrokenPipeError):  # also in the middle of refusing a key
+        return f"it closed the connection ({said}); it is tried again"
     if isinstance(error, OSError) and not isinstance(error, LinkDownError | ssl.SSLError):
         return f"nobody answers ({said}); it is tried again until somebody does"
     return said

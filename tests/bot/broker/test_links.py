@@ -46,6 +46,22 @@ async def test_a_place_where_nobody_answers_is_told_as_one(caplog):
     assert "tried again" in caplog.text
 
 
+async def test_a_broker_that_hangs_up_is_not_told_as_nobody(monkeypatch, caplog):
+    """It does so while it refuses a key."""
+
+    async def connect(*_: object, **__: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(GuardedClient, "connect", connect)
+    link = Link("nats://127.0.0.1:1", name="x", inbox="_INBOX.x", times=LINK_TIMES)
+    link.open()
+    async with asyncio.timeout(60):
+        while "it closed the connection" not in caplog.text:
+            await asyncio.sleep(0.01)
+        await link.close()
+    assert "nobody answers" not in caplog.text
+
+
 async def test_a_key_that_cannot_be_read_is_told_and_its_connection_can_be_closed(caplog):
     access = Access(("nats://127.0.0.1:1",), seed="SUXAAAA")
     link = Link(access, name="x", inbox="_INBOX.x", times=LINK_TIMES)
