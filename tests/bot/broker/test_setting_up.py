@@ -212,8 +212,8 @@ def test_old_servers_are_not_given_what_they_do_not_know(settings):
         assert '"no_tls": true' in text
 
 
-def test_a_server_beside_the_bot_may_be_of_any_version_that_can_be_told(settings):
-    given = settings(nats_url="tls://nats:4222", broker_folder="shared")
+def test_a_server_beside_the_bot_may_be_of_any_version_that_can_be_told(settings, tmp_path):
+    given = settings(nats_url="tls://nats:4222", broker_folder=tmp_path / "shared")
     broker = setting_up.broker_of(given)
     broker._folder.prepare(broker._listeners, [], broker._kind)
     text = (given.broker_dir / "nats.conf").read_text()
