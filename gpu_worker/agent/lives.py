@@ -106,4 +106,5 @@ class Lives:
             raise
         finally:
             self._child = None
-        await self._on_end(child.spoke, f"it ended with {code}: {await child.last_words()}")
+        said = await child.last_words()
+        await self._on_end(child.spoke, f"it ended with {code}: {said}" if said else f"it ended with {code}")

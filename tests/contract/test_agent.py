@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -50,7 +51,7 @@ async def until_drawn(farm: Farm, label: str) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_crash_of_the_process_that_draws_is_told_at_once_and_the_rest_goes_to_the_next(farm):
+async def test_crash_of_the_process_that_draws_is_told_at_once_and_the_rest_goes_to_the_next(farm, caplog):
     """No lease runs out for it, the worker never goes, and what had not begun is not given back."""
     first, second = await farm.submit("label:a sleep:1"), await farm.submit("label:b sleep:0.1")
     await farm.running(first)
@@ -66,6 +67,7 @@ async def test_crash_of_the_process_that_draws_is_told_at_once_and_the_rest_goes
     assert (await farm.job(first)).crashes == 1
     assert (farm.journal()["start a"], farm.journal()["start b"]) == (2, 1)
     assert [each is view for each in farm.dispatcher.workers] == [True]
+    assert re.search(r"attempt 1: failed \(it ended with -?\d+\)", caplog.text)  # it had no last words
     await farm.check_delivered_once([first, second])
     await farm.settled(["w1"])
 
