@@ -87,7 +87,10 @@ def _text(said: str, where: str) -> str:
             return file.read(_FILE_BYTES_MAX).decode("utf-8-sig", "replace")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no path"
-        raise JoiningError(f"{where} is neither an invite nor a file that can be read ({reason})") from error
+        raise JoiningError(
+            f"{where} is neither an invite nor a file that can be read ({reason}); "
+            "give all of the text that begins with pincel1-, or the file that holds it"
+        ) from error
 
 
 def _kept(path: Path) -> str:

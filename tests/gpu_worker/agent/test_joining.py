@@ -62,7 +62,7 @@ def test_invite_comes_as_text_as_file_or_as_setting_and_children_never_see_it(tm
         ("", "no invite yet: .*/workers add"),
         ("pincel1-AAAA", "not whole"),
         ("pincel9-AAAA", "another version"),
-        ("nowhere.txt", "neither an invite nor a file"),
+        ("nowhere.txt", "neither an invite nor a file.*; give all of the text"),
         ("x\0y", "neither an invite nor a file"),
     ],
 )
