@@ -55,8 +55,8 @@ class Reception:
         self._settling = asyncio.Lock()
         self._replaced: dict[str, list[str]] = {}
         """Earlier lives, by worker that is there: one of them that speaks again never ended."""
-        self._told: set[str] = set()
-        """Workers of which it was said that they are two."""
+        self._told_at: dict[str, float] = {}
+        """When the second of two was last told so, by worker."""
 
     async def on_message(self, message: m.ToBot) -> None:
         """Handles one message of a worker; returns after the commit. Raises on a full disk: deliver it again."""
@@ -86,7 +86,7 @@ class Reception:
             return
         if known is None:
             self._replaced.pop(hello.worker, None)
-            self._told.discard(hello.worker)
+            self._told_at.pop(hello.worker, None)
         elif known.boot != hello.boot:
             self._replaced[known.name] = [*self._replaced.get(known.name, ())[-REPLACED_MAX:], known.boot]
             del self._floor.workers[hello.worker]
@@ -122,11 +122,14 @@ class Reception:
         if boot == view.boot or boot not in self._replaced.get(view.name, ()):
             return False
         view.twin_at = self._floor.clock()
-        if view.name not in self._told:
-            self._told.add(view.name)
+        now = self._floor.clock()
+        if view.name not in self._told_at:
             log.error("two machines have joined as %s with one invite; the later one is served. "
                       "Give the other an invite of its own: /workers add", view.name)  # fmt: skip
-        await self._welcome(view)
+        # A welcome is answered at once: to each word of it they would go back and forth without end.
+        if now - self._told_at.get(view.name, float("-inf")) >= self._floor.leases.heartbeat_s:
+            self._told_at[view.name] = now
+            await self._welcome(view)
         return True
 
     async def _forget_what_is_over(self, hello: m.Hello) -> None:

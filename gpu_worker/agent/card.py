@@ -141,7 +141,8 @@ class Card:
             case m.Welcome():
                 self._note_whom_it_is_for(message)
                 self._heartbeat_s = message.hb_s
-                self._beat_now.set()
+                if not self._second:
+                    self._beat_now.set()
                 await self._lives.send(message)
             case m.Prepare():
                 self._prepare(message)

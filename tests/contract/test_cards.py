@@ -124,7 +124,7 @@ async def test_results_of_a_card_that_serves_no_longer_are_delivered_all_the_sam
     assert "joins as attic again" in caplog.text
 
 
-async def test_two_machines_with_one_invite_do_not_take_each_others_jobs_for_lost(farm, url, caplog):
+async def test_two_machines_with_one_invite_do_not_take_each_others_jobs_for_lost(farm, url, caplog, monkeypatch):
     """The later one is served, and the other again once that is gone."""
     mine, other = (str(outbox_of(farm.root, home)) for home in ("garage", "attic"))
     command = card(farm, 2)
@@ -134,6 +134,16 @@ async def test_two_machines_with_one_invite_do_not_take_each_others_jobs_for_los
         (first,) = farm.dispatcher.workers
         async with machine(farm.root, url, elsewhere, home="attic"):
             await until(lambda: "same invite" in caplog.text)
+            said: list[m.ToWorker] = []
+            send = farm.transport.send
+
+            async def counted(worker: str, message: m.ToWorker) -> None:
+                said.append(message)
+                await send(worker, message)
+
+            monkeypatch.setattr(farm.transport, "send", counted)
+            await asyncio.sleep(1)
+            assert 2 <= len(said) <= 20, "about one for each heartbeat of 0.1 s"
             jobs = [await farm.submit("sleep:0.3", user=n) for n in range(4)]
             assert await farm.ended(jobs) == [JobStatus.DONE] * 4
             assert [(await farm.job(job)).attempt for job in jobs] == [1] * 4
