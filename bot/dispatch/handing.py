@@ -294,15 +294,17 @@ class HandingOut:
             job.id not in view.refused
             and (job.id not in sheets or SHEETS in view.hello.tasks)
             and not self._floor.holds(job.guild_id)
-            and not (self._floor.trust.has_spoilt(view.name, job.id) and self._may_go_elsewhere(job))
+            and not (self._floor.trust.is_for_others(view.name, job.id) and self._may_go_elsewhere(job, sheets))
         )
 
-    def _may_go_elsewhere(self, job: Candidate) -> bool:
-        """To another machine than the one that sent what was no result of it."""
+    def _may_go_elsewhere(self, job: Candidate, sheets: Collection[JobId]) -> bool:
+        """To another card than the one on which it failed, or whose machine sent what was no result of it."""
         return any(
             other.takes_work
             and job.id not in other.refused
-            and not self._floor.trust.has_spoilt(other.name, job.id)
+            and (not other.hello.lanes or job.lane in other.hello.lanes)
+            and (job.id not in sheets or SHEETS in other.hello.tasks)
+            and not self._floor.trust.is_for_others(other.name, job.id)
             and self._floor.workers.may_draw(other, job.model)
             for other in self._floor.workers.values()
         )

@@ -70,10 +70,12 @@ class Losses:
     async def lose_all(self, view: WorkerView, *, started: str) -> None:
         blamed = view.on_gpu()
         for held in list(view.assigned.values()):
-            await self.lose(
+            status = await self.lose(
                 JobId(held.job), held.attempt, blamed=held in blamed, outcome=started if held in blamed else "lost",
                 held=held,
             )  # fmt: skip
+            if held in blamed and not held.trains and status is not None and status.waiting:
+                self._floor.trust.failed(view.name, held.job)
         view.assigned.clear()  # whoever is about to send it one of them sees that it is over
         self._floor.changed()
 

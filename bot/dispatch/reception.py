@@ -286,6 +286,8 @@ class Reception:
                 await self._learn(job_id, view, message)
             await self._withdraw_others(job_id, message.attempt)
             self._floor.ended(job_id)
+        elif status is not None and isinstance(message, m.Failed) and not (held is not None and held.trains):
+            self._floor.trust.failed(message.worker, message.job)
         self._floor.changed()
         await self._floor.transport.settled(m.Settled(worker=message.worker, job=message.job, attempt=message.attempt))
 

@@ -1,5 +1,5 @@
-"""Which machines have sent what cannot be the result of their jobs, and when that was once too often; and whose word
-that a job cannot be done at all waits for another's."""
+"""Which machines have sent what cannot be the result of their jobs, and when that was once too often; whose word that a
+job cannot be done at all waits for another's; and on which cards a waiting job has failed."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Trust:
         """Jobs by machine, and when."""
         self._doubted: dict[str, str] = {}
         """Machines by the waiting job that they say cannot be done."""
+        self._failed: dict[str, set[str]] = {}
+        """Workers by the waiting job of which a start ended badly there: a crash, too little memory, silence."""
 
     def blame(self, worker: str, job: str) -> bool:
         """An unfit result. True where that was one too many; then the count begins anew, for whoever gives it work
@@ -46,17 +48,28 @@ class Trust:
         self._doubted[job] = machine_of(worker)
         return True
 
+    def failed(self, worker: str, job: str) -> None:
+        """A start of it ended badly there, and it waits again. Nobody's fault as yet; another card may know."""
+        self._failed.setdefault(job, set()).add(worker)
+
     def over(self, job: str) -> None:
         self._doubted.pop(job, None)
+        self._failed.pop(job, None)
 
-    def has_spoilt(self, worker: str, job: str) -> bool:
-        """Or said that it cannot be done."""
-        if not (self._spoilt or self._doubted):
+    def is_for_others(self, worker: str, job: str) -> bool:
+        """It has failed there, or its machine has spoilt it, or said that it cannot be done."""
+        if not (self._spoilt or self._doubted or self._failed):
             return False
         machine = machine_of(worker)
-        return job in self._spoilt.get(machine, ()) or self._doubted.get(job) == machine
+        return (
+            job in self._spoilt.get(machine, ())
+            or self._doubted.get(job) == machine
+            or worker in self._failed.get(job, ())
+        )
 
     def mark(self, worker: str) -> str:
-        """The machine's name, where it is not like others: it has spoilt some job, or given up one."""
+        """A name, where this one is not like others: some job is not for it."""
+        if any(worker in failed for failed in self._failed.values()):
+            return worker
         machine = machine_of(worker)
         return machine if machine in self._spoilt or machine in self._doubted.values() else ""

@@ -437,3 +437,38 @@ def _gone(worker: str):
     from bot.dispatch.transport import WorkerGone
 
     return WorkerGone(worker, "its process ended with 1")
+
+
+async def crash(desk: Desk, worker: str, job: str, attempt: int) -> None:
+    await desk.dispatcher.on_message(m.Failed(worker=worker, job=job, attempt=attempt, kind="crash", retryable=True))
+    await desk.quiet()
+
+
+async def test_a_job_that_failed_on_one_card_is_tried_on_another(desk):
+    await desk.hello("w1")
+    job = await desk.submit()
+    await desk.beat("w1", (job, 1, "sampling"))
+    await desk.hello("t1", lanes=("training",))  # never gets it
+    await crash(desk, "w1", job, 1)
+    assert desk.transport.assigned[-1].worker == "w1"  # nobody else there
+    await desk.hello("w2")
+    await desk.beat("w1", (job, 2, "sampling"))
+    await crash(desk, "w1", job, 2)
+    assert (desk.transport.assigned[-1].worker, desk.transport.assigned[-1].attempt) == ("w2", 3)
+    assert (await desk.job(await desk.submit())).status is JobStatus.ASSIGNED
+    assert desk.transport.assigned[-1].worker == "w1"  # which is no worse for others
+
+
+async def test_a_job_whose_worker_vanished_is_tried_on_another_that_is_busy(desk):
+    await desk.hello("w1")
+    await desk.hello("w2")
+    first, second = await desk.submit(), await desk.submit()
+    holder = {message.job: message.worker for message in desk.transport.assigned}
+    await desk.beat(holder[first], (first, 1, "sampling"))
+    await desk.hello(holder[first], boot="another")
+    waiting = await desk.job(first)
+    assert waiting.crashes == 1
+    later = [message for message in desk.transport.assigned if message.job == first and message.attempt == 2]
+    assert [message.worker for message in later] == [holder[second]]
+    await desk.done(holder[second], first, 2)
+    assert not desk.dispatcher._floor.trust.is_for_others(holder[first], first)  # nothing is kept of what is over

@@ -210,16 +210,16 @@ def test_faults_are_forgotten_after_a_day_and_after_a_machine_was_put_out():
     assert not trust.blame("attic.2", "a")
     assert not trust.blame("attic", "b")
     assert not trust.blame("cellar", "b")
-    assert trust.has_spoilt("attic.3", "b")
-    assert not trust.has_spoilt("cellar", "a")
+    assert trust.is_for_others("attic.3", "b")
+    assert not trust.is_for_others("cellar", "a")
     assert trust.mark("attic.2") == "attic"
     assert not trust.mark("garage")
     assert trust.blame("attic", "c")
-    assert not trust.has_spoilt("attic", "c")
+    assert not trust.is_for_others("attic", "c")
     assert not trust.blame("cellar", "c")
     now[0] = 25 * 3600.0
     assert not trust.blame("cellar", "d")
-    assert not trust.has_spoilt("cellar", "c")
+    assert not trust.is_for_others("cellar", "c")
 
 
 async def test_a_late_preview_of_a_job_that_is_over_reaches_nobody(inspected):
@@ -269,7 +269,7 @@ async def test_one_machine_alone_does_not_say_that_a_job_cannot_be_done(inspecte
         "bad_input",
         {"reason": "mask"},
     )
-    assert not desk.dispatcher._floor.trust.has_spoilt("attic", job)  # nothing is remembered of what is over
+    assert not desk.dispatcher._floor.trust.is_for_others("attic", job)  # nothing is remembered of what is over
 
 
 @pytest.mark.parametrize("others", [(), ("attic.2",)])
@@ -335,4 +335,4 @@ async def test_what_cannot_be_looked_at_for_a_reason_that_nobody_foresaw_is_no_r
     assert (again.job, again.attempt) == (job, 2)  # not the same result once more, for ever
     assert len(desk.transport.settled_entries) == 1
     assert "a puzzle" in caplog.text
-    assert not desk.dispatcher._floor.trust.has_spoilt("attic", job)
+    assert desk.dispatcher._floor.trust.mark("attic.2") == ""  # the machine is not blamed
