@@ -439,7 +439,7 @@ def _gone(worker: str):
     return WorkerGone(worker, "its process ended with 1")
 
 
-async def crash(desk: Desk, worker: str, job: str, attempt: int) -> None:
+async def crash(desk, worker: str, job: str, attempt: int) -> None:
     await desk.dispatcher.on_message(m.Failed(worker=worker, job=job, attempt=attempt, kind="crash", retryable=True))
     await desk.quiet()
 
