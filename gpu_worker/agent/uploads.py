@@ -41,6 +41,8 @@ class _Upload:
     landed: bool = False
     renewed: bool = False
     """It was written anew while it was on its way."""
+    saved: bool = False
+    """It is a file that a training saved."""
     task: asyncio.Task[None] | None = None
 
 
@@ -112,9 +114,12 @@ class Uploads:
         files: tuple[str, ...] = ()
         try:
             async with self._turns.setdefault(job, asyncio.Lock()):
+                if named is not None and named.part is None:
+                    await self._saved_landed(job)
                 manifest, files = await self._send_whole(entry)
                 if manifest is None:
                     return  # it is no longer there: nothing to deliver
+                upload.saved = named is not None and named.part is not None and any(map(_is_model, files))
                 upload.stored.set()
             while True:
                 heard = await self._hears(upload)
@@ -138,6 +143,14 @@ class Uploads:
             lock = self._turns.get(job)
             if lock is not None and not lock.locked():
                 del self._turns[job]
+
+    async def _saved_landed(self, job: str) -> None:
+        """The end of a training says that its files are with the bot. In the mailbox they might come behind it: what is
+        put there anew does, and a broker may have lost one."""
+        saved = (upload for name, upload in self._uploads.items() if upload.saved and name.startswith(f"{job}."))
+        tasks = [upload.task for upload in saved if upload.task is not None]
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _hears(self, upload: _Upload) -> bool:
         with contextlib.suppress(TimeoutError):
@@ -241,6 +254,10 @@ class Uploads:
             self._told_at = now
             log.warning("%s: the broker is there and takes no results (%s); look at its disk and its max_payload: "
                         "1 MB or more. They wait here meanwhile", self._worker, error)  # fmt: skip
+
+
+def _is_model(name: str) -> bool:
+    return name.endswith(".safetensors")
 
 
 def _small(path: Path, room: int) -> bytes | None:

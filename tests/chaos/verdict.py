@@ -17,7 +17,7 @@ from tests.chaos.plan import DEADLY, Kind, Order, Plan
 __all__ = ["Verdict", "judge"]
 
 STARTS = Leases().max_crashes
-TAKES_STARTS = DEADLY | {Kind.BOT_KILLED, Kind.BOT_STOPPED, Kind.BOT_FULL, Kind.MACHINE_FULL}
+TAKES_STARTS = DEADLY | {Kind.BOT_KILLED, Kind.BOT_STOPPED, Kind.BOT_FULL, Kind.MACHINE_FULL, Kind.MACHINE_ENDED}
 """A start that one of these hides from the bot is not counted against the job."""
 
 
