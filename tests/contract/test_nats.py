@@ -109,10 +109,13 @@ async def test_bot_that_is_cut_off_blames_nobody_and_gets_what_was_finished_mean
         relay = await stack.enter_async_context(Relay(own.url))
         kit = NatsKit(relay.url, own.url, replace(LINK_TIMES, ping_s=0.3))  # the cut is noticed within a lease
         farm = await stack.enter_async_context(farm_of(kit, tmp_path, "w1", lease_s=3.0))
-        jobs = [await farm.submit("label:a sleep:0.5"), await farm.submit("label:b sleep:0.1")]
+        jobs = [await farm.submit("label:a sleep:2"), await farm.submit("label:b sleep:0.1")]
         await farm.running(jobs[0])
-        relay.cut()
         async with asyncio.timeout(30):
+            while len(farm.dispatcher.workers[0].beat.running) < 2:  # it has both by now
+                await asyncio.sleep(0.01)
+        relay.cut()
+        async with asyncio.timeout(60):
             while farm.transport.connected or not farm.journal()["end b"]:
                 await asyncio.sleep(0.02)
         await asyncio.sleep(3.0)
