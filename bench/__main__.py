@@ -9,7 +9,7 @@ import platform
 import sys
 from collections.abc import Sequence
 
-from bench import answers, dispatching, engine, fleet, library, mailbox, pictures, tags, training, weight
+from bench import answers, dispatching, engine, fleet, library, losing, mailbox, pictures, tags, training, weight
 from bench.product import Product
 from bench.report import Figure, as_json, as_table
 
@@ -79,8 +79,10 @@ async def _measure(options: argparse.Namespace) -> tuple[dict[str, object], list
         figures += await dispatching.measure(large=options.large)
         if mailbox.can_be_measured():
             figures += await mailbox.measure()
+            _say("machines that are killed")
+            figures += await losing.measure()
         else:
-            _say("no nats-server here (extra `broker`, or the system's package): results over a broker are left out")
+            _say("no nats-server here (extra `broker`, or the system's package): what needs one is left out")
         figures += await asyncio.to_thread(fleet.measure, large=options.large)
     if set(options.topics) & {"memory", "answers", "pictures"}:
         _say("starting the bot, its worker and the playground")

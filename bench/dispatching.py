@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.report import Figure
-from bot.dispatch.dispatcher import Dispatcher, Leases
+from bot.dispatch.dispatcher import Dispatcher, Leases, Listener
 from bot.dispatch.settle import Settler
 from bot.dispatch.sources import SpecResolver
-from bot.dispatch.transport import OnGone, OnMessage
+from bot.dispatch.transport import BotTransport, OnGone, OnMessage
 from bot.domain.ids import ChannelId, JobId, UserId, new_job_id
 from bot.domain.job import Action, NewJob
 from bot.storage.database import open_database
@@ -31,7 +31,7 @@ from bot.storage.scripts import Scripts
 from gpu_worker.protocol import messages as m
 from gpu_worker.protocol.specs import ImageRef, Txt2Img
 
-__all__ = ["measure"]
+__all__ = ["dispatcher_over", "measure"]
 
 LEASES = Leases(lease_s=600.0)
 PICTURE = b"\x89PNG"
@@ -121,25 +121,34 @@ class _Ends:
 
 
 @contextlib.asynccontextmanager
+async def dispatcher_over(
+    transport: BotTransport, root: Path, listener: Listener, leases: Leases
+) -> AsyncIterator[tuple[Dispatcher, Jobs]]:
+    """Over a database of its own in `root`; not started yet."""
+    database = await open_database(root / "pincel.sqlite")
+    try:
+        jobs, images = Jobs(database), Images(database, root / "outputs")
+        inputs = InputPictures(database, root / "inputs")
+        dispatcher = Dispatcher(
+            jobs=jobs, scripts=Scripts(database), timings=Timings(database),
+            settler=Settler(database=database, jobs=jobs, images=images, transport=transport),
+            resolver=SpecResolver(jobs=jobs, images=images, inputs=inputs, transport=transport),
+            transport=transport, listener=listener, leases=leases,
+        )  # fmt: skip
+        yield dispatcher, jobs
+        await dispatcher.stop()
+    finally:
+        await database.close()
+
+
+@contextlib.asynccontextmanager
 async def _dispatcher(draws_s: float) -> AsyncIterator[tuple[Dispatcher, Jobs, _Workers, _Ends]]:
     with tempfile.TemporaryDirectory(prefix="pincel-bench-", ignore_cleanup_errors=True) as name:
         root = Path(name)
         (root / "blobs").mkdir()
-        database = await open_database(root / "pincel.sqlite")
-        try:
-            jobs, images, ends = Jobs(database), Images(database, root / "outputs"), _Ends()
-            workers = _Workers(root / "blobs", draws_s)
-            inputs = InputPictures(database, root / "inputs")
-            dispatcher = Dispatcher(
-                jobs=jobs, scripts=Scripts(database), timings=Timings(database),
-                settler=Settler(database=database, jobs=jobs, images=images, transport=workers),
-                resolver=SpecResolver(jobs=jobs, images=images, inputs=inputs, transport=workers),
-                transport=workers, listener=ends, leases=LEASES,
-            )  # fmt: skip
+        workers, ends = _Workers(root / "blobs", draws_s), _Ends()
+        async with dispatcher_over(workers, root, ends, LEASES) as (dispatcher, jobs):
             yield dispatcher, jobs, workers, ends
-            await dispatcher.stop()
-        finally:
-            await database.close()
 
 
 def _job(n: int, users: int, models: int) -> NewJob:

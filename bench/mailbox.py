@@ -26,7 +26,7 @@ from bot.broker.program import BrokerProgram, find_program
 from bot.dispatch.nats.transport import NatsTransport
 from gpu_worker.protocol import messages as m
 
-__all__ = ["can_be_measured", "measure"]
+__all__ = ["can_be_measured", "measure", "own_broker"]
 
 CHECKOUT = Path(__file__).parents[1]
 WORKERS = 3
@@ -76,7 +76,8 @@ def _digest(path: Path) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _broker(folder: Path) -> AsyncIterator[tuple[psutil.Process, str]]:
+async def own_broker(folder: Path) -> AsyncIterator[tuple[psutil.Process, str]]:
+    """And its address. Raises RuntimeError."""
     program = find_program()
     if program is None:
         raise RuntimeError("there is no nats-server here (extra `broker`, or the system's package)")
@@ -100,7 +101,7 @@ async def _carry(count: int, size: int) -> _Carried:
     with tempfile.TemporaryDirectory(prefix="pincel-bench-", ignore_cleanup_errors=True) as name:
         root = Path(name)
         (root / "broker").mkdir()
-        async with _broker(root / "broker") as (broker, url):
+        async with own_broker(root / "broker") as (broker, url):
             transport = NatsTransport(url, root=root / "landed")
             taker = _Taker(transport, count)
             await transport.start(taker.on_message, taker.on_gone)

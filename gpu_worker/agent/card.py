@@ -73,6 +73,10 @@ class Card:
         """On the loop's clock; None while a child is up, and before the first was."""
         self._forgets: dict[str, m.Forget] = {}
         """For the next child."""
+        self._reload: str | None = None
+        """The checkpoint that the last child had in memory: the next one reads it while it has nothing to do."""
+        self._reloading: str | None = None
+        """What was asked for so, and is not there yet: a child that dies of it is not asked again."""
         self._preparing: asyncio.Task[None] | None = None
         self._second = False
         """The bot serves another machine under this name."""
@@ -265,6 +269,8 @@ class Card:
                 await self._on_hello(message)
             case m.Heartbeat():
                 self._beat = message
+                if message.loaded is not None:
+                    self._reloading = None
                 for held in self._held.see(message):
                     log.warning("job %s: the process that had it lost it without a word", held.assign.job)
                     self._drop(held)
@@ -303,6 +309,9 @@ class Card:
                 await self._lives.send(forget)
             for held in self._held:
                 await self._hand_over(held)
+            if self._reload is not None and self.idle and hello.loaded is None:
+                self._reloading = self._reload
+                await self._lives.send(m.Prepare(worker=self.worker, model=self._reload))
 
     async def _on_answer(self, reply: m.AssignReply) -> None:
         held = self._held.get(reply.job, reply.attempt)
@@ -318,6 +327,8 @@ class Card:
 
     async def _on_end(self, spoke: bool, how: str) -> None:
         """A child is gone, and all that it said is heard."""
+        loaded = self._beat.loaded if self._beat is not None else None
+        self._reload = loaded if self._reloading is None else None
         self._beat = None
         if self._down_since is None:
             self._down_since = asyncio.get_running_loop().time()

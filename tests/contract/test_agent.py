@@ -72,6 +72,22 @@ async def test_crash_of_the_process_that_draws_is_told_at_once_and_the_rest_goes
     await farm.settled(["w1"])
 
 
+async def test_a_new_process_reads_what_the_last_one_had_in_memory(farm):
+    """Else the next job, which goes there as to one that has nothing to do, waits for it."""
+    await farm.ended([await farm.submit("label:a", model="m2")])
+    (view,) = farm.dispatcher.workers
+
+    async def until_loaded(model: str | None) -> None:
+        async with asyncio.timeout(60):
+            while view.loaded != model:
+                await asyncio.sleep(0.01)
+
+    await until_loaded("m2")
+    assert child_of(farm, "w1", KILL)
+    await until_loaded(None)
+    await until_loaded("m2")
+
+
 @needs_stop
 async def test_heartbeat_goes_on_for_a_process_that_is_stopped_and_its_job_stays_its_own(farm):
     job = await farm.submit("label:x sleep:0.6")
