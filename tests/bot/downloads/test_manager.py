@@ -264,7 +264,9 @@ async def test_a_few_at_once_in_the_order_of_asking(place, host, tmp_path):
         for download in begun:
             assert (await place.ended(downloads, download)).state == "done"
     assert most == 2
-    assert [request.path for request in host.asked] == paths
+    asked = [request.path for request in host.asked]
+    assert sorted(asked) == paths
+    assert all(abs(asked.index(path) - n) <= 1 for n, path in enumerate(paths))  # of two at once either may be first
 
 
 async def test_mirrors_and_a_host_that_is_down(place, host, tmp_path):
