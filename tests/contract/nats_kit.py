@@ -31,7 +31,7 @@ ADDRESS = "PINCEL_TEST_NATS"
 KEEPERS = "PINCEL_TEST_KEEPERS"
 """As ADDRESS: the folder into which wishes for workers go."""
 
-LINK_TIMES = LinkTimes(ping_s=1.0, reconnect_s=0.05, answer_s=5.0)
+LINK_TIMES = LinkTimes(ping_s=1.0, reconnect_s=0.05, answer_s=5.0, anew_s=5.0)
 
 
 def server_program() -> str | None:

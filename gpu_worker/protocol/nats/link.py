@@ -60,6 +60,9 @@ class LinkTimes:
     reconnect_s: float = 1.0
     answer_s: float = 10.0
     connect_s: float = 5.0
+    anew_s: float = 60.0
+    """A client that has had no connection for so long is given up for a new one: the library's own tries can end, or
+    hang, without a word."""
 
 
 class Link:
@@ -73,6 +76,7 @@ class Link:
         self._subscriptions: dict[str, OnData] = {}
         self._numbers = itertools.count()
         self._keeper: asyncio.Task[None] | None = None
+        self._ups = 0
         self._up = asyncio.Event()
         self._lost = asyncio.Event()
         self._closed = asyncio.Event()
@@ -201,26 +205,46 @@ class Link:
             client = GuardedClient(asks_for_tls=access.asks_for_tls, connect_s=self.times.connect_s)
             self._closed.clear()
             try:
-                await self._connect(client, access)
+                if not await self._connect(client, access):
+                    continue
                 self._client = client
                 self._lost.clear()
                 for subject, on_data in list(self._subscriptions.items()):
                     await self._listen(client, subject, on_data)
                 await client.flush()
                 await self._is_up()
-                await self._closed.wait()
+                await self._until_over()
                 log.warning("the connection to the broker was closed; it is made again")
             except Exception as error:  # whatever it is, nobody else dials
                 self._complain(error)
             finally:
                 if client is not self._client or not self._closed.is_set():
-                    with contextlib.suppress(Exception):
-                        await client.close()
-            self._up.clear()
+                    await self._shut(client)
+                self._up.clear()
             await asyncio.sleep(self.times.reconnect_s)
 
-    async def _connect(self, client: Client, access: Access) -> None:
-        # It tries for ever by itself; where there is another way, that one has its turn.
+    async def _until_over(self) -> None:
+        """It was closed, or had no connection for `anew_s`."""
+        while not self._closed.is_set():
+            was_connected, ups = self.connected, self._ups
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.times.anew_s):
+                    await self._closed.wait()
+            if not (was_connected or self.connected) and ups == self._ups:
+                return
+
+    async def _shut(self, client: Client) -> None:
+        task = asyncio.ensure_future(client.close())
+        try:
+            await asyncio.wait((task,), timeout=self.times.connect_s)
+        finally:
+            await _end(task)
+            if not task.cancelled():
+                task.exception()  # of what is given up
+
+    async def _connect(self, client: Client, access: Access) -> bool:
+        """False where it was not reached in time. Raises what the library raises, and LinkDownError."""
+        # It tries by itself; where there is another way, that one has its turn.
         several = len(self._access.by_protocol()) > 1
         task = asyncio.ensure_future(
             client.connect(
@@ -244,11 +268,14 @@ class Link:
             )
         )
         try:
-            limit_s = TRIES * (self.times.connect_s + self.times.reconnect_s) if several else None
+            limit_s = TRIES * (self.times.connect_s + self.times.reconnect_s) if several else self.times.anew_s
             await asyncio.wait((task,), timeout=limit_s)
-            if not task.done():
+            if task.done():
+                task.result()
+                return True
+            if several:
                 raise LinkDownError(f"not reached at {access.place}; the other way is tried")
-            task.result()
+            return False  # why is told at each try
         finally:
             await _end(task)
 
@@ -262,6 +289,7 @@ class Link:
         await client.subscribe(subject, cb=guarded)  # pyright: ignore[reportUnknownMemberType]
 
     async def _is_up(self) -> None:
+        self._ups += 1
         log.info("connected to the broker at %s", self._access.place)
         self._told_at.clear()
         self._lost.clear()

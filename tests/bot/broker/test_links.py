@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import logging
 
+import pytest
+
 from gpu_worker.protocol.nats.access import Access
 from gpu_worker.protocol.nats.client import GuardedClient
 from gpu_worker.protocol.nats.link import Link
+from tests.contract.keyed import dialling
 from tests.contract.nats_kit import LINK_TIMES
 
 
@@ -74,3 +77,27 @@ async def test_a_key_that_cannot_be_read_is_told_and_its_connection_can_be_close
         assert not link._keeper.done()
         await link.close()
     assert "AAAA" not in caplog.text
+
+
+@pytest.mark.parametrize("which", ["connect", "_attempt_reconnect"])
+async def test_a_client_whose_tries_hang_is_given_up_for_a_new_one(keyed, dial, monkeypatch, which):
+    """Seen on a busy machine: after a refusal nobody dialled any more."""
+    hung = asyncio.Event()
+    real = getattr(GuardedClient, which)
+
+    async def hangs_once(self, *given, **named):
+        if not hung.is_set():
+            hung.set()
+            await asyncio.Event().wait()
+        await real(self, *given, **named)
+
+    invite = await keyed.join("garage")
+    monkeypatch.setattr(GuardedClient, which, hangs_once)
+    link = await dial(dialling(invite, *invite.access.urls[:1]), up=False)
+    if which != "connect":
+        assert await link.wait_up(60)
+        keyed.kill()
+    async with asyncio.timeout(60):
+        await hung.wait()
+        while not link.connected:
+            await asyncio.sleep(0.05)
