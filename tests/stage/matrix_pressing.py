@@ -16,7 +16,7 @@ from tests.stage.visitor import StageVisitor
 __all__ = ["Button"]
 
 PUT_BACK_MAX = 5
-"""Edits of the presses before may come between putting a card back and pressing it."""
+"""Edits and deletions of the presses before may come between putting a card back and pressing it."""
 
 
 class Button:
@@ -67,9 +67,10 @@ class Button:
             try:
                 return await person._interact(**call, custom_id=custom_id, **more)
             except Refused as refused:
-                if refused.key != "component.gone":
+                if refused.key not in ("component.gone", "message.gone"):
                     raise
-                # The bot was quicker with the press before this one: whoever had the card in sight still sends it.
+                # The bot was quicker with the press before this one, which may have taken the message away:
+                # whoever had the card in sight still sends it.
                 self.put_back(custom_id, public=self._public)
         raise AssertionError(f"{custom_id} is taken away again and again")
 

@@ -47,11 +47,7 @@ async def test_twice_at_once_and_by_two_people(stage, trouble, press):
     button, owner = Button(stage, scene, press), scene.owner
     channel = scene.card.channel_id
     before = jobs(stage)
-    tried = await asyncio.gather(*(button.press(owner) for _ in range(2)), return_exceptions=True)
-    pressed = [answer for answer in tried if not isinstance(answer, BaseException)]
-    # The first may have taken the message away before the second reached it.
-    assert {getattr(answer, "key", answer) for answer in tried if answer not in pressed} <= {"message.gone"}
-    assert pressed
+    pressed = await asyncio.gather(*(button.press(owner) for _ in range(2)))
     for answer in pressed:
         await friendly(owner, channel, answer)
     forms = [answer for answer in pressed if answer.kind == "modal"]
