@@ -49,7 +49,7 @@ def stream(seed: int) -> Random:
 
 def scene_of(rng: Random) -> Scene:
     """A scene as training sees them: no held-out pair of thing and background among them."""
-    two = rng.random() < 0.30
+    two = rng.random() < 0.40
     while True:
         behind = rng.choice(list(COLOURS)) if rng.random() < 0.83 else rng.choice(list(LANDSCAPES))
         things = [_thing(rng, alone=not two) for _ in range(2 if two else 1)]
