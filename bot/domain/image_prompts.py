@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bot.domain.imagine import Built
 from bot.domain.mentions import spoken
-from bot.domain.models import DISABLED, closest
+from bot.domain.models import DISABLED, closest, suits
 from bot.domain.notes import Note
 from bot.domain.values import decimal
 from bot.errors import UserFacingError
@@ -118,4 +118,5 @@ def with_the_same_pictures(
 
 
 def _fits(adapter: ModelFact, checkpoint: ModelFact) -> bool:
-    return adapter.family is None or checkpoint.family is None or adapter.family == checkpoint.family
+    other = adapter.family is not None and checkpoint.family is not None and adapter.family != checkpoint.family
+    return not other and suits(adapter, checkpoint)

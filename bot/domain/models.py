@@ -167,12 +167,7 @@ def useless_embeddings(text: str, checkpoint: ModelFact, facts: Sequence[ModelFa
     return [
         fact.name
         for fact in facts
-        if fact.kind == "embedding"
-        and fact.name.casefold() in words
-        and (
-            fact.problem
-            or (fact.family and checkpoint.family and base_family(fact.family) != base_family(checkpoint.family))
-        )
+        if fact.kind == "embedding" and fact.name.casefold() in words and (fact.problem or not suits(fact, checkpoint))
     ]
 
 
@@ -190,8 +185,8 @@ def share_latents(one: ModelFact, other: ModelFact) -> bool:
 
 def suits(fact: ModelFact, checkpoint: ModelFact) -> bool:
     """Whether a model does what it is for with that checkpoint, as far as is known."""
-    if fact.only_for is not None:
-        return fact.only_for == checkpoint.name
+    if fact.context is not None and checkpoint.context is not None and fact.context != checkpoint.context:
+        return False
     if fact.kind == "upscaler" or fact.family is None or checkpoint.family is None:
         return True
     if fact.kind == "vae":

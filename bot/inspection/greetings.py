@@ -54,7 +54,7 @@ def checked_heartbeat(beat: m.Heartbeat) -> m.Heartbeat:
 
 def _fact(fact: m.ModelFact) -> m.ModelFact:
     """Parameters to draw with are the library's to say."""
-    texts = {key: _name(said) for key in ("family", "alias", "problem", "only_for", "trained_in")
+    texts = {key: _name(said) for key in ("family", "alias", "problem", "trained_in")
              if (said := getattr(fact, key)) is not None and not _is_name(said)}  # fmt: skip
     update: dict[str, Any] = dict(texts)
     if fact.defaults is not None:
@@ -63,6 +63,8 @@ def _fact(fact: m.ModelFact) -> m.ModelFact:
         update["sha256"] = None
     if fact.native_px is not None and not 8 <= fact.native_px <= 8192:
         update["native_px"] = None
+    if fact.context is not None and not 1 <= fact.context <= 65536:
+        update["context"] = None
     return fact.model_copy(update=update) if update else fact
 
 

@@ -50,9 +50,9 @@ class Unpublished:
         )
         told = {(fact.trained_in, fact.name): fact for fact in facts if fact.trained_in is not None}
         taken = {fact.name.casefold() for fact in public if fact.kind == "lora"}
-        families = {fact.name: fact.family for fact in public if fact.kind == "checkpoint"}
+        bases = {fact.name: fact for fact in public if fact.kind == "checkpoint"}
         own = [
-            told.get((one.job_id, one.name)) or _fact(one, families.get(one.checkpoint))
+            told.get((one.job_id, one.name)) or _fact(one, bases.get(one.checkpoint))
             for names in self._saved.values()
             for one in names
             if self._may_see(one, viewer) and one.name.casefold() not in taken
@@ -81,8 +81,9 @@ class Unpublished:
         return viewer is None or viewer == one.user_id or viewer in self._operators
 
 
-def _fact(one: SavedName, family: str | None) -> ModelFact:
-    return ModelFact(kind="lora", name=one.name, family=family, trained_in=one.job_id)
+def _fact(one: SavedName, base: ModelFact | None) -> ModelFact:
+    family, context = (base.family, base.context) if base else (None, None)
+    return ModelFact(kind="lora", name=one.name, family=family, context=context, trained_in=one.job_id)
 
 
 def _called(facts: Sequence[ModelFact]) -> set[str]:

@@ -167,10 +167,11 @@ def _control_reading(header: TensorHeader) -> Reading:
     layout = control_layout(header.shapes)
     if layout is None:
         return Reading(problem="unknown_layout")
-    family = context_family(_control_width(header.shapes))
+    context = _control_width(header.shapes)
+    family = context_family(context)
     if layout == "t2i_adapter" and _reads_cells(header.shapes) == _SDXL_CELL_PX:
         family = "sdxl"
-    return Reading(family, variant=_control_variant(layout, header.shapes))
+    return Reading(family, variant=_control_variant(layout, header.shapes), context=context)
 
 
 def _control_variant(layout: str, shapes: Shapes) -> Variant | None:

@@ -20,7 +20,7 @@ from gpu_worker.protocol.messages import ModelKind
 
 __all__ = [
     "PICKLE_SUFFIXES", "PICTURE_SUFFIXES", "STEM", "Reading", "Variant", "checkpoint_reading", "context_family",
-    "embedding_reading", "folder_weights", "is_lora", "is_vae", "lora_reading", "model_type_from_keys",
+    "context_width", "embedding_reading", "folder_weights", "is_lora", "is_vae", "lora_reading", "model_type_from_keys",
     "read_any_header", "read_checkpoint_folder", "type_of", "vae_reading",
 ]  # fmt: skip
 
@@ -64,6 +64,8 @@ class Reading:
     problem: str | None = None
     variant: Variant | None = None
     alias: str | None = None
+    context: int | None = None
+    """Width of the text encoding that its cross-attention reads, or that it is a part of."""
     lacks_vae: bool = False
     """Draws only with a separate VAE file."""
     kind: ModelKind | None = None
@@ -126,7 +128,8 @@ def checkpoint_reading(header: TensorHeader) -> Reading:
     if not any(key.startswith(_TEXT[family]) for key in shapes):
         return Reading(problem="no_text_encoder")
     vae = any(key.startswith("first_stage_model.decoder.") for key in shapes)
-    return Reading(family, _native_px(family, variant, header.metadata), variant=variant, lacks_vae=not vae)
+    native_px, context = _native_px(family, variant, header.metadata), context_width(shapes)
+    return Reading(family, native_px, variant=variant, context=context, lacks_vae=not vae)
 
 
 def read_checkpoint_folder(folder: Path) -> Reading:
@@ -156,9 +159,10 @@ def read_checkpoint_folder(folder: Path) -> Reading:
         except HeaderError as error:
             return Reading(problem=error.problem)
     size, blocks = unet.get("sample_size"), vae.get("block_out_channels")
-    if not isinstance(size, int) or not isinstance(blocks, list):
-        return Reading(family, _NATIVE_PX[family], variant=variant)
-    return Reading(family, size << (len(cast("list[Any]", blocks)) - 1), variant=variant)
+    known = isinstance(size, int) and isinstance(blocks, list)
+    native_px = cast("int", size) << (len(cast("list[Any]", blocks)) - 1) if known else _NATIVE_PX[family]
+    context = unet.get("cross_attention_dim")
+    return Reading(family, native_px, variant=variant, context=context if isinstance(context, int) else None)
 
 
 def vae_reading(header: TensorHeader) -> Reading:
@@ -195,7 +199,8 @@ def lora_reading(header: TensorHeader) -> Reading:
     if not is_lora(header.shapes):
         return Reading(problem="unknown_layout")
     alias = one_line(header.metadata.get("ss_output_name", ""), WORD_CHARS_MAX) or None
-    return Reading(_lora_family(header.shapes, header.metadata), alias=alias)
+    context = _network_context(header.shapes)
+    return Reading(_lora_family(header.shapes, header.metadata), alias=alias, context=context)
 
 
 def is_lora(keys: Mapping[str, Any]) -> bool:
@@ -211,9 +216,9 @@ def embedding_reading(header: TensorHeader) -> Reading:
     found = [shape for shape in shapes.values() if len(shape) in {1, 2}]
     if len(found) != 1 or len(shapes) != 1:
         return Reading(problem="unknown_layout")
-    family = _CONTEXT_FAMILIES.get(found[0][-1])
-    # Of another width (a miniature, a refiner): what it fits is seen beside the checkpoint.
-    return Reading(family if family in {"sd1", "sd2"} else None)
+    width = found[0][-1]
+    family = context_family(width)
+    return Reading(family if family in {"sd1", "sd2"} else None, context=width)
 
 
 def folder_weights(part: Path) -> Path | None:
@@ -247,15 +252,23 @@ def _lora_family(keys: Shapes, metadata: Mapping[str, str]) -> str | None:
         return "sd2"
     if any(key.startswith(("lora_te1_", "lora_te2_", "text_encoder_2.")) for key in keys):
         return "sdxl"
-    width = _context_width(keys)
+    width = _network_context(keys)
     if width is not None:
-        return _CONTEXT_FAMILIES.get(width)
+        return context_family(width)
     if any(re.match(r"lora_unet_(input|middle|output)_block", key) for key in keys):
         return "sdxl"
     return "sd1" if "ss_base_model_version" in metadata or "ss_v2" in metadata else None
 
 
-def _context_width(shapes: Shapes) -> int | None:
+def context_width(shapes: Mapping[str, Any]) -> int | None:
+    """Width of the text encoding that the cross-attention of a whole network reads."""
+    for key, shape in shapes.items():
+        if key.endswith("attn2.to_k.weight") and len(shape) == 2:
+            return shape[1]
+    return None
+
+
+def _network_context(shapes: Shapes) -> int | None:
     """Width of the input of cross-attention's keys: the first factor's second size, or that of a whole matrix."""
     for key, shape in shapes.items():
         if "attn2" not in key or "to_k" not in key or len(shape) < 2:

@@ -19,7 +19,7 @@ from gpu_worker.language.trees import Root, model_roots
 
 __all__ = ["ModelBook"]
 
-VERSION = 4
+VERSION = 5
 """Of the rules that files are judged by; another one's notes are not believed."""
 BOOK_LIMIT_BYTES = 256 << 20
 

@@ -140,7 +140,7 @@ def demo_folder(demo_dir: Path) -> Path | None:
 
 
 def read_demo(demo_dir: Path, memory: dict[Stamp, Reading]) -> tuple[ModelFile, ...]:
-    """The demo checkpoint, then the control models of `demo_dir`, which fit no other; empty without the demo."""
+    """The demo checkpoint, then the control models of `demo_dir`, which were made for it; empty without the demo."""
     folder = demo_folder(demo_dir)
     if folder is None:
         return ()
@@ -160,7 +160,7 @@ def read_demo(demo_dir: Path, memory: dict[Stamp, Reading]) -> tuple[ModelFile, 
 def _companion(found: Listed, reading: Reading, demo: ModelFact) -> ModelFile:
     # Too narrow to tell a family by: it is the checkpoint's.
     reading = dataclasses.replace(reading, family=reading.family or demo.family)
-    fact = _fact("controlnet", found.path.stem, reading, None).model_copy(update={"only_for": demo.name})
+    fact = _fact("controlnet", found.path.stem, reading, None)
     return ModelFile(fact, found.path, found.weights, None, reading, stamp=found.stamp, size_bytes=found.size_bytes)
 
 
@@ -215,6 +215,7 @@ def _fact(kind: ModelKind, name: str, reading: Reading, defaults: dict[str, str 
         variant=reading.variant,
         alias=reading.alias,
         native_px=reading.native_px,
+        context=reading.context,
         problem=reading.problem,
         defaults=dict(defaults) if defaults else None,
     )

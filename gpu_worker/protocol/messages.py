@@ -89,8 +89,8 @@ class ModelFact(Wire):
     `no_tokenizer`); such a model is listed, never loaded."""
     defaults: dict[str, Any] | None = None
     """Parameters this model draws best with, by the names of Txt2Img; None where nothing is known."""
-    only_for: str | None = None
-    """The name of the one checkpoint that it was made for and fits; None for the usual models of a family."""
+    context: int | None = None
+    """Width of the text encoding that it reads, or is: what goes together has one (768 in SD 1.x). None: unknown."""
     trained_in: str | None = None
     """Job of the training that saved this LoRA; it is in nobody's library. None for all others."""
 

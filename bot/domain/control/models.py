@@ -9,6 +9,7 @@ from bot.domain.mapping import choose_preprocessor
 from bot.domain.mentions import spoken
 from bot.domain.models import DISABLED, closest, suits
 from bot.errors import UserFacingError
+from gpu_worker.language.layouts import context_family
 from gpu_worker.language.preprocessors import find_preprocessor
 from gpu_worker.protocol.messages import ModelFact
 from gpu_worker.protocol.specs import ControlUnit, Drawing, Img2Img
@@ -122,8 +123,8 @@ def _all(facts: Sequence[ModelFact]) -> list[ModelFact]:
 def _nothing_for(kind: Kind | None, checkpoint: ModelFact | None, facts: Sequence[ModelFact]) -> UserFacingError:
     here = control_models(None, facts)
     fitting = [fact for fact in here if checkpoint is None or suits(fact, checkpoint)]
-    # Those that ship with the demo are nobody's models of another checkpoint.
-    if not fitting and all(fact.only_for for fact in here):
+    # Miniatures such as those that ship with the demo are nobody's models of another checkpoint.
+    if not fitting and not any(fact.context is None or context_family(fact.context) for fact in here):
         install = kind.install if kind is not None and kind.install else SET
         return UserFacingError("control_none", install=install)
     if kind is None and fitting:

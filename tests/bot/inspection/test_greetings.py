@@ -32,7 +32,7 @@ def test_a_usual_hello_stays_as_it_is():
 
 def test_a_boastful_hello_is_cut_to_size():
     facts = [{"kind": "lora", "name": f"m{n}"} for n in range(MODELS_MAX + 10)]
-    facts[0] |= {"sha256": "no hash", "family": BOAST, "native_px": HUGE, "defaults": {"steps": "many"}}
+    facts[0] |= {"sha256": "no hash", "family": BOAST, "native_px": HUGE, "context": -1, "defaults": {"steps": "many"}}
     facts[1] |= {"name": BOAST}
     found = checked_hello(
         a_hello(
@@ -47,7 +47,7 @@ def test_a_boastful_hello_is_cut_to_size():
     assert (found.slots, found.prefetch) == (JOBS_AT_ONCE, JOBS_AT_ONCE)
     assert len(found.models) == MODELS_MAX - 1  # without the one that has no name
     first = found.models[0]
-    assert (first.sha256, first.family, first.native_px, first.defaults) == (None, None, None, None)
+    assert (first.sha256, first.family, first.native_px, first.context, first.defaults) == (None,) * 5
     assert max(len(fact.name) for fact in found.models) <= NAME_CHARS
     assert (len(found.running), len(found.kept)) == (RUNNING_MAX, KEPT_MAX)
     rest = found.model_copy(update={"models": (), "running": found.running[:1], "kept": ()})

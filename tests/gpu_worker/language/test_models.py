@@ -108,6 +108,17 @@ def test_a_checkpoint_without_a_vae_is_usable_where_there_is_one_to_choose(tmp_p
     assert [f.problem for f in scan_models(tmp_path, tmp_path) if f.kind == "checkpoint"] == [None]
 
 
+def test_the_width_of_the_text_that_a_model_reads_is_told(tmp_path):
+    write(tmp_path / "loras" / "kohya.safetensors", KOHYA)
+    write(tmp_path / "loras" / "of-text.safetensors", {"lora_te_text_model_x.lora_down.weight": [4, 768]})
+    write(tmp_path / "embeddings" / "narrow.safetensors", {"emb_params": [2, 128]})
+    assert {fact.name: (fact.family, fact.context) for fact in scan_models(tmp_path, tmp_path)} == {
+        "kohya": ("sd1", 768),
+        "of-text": (None, None),
+        "narrow": (None, 128),
+    }
+
+
 def broken_files():
     zipped = b"PK\x03\x04" + b"\0" * 100
     trap = pickle.dumps({"state_dict": os.system}, 2)
@@ -218,12 +229,14 @@ def test_what_ships_beside_the_demo_is_for_the_demo_alone(tmp_path, demo_dir):
     }
     write(shipped / "controlnet" / "pincel-demo-canny.safetensors", narrow)
     write(tmp_path / "models" / "controlnet" / "pincel-demo-canny.safetensors", narrow)
-    write(tmp_path / "models" / "checkpoints" / "real.safetensors", SD1)
+    read = {"model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": [320, 768]}
+    write(tmp_path / "models" / "checkpoints" / "real.safetensors", SD1 | read)
     facts = scan_models(tmp_path / "models", shipped)
-    assert [(fact.name, fact.family, fact.only_for) for fact in facts[2:]] == [
-        ("pincel-demo-canny (.safetensors)", None, None),
-        ("pincel-demo-canny", "sd1", DEMO_NAME),
+    assert [(fact.name, fact.family, fact.context) for fact in facts[2:]] == [
+        ("pincel-demo-canny (.safetensors)", None, 96),
+        ("pincel-demo-canny", "sd1", 96),
     ]
+    assert [(fact.name, fact.context) for fact in facts[:2]] == [("real", 768), (DEMO_NAME, 96)]
 
 
 def test_a_diffusers_folder_with_a_part_missing(tmp_path, demo_dir):
