@@ -194,6 +194,7 @@ def register(client):
         embed = discord.Embed(title="A title", description="A *description*", colour=0x3A8FB7).set_image(
             url="attachment://e.png"
         )
+        client.add_view(view)  # sending makes it known only after its message is there: somebody may press earlier
         await interaction.response.send_message(
             "classic", embed=embed, file=discord.File(io.BytesIO(png()), "e.png"), view=view
         )
