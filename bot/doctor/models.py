@@ -11,7 +11,7 @@ from bot.i18n import Texts
 from bot.library.sizes import file_bytes
 from bot.operator_language import plain
 from bot.settings import Settings
-from gpu_worker.language.models import DEMO_NAME, scan_model_files
+from gpu_worker.language.models import scan_model_files
 from gpu_worker.language.taggers import table_path
 from gpu_worker.language.trees import find_tree
 
@@ -26,13 +26,11 @@ def check_models(say: Texts, settings: Settings) -> list[Check]:
     """One check for what is usable, one for each further folder, for each problem file, and for the budget if any."""
     files = scan_model_files(settings.models_dir, settings.demo_dir, extra_folders=settings.model_folders)
     facts = [file.fact for file in files]
-    usable = [fact.name for fact in facts if fact.kind == "checkpoint" and fact.problem is None]
-    own = [name for name in usable if name != DEMO_NAME]
-    loras = sum(fact.kind == "lora" and fact.problem is None for fact in facts)
-    others = sum(
-        file.fact.kind not in ("checkpoint", "lora") and file.fact.problem is None and file.root is not None
-        for file in files
-    )
+    usable = [file for file in files if file.fact.kind == "checkpoint" and file.fact.problem is None]
+    own = [file.fact.name for file in usable if file.root is not None]
+    installed = [file.fact.kind for file in files if file.fact.problem is None and file.root is not None]
+    loras = installed.count("lora")
+    others = len(installed) - installed.count("checkpoint") - loras
     folder = settings.models_dir / "checkpoints"
     if own:
         names = ", ".join(own[:_NAMES_SHOWN]) + (", …" if len(own) > _NAMES_SHOWN else "")

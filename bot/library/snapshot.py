@@ -14,7 +14,7 @@ from bot.library.guesses import BASES, family_of_base, guess_family, stated_base
 from bot.library.paths import file_id
 from bot.library.previews import Previews
 from bot.storage.library import Record, Usage
-from gpu_worker.language.models import ModelFile, name_models
+from gpu_worker.language.models import ModelFile, name_models, offered
 from gpu_worker.protocol.messages import ModelFact, ModelKind
 
 __all__ = ["Snapshot", "Sources", "build_snapshot"]
@@ -65,11 +65,8 @@ class Sources:
 
 def build_snapshot(entries: Mapping[Path, Entry], sources: Sources) -> Snapshot:
     """Some milliseconds for a thousand files; call it off the loop."""
-    named = name_models(
-        [entry.listed for entry in entries.values()],
-        {path: entry.reading for path, entry in entries.items()},
-        sources.demo,
-    )
+    readings = {path: entry.reading for path, entry in entries.items()}
+    named = offered(name_models([entry.listed for entry in entries.values()], readings, sources.demo))
     real: dict[Path, str] = {}
     files = tuple(_file(model, entries.get(model.path), sources, real) for model in named)
     aliases: dict[tuple[ModelKind, str], LibraryFile] = {}

@@ -47,7 +47,7 @@ from gpu_worker.engine.tasks.ultimate.watching import TileWatch
 from gpu_worker.engine.upscale.extras import run_extras
 from gpu_worker.engine.upscale.upscalers import Upscalers
 from gpu_worker.language.model_book import ModelBook
-from gpu_worker.language.models import ModelFile, demo_folder
+from gpu_worker.language.models import ModelFile, demo_folder, offered
 from gpu_worker.language.pictures import picture_spec
 from gpu_worker.language.training.outputs import TRAININGS
 from gpu_worker.protocol.messages import Missing, ModelFact, ModelKind
@@ -129,10 +129,11 @@ class Engine:
         """Name of the checkpoint used last."""
 
     def facts(self) -> tuple[ModelFact, ...]:
-        """Every model that is there now, with its hash where that is known already. Opens only files that changed."""
+        """Every model that is offered now, with its hash where that is known already. Opens only files that changed."""
         models, hashes = self._scan(), self._hashes.version
         if models is not self._told[0] or hashes != self._told[1]:
-            self._told = (models, hashes, (*(known_fact(m, self._hashes) for m in models), *engine_parts().facts()))
+            told = [known_fact(model, self._hashes) for model in offered(models)]
+            self._told = (models, hashes, (*told, *engine_parts().facts()))
         return self._told[2]
 
     def vram_free_mb(self) -> int | None:

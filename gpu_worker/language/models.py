@@ -2,7 +2,7 @@
 
 Bot and worker both do this, over the same folders and with these functions, so that their names are equal. VAEs may
 also lie beside checkpoints, as `*.vae.pt` and the like (behaviours §11). The demo checkpoint and what was made for it
-alone ship with the project.
+ship with the project.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gpu_worker.protocol.messages import ModelFact, ModelKind
 
 __all__ = [
     "DEMO_NAME", "KINDS", "ModelFile", "Stamp", "default_checkpoint", "demo_folder", "folder_kind", "name_models",
-    "read_demo", "read_listed", "scan_model_files",
+    "offered", "read_demo", "read_listed", "scan_model_files",
 ]  # fmt: skip
 
 DEMO_NAME = "pincel-demo"
@@ -40,6 +40,8 @@ _FOLDER_NAMES = frozenset({"model", "diffusion_pytorch_model", "pytorch_model"})
 _LDSR = "LDSR"
 """A1111's folder for that upscaler, whose file is called after nothing, too."""
 _FRESH_NS = 3_000_000_000
+_OF_A_TEXT: frozenset[ModelKind] = frozenset({"checkpoint", "vae", "lora", "embedding", "controlnet"})
+"""Kinds that work beside some checkpoints alone."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def name_models(
         picture = found.path.suffix.lower() in PICTURE_SUFFIXES
         if kind is not None and not (picture and reading.problem):
             places[kind].append((found, reading))
-    vaes = _named("vae", places["vae"], set())
+    vaes = _named("vae", places["vae"], {model.fact.name for model in demo if model.fact.kind == "vae"})
     if not any(vae.fact.problem is None for vae in vaes):
         places["checkpoint"] = [
             (found, dataclasses.replace(reading, problem=reading.problem or "no_vae") if reading.lacks_vae else reading)
@@ -126,12 +128,23 @@ def name_models(
     return tuple(models)
 
 
+def offered(models: Sequence[ModelFile]) -> tuple[ModelFile, ...]:
+    """What to tell people of. Of what ships with the project the upscaler and the tagger know its toy world alone: they
+    are left out as soon as somebody has installed a checkpoint."""
+    if not any(model.root and model.fact.kind == "checkpoint" and model.fact.problem is None for model in models):
+        return tuple(models)
+    return tuple(model for model in models if model.root or model.fact.kind in _OF_A_TEXT)
+
+
 def default_checkpoint(facts: Sequence[ModelFact]) -> str | None:
     """The first usable checkpoint that somebody installed, one that draws from words alone before others, else the
     demo, else None."""
     usable = [fact for fact in facts if fact.kind == "checkpoint" and fact.problem is None]
-    order = sorted(usable, key=lambda f: (f.name == DEMO_NAME, f.variant is not None or f.family == "sdxl_refiner"))
-    return order[0].name if order else None
+
+    def order(fact: ModelFact) -> tuple[bool, bool, bool]:
+        return fact.shipped, fact.variant is not None or fact.family == "sdxl_refiner", fact.name != DEMO_NAME
+
+    return min(usable, key=order).name if usable else None
 
 
 def demo_folder(demo_dir: Path) -> Path | None:
@@ -140,7 +153,8 @@ def demo_folder(demo_dir: Path) -> Path | None:
 
 
 def read_demo(demo_dir: Path, memory: dict[Stamp, Reading]) -> tuple[ModelFile, ...]:
-    """The demo checkpoint, then the control models of `demo_dir`, which were made for it; empty without the demo."""
+    """The demo checkpoint, then the models of `demo_dir` that were made for it, laid out as the operator's are; empty
+    without the demo."""
     folder = demo_folder(demo_dir)
     if folder is None:
         return ()
@@ -151,17 +165,26 @@ def read_demo(demo_dir: Path, memory: dict[Stamp, Reading]) -> tuple[ModelFile, 
         reading = read_checkpoint_folder(folder)
         if stamp:
             memory[stamp] = reading
-    fact = _fact("checkpoint", DEMO_NAME, reading, _DEMO_DEFAULTS)
+    fact = _shipped("checkpoint", DEMO_NAME, reading)
     checkpoint = ModelFile(fact, folder, weights, None, reading, stamp=stamp, size_bytes=folder_bytes(folder))
-    beside = list_files([Root(demo_dir / "controlnet", "controlnet")])
+    beside = list_files(model_roots(demo_dir)) if folder != demo_dir else []
     return (checkpoint, *(_companion(found, read_listed(found, memory), fact) for found in beside))
 
 
 def _companion(found: Listed, reading: Reading, demo: ModelFact) -> ModelFile:
-    # Too narrow to tell a family by: it is the checkpoint's.
-    reading = dataclasses.replace(reading, family=reading.family or demo.family)
-    fact = _fact("controlnet", found.path.stem, reading, None)
+    kind = reading.kind or folder_kind(found)
+    assert kind is not None
+    if kind in _OF_A_TEXT:  # too narrow to tell a family by, or, as a VAE, of no width: the checkpoint's
+        family, context = reading.family or demo.family, reading.context or demo.context
+        reading = dataclasses.replace(reading, family=family, context=context)
+    name = next(iter(_options(found, found.path.relative_to(found.root.path).as_posix())))
+    fact = _shipped(kind, name, reading)
     return ModelFile(fact, found.path, found.weights, None, reading, stamp=found.stamp, size_bytes=found.size_bytes)
+
+
+def _shipped(kind: ModelKind, name: str, reading: Reading) -> ModelFact:
+    defaults = _DEMO_DEFAULTS if kind == "checkpoint" else None
+    return _fact(kind, name, reading, defaults).model_copy(update={"shipped": True})
 
 
 def _named(kind: ModelKind, places: Iterable[tuple[Listed, Reading]], taken: set[str]) -> list[ModelFile]:

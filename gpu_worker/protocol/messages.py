@@ -91,6 +91,8 @@ class ModelFact(Wire):
     """Parameters this model draws best with, by the names of Txt2Img; None where nothing is known."""
     context: int | None = None
     """Width of the text encoding that it reads, or is: what goes together has one (768 in SD 1.x). None: unknown."""
+    shipped: bool = False
+    """It comes with the project, for trying: what somebody installed goes before it."""
     trained_in: str | None = None
     """Job of the training that saved this LoRA; it is in nobody's library. None for all others."""
 

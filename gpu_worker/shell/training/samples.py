@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from gpu_worker.engine.engine import DrawingCancelled, Engine, EngineError
 from gpu_worker.engine.options import EngineOptions
-from gpu_worker.language.models import DEMO_NAME, ModelFile
+from gpu_worker.language.models import ModelFile
 from gpu_worker.language.names import resolve_sampler
 from gpu_worker.language.training.samples import SampleLine, read_sample_lines
 from gpu_worker.protocol.messages import PreviewWish
@@ -136,7 +136,7 @@ class Gallery:
         if lora is not None:
             link_or_copy(lora, self.library / "loras" / lora.name)
         for kind, file in (("checkpoints", self.base), ("vae", self.vae)):
-            if file is None or file.fact.name == DEMO_NAME:
+            if file is None or file.fact.shipped:
                 continue
             place = self.library / kind / file.path.name
             if not place.exists():
@@ -144,12 +144,11 @@ class Gallery:
 
     def _names(self, engine: Engine) -> dict[str, str]:
         """What base and VAE are called in this library."""
-        names: dict[str, str] = {}
+        named = {"checkpoint": self.base, "vae": self.vae}
+        names = {kind: file.fact.name for kind, file in named.items() if file is not None and file.fact.shipped}
         for fact in engine.facts():
-            if fact.kind == "checkpoint" and (fact.name == DEMO_NAME) == (self.base.fact.name == DEMO_NAME):
-                names["checkpoint"] = fact.name
-            elif fact.kind == "vae" and self.vae is not None:
-                names["vae"] = fact.name
+            if not fact.shipped and named.get(fact.kind) is not None:
+                names.setdefault(fact.kind, fact.name)
         return names
 
     def _file_name(self, mark: str, number: int, seed: int | None) -> str:

@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 
-from gpu_worker.language.models import DEMO_NAME, default_checkpoint, scan_model_files
+from gpu_worker.language.models import DEMO_NAME, default_checkpoint, offered, scan_model_files
 
 SD1 = {
     "model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3],
@@ -237,6 +237,43 @@ def test_what_ships_beside_the_demo_is_for_the_demo_alone(tmp_path, demo_dir):
         ("pincel-demo-canny", "sd1", 96),
     ]
     assert [(fact.name, fact.context) for fact in facts[:2]] == [("real", 768), (DEMO_NAME, 96)]
+
+
+def test_whatever_ships_is_found_and_what_knows_its_world_alone_steps_back(tmp_path, demo_dir):
+    shipped, own = tmp_path / "shipped", tmp_path / "models"
+    shipped.mkdir()
+    (shipped / "sd-mini").symlink_to(demo_dir / "sd-mini")
+    narrow = SD1 | {"model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": [64, 96]}
+    write(shipped / "checkpoints" / "toy-comic.safetensors", narrow, metadata={"modelspec.resolution": "128x128"})
+    write(shipped / "vae" / "warm.safetensors", VAE)
+    write(shipped / "loras" / "style.safetensors", {next(iter(KOHYA)): [4, 96]})
+    write(shipped / "embeddings" / "bad.safetensors", {"emb_params": [2, 96]})
+    write(shipped / "upscalers" / "four.safetensors", {"conv_first.weight": [32, 3, 3, 3]})
+    (shipped / "taggers" / "tags").mkdir(parents=True)
+    (shipped / "taggers" / "tags" / "model.onnx").write_bytes(b"onnx")
+    files = scan_model_files(own, shipped)
+    assert offered(files) == files
+    assert {fact.name: (fact.kind, fact.family, fact.context) for fact in (file.fact for file in files)} == {
+        DEMO_NAME: ("checkpoint", "sd1", 96),
+        "toy-comic": ("checkpoint", "sd1", 96),
+        "warm": ("vae", "sd1", 96),
+        "style": ("lora", "sd1", 96),
+        "bad": ("embedding", "sd1", 96),
+        "four": ("upscaler", None, None),
+        "tags": ("tagger", None, None),
+    }
+    assert all(file.fact.shipped and file.root is None for file in files)
+    comic = next(file.fact for file in files if file.fact.name == "toy-comic")
+    assert (comic.native_px, comic.defaults["width"]) == (128, 128)
+    assert default_checkpoint([file.fact for file in files]) == DEMO_NAME
+    write(own / "checkpoints" / "broken.safetensors", {"a": [1]})
+    assert "four" in {file.fact.name for file in offered(scan_model_files(own, shipped))}
+    write(own / "checkpoints" / "zebra.safetensors", SD1)
+    write(own / "upscalers" / "four.safetensors", {"conv_first.weight": [64, 3, 3, 3]})
+    files = scan_model_files(own, shipped)
+    assert default_checkpoint([file.fact for file in files]) == "zebra"
+    assert [file.fact.name for file in files if file not in offered(files)] == ["four", "tags"]
+    assert "four (.safetensors)" in {file.fact.name for file in offered(files)}
 
 
 def test_a_diffusers_folder_with_a_part_missing(tmp_path, demo_dir):
