@@ -7,7 +7,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 from demo_kit.folders import KIT
 from demo_kit.judge import background_colour
 from demo_kit.layered import KNOWN, LAYERED_MAPS, Layered, layered_scene, overlapping
+from demo_kit.maps import MAPS
+from demo_kit.scenes import Scene
 from demo_kit.studio import Studio, contact_sheet
 from demo_kit.words import SHAPES
+from demo_kit.worlds import WORLDS
 from gpu_worker.language.models import DEMO_NAME
 from gpu_worker.protocol.specs import ControlUnit
 
@@ -29,6 +32,7 @@ __all__ = ["Asked", "asked", "covered", "edge_score", "edges_of", "follow", "ord
 Pixels = NDArray[np.uint8]
 Marks = NDArray[np.bool_]
 FIRST_SEED = 7_000_000
+POSES = "openpose"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,13 @@ def asked(name: str, count: int) -> list[Asked]:
     """Things by themselves where the checkpoint alone would seldom put them, on one colour."""
     rng = Random(f"pincel follow {name}")
     made: list[Asked] = []
+    if name == POSES:
+        world, draw_pose = MAPS[name]
+        for scene in (WORLDS[world](rng) for _ in range(count)):
+            values = {each.name: getattr(scene, each.name) for each in fields(Scene)}
+            layered = Layered(**values, layers=(scene.cover,))
+            made.append(Asked(layered, draw_pose(scene, rng), f"{scene.things[0]}, {scene.background} background"))
+        return made
     while len(made) < count:
         scene = layered_scene(rng)
         thing = scene.things[0]
@@ -136,15 +147,19 @@ def depth_order(studio: Studio, count: int = 16) -> float:
 def main(arguments: list[str]) -> int:
     """Exit code 0."""
     parser = argparse.ArgumentParser(prog="python -m demo_kit.follow", description=__doc__)
-    parser.add_argument("name", nargs="+", choices=[*LAYERED_MAPS])
+    parser.add_argument("name", nargs="+", choices=[*LAYERED_MAPS, POSES])
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--from", dest="folder", type=Path, help="a folder of the networks, instead of the kit's")
+    parser.add_argument("--base", type=Path, help="the checkpoint they were made for, a file, instead of what ships")
     parser.add_argument("--sheet", type=Path, help="a PNG of maps and pictures")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as made:
         models = Path(made)
         if options.folder:
             (models / "controlnet").symlink_to(options.folder.resolve())
+        if options.base:
+            (models / "checkpoints").mkdir()
+            (models / "checkpoints" / f"{DEMO_NAME}.safetensors").symlink_to(options.base.resolve())
         studio = Studio(models, DEMO_NAME, KIT / "sd-mini" if options.folder else KIT)
         for name in options.name:
             questions, pictures = asked(name, options.count), follow(studio, name, options.count)

@@ -19,7 +19,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--checkpoint", default="pincel-demo")
     parser.add_argument("--first", type=int, metavar="N", help="only the first N questions of each kind")
     options = parser.parse_args(arguments)
-    studio = Studio(options.models, options.checkpoint)
+    # Elsewhere nothing that ships is taken for what is to be measured.
+    studio = Studio(options.models, options.checkpoint, KIT if options.models == KIT else KIT / "sd-mini")
     asked = questions()
     if options.first:
         groups = dict.fromkeys(one.group for one in asked)

@@ -39,11 +39,14 @@ class _Quiet:
 
 
 class Studio:
-    """One checkpoint's pictures. `models` is a folder of models beside those of `kit`."""
+    """One checkpoint's pictures. `models` is a folder of models beside those of `kit`; of two with one name it is the
+    checkpoint in `models`."""
 
     def __init__(self, models: Path, checkpoint: str, kit: Path = KIT) -> None:
         self._engine = Engine(models_dir=models, demo_dir=kit, options=EngineOptions())
-        self._checkpoint = checkpoint
+        beside_namesake = f"{checkpoint} (.safetensors)"
+        own = any(fact.name == beside_namesake for fact in self._engine.facts())
+        self._checkpoint = beside_namesake if own else checkpoint
         self._given: dict[str, bytes] = {}
 
     def give(self, picture: Pixels) -> ImageRef:
