@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from demo_kit.people import Person
 from demo_kit.scenes import Scene
+from gpu_worker.engine.control.preprocessors.networks import aux
 
 __all__ = ["MAPS", "canny_map", "depth_map", "drawn_pose", "pose_map", "scribble_map", "thrice"]
 
@@ -69,10 +70,8 @@ def pose_map(scene: Scene, rng: Random) -> Pixels:
 
 def drawn_pose(person: Person, side: int) -> Pixels:
     """As controlnet-aux draws it on a square of that side, reduced to 128 px."""
-    from controlnet_aux.open_pose.util import draw_bodypose  # its package takes ten seconds to load
-
     joints = [_Joint(x / 128, y / 128) for x, y in person.points]
-    canvas = draw_bodypose(np.zeros((side, side, 3), np.uint8), [*joints, None, None, None, None])
+    canvas = aux("open_pose.util").draw_bodypose(np.zeros((side, side, 3), np.uint8), [*joints, None, None, None, None])
     return cv2.resize(canvas, (128, 128), interpolation=cv2.INTER_AREA)
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from demo_kit.folders import KIT
-from demo_kit.follow import asked, covered, edge_score, edges_of, order_seen
+from demo_kit.follow import asked, covered, edge_score, edges_of, order_seen, score
 from demo_kit.layered import KNOWN, LAYERED_MAPS, layered_scene, overlapping
-from demo_kit.shipped import Base, Lessons, export, new_network, train_network
+from demo_kit.shipped import Base, Lessons, export, lessons_of, new_network, train_network
 from demo_kit.words import SHAPES
 from gpu_worker.engine.checkpoints.weights import open_weights
 from gpu_worker.engine.control.configs import controlnet_config
@@ -117,3 +117,22 @@ def test_training_teaches_the_network_and_nothing_else(base, tmp_path, monkeypat
     trained = train_network("canny", base, lessons, 2).state_dict()
     assert all(torch.equal(value, before[name]) for name, value in base.unet.state_dict().items())
     assert not torch.equal(trained["controlnet_mid_block.weight"], fresh["controlnet_mid_block.weight"])
+
+
+def test_lessons_of_poses_have_coloured_maps(base, tmp_path, monkeypatch):
+    monkeypatch.setenv("PINCEL_TRAINING", str(tmp_path))
+    monkeypatch.setattr("demo_kit.shipped.SHARD", 3)
+    lessons = lessons_of(0, base, poses=True)
+    assert lessons.maps["openpose"].shape == (3, 128, 128, 3)
+    assert (lessons.maps["openpose"].float().std(-1) > 20).any()
+    fresh = new_network(base).state_dict()
+    trained = train_network("openpose", base, lessons, 1).state_dict()
+    assert not torch.equal(trained["controlnet_mid_block.weight"], fresh["controlnet_mid_block.weight"])
+
+
+def test_a_drawn_person_covers_where_its_pose_is():
+    for question in asked("openpose", 4):
+        cover = np.asarray(question.scene.cover) > 127
+        assert question.prompt.startswith("person in a ")
+        assert cover[question.map.max(2) > 60].mean() > 0.8
+        assert score("openpose", question, np.asarray(question.scene.picture)) > 0.8
