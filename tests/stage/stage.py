@@ -205,6 +205,7 @@ class Stage:
             return await handler(request)
         fault.times -= 1
         fault.met += 1
+        self._tell_change(None)
         if fault.carried_out:
             await handler(request)
         # discord.py wants exactly this type, without a charset.
@@ -214,7 +215,7 @@ class Stage:
     # --- waiting ------------------------------------------------------------------------------------------------------
 
     def change(self) -> asyncio.Future[None]:
-        """Done at the next change of any message. Take it before looking, then wait for it."""
+        """Done at the next change of any message, and at the next fault. Take it before looking, then wait for it."""
         future = asyncio.get_running_loop().create_future()
         self._changes.add(future)
         return future

@@ -331,6 +331,20 @@ async def test_a_closed_audit_channel_holds_up_nobody_and_an_open_one_gets_the_r
     assert "moderators have it" in await member.told(await member.press(said, "appeal"))
 
 
+@pytest.mark.parametrize(("status", "lost"), [(503, False), (400, True), (403, True)])
+async def test_what_an_audit_channel_missed_comes_with_the_next_line_and_keeps_no_other_back(stage, status, lost):
+    moderator, first, second = [await stage.visitor(name) for name in ("Moderator", "First", "Second")]
+    await change(stage, words=("gun",), audit_channel=stage.channel_id("studio"))
+    fault = stage.fault("POST", rf"^/channels/{stage.channel_id('studio')}/messages", status, times=1)
+    await refusal(first, "a gun")
+    while not fault.met:
+        await stage.change()
+    await refusal(second, "a gun")
+    seen = await moderator.wait_for_message("studio", lambda m: f"<@{second.user_id}>" in m.text)
+    texts = [message.text for message in await moderator.messages("studio") if int(message.id) <= int(seen.id)]
+    assert any(f"<@{first.user_id}>" in text for text in texts) is not lost
+
+
 async def test_two_moderators_press_at_once(stage):
     import asyncio
 

@@ -85,11 +85,11 @@ class SafetyLog:
             for event in events:
                 try:
                     await self._post(event)
-                except (discord.NotFound, discord.Forbidden) as error:
-                    log.warning("the audit channel of server %s is closed to the bot (%s)", event.guild_id, error.code)
                 except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-                    log.info("the audit channel of server %s: %s; it is tried again", event.guild_id, error)
-                    return False
+                    if not _will_not_be(error):
+                        log.info("the audit channel of server %s: %s; it is tried again", event.guild_id, error)
+                        return False
+                    log.warning("the audit channel of server %s does not take this: %s", event.guild_id, error)
                 await self._events.posted(event.id)
         return True
 
@@ -103,17 +103,23 @@ class SafetyLog:
             nonce=f"audit{event.id}",
             allowed_mentions=discord.AllowedMentions.none(),
         )
+        self._note(key)
 
     def _too_often(self, key: tuple[int, int, str]) -> bool:
+        often = key[2].startswith(("refused", "withheld"))
+        return often and time.monotonic() - self._said.get(key, -QUIET_S) < QUIET_S
+
+    def _note(self, key: tuple[int, int, str]) -> None:
         now = time.monotonic()
-        if not key[2].startswith(("refused", "withheld")):
-            return False
-        if now - self._said.get(key, -QUIET_S) < QUIET_S:
-            return True
         if len(self._said) > QUIET_KEPT:
             self._said = {old: at for old, at in self._said.items() if now - at < QUIET_S}
         self._said[key] = now
-        return False
+
+
+def _will_not_be(error: Exception) -> bool:
+    """Whether trying again is no use, and would keep from others what comes after: a channel that is gone or closed, or
+    a line that Discord does not take."""
+    return isinstance(error, discord.HTTPException) and 400 <= error.status < 500 and error.status != 429
 
 
 def event_line(event: SafetyEvent, texts: Texts) -> str:
