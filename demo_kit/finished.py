@@ -1,6 +1,5 @@
 """The kit's checkpoint, read back into the networks that other parts, and a further training, start from."""
 
-import lzma
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from demo_kit.folders import KIT
 __all__ = ["CHECKPOINT", "START", "read_back"]
 
 CHECKPOINT = KIT / "checkpoints" / "pincel-demo.safetensors"
-START = Path(__file__).parent / "start" / "pincel-demo.safetensors.xz"
-"""Where a further training begins while there is no kit."""
+START = Path(__file__).parent / "start" / "checkpoints" / "pincel-demo.safetensors"
+"""Of the kit that is in the making: where trainings begin until it ships."""
 
 
 def read_back(module: nn.Module, renamed: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]) -> None:
@@ -21,13 +20,10 @@ def read_back(module: nn.Module, renamed: Callable[[Mapping[str, Tensor]], Mappi
 
     Ends the program with a sentence where there is no checkpoint yet.
     """
-    if CHECKPOINT.is_file():
-        file = load(CHECKPOINT.read_bytes())
-    elif START.is_file():
-        file = load(lzma.decompress(START.read_bytes()))
-    else:
+    path = next((path for path in (CHECKPOINT, START) if path.is_file()), None)
+    if path is None:
         raise SystemExit(f"{CHECKPOINT} is not there yet. Train it first: python -m demo_kit vae base decoder")
-    state = module.state_dict()
+    file, state = load(path.read_bytes()), module.state_dict()
     # What is renamed, or another shape of it, lies where the weight lies.
     theirs = {value.data_ptr(): key for key, value in renamed(state).items()}
     for value in state.values():
