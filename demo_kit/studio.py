@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from demo_kit.folders import KIT, work_folder
+from demo_kit.folders import KIT
 from gpu_worker.engine.engine import Engine
 from gpu_worker.engine.options import EngineOptions
 from gpu_worker.protocol.messages import PreviewWish
@@ -43,7 +44,8 @@ class Studio:
     checkpoint in `models`."""
 
     def __init__(self, models: Path, checkpoint: str, kit: Path = KIT) -> None:
-        notes = work_folder("engine")
+        self._notes = tempfile.TemporaryDirectory(prefix="pincel-studio")
+        notes = Path(self._notes.name)
         self._engine = Engine(models_dir=models, demo_dir=kit, options=EngineOptions(), data_dir=notes)
         beside_namesake = f"{checkpoint} (.safetensors)"
         own = any(fact.name == beside_namesake for fact in self._engine.facts())
