@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,8 +46,8 @@ class Studio:
     checkpoint in `models`."""
 
     def __init__(self, models: Path, checkpoint: str, kit: Path = KIT) -> None:
-        self._notes = tempfile.TemporaryDirectory(prefix="pincel-studio")
-        notes = Path(self._notes.name)
+        notes = Path(tempfile.mkdtemp(prefix="pincel-studio"))
+        weakref.finalize(self, shutil.rmtree, notes, ignore_errors=True)
         self._engine = Engine(models_dir=models, demo_dir=kit, options=EngineOptions(), data_dir=notes)
         beside_namesake = f"{checkpoint} (.safetensors)"
         own = any(fact.name == beside_namesake for fact in self._engine.facts())
