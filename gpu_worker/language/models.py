@@ -142,7 +142,8 @@ def default_checkpoint(facts: Sequence[ModelFact]) -> str | None:
     usable = [fact for fact in facts if fact.kind == "checkpoint" and fact.problem is None]
 
     def order(fact: ModelFact) -> tuple[bool, bool, bool]:
-        return fact.shipped, fact.variant is not None or fact.family == "sdxl_refiner", fact.name != DEMO_NAME
+        ours = fact.shipped or fact.name == DEMO_NAME  # the name: a worker of an earlier version says nothing else
+        return ours, fact.variant is not None or fact.family == "sdxl_refiner", fact.name != DEMO_NAME
 
     return min(usable, key=order).name if usable else None
 
