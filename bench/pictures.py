@@ -122,9 +122,15 @@ class _Onlooker:
         }  # fmt: skip
         started = time.perf_counter()
         answer = await self._person.slash(CHANNEL, "imagine", options)
-        async with asyncio.timeout(CARD_WITHIN_S):
-            card = await self._finished(answer.message_id)
-            await asyncio.gather(*(self._person.download(url) for url in card.media))
+        try:
+            async with asyncio.timeout(CARD_WITHIN_S):
+                card = await self._finished(answer.message_id)
+                await asyncio.gather(*(self._person.download(url) for url in card.media))
+        except TimeoutError as error:
+            said = (
+                f"no card with {spec.count} pictures came within {CARD_WITHIN_S:.0f} s (a classifier may withhold some)"
+            )
+            raise RuntimeError(said) from error
         return time.perf_counter() - started
 
     async def _finished(self, message_id: str | None) -> SeenMessage:
