@@ -28,8 +28,8 @@ STAGES: list[list[Lane]] = [
     REST,
 ]
 """One after the other; the lanes of each run at the same time. Numbers are seconds of training."""
-FURTHER_STAGES: list[list[Lane]] = [[[("base_further", 300)], [("decoder_further", 150)]], REST]
-"""Where a kit, or a start of one (demo_kit/start), is at hand and is to become better."""
+FURTHER_STAGES: list[list[Lane]] = [[[("decoder_further", 150)], [("tagger", 40)]], REST]
+"""Where the kit's checkpoint is at hand, as in demo_kit/start: whose parts would not fit one trained further."""
 MANY = 10_000_000
 """Steps: the time ends each run."""
 
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
     """Exit code 0, or 1 where a part failed: each has a log. What needs a stage that failed is not begun."""
     parser = argparse.ArgumentParser(prog="python -m demo_kit.lanes", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="factor for all times")
-    parser.add_argument("--further", action="store_true", help="start from the kit that is there")
+    parser.add_argument("--further", action="store_true", help="start from the checkpoint that is there")
     options = parser.parse_args(arguments)
     use_best_device()
     cores = max(1, (os.cpu_count() or 2) - 2)

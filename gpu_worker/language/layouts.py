@@ -20,7 +20,7 @@ from gpu_worker.protocol.messages import ModelKind
 
 __all__ = [
     "PICKLE_SUFFIXES", "PICTURE_SUFFIXES", "STEM", "Reading", "Variant", "checkpoint_reading", "context_family",
-    "context_width", "embedding_reading", "folder_weights", "is_lora", "is_vae", "lora_reading", "model_type_from_keys",
+    "embedding_reading", "folder_weights", "is_lora", "is_vae", "lora_reading", "model_type_from_keys",
     "read_any_header", "read_checkpoint_folder", "type_of", "vae_reading",
 ]  # fmt: skip
 
@@ -128,7 +128,7 @@ def checkpoint_reading(header: TensorHeader) -> Reading:
     if not any(key.startswith(_TEXT[family]) for key in shapes):
         return Reading(problem="no_text_encoder")
     vae = any(key.startswith("first_stage_model.decoder.") for key in shapes)
-    native_px, context = _native_px(family, variant, header.metadata), context_width(shapes)
+    native_px, context = _native_px(family, variant, header.metadata), _context_width(shapes)
     return Reading(family, native_px, variant=variant, context=context, lacks_vae=not vae)
 
 
@@ -260,7 +260,7 @@ def _lora_family(keys: Shapes, metadata: Mapping[str, str]) -> str | None:
     return "sd1" if "ss_base_model_version" in metadata or "ss_v2" in metadata else None
 
 
-def context_width(shapes: Mapping[str, Any]) -> int | None:
+def _context_width(shapes: Mapping[str, Any]) -> int | None:
     """Width of the text encoding that the cross-attention of a whole network reads."""
     for key, shape in shapes.items():
         if key.endswith("attn2.to_k.weight") and len(shape) == 2:

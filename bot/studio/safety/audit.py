@@ -119,7 +119,7 @@ class SafetyLog:
 def _will_not_be(error: Exception) -> bool:
     """Whether trying again is no use, and would keep from others what comes after: a channel that is gone or closed, or
     a line that Discord does not take."""
-    return isinstance(error, discord.HTTPException) and 400 <= error.status < 500 and error.status != 429
+    return isinstance(error, discord.HTTPException) and error.status in (400, 403, 404)
 
 
 def event_line(event: SafetyEvent, texts: Texts) -> str:
